@@ -1,0 +1,208 @@
+/* MessagePack maps, token by token, through libmpack: no allocation, no recursion into hostile bytes. */
+#include "base/document.h"
+
+#include <jini/status.h>
+#include <mpack.h>
+
+enum {
+    MAP16 = 0xde,
+    MAP16_BYTES = 3,
+    FIELDS_MAX = 256,
+    NESTING_MAX = 16,
+};
+
+static void write_token(struct buffer *out, mpack_token_t token)
+{
+    char bytes[MPACK_MAX_TOKEN_LEN];
+    char *to = bytes;
+    size_t room = sizeof(bytes);
+    mpack_tokbuf_t tokbuf;
+    mpack_tokbuf_init(&tokbuf);
+    int failed = mpack_write(&tokbuf, &to, &room, &token);
+    JINI_ASSERT(failed == MPACK_OK);
+    buffer_append(out, bytes, sizeof(bytes) - room);
+}
+
+void document_begin(struct document_writer *writer, struct buffer *out)
+{
+    *writer = (struct document_writer){.out = out, .begin = out->length};
+    buffer_reserve(out, MAP16_BYTES);
+}
+
+static void begin_field(struct document_writer *writer, uint32_t field)
+{
+    writer->fields++;
+    write_token(writer->out, mpack_pack_uint(field));
+}
+
+void document_add_uint(struct document_writer *writer, uint32_t field, uint64_t value)
+{
+    begin_field(writer, field);
+    write_token(writer->out, mpack_pack_uint(value));
+}
+
+void document_add_int(struct document_writer *writer, uint32_t field, int64_t value)
+{
+    begin_field(writer, field);
+    write_token(writer->out, mpack_pack_sint(value));
+}
+
+void document_add_bool(struct document_writer *writer, uint32_t field, bool value)
+{
+    begin_field(writer, field);
+    write_token(writer->out, mpack_pack_boolean(value));
+}
+
+void document_add_text(struct document_writer *writer, uint32_t field, struct slice text)
+{
+    begin_field(writer, field);
+    write_token(writer->out, mpack_pack_str((uint32_t)text.length));
+    buffer_append(writer->out, text.data, text.length);
+}
+
+void document_add_bytes(struct document_writer *writer, uint32_t field, struct slice bytes)
+{
+    begin_field(writer, field);
+    write_token(writer->out, mpack_pack_bin((uint32_t)bytes.length));
+    buffer_append(writer->out, bytes.data, bytes.length);
+}
+
+int document_end(struct document_writer *writer)
+{
+    JINI_ASSERT(writer->fields <= FIELDS_MAX);
+    if (writer->out->overflow)
+        return JINI_E_TOO_BIG;
+    uint8_t *header = writer->out->data + writer->begin;
+    header[0] = MAP16;
+    header[1] = (uint8_t)(writer->fields >> 8);
+    header[2] = (uint8_t)writer->fields;
+    return 0;
+}
+
+static int read_token(struct slice *rest, mpack_token_t *out)
+{
+    const char *from = (const char *)rest->data;
+    size_t left = rest->length;
+    mpack_tokbuf_t tokbuf;
+    mpack_tokbuf_init(&tokbuf);
+    if (left == 0 || mpack_read(&tokbuf, &from, &left, out) != MPACK_OK)
+        return JINI_E_CORRUPT;
+    rest->data = (const uint8_t *)from;
+    rest->length = left;
+    return 0;
+}
+
+static int take_payload(struct slice *rest, size_t length, struct slice *out)
+{
+    if (length > rest->length)
+        return JINI_E_CORRUPT;
+    *out = slice_of(rest->data, length);
+    rest->data += length;
+    rest->length -= length;
+    return 0;
+}
+
+/* Passes over what stands inside an array, a map or an extension whose token was just read. */
+static int skip_inside(struct slice *rest, mpack_token_t token)
+{
+    uint64_t open[NESTING_MAX];
+    int depth = 0;
+    open[0] = 0;
+    for (;;) {
+        struct slice payload;
+        if (token.type == MPACK_TOKEN_ARRAY || token.type == MPACK_TOKEN_MAP) {
+            if (++depth == NESTING_MAX)
+                return JINI_E_CORRUPT;
+            open[depth] = (uint64_t)token.length * (token.type == MPACK_TOKEN_MAP ? 2 : 1);
+        } else if (token.type == MPACK_TOKEN_STR || token.type == MPACK_TOKEN_BIN ||
+                   token.type == MPACK_TOKEN_EXT) {
+            if (take_payload(rest, token.length, &payload) != 0)
+                return JINI_E_CORRUPT;
+        }
+        while (depth > 0 && open[depth] == 0)
+            depth--;
+        if (depth == 0)
+            return 0;
+        open[depth]--;
+        if (read_token(rest, &token) != 0)
+            return JINI_E_CORRUPT;
+    }
+}
+
+int document_open(struct document_reader *reader, struct slice document)
+{
+    mpack_token_t token;
+    *reader = (struct document_reader){.rest = document};
+    if (read_token(&reader->rest, &token) != 0 || token.type != MPACK_TOKEN_MAP ||
+        token.length > FIELDS_MAX)
+        return JINI_E_CORRUPT;
+    reader->left = token.length;
+    return 0;
+}
+
+static int read_value(struct slice *rest, struct document_field *out)
+{
+    mpack_token_t token;
+    if (read_token(rest, &token) != 0)
+        return JINI_E_CORRUPT;
+    switch (token.type) {
+    case MPACK_TOKEN_UINT:
+        out->type = DOCUMENT_UINT;
+        out->number = mpack_unpack_uint(token);
+        return 0;
+    case MPACK_TOKEN_SINT:
+        out->type = DOCUMENT_INT;
+        out->negative = mpack_unpack_sint(token);
+        return 0;
+    case MPACK_TOKEN_BOOLEAN:
+        out->type = DOCUMENT_BOOL;
+        out->number = mpack_unpack_boolean(token);
+        return 0;
+    case MPACK_TOKEN_STR:
+        out->type = DOCUMENT_TEXT;
+        return take_payload(rest, token.length, &out->bytes);
+    case MPACK_TOKEN_BIN:
+        out->type = DOCUMENT_BYTES;
+        return take_payload(rest, token.length, &out->bytes);
+    default:
+        out->type = DOCUMENT_OTHER;
+        return skip_inside(rest, token);
+    }
+}
+
+int document_next(struct document_reader *reader, struct document_field *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (reader->left == 0) {
+        out->type = DOCUMENT_END;
+        return reader->rest.length == 0 ? 0 : JINI_E_CORRUPT;
+    }
+    mpack_token_t key;
+    const uint8_t *begin = reader->rest.data;
+    if (read_token(&reader->rest, &key) != 0 || key.type != MPACK_TOKEN_UINT)
+        return JINI_E_CORRUPT;
+    uint64_t number = mpack_unpack_uint(key);
+    if (number > UINT32_MAX || read_value(&reader->rest, out) != 0)
+        return JINI_E_CORRUPT;
+    out->field = (uint32_t)number;
+    out->raw = slice_of(begin, (size_t)(reader->rest.data - begin));
+    reader->left--;
+    return 0;
+}
+
+int document_keep(struct document_rest *rest, const struct document_field *field)
+{
+    JINI_ASSERT(rest->length <= DOCUMENT_REST_MAX);
+    if (field->raw.length > DOCUMENT_REST_MAX - rest->length)
+        return JINI_E_FORMAT;
+    memcpy(rest->bytes + rest->length, field->raw.data, field->raw.length);
+    rest->length += (uint32_t)field->raw.length;
+    rest->fields++;
+    return 0;
+}
+
+void document_add_rest(struct document_writer *writer, const struct document_rest *rest)
+{
+    writer->fields += rest->fields;
+    buffer_append(writer->out, rest->bytes, rest->length);
+}

@@ -1,0 +1,140 @@
+/* Status texts and error details. */
+#include "base/error.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct status_row {
+    int value;
+    int exit_code;
+    int http;
+    enum jini_retry retry;
+    const char *name;
+    const char *text;
+};
+
+static const struct status_row rows[] = {
+#define STATUS_ROW(name, value, exit_code, http, retry, text)                                      \
+    {value, exit_code, http, JINI_RETRY_##retry, #name, text},
+    JINI_STATUS_MAP(STATUS_ROW)
+#undef STATUS_ROW
+};
+
+static const struct status_row *find_row(int status)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].value == status)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+const char *jini_status_name(int status)
+{
+    const struct status_row *row = find_row(status);
+    return row ? row->name : "E_UNKNOWN";
+}
+
+const char *jini_status_text(int status)
+{
+    const struct status_row *row = find_row(status);
+    return row ? row->text : "unknown status";
+}
+
+enum jini_retry jini_status_retry(int status)
+{
+    const struct status_row *row = find_row(status);
+    return row ? row->retry : JINI_RETRY_NEVER;
+}
+
+int jini_status_exit_code(int status)
+{
+    const struct status_row *row = find_row(status);
+    return row ? row->exit_code : 1;
+}
+
+int jini_status_http(int status)
+{
+    const struct status_row *row = find_row(status);
+    return row ? row->http : 500;
+}
+
+void error_clear(struct jini_error *error)
+{
+    if (error)
+        memset(error, 0, sizeof(*error));
+}
+
+static void error_fill(struct jini_error *error, int code, const char *field, const char *message)
+{
+    error_clear(error);
+    error->code = code;
+    text_copy_utf8(error->field, sizeof(error->field), field ? field : "");
+    text_copy_utf8(error->message, sizeof(error->message), message);
+}
+
+int error_set(struct jini_error *error, int code, const char *field, const char *format, ...)
+{
+    if (!error)
+        return code;
+    char message[JINI_ERROR_MESSAGE_MAX * 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    error_fill(error, code, field, message);
+    return code;
+}
+
+int error_set_errno(struct jini_error *error, int saved_errno, const char *field,
+                    const char *format, ...)
+{
+    int code = error_from_errno(saved_errno);
+    if (!error)
+        return code;
+    char message[JINI_ERROR_MESSAGE_MAX * 2];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    if (length >= 0 && (size_t)length < sizeof(message)) {
+        char reason[128];
+        const char *text = strerror_r(saved_errno, reason, sizeof(reason));
+        snprintf(message + length, sizeof(message) - (size_t)length, ": %s", text);
+    }
+    error_fill(error, code, field, message);
+    return code;
+}
+
+int error_from_errno(int saved_errno)
+{
+    switch (saved_errno) {
+    case 0:
+        return JINI_OK;
+    case ENOMEM:
+        return JINI_E_NO_MEMORY;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return JINI_E_FULL;
+    case ENOENT:
+    case ENOTDIR:
+        return JINI_E_NOT_FOUND;
+    case EEXIST:
+        return JINI_E_EXISTS;
+    case EROFS:
+        return JINI_E_READ_ONLY;
+    case EMFILE:
+    case ENFILE:
+    case EAGAIN:
+        return JINI_E_BUSY;
+    case ENAMETOOLONG:
+    case EINVAL:
+        return JINI_E_INVALID;
+    default:
+        return JINI_E_IO;
+    }
+}

@@ -1,0 +1,33 @@
+# Compiler settings of the whole tree, and jini_target(), which gives them to a target.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+
+set(JINI_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'")
+option(JINI_WERROR "Warnings are errors" ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+endif()
+
+function(jini_target target)
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE _FILE_OFFSET_BITS=64)
+    target_compile_options(${target} PRIVATE
+        -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+        -Wwrite-strings -Wundef -Wformat=2 -fno-strict-aliasing -fno-common
+        $<$<BOOL:${JINI_WERROR}>:-Werror>
+        $<$<CONFIG:Debug>:-O1>
+        $<$<NOT:$<CONFIG:Debug>>:-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2>)
+    # RelWithDebInfo sets NDEBUG, which we do not use: assertions stay on.
+    if(JINI_SANITIZE)
+        target_compile_options(${target} PRIVATE
+            -fsanitize=${JINI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+        target_link_options(${target} PRIVATE -fsanitize=${JINI_SANITIZE})
+    endif()
+endfunction()

@@ -1,0 +1,286 @@
+/* Runs cases one by one: fork, run in a fresh directory, collect. */
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jini/allocator.h>
+#include <jini/status.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_SKIPPED = 77, CASE_SECONDS = 120, SANITIZED_FACTOR = 5 };
+
+static struct harness_case *first_case;
+static struct harness_case **last_link = &first_case;
+static const char *current_name = "";
+static char directory[256];
+static uint64_t seed;
+static uint64_t random_state;
+
+void harness_register(struct harness_case *test)
+{
+    *last_link = test;
+    last_link = &test->next;
+}
+
+const char *harness_directory(void)
+{
+    return directory;
+}
+
+const char *harness_path(const char *format, ...)
+{
+    static _Thread_local char paths[8][512];
+    static _Thread_local unsigned turn;
+    char *path = paths[turn++ % 8];
+    int length = snprintf(path, sizeof(paths[0]), "%s/", directory);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(path + length, sizeof(paths[0]) - (size_t)length, format, arguments);
+    va_end(arguments);
+    return path;
+}
+
+uint64_t harness_seed(void)
+{
+    return seed;
+}
+
+uint64_t harness_random(void)
+{
+    uint64_t z = (random_state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+uint64_t harness_random_below(uint64_t bound)
+{
+    return bound ? harness_random() % bound : 0;
+}
+
+unsigned harness_scale(void)
+{
+    const char *text = getenv("JINI_TEST_SCALE");
+    long scale = text ? strtol(text, NULL, 10) : 1;
+    return scale >= 1 && scale <= 100000 ? (unsigned)scale : 1;
+}
+
+bool harness_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return true;
+#else
+    return false;
+#endif
+#else
+    return false;
+#endif
+}
+
+void harness_skip(const char *reason)
+{
+    printf("skip %s: %s\n", current_name, reason);
+    fflush(stdout);
+    _exit(EXIT_SKIPPED);
+}
+
+void harness_fail(const char *file, int line, const char *format, ...)
+{
+    char message[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "%s:%d: %s failed: %s\n    JINI_TEST_SEED=%" PRIu64 " repeats it\n", file, line,
+            current_name, message, seed);
+    fflush(stderr);
+    fflush(stdout);
+    _exit(1);
+}
+
+void harness_check_status(const char *file, int line, const char *call, int status, int expected)
+{
+    if (status != expected)
+        harness_fail(file, line, "%s answers %s (%d), not %s", call, jini_status_name(status),
+                     status, jini_status_name(expected));
+}
+
+/* The heap whose nth allocation fails. */
+
+static _Atomic uint64_t allocations_left;
+static _Atomic bool allocation_failed;
+
+static bool heap_fails(void)
+{
+    uint64_t left = atomic_load(&allocations_left);
+    while (left > 0) {
+        if (atomic_compare_exchange_weak(&allocations_left, &left, left - 1)) {
+            if (left == 1)
+                atomic_store(&allocation_failed, true);
+            return left == 1;
+        }
+    }
+    return false;
+}
+
+static void *heap_malloc(size_t size)
+{
+    return heap_fails() ? NULL : malloc(size);
+}
+
+static void *heap_calloc(size_t count, size_t size)
+{
+    return heap_fails() ? NULL : calloc(count, size);
+}
+
+static void *heap_realloc(void *pointer, size_t size)
+{
+    return heap_fails() ? NULL : realloc(pointer, size);
+}
+
+void harness_fail_allocation(uint64_t nth)
+{
+    static const struct jini_allocator heap = {heap_malloc, heap_calloc, heap_realloc, free};
+    static bool installed;
+    if (!installed) {
+        CHECK_OK(jini_replace_allocator(&heap));
+        installed = true;
+    }
+    atomic_store(&allocation_failed, false);
+    atomic_store(&allocations_left, nth);
+}
+
+bool harness_allocation_failed(void)
+{
+    return atomic_load(&allocation_failed);
+}
+
+void harness_wait_exit(int pid, int code)
+{
+    int status;
+    pid_t waited;
+    do {
+        waited = waitpid(pid, &status, 0);
+    } while (waited < 0 && errno == EINTR);
+    CHECK_INT(waited, ==, pid);
+    if (WIFSIGNALED(status))
+        harness_fail(__FILE__, __LINE__, "child %d died of signal %d", pid, WTERMSIG(status));
+    CHECK_INT(WEXITSTATUS(status), ==, code);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)info;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+static void make_directory(void)
+{
+    const char *base = getenv("JINI_TEST_TMPDIR");
+    if (!base)
+        base = getenv("TMPDIR");
+    snprintf(directory, sizeof(directory), "%s/jini-test-XXXXXX", base ? base : "/tmp");
+    if (!mkdtemp(directory)) {
+        perror(directory);
+        exit(1);
+    }
+}
+
+static int run_case(const struct harness_case *test)
+{
+    make_directory();
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
+    if (pid == 0) {
+        setpgid(0, 0);
+        current_name = test->name;
+        random_state = seed;
+        alarm(CASE_SECONDS * (harness_sanitized() ? SANITIZED_FACTOR : 1) * harness_scale());
+        if (chdir(directory) != 0)
+            harness_fail(__FILE__, __LINE__, "cannot enter %s", directory);
+        test->run();
+        fflush(stdout);
+        exit(0);
+    }
+    int status;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    kill(-pid, SIGKILL); /* whatever the case left running */
+    if (!getenv("JINI_TEST_KEEP"))
+        nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    fprintf(stderr, "%s died of signal %d (%s)\n    JINI_TEST_SEED=%" PRIu64 " repeats it\n",
+            test->name, WTERMSIG(status), strsignal(WTERMSIG(status)), seed);
+    return 1;
+}
+
+static bool wanted(const struct harness_case *test, int count, char **names)
+{
+    if (count == 0)
+        return true;
+    for (int i = 0; i < count; i++) {
+        if (strcmp(names[i], test->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    const char *text = getenv("JINI_TEST_SEED");
+    if (text)
+        seed = strtoull(text, NULL, 10);
+    else if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+        seed = (uint64_t)time(NULL);
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        for (struct harness_case *test = first_case; test; test = test->next)
+            printf("%s: %s\n", test->name, test->sentence);
+        return 0;
+    }
+    unsigned passed = 0;
+    unsigned failed = 0;
+    unsigned skipped = 0;
+    for (struct harness_case *test = first_case; test; test = test->next) {
+        if (!wanted(test, argc - 1, argv + 1))
+            continue;
+        struct timespec begin;
+        struct timespec end;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        int code = run_case(test);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        double ms = (double)(end.tv_sec - begin.tv_sec) * 1e3 +
+                    (double)(end.tv_nsec - begin.tv_nsec) / 1e6;
+        passed += code == 0;
+        skipped += code == EXIT_SKIPPED;
+        failed += code != 0 && code != EXIT_SKIPPED;
+        printf("%s %s (%.0f ms)\n", code == 0 ? "ok  " : code == EXIT_SKIPPED ? "skip" : "FAIL",
+               test->name, ms);
+        if (code != 0 && code != EXIT_SKIPPED)
+            printf("     %s\n", test->sentence);
+    }
+    printf("%u passed, %u failed, %u skipped; seed %" PRIu64 "\n", passed, failed, skipped, seed);
+    if (passed + failed + skipped == 0) {
+        fprintf(stderr, "no such case\n");
+        return 1;
+    }
+    return failed ? 1 : 0;
+}
