@@ -1,0 +1,21 @@
+/*
+ * Jini: users, tiers, limits, jobs and images of a service that sells generated images, in one embedded
+ * database. This header is all of the public interface; each part explains itself:
+ *
+ *   engine.h       open and close, loops, transactions        request.h   how work is given and comes back
+ *   accounts.h     users and tiers                            options.h   what can be set
+ *   generations.h  jobs and images as records                 status.h    what calls answer
+ */
+#ifndef JINI_JINI_H
+#define JINI_JINI_H
+
+#include <jini/accounts.h>
+#include <jini/allocator.h>
+#include <jini/engine.h>
+#include <jini/generations.h>
+#include <jini/id.h>
+#include <jini/options.h>
+#include <jini/request.h>
+#include <jini/status.h>
+
+#endif
