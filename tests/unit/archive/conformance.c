@@ -60,7 +60,7 @@ CONFORMS(sizes_around_pieces_come_back,
     static const size_t sizes[] = {1,         4 * KIB - 1,   4 * KIB,    256 * KIB - 1,
                                    256 * KIB, 256 * KIB + 1, 512 * KIB,  MIB - 1,
                                    MIB,       MIB + 1,       3 * MIB + 7};
-    uint8_t *buffer = malloc(4 * MIB);
+    uint8_t *buffer = test_memory(4 * MIB);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint8_t *bytes = make_bytes(sizes[i], i);
         char object[32];
@@ -70,9 +70,7 @@ CONFORMS(sizes_around_pieces_come_back,
         CHECK_OK(test_get(archive, object, buffer, 4 * MIB, &length));
         CHECK_UINT(length, ==, sizes[i]);
         CHECK_BYTES(buffer, bytes, length);
-        free(bytes);
     }
-    free(buffer);
 }
 
 CONFORMS(bytes_of_any_value_are_kept,
@@ -95,8 +93,8 @@ CONFORMS(extents_are_joined,
     uint8_t *bytes = make_bytes(MIB, 5);
     int fd = make_file(harness_path("body"), bytes, MIB);
     struct archive_extent extents[64];
-    uint8_t *expected = malloc(8 * MIB);
-    uint8_t *buffer = malloc(8 * MIB);
+    uint8_t *expected = test_memory(8 * MIB);
+    uint8_t *buffer = test_memory(8 * MIB);
     size_t size = 0;
     for (unsigned i = 0; i < 64; i++) {
         size_t offset = harness_random_below(MIB);
@@ -134,7 +132,7 @@ CONFORMS(checksum_is_of_the_bytes,
          "PUT and GET give the XXH3-128 of what was stored and delivered.")
 {
     uint8_t *bytes = make_bytes(600 * KIB, 9);
-    uint8_t *buffer = malloc(600 * KIB);
+    uint8_t *buffer = test_memory(600 * KIB);
     struct archive_extent extent = archive_memory(bytes, 600 * KIB);
     struct archive_request request;
     struct hash128 whole = hash128(slice_of(bytes, 600 * KIB));
@@ -298,7 +296,7 @@ CONFORMS(ranges_are_exact, "Any range inside an object delivers these bytes and 
 {
     enum { SIZE = 700 * 1024 };
     uint8_t *bytes = make_bytes(SIZE, 3);
-    uint8_t *buffer = malloc(SIZE + 1);
+    uint8_t *buffer = test_memory(SIZE + 1);
     CHECK_OK(test_put(archive, "r", bytes, SIZE));
     for (int i = 0; i < 200; i++) {
         uint64_t offset = harness_random_below(SIZE);
@@ -398,7 +396,7 @@ CONFORMS(sink_gets_every_byte_in_order, "Pieces handed to a sink join to the ran
 {
     enum { SIZE = 5 * 1024 * 1024 + 3 };
     uint8_t *bytes = make_bytes(SIZE, 8);
-    struct seen seen = {.bytes = malloc(SIZE)};
+    struct seen seen = {.bytes = test_memory(SIZE)};
     CHECK_OK(test_put(archive, "s", bytes, SIZE));
     struct archive_request request = {.operation = ARCHIVE_GET,
                                       .name = slice_of_text("s"),
@@ -416,7 +414,7 @@ CONFORMS(sink_ends_the_request,
 {
     enum { SIZE = 5 * 1024 * 1024 };
     uint8_t *bytes = make_bytes(SIZE, 8);
-    struct seen seen = {.bytes = malloc(SIZE), .stop_after = 1};
+    struct seen seen = {.bytes = test_memory(SIZE), .stop_after = 1};
     CHECK_OK(test_put(archive, "s", bytes, SIZE));
     struct archive_request request = {.operation = ARCHIVE_GET,
                                       .name = slice_of_text("s"),
@@ -486,7 +484,7 @@ CONFORMS(reader_outlives_the_object,
 {
     enum { SIZE = 3 * 1024 * 1024 };
     uint8_t *bytes = make_bytes(SIZE, 4);
-    struct slow_reader reader = {.gate = GATE_INITIALIZER, .seen = {.bytes = malloc(SIZE)}};
+    struct slow_reader reader = {.gate = GATE_INITIALIZER, .seen = {.bytes = test_memory(SIZE)}};
     CHECK_OK(test_put(archive, "o", bytes, SIZE));
     struct archive_request request = {.operation = ARCHIVE_GET,
                                       .name = slice_of_text("o"),
@@ -560,7 +558,6 @@ static void model_step(struct archive *archive, struct model *model, uint8_t *bu
             uint8_t *bytes = make_bytes(model->objects[i].size, model->objects[i].key);
             CHECK_UINT(length, ==, model->objects[i].size);
             CHECK_BYTES(buffer, bytes, length);
-            free(bytes);
         }
         break;
     case 2:
@@ -580,7 +577,7 @@ CONFORMS(any_sequence_agrees_with_a_model,
          "Random operations answer as a table in memory does, and list the same.")
 {
     static struct model model;
-    uint8_t *buffer = malloc(4096);
+    uint8_t *buffer = test_memory(4096);
     for (unsigned step = 0; step < MODEL_STEPS * harness_scale(); step++) {
         model_step(archive, &model, buffer);
         if (step % 50 != 0)
@@ -595,7 +592,6 @@ CONFORMS(any_sequence_agrees_with_a_model,
         CHECK_UINT(names->count, ==, count);
         CHECK_UINT(names->bytes, ==, bytes);
     }
-    free(buffer);
 }
 
 /* Out of memory. */

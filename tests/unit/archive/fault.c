@@ -120,7 +120,6 @@ static struct archive *open_fault(const char *spec, size_t size)
     struct archive *archive = test_open("fault::dir:archive");
     uint8_t *bytes = make_bytes(size, 1);
     CHECK_OK(test_put(archive, "o", bytes, size));
-    free(bytes);
     CHECK_OK(archive_fault_set(archive, spec, NULL));
     return archive;
 }

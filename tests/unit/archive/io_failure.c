@@ -227,7 +227,7 @@ static void use_everything(struct told *told)
     struct archive *archive = NULL;
     static struct test_names names;
     uint8_t *bytes = make_bytes(SIZE, 1);
-    uint8_t *buffer = malloc(SIZE);
+    uint8_t *buffer = test_memory(SIZE);
     size_t length = 0;
     uint64_t size = 0;
     memset(&names, 0, sizeof(names));
@@ -249,15 +249,13 @@ static void use_everything(struct told *told)
     }
     if (told->open == 0 && told->head == 0)
         CHECK_UINT(size, ==, SIZE);
-    free(bytes);
-    free(buffer);
 }
 
 /* An object is whole or absent; `must` tells which one it has to be, if it is known. */
 static void check_object(struct archive *archive, const char *name, const uint8_t *expected,
                          bool must_be, bool must_not)
 {
-    uint8_t *buffer = malloc(SIZE);
+    uint8_t *buffer = test_memory(SIZE);
     size_t length;
     int status = test_get(archive, name, buffer, SIZE, &length);
     CHECK(status == 0 || status == JINI_E_NOT_FOUND);
@@ -267,7 +265,6 @@ static void check_object(struct archive *archive, const char *name, const uint8_
         CHECK_UINT(length, ==, SIZE);
         CHECK_BYTES(buffer, expected, SIZE);
     }
-    free(buffer);
 }
 
 static void check_told(const struct told *told)
@@ -284,7 +281,6 @@ static void check_told(const struct told *told)
     int status = test_put(archive, "a/b/two", expected, SIZE);
     CHECK(status == 0 || status == JINI_E_EXISTS);
     archive_close(archive);
-    free(expected);
 }
 
 static void remove_archive(void)
@@ -481,7 +477,7 @@ TEST(interrupted_and_short_transfers_are_continued,
 {
     enum { LARGE = 2 * 1024 * 1024 + 77 };
     uint8_t *bytes = make_bytes(LARGE, 2);
-    uint8_t *buffer = malloc(LARGE);
+    uint8_t *buffer = test_memory(LARGE);
     int fd = make_file("body", bytes, LARGE);
     struct archive_extent extents[3] = {archive_file(fd, 0, 1000000),
                                         archive_memory(bytes + 1000000, 999),
@@ -504,7 +500,7 @@ TEST(interrupted_and_short_transfers_are_continued,
 TEST(object_that_shrinks_is_corrupt, "An object that ends while it is read answers CORRUPT.")
 {
     uint8_t *bytes = make_bytes(SIZE, 1);
-    uint8_t *buffer = malloc(SIZE);
+    uint8_t *buffer = test_memory(SIZE);
     size_t length;
     struct archive *archive = open_anew();
     CHECK_OK(test_put(archive, "o", bytes, SIZE));
