@@ -191,12 +191,10 @@ static int store(struct dir *dir, struct pool_worker *worker, struct archive_req
     return status;
 }
 
-int dir_put(struct dir *dir, struct pool_worker *worker, struct archive_request *request)
+static int put(struct dir *dir, struct pool_worker *worker, struct archive_request *request)
 {
     struct dir_place place;
-    int status = dir_check_poisoned(dir, &request->error);
-    if (status == 0)
-        status = dir_walk(dir, request->name, DIR_WALK_MAKE, &place, &request->error);
+    int status = dir_walk(dir, request->name, DIR_WALK_MAKE, &place, &request->error);
     if (status != 0)
         return status;
     status = store(dir, worker, request, &place);
@@ -209,6 +207,19 @@ int dir_put(struct dir *dir, struct pool_worker *worker, struct archive_request 
             request->error = exists;
     }
     close(place.fd);
+    return status;
+}
+
+int dir_put(struct dir *dir, struct pool_worker *worker, struct archive_request *request)
+{
+    int status = dir_check_poisoned(dir, &request->error);
+    if (status == 0)
+        status = put(dir, worker, request);
+    /* What a PUT needs and does not find is a part of the archive that somebody took away. */
+    if (status == JINI_E_NOT_FOUND) {
+        status = JINI_E_ARCHIVE;
+        request->error.code = status;
+    }
     return status;
 }
 

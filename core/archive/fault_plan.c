@@ -10,12 +10,8 @@ enum { COUNT_MAX = 1000000000, DELAY_MS_MAX = 60000, STATUS_LAST = -64 };
 
 static int invalid(struct jini_error *error, struct slice key, const char *rule)
 {
-    char field[32];
-    size_t length = key.length < sizeof(field) - 1 ? key.length : sizeof(field) - 1;
-    if (length)
-        memcpy(field, key.data, length);
-    field[length] = '\0';
-    return error_set(error, JINI_E_INVALID, field, "fault: %s: %s", field, rule);
+    return error_set(error, JINI_E_INVALID, "fault", "fault: \"%.*s\" %s",
+                     (int)(key.length < 32 ? key.length : 32), (const char *)key.data, rule);
 }
 
 /* Takes what stands before the next `separator` off `rest`. */

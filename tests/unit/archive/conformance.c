@@ -1,4 +1,4 @@
-/* Conformance of drivers: objects, ranges, listings. */
+/* Conformance of drivers: objects and ranges. */
 #include "conformance.h"
 
 #include "base/alloc.h"
@@ -60,7 +60,7 @@ CONFORMS(sizes_around_pieces_come_back,
     static const size_t sizes[] = {1,         4 * KIB - 1,   4 * KIB,    256 * KIB - 1,
                                    256 * KIB, 256 * KIB + 1, 512 * KIB,  MIB - 1,
                                    MIB,       MIB + 1,       3 * MIB + 7};
-    uint8_t *buffer = malloc(4 * MIB);
+    uint8_t *buffer = test_memory(4 * MIB);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint8_t *bytes = make_bytes(sizes[i], i);
         char object[32];
@@ -70,9 +70,7 @@ CONFORMS(sizes_around_pieces_come_back,
         CHECK_OK(test_get(archive, object, buffer, 4 * MIB, &length));
         CHECK_UINT(length, ==, sizes[i]);
         CHECK_BYTES(buffer, bytes, length);
-        free(bytes);
     }
-    free(buffer);
 }
 
 CONFORMS(bytes_of_any_value_are_kept,
@@ -95,8 +93,8 @@ CONFORMS(extents_are_joined,
     uint8_t *bytes = make_bytes(MIB, 5);
     int fd = make_file(harness_path("body"), bytes, MIB);
     struct archive_extent extents[64];
-    uint8_t *expected = malloc(8 * MIB);
-    uint8_t *buffer = malloc(8 * MIB);
+    uint8_t *expected = test_memory(8 * MIB);
+    uint8_t *buffer = test_memory(8 * MIB);
     size_t size = 0;
     for (unsigned i = 0; i < 64; i++) {
         size_t offset = harness_random_below(MIB);
@@ -134,7 +132,7 @@ CONFORMS(checksum_is_of_the_bytes,
          "PUT and GET give the XXH3-128 of what was stored and delivered.")
 {
     uint8_t *bytes = make_bytes(600 * KIB, 9);
-    uint8_t *buffer = malloc(600 * KIB);
+    uint8_t *buffer = test_memory(600 * KIB);
     struct archive_extent extent = archive_memory(bytes, 600 * KIB);
     struct archive_request request;
     struct hash128 whole = hash128(slice_of(bytes, 600 * KIB));
@@ -298,7 +296,7 @@ CONFORMS(ranges_are_exact, "Any range inside an object delivers these bytes and 
 {
     enum { SIZE = 700 * 1024 };
     uint8_t *bytes = make_bytes(SIZE, 3);
-    uint8_t *buffer = malloc(SIZE + 1);
+    uint8_t *buffer = test_memory(SIZE + 1);
     CHECK_OK(test_put(archive, "r", bytes, SIZE));
     for (int i = 0; i < 200; i++) {
         uint64_t offset = harness_random_below(SIZE);
@@ -398,7 +396,7 @@ CONFORMS(sink_gets_every_byte_in_order, "Pieces handed to a sink join to the ran
 {
     enum { SIZE = 5 * 1024 * 1024 + 3 };
     uint8_t *bytes = make_bytes(SIZE, 8);
-    struct seen seen = {.bytes = malloc(SIZE)};
+    struct seen seen = {.bytes = test_memory(SIZE)};
     CHECK_OK(test_put(archive, "s", bytes, SIZE));
     struct archive_request request = {.operation = ARCHIVE_GET,
                                       .name = slice_of_text("s"),
@@ -416,7 +414,7 @@ CONFORMS(sink_ends_the_request,
 {
     enum { SIZE = 5 * 1024 * 1024 };
     uint8_t *bytes = make_bytes(SIZE, 8);
-    struct seen seen = {.bytes = malloc(SIZE), .stop_after = 1};
+    struct seen seen = {.bytes = test_memory(SIZE), .stop_after = 1};
     CHECK_OK(test_put(archive, "s", bytes, SIZE));
     struct archive_request request = {.operation = ARCHIVE_GET,
                                       .name = slice_of_text("s"),
@@ -486,7 +484,7 @@ CONFORMS(reader_outlives_the_object,
 {
     enum { SIZE = 3 * 1024 * 1024 };
     uint8_t *bytes = make_bytes(SIZE, 4);
-    struct slow_reader reader = {.gate = GATE_INITIALIZER, .seen = {.bytes = malloc(SIZE)}};
+    struct slow_reader reader = {.gate = GATE_INITIALIZER, .seen = {.bytes = test_memory(SIZE)}};
     CHECK_OK(test_put(archive, "o", bytes, SIZE));
     struct archive_request request = {.operation = ARCHIVE_GET,
                                       .name = slice_of_text("o"),
@@ -499,193 +497,6 @@ CONFORMS(reader_outlives_the_object,
     CHECK_OK(archive_wait(archive, &request));
     CHECK_UINT(reader.seen.length, ==, SIZE);
     CHECK_BYTES(reader.seen.bytes, bytes, SIZE);
-}
-
-/* Listing. */
-
-static void put_names(struct archive *archive, const char *const *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        CHECK_OK(test_put_text(archive, names[i], names[i]));
-}
-
-static const char *const tree[] = {"b",
-                                   "a-b",
-                                   "a/b",
-                                   "a0",
-                                   "a/b0",
-                                   "a/c/d",
-                                   "a/c-d",
-                                   "a/c0",
-                                   "a/bb/x",
-                                   "\xc3\xa9",
-                                   "z",
-                                   "B",
-                                   "a/c/d0",
-                                   "a!",
-                                   "packs/2026/x",
-                                   "packs/2025/x",
-                                   "packs/2025-x",
-                                   "packs/20250"};
-enum { TREE = sizeof(tree) / sizeof(tree[0]) };
-
-static const char tree_in_order[] =
-    "B a! a-b a/b a/b0 a/bb/x a/c-d a/c/d a/c/d0 a/c0 a0 b packs/2025-x packs/2025/x packs/20250 "
-    "packs/2026/x z \xc3\xa9";
-
-CONFORMS(list_is_in_byte_order,
-         "Names come in the order of their bytes, whatever '/' means to the store.")
-{
-    put_names(archive, tree, TREE);
-    CHECK_TEXT(test_list(archive, "")->text, tree_in_order);
-}
-
-CONFORMS(list_keeps_to_the_prefix,
-         "Only names that begin with the prefix are listed, wherever the prefix ends.")
-{
-    put_names(archive, tree, TREE);
-    CHECK_TEXT(test_list(archive, "a/c")->text, "a/c-d a/c/d a/c/d0 a/c0");
-    CHECK_TEXT(test_list(archive, "a/c/")->text, "a/c/d a/c/d0");
-    CHECK_TEXT(test_list(archive, "a/c/d")->text, "a/c/d a/c/d0");
-    CHECK_TEXT(test_list(archive, "packs/2025")->text, "packs/2025-x packs/2025/x packs/20250");
-    CHECK_TEXT(test_list(archive, "packs/2026/x")->text, "packs/2026/x");
-    CHECK_TEXT(test_list(archive, "packs/2026/x/")->text, "");
-    CHECK_TEXT(test_list(archive, "q")->text, "");
-    CHECK_TEXT(test_list(archive, "B")->text, "B");
-}
-
-CONFORMS(list_of_nothing_is_empty, "An archive without objects lists none, and there is no more.")
-{
-    struct archive_request request = {
-        .operation = ARCHIVE_LIST, .user = NULL, .list = {.entry = collect_name, .entries_max = 1}};
-    CHECK_OK(archive_run(archive, &request, NULL));
-    CHECK_UINT(request.entries, ==, 0);
-    CHECK(!request.more);
-}
-
-CONFORMS(pages_join_to_the_list,
-         "Pages of any size give every name once, in order, and end exactly.")
-{
-    put_names(archive, tree, TREE);
-    for (uint32_t page = 1; page <= TREE + 1; page++) {
-        static struct test_names names;
-        struct archive_name cursor = {.length = 0};
-        struct archive_request request = {
-            .operation = ARCHIVE_LIST,
-            .user = &names,
-            .list = {.entry = collect_name, .entries_max = page, .cursor = &cursor}};
-        unsigned pages = 0;
-        memset(&names, 0, sizeof(names));
-        do {
-            CHECK_OK(archive_run(archive, &request, NULL));
-            CHECK_UINT(request.entries, <=, page);
-            pages++;
-        } while (request.more);
-        CHECK_TEXT(names.text, tree_in_order);
-        CHECK_UINT(pages, ==, (TREE + page - 1) / page);
-        CHECK_TEXT(cursor.text, "\xc3\xa9");
-    }
-}
-
-CONFORMS(cursor_need_not_exist,
-         "A page begins after its cursor, also when there is no such object any more.")
-{
-    static struct test_names names;
-    struct archive_name cursor;
-    put_names(archive, tree, TREE);
-    CHECK_OK(test_delete(archive, "a/c/d"));
-    archive_name_set(&cursor, slice_of_text("a/c/d"));
-    struct archive_request request = {
-        .operation = ARCHIVE_LIST,
-        .user = &names,
-        .list = {.entry = collect_name, .entries_max = 3, .cursor = &cursor}};
-    CHECK_OK(archive_run(archive, &request, NULL));
-    CHECK_TEXT(names.text, "a/c/d0 a/c0 a0");
-    CHECK_TEXT(cursor.text, "a0");
-    memset(&names, 0, sizeof(names));
-    archive_name_set(&cursor, slice_of_text("\xf0\x9f\x98\x80"));
-    CHECK_OK(archive_run(archive, &request, NULL));
-    CHECK_UINT(names.count, ==, 0);
-    memset(&names, 0, sizeof(names));
-    archive_name_set(&cursor, slice_of_text("A"));
-    request.name = slice_of_text("packs/");
-    CHECK_OK(archive_run(archive, &request, NULL));
-    CHECK_TEXT(names.text, "packs/2025-x packs/2025/x packs/20250");
-}
-
-CONFORMS(long_lists_stay_in_order,
-         "A directory of more entries than fit a page, or memory at once, lists whole.")
-{
-    enum { COUNT = 1300 };
-    for (unsigned i = 0; i < COUNT; i++) {
-        char name[64];
-        unsigned mixed = i * 7919 % COUNT;
-        snprintf(name, sizeof(name), i % 100 == 3 ? "many/%05u/x" : "many/%05u", mixed);
-        CHECK_OK(test_put(archive, name, name, i % 7));
-    }
-    struct order order = {.count = 0};
-    CHECK_OK(archive_walk(archive, slice_of_text("many/"), check_order, &order, NULL));
-    CHECK_UINT(order.count, ==, COUNT);
-    memset(&order, 0, sizeof(order));
-    CHECK_OK(archive_walk(archive, slice_of_text("many/000"), check_order, &order, NULL));
-    CHECK_UINT(order.count, ==, 100);
-}
-
-static int check_entry(struct archive_request *request, const struct archive_entry *entry)
-{
-    uint64_t now_ms = clock_wall_ns(&clock_system) / NS_PER_MS;
-    CHECK_UINT(entry->size, ==, entry->name.length);
-    CHECK_UINT(entry->modified_ms, <=, now_ms + 2000);
-    CHECK_UINT(entry->modified_ms + 600000, >=, now_ms);
-    ++*(unsigned *)request->user;
-    return 0;
-}
-
-CONFORMS(entries_carry_size_and_time, "A listing gives the size and the time of each object.")
-{
-    unsigned count = 0;
-    put_names(archive, tree, TREE);
-    CHECK_OK(archive_walk(archive, slice_of(NULL, 0), check_entry, &count, NULL));
-    CHECK_UINT(count, ==, TREE);
-}
-
-static int stop_at_third(struct archive_request *request, const struct archive_entry *entry)
-{
-    (void)entry;
-    return ++*(unsigned *)request->user == 3 ? JINI_E_LIMITED : 0;
-}
-
-CONFORMS(entry_function_ends_the_list,
-         "A status from the entry function ends the LIST, and the cursor stays before that entry.")
-{
-    unsigned count = 0;
-    struct archive_name cursor = {.length = 0};
-    put_names(archive, tree, TREE);
-    struct archive_request request = {
-        .operation = ARCHIVE_LIST,
-        .user = &count,
-        .list = {.entry = stop_at_third, .entries_max = 10, .cursor = &cursor}};
-    CHECK_STATUS(archive_run(archive, &request, NULL), JINI_E_LIMITED);
-    CHECK_TEXT(cursor.text, "a!");
-    CHECK_UINT(request.entries, ==, 2);
-}
-
-CONFORMS(malformed_lists_are_refused,
-         "A LIST without a taker, of too many entries or behind a bad cursor is refused.")
-{
-    struct archive_name cursor = {.length = 2, .text = ".."};
-    struct archive_request request = {.operation = ARCHIVE_LIST, .list = {.entries_max = 1}};
-    CHECK_STATUS(archive_run(archive, &request, NULL), JINI_E_INVALID);
-    request.list.entry = collect_name;
-    request.list.entries_max = 0;
-    CHECK_STATUS(archive_run(archive, &request, NULL), JINI_E_INVALID);
-    request.list.entries_max = ARCHIVE_PAGE_MAX + 1;
-    CHECK_STATUS(archive_run(archive, &request, NULL), JINI_E_INVALID);
-    request.list.entries_max = 1;
-    request.list.cursor = &cursor;
-    CHECK_STATUS(archive_run(archive, &request, NULL), JINI_E_INVALID);
-    request.operation = (enum archive_operation)99;
-    CHECK_STATUS(archive_run(archive, &request, NULL), JINI_E_INVALID);
 }
 
 /* Lasting. */
@@ -747,7 +558,6 @@ static void model_step(struct archive *archive, struct model *model, uint8_t *bu
             uint8_t *bytes = make_bytes(model->objects[i].size, model->objects[i].key);
             CHECK_UINT(length, ==, model->objects[i].size);
             CHECK_BYTES(buffer, bytes, length);
-            free(bytes);
         }
         break;
     case 2:
@@ -767,7 +577,7 @@ CONFORMS(any_sequence_agrees_with_a_model,
          "Random operations answer as a table in memory does, and list the same.")
 {
     static struct model model;
-    uint8_t *buffer = malloc(4096);
+    uint8_t *buffer = test_memory(4096);
     for (unsigned step = 0; step < MODEL_STEPS * harness_scale(); step++) {
         model_step(archive, &model, buffer);
         if (step % 50 != 0)
@@ -782,7 +592,6 @@ CONFORMS(any_sequence_agrees_with_a_model,
         CHECK_UINT(names->count, ==, count);
         CHECK_UINT(names->bytes, ==, bytes);
     }
-    free(buffer);
 }
 
 /* Out of memory. */

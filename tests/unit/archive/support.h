@@ -143,10 +143,25 @@ static inline void fill_bytes(void *to, size_t length, uint64_t key)
     }
 }
 
+/* Memory until the end of the case; not for threads. */
+static inline uint8_t *test_memory(size_t size)
+{
+    struct block {
+        struct block *next;
+        uint8_t bytes[];
+    };
+    static struct block *blocks;
+    struct block *block = malloc(sizeof(*block) + size);
+    CHECK(block);
+    block->next = blocks;
+    blocks = block;
+    return block->bytes;
+}
+
+/* The bytes of a key, in such memory. */
 static inline uint8_t *make_bytes(size_t length, uint64_t key)
 {
-    uint8_t *bytes = malloc(length ? length : 1);
-    CHECK(bytes);
+    uint8_t *bytes = test_memory(length);
     fill_bytes(bytes, length, key);
     return bytes;
 }
