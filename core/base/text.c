@@ -57,9 +57,9 @@ int text_fold(struct slice text, struct buffer *out)
     if (!text_is_utf8(text))
         return JINI_E_INVALID;
     utf8proc_uint8_t *folded = NULL;
-    utf8proc_ssize_t length = utf8proc_map(
-        text.data, (utf8proc_ssize_t)text.length, &folded,
-        UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+    utf8proc_ssize_t length = utf8proc_map(text.data, (utf8proc_ssize_t)text.length, &folded,
+                                           UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE |
+                                               UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
     if (length < 0)
         return length == UTF8PROC_ERROR_NOMEM ? JINI_E_NO_MEMORY : JINI_E_INVALID;
     buffer_append(out, folded, (size_t)length);
