@@ -108,9 +108,12 @@ TEST(an_unwritable_directory_is_named,
     struct jini_id id = support_id();
     struct jini_error error = {0};
     CHECK(fchmod(directory, 0500) == 0);
-    if (geteuid() == 0)
+    uid_t user = geteuid();
+    if (user == 0)
         CHECK(seteuid(65534) == 0);
-    CHECK_STATUS(pack_path_prepare(directory, &id, &error), JINI_E_IO);
+    int status = pack_path_prepare(directory, &id, &error);
+    CHECK(seteuid(user) == 0);
+    CHECK_STATUS(status, JINI_E_IO);
     CHECK_CONTAINS(error.message, "packs");
     close(directory);
 }
