@@ -15,6 +15,9 @@ static unsigned in_row;     /* that many calls fail, from the nth on */
 static bool call_failed;
 static const char *only; /* NULL: any of the calls */
 static const char *failed_call;
+static unsigned syncs; /* calls of fdatasync() */
+static unsigned directory_syncs;
+static void (*while_opening)(void); /* runs once in the next openat() */
 
 static bool fails(const char *call)
 {
@@ -61,11 +64,13 @@ ssize_t pread(int descriptor, void *to, size_t length, off_t offset)
 
 int fdatasync(int descriptor)
 {
+    syncs++;
     return fails("fdatasync") ? -1 : (int)syscall(SYS_fdatasync, descriptor);
 }
 
 int fsync(int descriptor)
 {
+    directory_syncs++;
     return fails("fsync") ? -1 : (int)syscall(SYS_fsync, descriptor);
 }
 
@@ -87,7 +92,13 @@ int openat(int directory, const char *path, int flags, ...)
     va_start(arguments, flags);
     mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
-    return (int)syscall(SYS_openat, directory, path, flags, mode);
+    int descriptor = (int)syscall(SYS_openat, directory, path, flags, mode);
+    if (while_opening) {
+        void (*run)(void) = while_opening;
+        while_opening = NULL;
+        run();
+    }
+    return descriptor;
 }
 
 enum { IMAGES = 6 };
@@ -212,6 +223,64 @@ TEST(a_failed_sync_ends_the_pack, "After a failed sync nothing more is taken, an
         CHECK_UINT(life.acknowledged, ==, 0);
     }
     close(directory);
+}
+
+TEST(nothing_is_acknowledged_unsynced, "The first sync takes the file and its directories to the "
+                                       "disk, later ones the file, and so does a recovery.")
+{
+    int directory = support_directory();
+    struct life life = {0};
+    struct pack_file *file = support_create(directory);
+    CHECK_OK(append_one(file, &life, 100));
+    CHECK_UINT(syncs + directory_syncs, ==, 0);
+    CHECK_OK(pack_file_sync(file, NULL, NULL));
+    CHECK_UINT(syncs, ==, 1);
+    CHECK_UINT(directory_syncs, ==, 3);
+    CHECK_OK(append_one(file, &life, 100));
+    CHECK_OK(pack_file_sync(file, NULL, NULL));
+    CHECK_OK(pack_file_seal(file, NULL));
+    CHECK_UINT(syncs, ==, 3);
+    CHECK_UINT(directory_syncs, ==, 3);
+    struct jini_id pack = pack_file_header(file)->pack;
+    pack_file_close(file);
+    struct pack_scan_result result;
+    CHECK_OK(pack_recover(directory, &pack, 0, &result, NULL));
+    CHECK_UINT(syncs, ==, 4);
+    CHECK_UINT(directory_syncs, ==, 6);
+    close(directory);
+}
+
+static struct {
+    int directory;
+    struct jini_id pack;
+    struct pack_files *files;
+} removal;
+
+static void remove_it(void)
+{
+    CHECK_OK(pack_path_remove(removal.directory, &removal.pack, NULL));
+    pack_files_forget(removal.files, &removal.pack);
+}
+
+TEST(a_pack_removed_while_it_is_opened_is_not_kept,
+     "Who opens a pack in the instant in which it is removed can read it, and the cache forgets it "
+     "after.")
+{
+    struct support_pack pack;
+    removal.directory = support_directory();
+    support_pack_make(removal.directory, &pack);
+    removal.pack = pack.id;
+    CHECK_OK(pack_files_new(removal.directory, 4, &removal.files, NULL));
+    while_opening = remove_it;
+    const struct pack_source *source;
+    CHECK_OK(pack_files_acquire(removal.files, &pack.id, &source, NULL));
+    CHECK_OK(support_check(source, &pack.places[2], &pack.images[2]));
+    pack_files_release(removal.files, source);
+    CHECK_UINT(pack_files_stats(removal.files).open, ==, 0);
+    CHECK_STATUS(pack_files_acquire(removal.files, &pack.id, &source, NULL), JINI_E_NOT_FOUND);
+    pack_files_free(removal.files);
+    free(pack.bytes);
+    close(removal.directory);
 }
 
 TEST(a_failed_append_is_cut_off, "After a failed append the next one follows the last whole "
