@@ -3,7 +3,7 @@
  *
  *   options.c   the table of options        open.c      opening, closing, health
  *   request.c   a request's way             loop.c      loops and completions
- *   pool.c      threads for CPU work        txn.c       the caller's transactions
+ *   workers.c      threads for CPU work        txn.c       the caller's transactions
  *   users.c     users and passwords         tiers.c     tiers
  *   user_cache.c  tier and limits at hand   rate.c      rate limits
  *   admission.c admit, settle, release      puts.c      storing images
@@ -23,7 +23,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct pool;
+struct workers;
 struct loop;
 
 enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
@@ -38,8 +38,8 @@ struct jini {
     char *directory;
     struct store *store;
     struct id_source ids;
-    struct pool *cpu;
-    struct pool *passwords;
+    struct workers *cpu;
+    struct workers *passwords;
     struct loop *own_loop;
 
     pthread_mutex_t loops_lock; /* guards `loops` */
@@ -58,10 +58,10 @@ struct jini_txn {
 
 typedef void request_step_fn(struct jini_request *request);
 
-/* A task of a pool; part of a request, or standing alone. */
-struct pool_task {
-    void (*run)(struct pool_task *task, int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
-    struct pool_task *next;
+/* A task of a workers; part of a request, or standing alone. */
+struct worker_task {
+    void (*run)(struct worker_task *task, int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
+    struct worker_task *next;
     uint64_t deadline_ns; /* 0: none */
     _Atomic uint32_t *cancelled; /* NULL: cannot be */
 };
@@ -75,7 +75,7 @@ struct request_state {
     store_op_fn *op;
     request_step_fn *after;
     struct store_write write;
-    struct pool_task task;
+    struct worker_task task;
     uint64_t deadline_ns;
     _Atomic uint32_t cancelled;
     _Atomic uint32_t finished; /* a futex */
@@ -117,11 +117,11 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
 int request_run_op(struct jini *jini, struct jini_request *request, size_t size, store_op_fn *op,
                    jini_callback *callback);
 
-/* Runs `step` on a pool; its second argument is not 0 when the request was late or cancelled. */
-int request_run_on(struct pool *pool, struct jini_request *request,
-                   void (*step)(struct pool_task *task, int status));
+/* Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled. */
+int request_run_on(struct workers *workers, struct jini_request *request,
+                   void (*step)(struct worker_task *task, int status));
 
-static inline struct jini_request *request_of_task(struct pool_task *task)
+static inline struct jini_request *request_of_task(struct worker_task *task)
 {
     struct request_state *state =
         (struct request_state *)(void *)((char *)task - offsetof(struct request_state, task));
@@ -160,22 +160,22 @@ void loop_forget(struct loop *loop);
 /* Has a forgotten loop detach itself and then call back. Any thread; the last use of the loop. */
 void loop_detach_and_call(struct loop *loop, jini_close_callback *callback, void *context);
 
-/* ---- pool.c ------------------------------------------------------------------------------------- */
+/* ---- workers.c ------------------------------------------------------------------------------------- */
 
-struct pool_options {
+struct workers_options {
     const char *name; /* of its threads */
     uint32_t threads;
     uint32_t queue_max;
     const struct jini_clock *clock;
 };
-int pool_create(const struct pool_options *options, struct pool **out);
+int workers_create(const struct workers_options *options, struct workers **out);
 
 /* Runs what runs, completes what waits with JINI_E_CANCELLED, and ends the threads. Both take NULL. */
-void pool_stop(struct pool *pool);
-void pool_free(struct pool *pool);
+void workers_stop(struct workers *workers);
+void workers_free(struct workers *workers);
 
 /* Queues a task. JINI_E_BUSY: queue_max tasks wait. JINI_E_NO_MEMORY: no thread could be started. */
-int pool_submit(struct pool *pool, struct pool_task *task);
-uint32_t pool_waiting(struct pool *pool);
+int workers_submit(struct workers *workers, struct worker_task *task);
+uint32_t workers_waiting(struct workers *workers);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Opening and closing an engine.
  *
- * Open: options, store, pools, own loop; what fails is taken down in reverse order.
- * Close: refuse new work; stop the pools and the store's writer, which finish what runs and cancel what waits;
+ * Open: options, store, workers, own loop; what fails is taken down in reverse order.
+ * Close: refuse new work; stop the workers and the store's writer, which finish what runs and cancel what waits;
  * wait until every request has been delivered; stop the own loop; free. The callback, if any, comes last.
  */
 #include "engine/engine_private.h"
@@ -77,26 +77,26 @@ static int open_store(struct jini *jini, struct jini_error *error)
     return store_open(&store, &jini->store, error);
 }
 
-static int open_pools(struct jini *jini, struct jini_error *error)
+static int open_workers(struct jini *jini, struct jini_error *error)
 {
     const struct jini_options *options = &jini->options;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t automatic = processors < 1 ? 1 : processors > 64 ? 64 : (uint32_t)processors;
-    struct pool_options cpu = {
+    struct workers_options cpu = {
         .name = "jini-cpu",
         .threads = options->cpu_threads ? (uint32_t)options->cpu_threads : automatic,
         .queue_max = (uint32_t)options->cpu_queue_max,
         .clock = jini->clock,
     };
-    struct pool_options passwords = {
+    struct workers_options passwords = {
         .name = "jini-password",
         .threads = (uint32_t)options->password_threads,
         .queue_max = (uint32_t)options->password_queue_max,
         .clock = jini->clock,
     };
-    int status = pool_create(&cpu, &jini->cpu);
+    int status = workers_create(&cpu, &jini->cpu);
     if (status == 0)
-        status = pool_create(&passwords, &jini->passwords);
+        status = workers_create(&passwords, &jini->passwords);
     return status ? error_set(error, status, "cpu.threads", "%s", jini_status_text(status)) : 0;
 }
 
@@ -113,8 +113,8 @@ static void init_locks(struct jini *jini)
 
 static void stop_work(struct jini *jini)
 {
-    pool_stop(jini->passwords);
-    pool_stop(jini->cpu);
+    workers_stop(jini->passwords);
+    workers_stop(jini->cpu);
     store_close(jini->store);
     jini->store = NULL;
 }
@@ -123,8 +123,8 @@ static void destroy(struct jini *jini)
 {
     loop_stop_own(jini);
     stop_work(jini);
-    pool_free(jini->passwords);
-    pool_free(jini->cpu);
+    workers_free(jini->passwords);
+    workers_free(jini->cpu);
     pthread_cond_destroy(&jini->idle);
     pthread_mutex_destroy(&jini->idle_lock);
     pthread_mutex_destroy(&jini->loops_lock);
@@ -136,7 +136,7 @@ static int open_parts(struct jini *jini, struct jini_error *error)
 {
     int status = open_store(jini, error);
     if (status == 0)
-        status = open_pools(jini, error);
+        status = open_workers(jini, error);
     if (status == 0)
         status = loop_start_own(jini, error);
     return status;

@@ -217,13 +217,13 @@ int request_run_op(struct jini *jini, struct jini_request *request, size_t size,
     return callback ? 0 : request_wait(request);
 }
 
-int request_run_on(struct pool *pool, struct jini_request *request,
-                   void (*step)(struct pool_task *task, int status))
+int request_run_on(struct workers *workers, struct jini_request *request,
+                   void (*step)(struct worker_task *task, int status))
 {
     struct request_state *state = request_state(request);
-    state->task = (struct pool_task){
+    state->task = (struct worker_task){
         .run = step, .deadline_ns = state->deadline_ns, .cancelled = &state->cancelled};
-    return pool_submit(pool, &state->task);
+    return workers_submit(workers, &state->task);
 }
 
 void jini_cancel(struct jini *jini, struct jini_request *request)

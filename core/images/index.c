@@ -396,6 +396,28 @@ int index_location_last(struct store_txn *txn, const struct jini_id *pack,
     return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
 }
 
+int index_location_of_record(struct store_txn *txn, const struct jini_id *pack, uint32_t sequence,
+                             struct index_location *out)
+{
+    struct tuple low = pack_key(pack);
+    tuple_add_uint(&low, sequence);
+    struct tuple high = low;
+    tuple_after_prefix(&high);
+    struct store_cursor cursor;
+    memset(out, 0, sizeof(*out));
+    int status = store_cursor_open(txn, STORE_SPACE_LOCATIONS, tuple_key(&low), tuple_key(&high),
+                                   STORE_FORWARD, &cursor);
+    if (status)
+        return status;
+    uint8_t bytes[LOCATION_BYTES];
+    struct buffer value = buffer_of(bytes, sizeof(bytes));
+    status = store_cursor_next(&cursor, &value);
+    if (status == 0)
+        status = read_location(cursor.key, buffer_slice(&value), out);
+    store_cursor_close(&cursor);
+    return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
+}
+
 /* ---- Content ---- */
 
 static struct tuple content_key(const struct index_content *content)

@@ -29,7 +29,8 @@ enum index_pack_state {
 };
 
 enum index_pack_flag {
-    INDEX_PACK_HAS_PURGED = 1 << 0 /* images were purged whose bytes are still in it: rewrite it soon */
+    INDEX_PACK_HAS_PURGED = 1 << 0, /* images were purged whose bytes are still in it: rewrite it soon */
+    INDEX_PACK_SHARED = 1 << 1      /* its images were looked for among those of other packs */
 };
 
 struct index_pack {
@@ -100,6 +101,10 @@ int index_location_delete(struct store_txn *txn, const struct index_location *lo
 int index_location_list(struct store_txn *txn, const struct jini_id *pack,
                         const struct index_location *after, struct index_location *out,
                         size_t capacity, size_t *count);
+
+/* Any location of one record. JINI_E_NOT_FOUND: the record is garbage. */
+int index_location_of_record(struct store_txn *txn, const struct jini_id *pack, uint32_t sequence,
+                             struct index_location *out);
 
 /* The last location of a pack. JINI_E_NOT_FOUND: it has none. */
 int index_location_last(struct store_txn *txn, const struct jini_id *pack,

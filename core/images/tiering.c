@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 
-enum { MS_PER_DAY = 86400000 };
-
 static uint64_t age_ms(uint64_t since_ms, uint64_t now_ms)
 {
     return now_ms > since_ms ? now_ms - since_ms : 0;
@@ -37,12 +35,6 @@ static enum tiering_step decide_open(const struct tiering_facts *facts,
     if (age >= policy->open_age_max_ms)
         return because_of_age(reason, TIERING_SEAL, "pack.age_max_s", age, policy->open_age_max_ms);
     return because(reason, TIERING_NOTHING, "it is being written");
-}
-
-static bool is_expired(const struct tiering_facts *facts)
-{
-    uint32_t day = facts->pack->expiry_day;
-    return day != 0 && facts->now_ms >= (uint64_t)day * MS_PER_DAY;
 }
 
 static bool wants_compaction(const struct tiering_facts *facts, const struct tiering_policy *policy,
@@ -101,8 +93,8 @@ enum tiering_step tiering_decide(const struct tiering_facts *facts,
         return decide_open(facts, policy, reason);
     if (facts->live_images == 0)
         return because(reason, TIERING_PURGE_BEGIN, "it has no images");
-    if (is_expired(facts))
-        return because(reason, TIERING_EXPIRE, "the retention of its images is over");
+    if (pack->state == INDEX_PACK_SEALED && !(pack->flags & INDEX_PACK_SHARED))
+        return because(reason, TIERING_SHARE, "its images may be duplicates");
     if (pack->state != INDEX_PACK_ARCHIVING && wants_compaction(facts, policy, reason))
         return TIERING_COMPACT;
     if (pack->state == INDEX_PACK_SEALED || pack->state == INDEX_PACK_ARCHIVING)

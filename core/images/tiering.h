@@ -1,7 +1,7 @@
 /*
  * What is to become of a pack: a pure function of what is known of it, the policy and the time.
  *
- *    OPEN --seal--> SEALED --archive--> ARCHIVING --verified--> ARCHIVED --free--> COLD
+ *    OPEN --seal--> SEALED --share, archive--> ARCHIVING --verified--> ARCHIVED --free--> COLD
  *                     |                     |                       |                |
  *                     '-------------------- '----- compact ---------'----------------'
  *                                                     v
@@ -17,7 +17,7 @@
 enum tiering_step {
     TIERING_NOTHING,
     TIERING_SEAL,         /* the owner is gone, or it is large, old or asked for */
-    TIERING_EXPIRE,       /* the day of its class has come: its images go */
+    TIERING_SHARE,        /* look for duplicates of its images, once */
     TIERING_COMPACT,      /* move what lives to a new pack */
     TIERING_ARCHIVE,      /* put, read back, verify, commit */
     TIERING_FREE,         /* commit COLD, then delete the local file */
