@@ -37,8 +37,8 @@ int pack_files_acquire(struct pack_files *files, const struct jini_id *pack,
 void pack_files_release(struct pack_files *files, const struct pack_source *source);
 
 /*
- * To be called when this process has removed the file of a pack: its space is free as soon as the last holder
- * has released it.
+ * To be called when this process has removed the file of a pack: its space is free as soon as the
+ * last holder has released it.
  */
 void pack_files_forget(struct pack_files *files, const struct jini_id *pack);
 

@@ -326,7 +326,7 @@ static int pass_gap(struct scan *scan)
         next = end;
     scan->damage = damage;
     status = report_gap(scan, scan->position, next);
-    scan->position = next;
+    scan->position = pack_align(next);
     return status;
 }
 
@@ -424,15 +424,16 @@ static int scan_records(struct scan *scan)
      * interrupted. */
     bool was_sealed = scan->options.expected == PACK_STATE_SEALED ||
                       (scan->options.expected == PACK_STATE_UNKNOWN && status == JINI_E_CORRUPT);
-    if (was_sealed) {
-        scan->options.acknowledged_end = PACK_ACKNOWLEDGED_ALL;
-        status = report(scan, (struct pack_scan_item){.part = PACK_PART_FOOTER,
-                                                      .status = JINI_E_CORRUPT,
-                                                      .offset = scan->result->length});
-        if (status)
-            return status;
-    }
-    return scan_forward(scan);
+    if (!was_sealed)
+        return scan_forward(scan);
+    if (status == JINI_E_NOT_FOUND)
+        pack_corrupt(&scan->damage, &scan->source->pack, scan->result->length,
+                     "it was sealed, and does not end in a trailer");
+    scan->options.acknowledged_end = PACK_ACKNOWLEDGED_ALL;
+    status = report(scan, (struct pack_scan_item){.part = PACK_PART_FOOTER,
+                                                  .status = JINI_E_CORRUPT,
+                                                  .offset = scan->result->length});
+    return status ? status : scan_forward(scan);
 }
 
 int pack_scan(const struct pack_source *source, const struct pack_scan_options *options,
