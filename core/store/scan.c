@@ -9,6 +9,9 @@
 
 enum { SLICE_ENTRIES = 512 };
 
+/* As `seen_writes`: the driver's cursor does not stand on the last key. */
+static const uint64_t lost_place = UINT64_MAX;
+
 int store_cursor_open(struct store_txn *txn, enum store_space space, struct slice low,
                       struct slice high, enum store_direction direction, struct store_cursor *out)
 {
@@ -126,6 +129,7 @@ int store_cursor_next(struct store_cursor *cursor, struct buffer *value)
         if (status == 0 && !inside(cursor, key))
             status = JINI_E_NOT_FOUND;
         if (status) {
+            cursor->seen_writes = lost_place;
             if (status != JINI_E_NOT_FOUND && cursor->txn->failure == 0)
                 cursor->txn->failure = status;
             return status;
@@ -179,7 +183,7 @@ static int copy_slice(struct store_txn *txn, struct sliced_scan *scan, struct sl
         return status;
     if (scan->started) {
         cursor.started = true;
-        cursor.seen_writes = UINT64_MAX; /* the driver's cursor stands nowhere yet */
+        cursor.seen_writes = lost_place;
         cursor.key_length = scan->last_length;
         memcpy(cursor.key_bytes, scan->last, scan->last_length);
     }
