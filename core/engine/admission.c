@@ -241,10 +241,9 @@ static void fill_answer(struct jini_admit *admit, struct admit_work *work, int s
 
 static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_work *work);
 
-static void give_rates_back(struct jini *jini, const struct jini_admit *admit,
-                            struct admit_work *work)
+static void give_rates_back(struct jini *jini, struct admit_work *work)
 {
-    rate_refund(jini, &admit->subject, 0, &work->rates.receipts);
+    rate_refund(jini, &work->rates.receipts);
     work->rates.receipts.count = 0;
 }
 
@@ -255,14 +254,14 @@ static void after_admit(struct jini_request *request)
     struct admit_work *work = state->work;
     int status = request->status ? request->status : work->decision;
     if (status)
-        give_rates_back(state->jini, admit, work);
+        give_rates_back(state->jini, work);
     if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {
         status = prepare(state->jini, admit, work);
         if (status == 0) {
             status = request_write(request, op_admit, STORE_NEW_WORK, ADMIT_OP_BYTES, after_admit);
             if (status == 0)
                 return;
-            give_rates_back(state->jini, admit, work);
+            give_rates_back(state->jini, work);
         }
     } else {
         fill_answer(admit, work, status);
@@ -318,7 +317,7 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
     if (status == 0) {
         status = request_write(request, op_admit, STORE_NEW_WORK, ADMIT_OP_BYTES, after_admit);
         if (status)
-            give_rates_back(jini, admit, work);
+            give_rates_back(jini, work);
     }
     if (status) {
         base_free(work);

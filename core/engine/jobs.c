@@ -11,14 +11,13 @@ enum {
     RESERVATION_VERSION = 1,
     RESERVATION_HEADER = 28,
     RESERVATION_QUOTA = 24,
-    RESERVATION_RATE = 24,
+    RESERVATION_RATE = 48,
     EXPIRE_SLICE = 32,
     END_OP_BYTES = 512,
 };
 
-_Static_assert(RESERVATION_HEADER + LIMITS_MAX * (RESERVATION_QUOTA + RESERVATION_RATE) <=
-                   GENERATIONS_RESERVATION_MAX,
-               "a reservation fits into a job's record");
+_Static_assert(RESERVATION_HEADER + LIMITS_MAX * RESERVATION_RATE <= GENERATIONS_RESERVATION_MAX,
+               "a reservation, of up to 8 limits of either kind, fits into a job's record");
 
 size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
                           const struct rate_receipts *rates,
@@ -39,12 +38,16 @@ size_t reservation_encode(const struct jini_subject *subject, const struct quota
         store_le64(to + 16, quotas->receipts[i].cost);
     }
     for (uint32_t i = 0; i < rates->count; i++, to += RESERVATION_RATE) {
-        const struct rate_receipt *rate = &rates->items[i];
-        to[0] = (uint8_t)rate->receipt.kind;
-        to[1] = (uint8_t)rate->ordinal;
-        store_le32(to + 4, rate->receipt.period_ms);
-        store_le64(to + 8, rate->receipt.window);
-        store_le64(to + 16, rate->receipt.cost);
+        const struct table_receipt *rate = &rates->items[i];
+        to[0] = (uint8_t)rate->charge.kind;
+        to[1] = (uint8_t)rate->region;
+        to[2] = (uint8_t)rate->slot;
+        store_le32(to + 4, rate->charge.period_ms);
+        store_le32(to + 8, rate->bucket);
+        store_le64(to + 16, rate->charge.window);
+        store_le64(to + 24, rate->charge.cost);
+        store_le64(to + 32, rate->generation);
+        store_le64(to + 40, rate->tag);
     }
     return (size_t)(to - out);
 }
@@ -65,7 +68,7 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
         return JINI_E_CORRUPT;
     uint32_t quotas = bytes.data[1];
     uint32_t rates = bytes.data[2];
-    if (quotas > LIMITS_MAX || rates > LIMITS_MAX ||
+    if (quotas + rates > LIMITS_MAX ||
         bytes.length != RESERVATION_HEADER + quotas * (size_t)RESERVATION_QUOTA +
                             rates * (size_t)RESERVATION_RATE)
         return JINI_E_CORRUPT;
@@ -79,12 +82,16 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
         out->quotas[out->quota_count] =
             (struct quota_receipt){load_le64(from), load_le64(from + 8), load_le64(from + 16)};
     for (; end->rates.count < rates; end->rates.count++, from += RESERVATION_RATE) {
-        if (from[0] > LIMIT_GCRA)
+        if (from[0] > LIMIT_GCRA || from[1] >= TABLE_REGIONS)
             return JINI_E_CORRUPT;
-        end->rates.items[end->rates.count] = (struct rate_receipt){
-            .receipt = {(enum limit_algorithm)from[0], load_le32(from + 4), load_le64(from + 8),
-                        load_le64(from + 16)},
-            .ordinal = from[1],
+        end->rates.items[end->rates.count] = (struct table_receipt){
+            .charge = {(enum limit_algorithm)from[0], load_le32(from + 4), load_le64(from + 16),
+                       load_le64(from + 24)},
+            .generation = load_le64(from + 32),
+            .tag = load_le64(from + 40),
+            .region = from[1],
+            .bucket = load_le32(from + 8),
+            .slot = from[2],
         };
     }
     return 0;
@@ -187,7 +194,7 @@ static void after_release(struct jini_request *request)
     struct request_state *state = request_state(request);
     struct release_work *work = state->work;
     if (request->status == 0)
-        rate_refund(state->jini, &work->end.subject, 0, &work->end.rates);
+        rate_refund(state->jini, &work->end.rates);
     base_free(work);
     state->work = NULL;
     request_finish(request, request->status);
@@ -268,7 +275,7 @@ void jobs_expire(struct jini *jini)
             break;
         status = store_write_class(jini->store, op_expire_jobs, expire, STORE_RELEASE);
         for (size_t i = 0; status == 0 && i < expire->count; i++)
-            rate_refund(jini, &expire->ends[i].subject, 0, &expire->ends[i].rates);
+            rate_refund(jini, &expire->ends[i].rates);
     }
     base_free(expire);
     if (status && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)

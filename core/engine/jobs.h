@@ -11,7 +11,8 @@
  *        4     8  number of the subject
  *       12    16  address of the subject
  *   then for each quota 24 bytes: identity, begin of the window, cost
- *   then for each rate limit 24 bytes: algorithm (1), ordinal (1), zero (2), period in ms (4), window (8), cost (8)
+ *   then for each rate limit 48 bytes: algorithm (1), region (1), slot (1), zero (1), period in ms (4), bucket (4), zero (4),
+ *   window (8), cost (8), generation of the table (8), tag (8)
  */
 #ifndef ENGINE_JOBS_H
 #define ENGINE_JOBS_H

@@ -67,6 +67,13 @@ static int fill(struct plan *plan, const char *text, struct jini_error *error)
     int status = text[0] == '\0' ? 0 : limit_parse(slice_of_text(text), &plan->list, error);
     for (uint32_t i = 0; status == 0 && i < plan->list.count; i++) {
         const struct limit *limit = &plan->list.limits[i];
+        plan->entries[i] = (struct jini_limit_entry){
+            .amount = limit->amount,
+            .multiples = limit->multiples,
+            .unit = (uint16_t)limit->unit,
+            .flags = (uint16_t)((limit->shadow ? JINI_LIMIT_SHADOW : 0) |
+                                (limit_is_quota(limit) ? JINI_LIMIT_QUOTA : 0)),
+        };
         if (limit_is_quota(limit)) {
             status = add_quota(plan, i, error);
         } else {

@@ -12,6 +12,7 @@
 #include "limits/quota.h"
 
 #include <jini/accounts.h>
+#include <jini/limits.h>
 
 enum { PLANS_MAX = 4096 };
 
@@ -22,6 +23,7 @@ struct plan {
     uint8_t rate_index[LIMITS_MAX];  /* their places in the list */
     uint8_t quota_index[LIMITS_MAX]; /* those of quotas.limits */
     struct algorithm rates[LIMITS_MAX];
+    struct jini_limit_entry entries[LIMITS_MAX]; /* the parts of answers that do not change */
     struct quota_plan quotas; /* its anchor is the subject's: copy and fill in */
 };
 

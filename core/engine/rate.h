@@ -6,6 +6,7 @@
 
 #include "engine/engine_private.h"
 #include "engine/plans.h"
+#include "limits/table.h"
 
 #include <jini/limits.h>
 
@@ -13,15 +14,10 @@
 int rates_open(struct jini *jini, struct jini_error *error);
 void rates_close(struct jini *jini); /* takes an engine without a table */
 
-/* What a charge took of one rate limit; enough to give it back, from another process too. */
-struct rate_receipt {
-    struct algorithm_receipt receipt;
-    uint32_t ordinal; /* of limits that count alike */
-};
-
+/* What a charge took; enough to give it back, from another process too. */
 struct rate_receipts {
     uint32_t count;
-    struct rate_receipt items[LIMITS_MAX];
+    struct table_receipt items[LIMITS_MAX];
 };
 
 struct rate_charge {
@@ -43,8 +39,7 @@ int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit
                 struct jini_error *error);
 
 /* Gives back what receipts say, where their windows are still open. */
-void rate_refund(struct jini *jini, const struct jini_subject *subject, uint64_t scope,
-                 const struct rate_receipts *receipts);
+void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
 
 /* What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. */
 struct allowed {
@@ -60,9 +55,6 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out,
 /* The same inside a transaction, without the plan. */
 int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id,
                  struct allowed *out);
-
-/* Fills in an entry's part that does not change. */
-void rate_describe(const struct limit *limit, struct jini_limit_entry *out);
 
 /* Fills in the entries of quotas, from outcomes. */
 void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
