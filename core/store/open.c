@@ -277,7 +277,7 @@ static int open_registry(struct store *store, struct jini_error *error)
         .directory = directory,
         .process_name = store->options.process_name,
         .clock = store->options.clock,
-        .format_min = store->options.format->version,
+        .format_min = store->options.format->version_min,
         .format_max = store->options.format->version,
     };
     int status = registry_open(&options, &store->registry, error);
