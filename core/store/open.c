@@ -488,6 +488,11 @@ void store_tick(struct store *store)
         return;
     store->ops->clear_stale_readers(store->driver);
     reserve_tick(store);
+    store_check_registry(store);
+}
+
+void store_check_registry(struct store *store)
+{
     if (!registry_file_present(store->registry))
         store_poison(store, "somebody deleted the file `processes` of the open database");
 }
