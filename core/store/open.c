@@ -1,0 +1,515 @@
+/*
+ * Opening and closing, in this order and back: the directory, one handle per process and directory, the
+ * registry, the data file, the driver, readers, the reserve, the writer, the format. Health: forked, poisoned.
+ */
+#include "store/store_private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/fork.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum { CREATE_WAIT_MS = 10000 };
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+/* Sanitizers keep tables of the address space, so it is not reserved by the hundred gigabytes under them. */
+#ifdef SANITIZED
+static const uint64_t default_map_bytes = UINT64_C(1) << 30;
+#else
+static const uint64_t default_map_bytes = UINT64_C(256) << 30;
+#endif
+
+/* Debug builds, and tests by their fixture, find out ops that may not be run again. */
+#ifdef NDEBUG
+static const bool default_run_twice = false;
+#else
+static const bool default_run_twice = true;
+#endif
+
+void store_options_init(struct store_options *options)
+{
+    *options = (struct store_options){
+        .driver = STORE_DRIVER_LMDB,
+        .sync = STORE_SYNC_FULL,
+        .run_twice = default_run_twice,
+        .map_bytes = default_map_bytes,
+        .map_bytes_max = UINT64_C(4) << 40,
+        .reserve_bytes = UINT64_C(16) << 20,
+        .readers_max = 256,
+        .queue_ops_max = 16384,
+        .queue_bytes_max = UINT64_C(256) << 20,
+        .batch_ops_max = 1024,
+        .batch_bytes_max = UINT64_C(16) << 20,
+        .batch_run_ms = 5,
+        .gate_wait_ms = 1000,
+        .migrate_wait_ms = 10000,
+    };
+}
+
+/* ---- One handle per process and directory ---- */
+
+struct open_directory {
+    dev_t device;
+    ino_t inode;
+    uint32_t fork_generation;
+    const struct store *store;
+    struct open_directory *next;
+};
+
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct open_directory *open_directories;
+
+/* A fork while another thread holds the lock would leave it held for ever in the child. */
+static void lock_open(void)
+{
+    pthread_mutex_lock(&open_lock);
+}
+
+static void unlock_open(void)
+{
+    pthread_mutex_unlock(&open_lock);
+}
+
+__attribute__((constructor)) static void guard_forks(void)
+{
+    pthread_atfork(lock_open, unlock_open, unlock_open);
+}
+
+/* Entries of a parent process do not count: its handles are not ours. */
+static int claim_directory(const struct store *store, struct jini_error *error)
+{
+    struct stat info;
+    if (stat(store->directory, &info) != 0)
+        return error_set_errno(error, errno, store->directory, "cannot look at the directory");
+    struct open_directory *entry = base_malloc(sizeof(*entry));
+    if (!entry)
+        return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
+    *entry = (struct open_directory){.device = info.st_dev,
+                                     .inode = info.st_ino,
+                                     .fork_generation = fork_generation(),
+                                     .store = store};
+    int status = 0;
+    pthread_mutex_lock(&open_lock);
+    for (struct open_directory *other = open_directories; other; other = other->next) {
+        if (other->device == entry->device && other->inode == entry->inode &&
+            other->fork_generation == entry->fork_generation)
+            status = JINI_E_LOCKED;
+    }
+    if (status == 0) {
+        entry->next = open_directories;
+        open_directories = entry;
+    }
+    pthread_mutex_unlock(&open_lock);
+    if (status) {
+        base_free(entry);
+        error_set(error, status, store->directory,
+                  "this process has the database open already; share that handle");
+    }
+    return status;
+}
+
+static void release_directory(const struct store *store)
+{
+    pthread_mutex_lock(&open_lock);
+    for (struct open_directory **link = &open_directories; *link; link = &(*link)->next) {
+        struct open_directory *entry = *link;
+        if (entry->store == store && entry->fork_generation == store->fork_generation) {
+            *link = entry->next;
+            base_free(entry);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&open_lock);
+}
+
+/* ---- The directory ---- */
+
+static const struct {
+    long magic;
+    const char *name;
+} unsafe_filesystems[] = {
+    {NFS_SUPER_MAGIC, "NFS"},         {SMB_SUPER_MAGIC, "SMB"},
+    {SMB2_SUPER_MAGIC, "SMB"},        {CIFS_SUPER_MAGIC, "CIFS"},
+    {FUSE_SUPER_MAGIC, "FUSE"},       {OVERLAYFS_SUPER_MAGIC, "overlay"},
+    {CEPH_SUPER_MAGIC, "Ceph"},       {V9FS_MAGIC, "9p"},
+    {AFS_FS_MAGIC, "AFS"},            {AFS_SUPER_MAGIC, "AFS"},
+    {CODA_SUPER_MAGIC, "Coda"},       {OCFS2_SUPER_MAGIC, "OCFS2"},
+    {0x01161970, "GFS2"},             {0x0BD00BD0, "Lustre"},
+    {0x47504653, "GPFS"},
+};
+
+static int check_filesystem(const struct store *store, struct jini_error *error)
+{
+    struct statfs info;
+    if (statfs(store->directory, &info) != 0)
+        return error_set_errno(error, errno, store->directory, "cannot look at the filesystem");
+    for (size_t i = 0; i < sizeof(unsafe_filesystems) / sizeof(unsafe_filesystems[0]); i++) {
+        if ((unsigned long)info.f_type == (unsigned long)unsafe_filesystems[i].magic &&
+            !store->options.allow_unsafe_filesystem)
+            return error_set(error, JINI_E_UNSUPPORTED, store->directory,
+                             "the directory lies on a filesystem (%s) whose shared memory and locks "
+                             "cannot be trusted; use a local disk, or set "
+                             "store.allow_unsafe_filesystem for a single process",
+                             unsafe_filesystems[i].name);
+    }
+    return 0;
+}
+
+static bool has_data_file(const struct store *store)
+{
+    char path[4200];
+    struct stat info;
+    snprintf(path, sizeof(path), "%s/data.mdb", store->directory);
+    return stat(path, &info) == 0 || errno != ENOENT;
+}
+
+static int prepare_directory(const struct store *store, struct jini_error *error)
+{
+    struct stat info;
+    bool create = store->options.create && !store->options.read_only;
+    if (stat(store->directory, &info) == 0) {
+        if (!S_ISDIR(info.st_mode))
+            return error_set(error, JINI_E_INVALID, store->directory, "not a directory");
+    } else if (errno == ENOTDIR) {
+        return error_set(error, JINI_E_INVALID, store->directory, "a part of it is not a directory");
+    } else if (errno != ENOENT) {
+        return error_set_errno(error, errno, store->directory, "cannot look at the directory");
+    } else if (!create) {
+        return error_set(error, JINI_E_NOT_FOUND, store->directory,
+                         "there is no database; create one first");
+    } else if (mkdir(store->directory, 0700) != 0 && errno != EEXIST) {
+        return error_set_errno(error, errno, store->directory, "cannot create the directory");
+    }
+    if (!create && !has_data_file(store))
+        return error_set(error, JINI_E_NOT_FOUND, store->directory,
+                         "the directory holds no database; create one first");
+    return check_filesystem(store, error);
+}
+
+/*
+ * Makes the entries of data.mdb in the directory, and of the directory in the one above, durable. Done at every
+ * opening, not only by who made them: that one may have been killed before it came to it.
+ */
+static int sync_directories(const struct store *store, struct jini_error *error)
+{
+    int status = 0;
+    int directory = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return error_set_errno(error, errno, store->directory, "cannot open the directory");
+    if (fsync(directory) != 0)
+        status = error_set_errno(error, errno, store->directory, "cannot sync the directory");
+    int above = status ? -1 : openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    close(directory);
+    if (above < 0)
+        return status; /* one that may not be read was not made by us */
+    if (fsync(above) != 0)
+        status = error_set_errno(error, errno, store->directory,
+                                 "cannot sync the directory above it");
+    close(above);
+    return status;
+}
+
+/* ---- Options ---- */
+
+static int check_options(const struct store_options *options, struct jini_error *error)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+        uint64_t min;
+        uint64_t max;
+    } ranges[] = {
+        {"store.map_bytes", options->map_bytes, UINT64_C(1) << 20, UINT64_C(1) << 46},
+        {"store.map_bytes_max", options->map_bytes_max, options->map_bytes, UINT64_C(1) << 46},
+        {"store.reserve_bytes", options->reserve_bytes, 0, UINT64_C(1) << 34},
+        {"store.readers_max", options->readers_max, 1, 1024},
+        {"store.queue_ops_max", options->queue_ops_max, 1, 1 << 20},
+        {"store.queue_bytes_max", options->queue_bytes_max, 1, UINT64_C(1) << 40},
+        {"store.batch_ops_max", options->batch_ops_max, 1, 1 << 16},
+        {"store.batch_bytes_max", options->batch_bytes_max, 1, UINT64_C(1) << 32},
+        {"store.batch_run_ms", options->batch_run_ms, 1, 1000},
+        {"store.gate_wait_ms", options->gate_wait_ms, 1, 600000},
+        {"store.migrate_wait_ms", options->migrate_wait_ms, 0, 3600000},
+        {"store.driver", options->driver, STORE_DRIVER_LMDB, STORE_DRIVER_MEMORY},
+        {"store.sync", options->sync, STORE_SYNC_FULL, STORE_SYNC_NONE},
+    };
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max)
+            return error_set(error, JINI_E_INVALID, ranges[i].name, "%llu is not from %llu to %llu",
+                             (unsigned long long)ranges[i].value, (unsigned long long)ranges[i].min,
+                             (unsigned long long)ranges[i].max);
+    }
+    if (!options->format || options->format->version == 0 ||
+        options->format->version < options->format->version_min)
+        return error_set(error, JINI_E_INVALID, "format", "the store needs a format");
+    if (options->driver == STORE_DRIVER_LMDB && (!options->directory || !options->directory[0]))
+        return error_set(error, JINI_E_INVALID, "directory", "the store needs a directory");
+    if (options->driver == STORE_DRIVER_MEMORY && options->read_only)
+        return error_set(error, JINI_E_INVALID, "store.read_only",
+                         "the memory driver has nothing to read that was not written through it");
+    if (options->directory && strlen(options->directory) > 4000)
+        return error_set(error, JINI_E_INVALID, "directory", "longer than 4000 bytes");
+    return 0;
+}
+
+/* ---- Opening and closing ---- */
+
+static int open_registry(struct store *store, struct jini_error *error)
+{
+    /* On read-only media there is nothing to register in, and nobody who writes. */
+    const char *directory = store->directory;
+    struct registry_options options = {
+        .directory = directory,
+        .process_name = store->options.process_name,
+        .clock = store->options.clock,
+        .format_min = store->options.format->version,
+        .format_max = store->options.format->version,
+    };
+    int status = registry_open(&options, &store->registry, error);
+    if (status == JINI_E_READ_ONLY && store->options.read_only) {
+        options.directory = NULL;
+        status = registry_open(&options, &store->registry, error);
+    }
+    return status;
+}
+
+static bool wait_for_creation(void *argument)
+{
+    const uint64_t *end_ns = argument;
+    return clock_boot_ns(&clock_system) < *end_ns;
+}
+
+static int create_spaces(struct store *store, struct jini_error *error)
+{
+    if (store->options.read_only || store->ops->has_spaces(store->driver))
+        return 0;
+    uint64_t end_ns = clock_boot_ns(&clock_system) + CREATE_WAIT_MS * NS_PER_MS;
+    if (!registry_turn_take(store->registry, wait_for_creation, &end_ns))
+        return error_set(error, JINI_E_BUSY, store->directory,
+                         "another process has held the write lock for over %d ms", CREATE_WAIT_MS);
+    int status = store->ops->create_spaces(store->driver, error);
+    registry_turn_give(store->registry);
+    return status;
+}
+
+static int create_data(struct store *store, const struct store_options *options,
+                       struct jini_error *error)
+{
+    if (options->read_only)
+        return 0;
+    int status = 0;
+    if (options->create) {
+        status = registry_setup_begin(store->registry, error);
+        if (status)
+            return status;
+        status = store->ops->create(options, error);
+        registry_setup_end(store->registry);
+    }
+    return status || !store->directory ? status : sync_directories(store, error);
+}
+
+static int open_driver(struct store *store, struct jini_error *error)
+{
+    struct store_options options = store->options;
+    uint64_t soft = reserve_soft_map_bytes(store);
+    options.directory = store->directory;
+    if (options.map_bytes > soft)
+        options.map_bytes = soft;
+    int status = create_data(store, &options, error);
+    if (status == 0)
+        status = store->ops->open(&options, &store->driver, error);
+    return status ? status : create_spaces(store, error);
+}
+
+static int open_parts(struct store *store, struct jini_error *error)
+{
+    int status = 0;
+    if (store->directory) {
+        status = prepare_directory(store, error);
+        if (status == 0)
+            status = claim_directory(store, error);
+        if (status)
+            return status;
+    }
+    status = open_registry(store, error);
+    if (status == 0)
+        status = open_driver(store, error);
+    if (status)
+        return status;
+    if (readers_create(store) != 0)
+        return error_set(error, JINI_E_NO_MEMORY, "store.readers_max", "out of memory");
+    reserve_open(store);
+    if (!store->options.read_only) {
+        status = writer_start(store, error);
+        if (status)
+            return status;
+    }
+    return format_prepare(store, error);
+}
+
+static void destroy(struct store *store)
+{
+    writer_stop(store);
+    reserve_close(store);
+    readers_destroy(store);
+    if (store->driver)
+        store->ops->close(store->driver);
+    registry_close(store->registry);
+    if (store->directory)
+        release_directory(store);
+    pthread_cond_destroy(&store->gate_opened);
+    pthread_mutex_destroy(&store->gate_wait_lock);
+    pthread_mutex_destroy(&store->gate_lock);
+    pthread_cond_destroy(&store->wake);
+    pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->reserve_lock);
+    pthread_mutex_destroy(&store->poison_lock);
+    base_free(store->directory);
+    base_free(store);
+}
+
+static void init_locks(struct store *store)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&store->poison_lock, NULL);
+    pthread_mutex_init(&store->reserve_lock, NULL);
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_cond_init(&store->wake, NULL);
+    pthread_mutex_init(&store->gate_lock, NULL);
+    pthread_mutex_init(&store->gate_wait_lock, NULL);
+    pthread_cond_init(&store->gate_opened, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+int store_open(const struct store_options *options, struct store **out, struct jini_error *error)
+{
+    *out = NULL;
+    error_clear(error);
+    int status = check_options(options, error);
+    if (status)
+        return status;
+    struct store *store = base_calloc(1, sizeof(*store));
+    if (!store)
+        return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
+    store->options = *options;
+    if (!store->options.clock)
+        store->options.clock = &clock_system;
+    store->ops = options->driver == STORE_DRIVER_LMDB ? &driver_lmdb : &driver_memory;
+    store->fork_generation = fork_generation();
+    store->reserve_fd = -1;
+    store->io_fd = -1;
+    store->earliest_deadline_ns = UINT64_MAX;
+    store->write_txn.store = store;
+    store->write_txn.writable = true;
+    init_locks(store);
+    if (options->driver == STORE_DRIVER_LMDB) {
+        store->directory = base_strdup(options->directory);
+        if (!store->directory) {
+            status = error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
+            goto fail;
+        }
+    }
+    status = open_parts(store, error);
+    if (status)
+        goto fail;
+    *out = store;
+    return 0;
+fail:
+    destroy(store);
+    return status;
+}
+
+void store_close(struct store *store)
+{
+    if (!store || store->fork_generation != fork_generation())
+        return;
+    destroy(store);
+}
+
+/* ---- Health ---- */
+
+static bool is_forked(const struct store *store)
+{
+    return store->fork_generation != fork_generation();
+}
+
+int store_check(const struct store *store)
+{
+    if (is_forked(store))
+        return JINI_E_FORKED;
+    return atomic_load_explicit(&store->poisoned, memory_order_acquire) ? JINI_E_POISONED : 0;
+}
+
+int store_health(const struct store *store, struct jini_error *error)
+{
+    int status = store_check(store);
+    if (status == JINI_E_POISONED)
+        error_set(error, status, "store", "%s; close the database, mend the cause, open it again",
+                  store->poison_reason);
+    else if (status)
+        error_set(error, status, "store",
+                  "this handle was made before a fork; open the database anew in this process");
+    return status;
+}
+
+void store_poison(struct store *store, const char *reason)
+{
+    if (is_forked(store))
+        return; /* the lock may have been held by a thread that the child does not have */
+    pthread_mutex_lock(&store->poison_lock);
+    if (!atomic_load(&store->poisoned)) {
+        snprintf(store->poison_reason, sizeof(store->poison_reason), "%s", reason);
+        atomic_store_explicit(&store->poisoned, 1, memory_order_release);
+        log_record(&store->options.log, JINI_LOG_ERROR, "store_poisoned", LOG_TEXT("reason", reason));
+    }
+    pthread_mutex_unlock(&store->poison_lock);
+}
+
+void store_tick(struct store *store)
+{
+    if (store_check(store) != 0)
+        return;
+    store->ops->clear_stale_readers(store->driver);
+    reserve_tick(store);
+    if (!registry_file_present(store->registry))
+        store_poison(store, "somebody deleted the file `processes` of the open database");
+}
+
+/* ---- Shared words ---- */
+
+uint64_t store_change_word(const struct store *store, uint32_t word)
+{
+    return atomic_load_explicit(registry_change_word(store->registry, word), memory_order_acquire);
+}
+
+struct store_process store_self(const struct store *store)
+{
+    return registry_self(store->registry);
+}
+
+bool store_process_alive(struct store *store, struct store_process process)
+{
+    return !is_forked(store) && registry_alive(store->registry, process);
+}
+
+_Atomic uint64_t *store_shared_word(struct store *store, uint32_t index)
+{
+    return registry_shared_word(store->registry, index);
+}

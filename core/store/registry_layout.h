@@ -1,0 +1,64 @@
+/* The bytes of the registry; private to registry.c and turn.c. The format stands in registry.h. */
+#ifndef STORE_REGISTRY_LAYOUT_H
+#define STORE_REGISTRY_LAYOUT_H
+
+#include "base/clock.h"
+#include "store/registry.h"
+
+enum {
+    REGISTRY_VERSION = 1,
+    REGISTRY_SLOTS = 64,
+    REGISTRY_SLOT_LOCK = 4096, /* the byte whose lock stands for slot 0 */
+};
+
+/* The holder died, and its slot has a new owner. */
+#define REGISTRY_HOLDER_GONE UINT32_MAX
+
+struct registry_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t slots;
+    uint8_t boot_id[16];
+    uint64_t pid_namespace;
+    _Atomic uint32_t format_target; /* 0: no migration is under way */
+    _Atomic uint32_t migrator;      /* slot + 1 of the process that announced it */
+    _Atomic uint64_t next_ticket;
+    _Atomic uint32_t turn; /* a futex: changes whenever somebody leaves the queue */
+    _Atomic uint32_t holder; /* slot + 1 of the process that writes; 0: nobody; or REGISTRY_HOLDER_GONE */
+    _Atomic uint64_t holder_since_ns;
+    _Atomic uint64_t shared_words[STORE_SHARED_WORDS];
+};
+
+struct registry_slot {
+    _Atomic uint32_t incarnation;
+    int32_t pid;
+    _Atomic uint64_t ticket; /* 0: not in the queue */
+    _Atomic uint64_t wait_since_ns;
+    uint32_t format_min;
+    uint32_t format_max;
+    uint64_t started_ns;
+    char name[STORE_NAME_MAX];
+    uint8_t reserved[256 - 40 - STORE_NAME_MAX];
+};
+
+struct registry_map {
+    struct registry_header header;
+    uint8_t reserved[4096 - sizeof(struct registry_header)];
+    struct registry_slot slots[REGISTRY_SLOTS];
+    _Atomic uint64_t change_words[STORE_CHANGE_WORDS];
+};
+
+_Static_assert(sizeof(struct registry_slot) == 256, "a slot is 256 bytes");
+_Static_assert(offsetof(struct registry_map, slots) == 4096, "slots begin at 4096");
+_Static_assert(offsetof(struct registry_map, change_words) == 20480, "change words begin at 20480");
+
+struct registry {
+    int fd; /* -1: anonymous */
+    struct registry_map *map;
+    struct store_process self;
+    bool turn_broken; /* writer thread only */
+    const struct jini_clock *clock; /* for the wall clock; what processes compare is the system's */
+    char path[4096];
+};
+
+#endif

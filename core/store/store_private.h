@@ -1,0 +1,179 @@
+/*
+ * The inside of the store, shared by its own files.
+ *
+ *   open.c     opening, closing, health           txn.c      what an op and a reader may do
+ *   writer.c   queue and writer thread            scan.c     cursors, scans in slices
+ *   batch.c    one commit: run, check, complete   overlay.c  writes that can be undone
+ *   reader.c   snapshots and the gate             migrate.c  formats
+ *   reserve.c  disk kept back for releases        figures.c  copies and figures
+ */
+#ifndef STORE_PRIVATE_H
+#define STORE_PRIVATE_H
+
+#include "base/clock.h"
+#include "store/driver.h"
+#include "store/registry.h"
+#include "store/tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    MARKS_MAX = 512, /* change words of one commit; beyond that all of them are set */
+    OVERLAYS_MAX = STORE_OVERLAYS_MAX + 1, /* those of an op, and one that the batch puts around it */
+};
+
+struct store_txn {
+    struct store *store;
+    struct driver_txn *driver_txn;
+    bool writable;
+
+    /* Of the op that runs. */
+    uint32_t op_keys;
+    uint64_t op_bytes;
+    uint64_t digest;
+    int failure; /* the driver's first error that is not the op's to handle */
+
+    /* Of the batch. */
+    uint64_t writes;  /* changes so far, also in overlays: cursors look again after one */
+    uint64_t applied; /* changes that reached the driver */
+    uint64_t bytes;
+    uint64_t now_ns;
+    uint64_t stamp;
+    bool stamp_loaded;
+    bool stamp_used;
+    uint32_t mark_count;
+    bool mark_all;
+    uint16_t marks[MARKS_MAX];
+
+    uint32_t overlays;
+    uint32_t overlay_base; /* how many of them are the batch's */
+    struct tree_node *overlay[OVERLAYS_MAX][STORE_SPACES];
+};
+
+/* A snapshot handle; taken by whoever swaps `busy` from 0 to 1. */
+struct reader {
+    _Atomic uint32_t busy;
+    struct store_txn txn;
+} __attribute__((aligned(64)));
+
+struct counters {
+    _Atomic uint64_t commits;
+    _Atomic uint64_t ops;
+    _Atomic uint64_t op_failures;
+    _Atomic uint64_t bytes_written;
+    _Atomic uint64_t commit_us_sum;
+    _Atomic uint64_t commit_buckets[STORE_LATENCY_BUCKETS];
+    _Atomic uint64_t batch_buckets[STORE_BATCH_BUCKETS];
+    _Atomic uint64_t batches_rerun;
+    _Atomic uint64_t map_growths;
+    _Atomic uint64_t lock_wait_us_sum;
+    _Atomic uint64_t lock_wait_us_max;
+};
+
+enum write_state { WRITE_IDLE, WRITE_QUEUED, WRITE_RUNNING };
+
+struct store {
+    struct store_options options;
+    char *directory; /* NULL: memory */
+    uint32_t fork_generation;
+    const struct driver_ops *ops;
+    struct driver *driver;
+    struct registry *registry;
+
+    /* Health. The reason is written once, before the flag. */
+    _Atomic uint32_t poisoned;
+    pthread_mutex_t poison_lock;
+    char poison_reason[160];
+
+    /* The queue, guarded by `lock`. */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct store_write *first;
+    struct store_write *last;
+    uint32_t queue_ops;
+    uint64_t queue_bytes;
+    uint64_t earliest_deadline_ns;
+    uint32_t cancels; /* queued writes marked as cancelled and not yet taken out */
+    bool closing;
+
+    /* The writer thread and what it alone uses. */
+    pthread_t writer;
+    bool writer_runs;
+    struct store_write **batch;
+    uint32_t batch_count;
+    bool batch_overlays; /* every op of the batch in an overlay */
+    int io_fd; /* /proc of the writer thread, for bytes written; -1 */
+    struct store_txn write_txn;
+
+    uint64_t odd_words[STORE_CHANGE_WORDS]; /* what the commit that runs has set its words to */
+
+    /* Readers and the gate. */
+    void *readers_memory;
+    struct reader *readers; /* in it, each on cache lines of its own */
+    _Atomic uint32_t gate_closed;
+    _Atomic uint32_t writer_inside; /* a write transaction is open */
+    pthread_mutex_t gate_lock; /* one resize at a time */
+    pthread_mutex_t gate_wait_lock;
+    pthread_cond_t gate_opened;
+
+    /* The reserve. */
+    _Atomic uint32_t full;
+    int reserve_fd;               /* the file `reserve`; -1 */
+    pthread_mutex_t reserve_lock; /* one watch at a time */
+    _Atomic uint64_t reserve_checked_ns;
+    uint64_t reserve_checked_bytes; /* bytes_written at that time */
+
+    struct counters counters;
+};
+
+/* open.c */
+int store_check(const struct store *store); /* 0, JINI_E_FORKED or JINI_E_POISONED */
+
+/* txn.c */
+int txn_check(const struct store_txn *txn); /* 0 or JINI_E_FORKED */
+void txn_reset_batch(struct store_txn *txn);
+void txn_reset_op(struct store_txn *txn);
+int txn_flush_stamp(struct store_txn *txn);
+int txn_apply(struct store_txn *txn, enum store_space space, struct slice key, struct slice value,
+              bool remove);
+
+/* overlay.c */
+const struct tree_node *overlay_find(const struct store_txn *txn, enum store_space space,
+                                     struct slice key);
+int overlay_write(struct store_txn *txn, enum store_space space, struct slice key,
+                  struct slice value, bool remove);
+void overlay_begin_batch(struct store_txn *txn); /* the one around an op */
+int overlay_keep_batch(struct store_txn *txn);
+void overlay_discard_left(struct store_txn *txn); /* those that an op left open */
+void overlay_discard_all(struct store_txn *txn);
+
+/* writer.c */
+int writer_start(struct store *store, struct jini_error *error);
+void writer_stop(struct store *store);
+bool writer_sweep(struct store *store);
+void writer_complete(struct store_write *write, int status);
+
+/* batch.c */
+void batch_run(struct store *store);
+
+/* reader.c */
+int readers_create(struct store *store);
+void readers_destroy(struct store *store);
+int gate_resize(struct store *store, uint64_t map_bytes);
+int gate_enter_writer(struct store *store);
+void gate_leave_writer(struct store *store);
+
+/* migrate.c */
+int format_prepare(struct store *store, struct jini_error *error);
+
+/* reserve.c */
+void reserve_open(struct store *store);
+void reserve_close(struct store *store);
+enum reserve_cause { RESERVE_DISK = 1, RESERVE_MAP = 2 };
+void reserve_enter(struct store *store, enum reserve_cause cause);
+void reserve_watch(struct store *store);
+void reserve_tick(struct store *store);
+uint64_t reserve_soft_map_bytes(const struct store *store);
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * The queue of writes and the thread that serves it.
+ *
+ *  1. A write is in one place: with its caller, in the queue (linked, counted), or in the batch that runs.
+ *  2. Its `done` runs once, on the writer thread, after its batch is settled and the write lock is given back.
+ *  3. A write whose deadline passes while it is queued completes with JINI_E_TIMEOUT; that holds also while the
+ *     thread waits for another process's lock.
+ */
+#include "store/store_private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { WRITER_STACK_BYTES = 1024 * 1024 };
+
+/* Held under `lock`. */
+static void enqueue(struct store *store, struct store_write *write)
+{
+    write->state = WRITE_QUEUED;
+    write->status = 0;
+    write->next = NULL;
+    write->previous = store->last;
+    if (store->last)
+        store->last->next = write;
+    else
+        store->first = write;
+    store->last = write;
+    store->queue_ops++;
+    store->queue_bytes += write->bytes;
+    if (write->deadline_ns && write->deadline_ns < store->earliest_deadline_ns)
+        store->earliest_deadline_ns = write->deadline_ns;
+}
+
+/* Held under `lock`. */
+static void unlink_write(struct store *store, struct store_write *write)
+{
+    JINI_ASSERT(write->state == WRITE_QUEUED && store->queue_ops > 0);
+    *(write->previous ? &write->previous->next : &store->first) = write->next;
+    *(write->next ? &write->next->previous : &store->last) = write->previous;
+    store->queue_ops--;
+    store->queue_bytes -= write->bytes;
+    write->state = WRITE_RUNNING;
+}
+
+void writer_complete(struct store_write *write, int status)
+{
+    write->state = WRITE_IDLE;
+    write->status = status;
+    write->done(write);
+}
+
+int store_submit(struct store *store, struct store_write *write)
+{
+    int status = store_check(store);
+    if (status)
+        return status;
+    if (store->options.read_only)
+        return JINI_E_READ_ONLY;
+    if (write->bytes > store->options.queue_bytes_max)
+        return JINI_E_TOO_BIG;
+    pthread_mutex_lock(&store->lock);
+    if (store->closing)
+        status = JINI_E_CLOSED;
+    else if (store->queue_ops >= store->options.queue_ops_max ||
+             store->queue_bytes + write->bytes > store->options.queue_bytes_max)
+        status = JINI_E_BUSY;
+    else
+        enqueue(store, write);
+    bool wake = status == 0 && store->queue_ops == 1;
+    pthread_mutex_unlock(&store->lock);
+    if (wake)
+        pthread_cond_signal(&store->wake);
+    return status;
+}
+
+/* Takes out of the queue, in order, what `wants` names; returns it linked by `next`. */
+static struct store_write *extract(struct store *store, bool (*wants)(const struct store_write *, uint64_t),
+                                   uint64_t argument)
+{
+    struct store_write *found = NULL;
+    struct store_write **link = &found;
+    uint64_t earliest = UINT64_MAX;
+    pthread_mutex_lock(&store->lock);
+    for (struct store_write *write = store->first; write;) {
+        struct store_write *next = write->next;
+        if (wants(write, argument)) {
+            unlink_write(store, write);
+            write->next = NULL;
+            *link = write;
+            link = &write->next;
+        } else if (write->deadline_ns && write->deadline_ns < earliest) {
+            earliest = write->deadline_ns;
+        }
+        write = next;
+    }
+    store->earliest_deadline_ns = earliest;
+    pthread_mutex_unlock(&store->lock);
+    return found;
+}
+
+static void complete_all(struct store_write *list, int status)
+{
+    while (list) {
+        struct store_write *next = list->next;
+        writer_complete(list, status);
+        list = next;
+    }
+}
+
+static bool is_late(const struct store_write *write, uint64_t now_ns)
+{
+    return write->deadline_ns && write->deadline_ns <= now_ns;
+}
+
+static bool is_cancelled(const struct store_write *write, uint64_t unused)
+{
+    (void)unused;
+    return write->status == JINI_E_CANCELLED;
+}
+
+static bool is_any(const struct store_write *write, uint64_t unused)
+{
+    (void)write;
+    (void)unused;
+    return true;
+}
+
+/* Completes what is late or cancelled. False when the store is closing. */
+bool writer_sweep(struct store *store)
+{
+    uint64_t now = clock_boot_ns(store->options.clock);
+    pthread_mutex_lock(&store->lock);
+    bool late = now >= store->earliest_deadline_ns;
+    bool cancelled = store->cancels > 0;
+    store->cancels = 0;
+    bool closing = store->closing;
+    pthread_mutex_unlock(&store->lock);
+    if (cancelled)
+        complete_all(extract(store, is_cancelled, 0), JINI_E_CANCELLED);
+    if (late)
+        complete_all(extract(store, is_late, now), JINI_E_TIMEOUT);
+    return !closing;
+}
+
+void store_cancel(struct store *store, struct store_write *write)
+{
+    if (store_check(store) == JINI_E_FORKED)
+        return; /* the lock may have been held by a thread that the child does not have */
+    pthread_mutex_lock(&store->lock);
+    if (write->state == WRITE_QUEUED) {
+        write->status = JINI_E_CANCELLED;
+        store->cancels++;
+    }
+    pthread_mutex_unlock(&store->lock);
+    pthread_cond_signal(&store->wake);
+}
+
+static bool on_wait(void *argument)
+{
+    struct store *store = argument;
+    bool goes_on = writer_sweep(store);
+    pthread_mutex_lock(&store->lock);
+    bool wanted = store->first != NULL;
+    pthread_mutex_unlock(&store->lock);
+    return goes_on && wanted;
+}
+
+/* Moves the head of the queue into the batch. */
+static void fill_batch(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    store->batch_count = 0;
+    while (store->first && store->batch_count < store->options.batch_ops_max) {
+        struct store_write *write = store->first;
+        unlink_write(store, write);
+        store->batch[store->batch_count++] = write;
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* Puts the tail of the batch, which has not run, back to the head of the queue. */
+static void return_rest(struct store *store, uint32_t from, uint32_t count)
+{
+    pthread_mutex_lock(&store->lock);
+    for (uint32_t i = count; i > from; i--) {
+        struct store_write *write = store->batch[i - 1];
+        write->state = WRITE_QUEUED;
+        write->status = 0;
+        write->previous = NULL;
+        write->next = store->first;
+        *(store->first ? &store->first->previous : &store->last) = write;
+        store->first = write;
+        store->queue_ops++;
+        store->queue_bytes += write->bytes;
+        if (write->deadline_ns && write->deadline_ns < store->earliest_deadline_ns)
+            store->earliest_deadline_ns = write->deadline_ns;
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void note_lock_wait(struct store *store, uint64_t begin_ns)
+{
+    uint64_t us = (clock_boot_ns(&clock_system) - begin_ns) / NS_PER_US;
+    atomic_fetch_add(&store->counters.lock_wait_us_sum, us);
+    if (us > atomic_load(&store->counters.lock_wait_us_max))
+        atomic_store(&store->counters.lock_wait_us_max, us);
+}
+
+static void serve_queue(struct store *store)
+{
+    uint64_t begin = clock_boot_ns(&clock_system);
+    if (!registry_turn_take(store->registry, on_wait, store))
+        return;
+    note_lock_wait(store, begin);
+    writer_sweep(store);
+    fill_batch(store);
+    uint32_t taken = store->batch_count;
+    if (taken > 0) {
+        batch_run(store);
+        return_rest(store, store->batch_count, taken);
+    }
+    registry_turn_give(store->registry);
+    for (uint32_t i = 0; i < store->batch_count; i++)
+        writer_complete(store->batch[i], store->batch[i]->status);
+}
+
+static void *writer_main(void *argument)
+{
+    struct store *store = argument;
+    prctl(PR_SET_NAME, "jini-writer", 0, 0, 0);
+    store->io_fd = open("/proc/thread-self/io", O_RDONLY | O_CLOEXEC);
+    for (;;) {
+        pthread_mutex_lock(&store->lock);
+        while (!store->first && !store->closing)
+            pthread_cond_wait(&store->wake, &store->lock);
+        bool closing = store->closing;
+        pthread_mutex_unlock(&store->lock);
+        if (closing)
+            break;
+        writer_sweep(store);
+        serve_queue(store);
+    }
+    complete_all(extract(store, is_any, 0), JINI_E_CANCELLED);
+    if (store->io_fd >= 0)
+        close(store->io_fd);
+    return NULL;
+}
+
+int writer_start(struct store *store, struct jini_error *error)
+{
+    store->batch = base_calloc(store->options.batch_ops_max, sizeof(*store->batch));
+    if (!store->batch)
+        return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, WRITER_STACK_BYTES);
+    int failed = pthread_create(&store->writer, &attributes, writer_main, store);
+    pthread_attr_destroy(&attributes);
+    if (failed)
+        return error_set_errno(error, failed, "store", "cannot start the writer thread");
+    store->writer_runs = true;
+    return 0;
+}
+
+void writer_stop(struct store *store)
+{
+    if (store->writer_runs) {
+        pthread_mutex_lock(&store->lock);
+        store->closing = true;
+        pthread_mutex_unlock(&store->lock);
+        pthread_cond_signal(&store->wake);
+        pthread_join(store->writer, NULL);
+        store->writer_runs = false;
+    }
+    base_free(store->batch);
+    store->batch = NULL;
+}
+
+/* A blocking write waits on a futex of its own. */
+struct waiting_write {
+    struct store_write write;
+    _Atomic uint32_t finished;
+};
+
+static void wake_waiter(struct store_write *write)
+{
+    struct waiting_write *waiting = (struct waiting_write *)write;
+    atomic_store(&waiting->finished, 1);
+    syscall(SYS_futex, &waiting->finished, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+int store_write(struct store *store, store_op_fn *op, void *argument)
+{
+    if (store->writer_runs && pthread_equal(pthread_self(), store->writer))
+        return JINI_E_ON_LOOP;
+    struct waiting_write waiting = {
+        .write = {.op = op, .argument = argument, .done = wake_waiter},
+    };
+    int status = store_submit(store, &waiting.write);
+    if (status)
+        return status;
+    while (!atomic_load(&waiting.finished))
+        syscall(SYS_futex, &waiting.finished, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    return waiting.write.status;
+}
