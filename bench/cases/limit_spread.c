@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,10 @@ enum {
     AIMED_CHECKS = 400000, /* of each process: far more than the limits of these users allow */
     ADMITTED_SHIFT = 16,   /* of the count of a user: attempts below, admissions above */
     WINDOW_S = 60,
+    LIMIT = 60, /* of Premium */
+    OVERRIDE_LIMIT = 20,
+    OVERRIDE_EVERY = 10, /* every tenth user has one */
+    SETS_IN_FLIGHT = 1024,
 };
 
 enum phase { PHASE_OPEN, PHASE_WARM, PHASE_CHECK, PHASE_ATOMIC, PHASE_AIM, PHASE_END };
@@ -42,6 +47,42 @@ struct worker {
     uint64_t refused;
     unsigned self;
 };
+
+/* ---- Before ------------------------------------------------------------------------------------- */
+
+struct overriding {
+    struct jini *jini;
+    uint64_t users;
+    uint64_t next;
+};
+
+static bool set_next(void *context, struct bench_flow_step *step)
+{
+    struct overriding *overriding = context;
+    struct jini_user_set *set = (struct jini_user_set *)step->request;
+    overriding->next += OVERRIDE_EVERY;
+    if (overriding->next > overriding->users)
+        return false;
+    set->user.id = overriding->next;
+    set->fields = JINI_USER_FIELD_OVERRIDES;
+    set->user.override_mask = JINI_ALLOWANCE_LIMITS;
+    snprintf(set->user.overrides.limits, sizeof(set->user.overrides.limits),
+             "%d/minute; 2000/day", OVERRIDE_LIMIT);
+    step->status = jini_user_set(overriding->jini, set, step->callback);
+    return true;
+}
+
+static void set_overrides(const char *path, uint64_t users)
+{
+    struct jini_options options;
+    bench_jini_options(&options);
+    options.store_sync = JINI_SYNC_NONE;
+    bench_progress("limit-spread: setting overrides");
+    struct overriding overriding = {.jini = bench_jini_open(path, &options), .users = users};
+    struct bench_flow flow = {sizeof(struct jini_user_set), SETS_IN_FLIGHT, set_next, &overriding};
+    bench_flow_run(&flow);
+    bench_jini_close(overriding.jini);
+}
 
 /* ---- In each process ---------------------------------------------------------------------------- */
 
@@ -185,7 +226,7 @@ static void judge(const struct board *board, double elapsed_s, struct bench_resu
     for (uint64_t user = 1; user <= board->users; user++) {
         uint64_t admitted = 0;
         uint64_t attempts = 0;
-        uint64_t limit = database_limit_of(user);
+        uint64_t limit = user % OVERRIDE_EVERY == 0 ? OVERRIDE_LIMIT : LIMIT;
         for (int i = 0; i < PROCESSES; i++) {
             admitted += board->counts[i][user] >> ADMITTED_SHIFT;
             attempts += board->counts[i][user] & ((1U << ADMITTED_SHIFT) - 1);
@@ -251,9 +292,10 @@ static void measure(const struct bench_options *options, struct bench_result *re
     uint64_t users = bench_scaled(options, 1000000, 1000);
     char *prepared = database_users(options, users);
     char *path = database_clone(options, prepared, "limit-spread");
+    set_overrides(path, users);
     bench_jini_options(&jini_options);
     jini_options.create = 0;
-    jini_options.limits_slots = 2 * users;
+    jini_options.limits_slots = DATABASE_SLOTS_PER_USER * users;
     jini_options.cache_users = 2 * users;
     struct board *board = make_board(users);
     for (unsigned i = 0; i < PROCESSES; i++)

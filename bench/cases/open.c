@@ -50,7 +50,7 @@ static void measure(const struct bench_options *options, struct bench_result *re
     struct bench_series warm = {0}, cold = {0}, raw = {0};
     uint64_t users = bench_scaled(options, 1000000, 1000);
     unsigned opens = options->quick ? OPENS_QUICK : OPENS_WARM;
-    char *prepared = database_generations(options, users);
+    char *prepared = database_generations(options, users, users);
     char *path = database_clone(options, prepared, "open");
     bench_progress("open");
     result_number(result, "first_open_s", open_once(path));

@@ -25,6 +25,9 @@ struct raw_bytes {
 struct raw *raw_open(const char *directory, enum raw_mode mode);
 void raw_close(struct raw *raw);
 
+/* Opens the database of a directory anew without its free pages. Spaces are to be asked for again. */
+void raw_compact(struct raw *raw, const char *directory);
+
 /* A named database, made unless the mode is RAW_READ_ONLY; a number for the calls below. */
 unsigned raw_space(struct raw *raw, const char *name);
 

@@ -52,9 +52,10 @@ void user_cache_free(struct user_cache *cache)
     base_free(cache);
 }
 
+/* Ids are handed out in order, so as many users as there are entries never share one. */
 static struct line *line_of(const struct user_cache *cache, uint64_t user_id)
 {
-    return &cache->lines[(user_id * UINT64_C(0x9e3779b97f4a7c15) >> 20) & cache->mask];
+    return &cache->lines[user_id & cache->mask];
 }
 
 struct user_words user_cache_words(const struct user_cache *cache, uint64_t user_id)
