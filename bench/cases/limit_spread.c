@@ -296,7 +296,7 @@ static void measure(const struct bench_options *options, struct bench_result *re
     bench_jini_options(&jini_options);
     jini_options.create = 0;
     jini_options.limits_slots = DATABASE_SLOTS_PER_USER * users;
-    jini_options.cache_users = 2 * users;
+    jini_options.cache_users = users;
     struct board *board = make_board(users);
     for (unsigned i = 0; i < PROCESSES; i++)
         start(board, path, &jini_options, i);
@@ -317,7 +317,7 @@ const struct bench_case case_limit_spread = {
     .method =
         "Two processes have one database open and call jini_limit_check() for users drawn at random from 1,000,000 on "
         "Premium (60/minute), every tenth of whom has an override (20/minute). Each process has met every user once before the "
-        "rounds (cache.users is twice the number of users). What each user was given is counted beside the "
+        "rounds (cache.users is the number of users). What each user was given is counted beside the "
         "checks; in the end both processes crowd 2,000 users far over their limits. Then no user may have been "
         "admitted more often than the limit allows, nor, when all was done within one window, been refused below it; "
         "either fails the run.",
