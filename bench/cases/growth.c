@@ -11,10 +11,11 @@
 
 enum {
     IN_FLIGHT = 512,
-    BATCH = 64,            /* writes of a commit; more than that are always waiting */
-    HISTORY_PER_USER = 10, /* generations of the small database before; as many altogether in the large one */
-    MEASURED_PER_USER = 2, /* of the small database, over all rounds */
-    SINGLE_SHARE = 10,     /* one in so many of a round is measured alone */
+    BATCH = 64, /* writes of a commit; more than that are always waiting */
+    HISTORY_PER_USER =
+        10, /* generations of the small database before; as many altogether in the large one */
+    MEASURED_PER_USER = 2,    /* of the small database, over all rounds */
+    SINGLE_SHARE = 10,        /* one in so many of a round is measured alone */
     SINGLE_GENERATIONS = 1000 /* where the history grows with the users */
 };
 
@@ -190,15 +191,21 @@ const struct bench_case case_growth = {
     .measures = "pages dirtied per write of an admission at 1,000,000 users, by those at 10,000",
     .unit = "ratio",
     .target = "pages at most 1.2; time at most 1.3 times what the raw LMDB program loses",
-    .method =
-        "A generation is two writes: jini_admit() of a random user, and jini_settle(). The value is how many times as many "
-        "pages each dirties in a commit of its own (store_pages_written by store_ops of the metrics), with 1,000,000 users "
-        "against 10,000, and 100,000 generations on record in both; pages_growth_with_history is the same where the history "
-        "grows with the users, one generation each, so that the tree of jobs is higher as well. Time is measured in commits of 64 writes. There "
-        "(batch_...) each write of a random user dirties the leaf of that user and, the more users there are, the "
-        "branch page above it as well, which it shares with others in a small database; the raw program shows the same. "
-        "The raw program is one thread that puts rows of the same sizes into three LMDB databases, in commits of as many "
-        "writes. Without syncs, so that the time of the disk does not hide what is compared.",
+    .method = "A generation is two writes: jini_admit() of a random user, and jini_settle(). The "
+              "value is how many times as many "
+              "pages each dirties in a commit of its own (store_pages_written by store_ops of the "
+              "metrics), with 1,000,000 users "
+              "against 10,000, and 100,000 generations on record in both; "
+              "pages_growth_with_history is the same where the history "
+              "grows with the users, one generation each, so that the tree of jobs is higher as "
+              "well. Time is measured in commits of 64 writes. There "
+              "(batch_...) each write of a random user dirties the leaf of that user and, the more "
+              "users there are, the "
+              "branch page above it as well, which it shares with others in a small database; the "
+              "raw program shows the same. "
+              "The raw program is one thread that puts rows of the same sizes into three LMDB "
+              "databases, in commits of as many "
+              "writes. Without syncs, so that the time of the disk does not hide what is compared.",
     .demands = {{"value", BENCH_AT_MOST, 1.2}, {"time_loss_to_raw_lmdb", BENCH_AT_MOST, 1.3}},
     .run = measure,
 };

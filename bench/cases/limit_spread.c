@@ -28,7 +28,9 @@ enum phase { PHASE_OPEN, PHASE_WARM, PHASE_CHECK, PHASE_ATOMIC, PHASE_AIM, PHASE
 /* Shared by the processes. */
 struct board {
     _Atomic uint32_t phase;
-    _Atomic uint32_t arrived[PHASE_END + 1]; /* how many processes have come to the end of a phase that has one */
+    _Atomic uint32_t
+        arrived[PHASE_END +
+                1]; /* how many processes have come to the end of a phase that has one */
     struct {
         _Atomic uint64_t checks;
         _Atomic uint64_t atomics;
@@ -66,8 +68,8 @@ static bool set_next(void *context, struct bench_flow_step *step)
     set->user.id = overriding->next;
     set->fields = JINI_USER_FIELD_OVERRIDES;
     set->user.override_mask = JINI_ALLOWANCE_LIMITS;
-    snprintf(set->user.overrides.limits, sizeof(set->user.overrides.limits),
-             "%d/minute; 2000/day", OVERRIDE_LIMIT);
+    snprintf(set->user.overrides.limits, sizeof(set->user.overrides.limits), "%d/minute; 2000/day",
+             OVERRIDE_LIMIT);
     step->status = jini_user_set(overriding->jini, set, step->callback);
     return true;
 }
@@ -116,8 +118,7 @@ static void swap_some(struct worker *worker)
     struct timespec now;
     for (int i = 0; i < STRIDE; i++) {
         clock_gettime(CLOCK_BOOTTIME, &now);
-        _Atomic uint64_t *word =
-            &board->words[bench_random_below(&worker->random, board->users)];
+        _Atomic uint64_t *word = &board->words[bench_random_below(&worker->random, board->users)];
         uint64_t old = atomic_load_explicit(word, memory_order_acquire);
         atomic_compare_exchange_strong(word, &old, old + 1 + ((uint64_t)now.tv_nsec & 1));
     }
@@ -170,7 +171,7 @@ static void work(struct worker *worker)
 }
 
 static void start(struct board *board, const char *path, const struct jini_options *options,
-                   unsigned self)
+                  unsigned self)
 {
     if (bench_fork() > 0)
         return;
@@ -275,9 +276,10 @@ static void measure_rounds(const struct bench_options *options, struct board *bo
     for (int i = 0; i < PROCESSES; i++)
         refused += atomic_load(&board->done[i].refused);
     result_value(result, series_median(&rates));
-    result_ceiling(result, series_median(&atomics),
-                   "two processes: clock_gettime(CLOCK_BOOTTIME) and a compare-and-swap on one of as "
-                   "many words, chosen at random");
+    result_ceiling(
+        result, series_median(&atomics),
+        "two processes: clock_gettime(CLOCK_BOOTTIME) and a compare-and-swap on one of as "
+        "many words, chosen at random");
     result_number(result, "value_least", series_least(&rates));
     result_number(result, "value_most", series_most(&rates));
     result_number(result, "refused_share", (double)refused / (double)total(board, false));
@@ -314,13 +316,17 @@ const struct bench_case case_limit_spread = {
     .measures = "rate-limit checks over 1,000,000 subjects by two processes on one table, in total",
     .unit = "checks/s",
     .target = "5 million/s in total, never one over the limit",
-    .method =
-        "Two processes have one database open and call jini_limit_check() for users drawn at random from 1,000,000 on "
-        "Premium (60/minute), every tenth of whom has an override (20/minute). Each process has met every user once before the "
-        "rounds (cache.users is the number of users). What each user was given is counted beside the "
-        "checks; in the end both processes crowd 2,000 users far over their limits. Then no user may have been "
-        "admitted more often than the limit allows, nor, when all was done within one window, been refused below it; "
-        "either fails the run.",
+    .method = "Two processes have one database open and call jini_limit_check() for users drawn at "
+              "random from 1,000,000 on "
+              "Premium (60/minute), every tenth of whom has an override (20/minute). Each process "
+              "has met every user once before the "
+              "rounds (cache.users is the number of users). What each user was given is counted "
+              "beside the "
+              "checks; in the end both processes crowd 2,000 users far over their limits. Then no "
+              "user may have been "
+              "admitted more often than the limit allows, nor, when all was done within one "
+              "window, been refused below it; "
+              "either fails the run.",
     .demands = {{"value", BENCH_AT_LEAST, 5e6}, {"subjects_over_the_limit", BENCH_AT_MOST, 0}},
     .run = measure,
 };

@@ -50,9 +50,9 @@ struct sampler {
     uint64_t most_of_phase[PHASES];
     pthread_t thread;
     _Atomic bool stopping;
-    uint64_t before;       /* of the process, before the engine was opened */
-    uint64_t most;         /* beyond that and the cache of images */
-    uint64_t most_in_all;  /* beyond `before` alone */
+    uint64_t before;      /* of the process, before the engine was opened */
+    uint64_t most;        /* beyond that and the cache of images */
+    uint64_t most_in_all; /* beyond `before` alone */
     uint64_t cache_at_most;
 };
 
@@ -143,7 +143,7 @@ static void collect(struct load *load)
         size_t count;
         do {
             bench_check(jini_image_list(load->jini, user, &cursor, &image, 1, &count, &error),
-                         &error, "listing images");
+                        &error, "listing images");
             if (count)
                 load->ids[stored++] = image.id;
         } while (count && stored < load->images);
@@ -295,12 +295,15 @@ const struct bench_case case_memory = {
     .measures = "memory of the engine beyond mapped pages and configured caches",
     .unit = "bytes",
     .target = "under 64 MiB",
-    .method =
-        "The most anonymous memory of the process (/proc/self/smaps: heap, stacks, written private pages), looked at every "
-        "10 ms of a mixed load, less what the process had before jini_open() and less what lies in the cache of images. The "
-        "other cache, of users (4 MiB), is counted in. The load: 256 admissions under way, 16 images of 1 MiB under way, four "
-        "threads that read users and peek at rate limits; then every image is read hot, archived, and read cold. The requests and "
-        "buffers of the benchmark itself are made before or counted to the engine.",
+    .method = "The most anonymous memory of the process (/proc/self/smaps: heap, stacks, written "
+              "private pages), looked at every "
+              "10 ms of a mixed load, less what the process had before jini_open() and less what "
+              "lies in the cache of images. The "
+              "other cache, of users (4 MiB), is counted in. The load: 256 admissions under way, "
+              "16 images of 1 MiB under way, four "
+              "threads that read users and peek at rate limits; then every image is read hot, "
+              "archived, and read cold. The requests and "
+              "buffers of the benchmark itself are made before or counted to the engine.",
     .demands = {{"value", BENCH_AT_MOST, 64.0 * 1024 * 1024}},
     .run = measure,
 };

@@ -24,6 +24,7 @@ struct raw {
     enum raw_mode mode;
     MDB_txn *write;
     MDB_txn *read;
+    MDB_txn *held; /* of raw_find() */
 };
 
 static void check(int code, const char *what)
@@ -52,6 +53,7 @@ struct raw *raw_open(const char *directory, enum raw_mode mode)
 
 static void close_environment(struct raw *raw)
 {
+    raw_find_end(raw);
     if (raw->read)
         mdb_txn_abort(raw->read);
     raw->read = NULL;
@@ -134,6 +136,23 @@ size_t raw_get(struct raw *raw, unsigned space, struct raw_bytes key, void *valu
     memcpy(value, found.mv_data, found.mv_size);
     mdb_txn_reset(raw->read);
     return found.mv_size;
+}
+
+size_t raw_find(struct raw *raw, unsigned space, struct raw_bytes key)
+{
+    MDB_val key_val = to_val(key);
+    MDB_val found;
+    if (!raw->held)
+        check(mdb_txn_begin(raw->env, NULL, MDB_RDONLY, &raw->held), "opening a snapshot");
+    check(mdb_get(raw->held, space, &key_val, &found), "reading a record");
+    return found.mv_size;
+}
+
+void raw_find_end(struct raw *raw)
+{
+    if (raw->held)
+        mdb_txn_abort(raw->held);
+    raw->held = NULL;
 }
 
 uint64_t raw_copy_values(struct raw *raw, unsigned space, struct raw *from, unsigned from_space)
