@@ -47,7 +47,7 @@ static void put_be(uint8_t *to, uint64_t number, unsigned bytes)
 void small_record(uint64_t number, struct small_write *out)
 {
     memset(out, 0, sizeof(*out));
-    put_be(out->key, number, SMALL_KEY_BYTES);
+    put_be(out->key + SMALL_KEY_BYTES - 8, number, 8);
 }
 
 void small_next(struct small_source *source, struct small_write *out)
@@ -57,7 +57,8 @@ void small_next(struct small_source *source, struct small_write *out)
         put_be(out->key, source->stream, 4);
         put_be(out->key + 4, number, 8);
     } else {
-        put_be(out->key, bench_random_below(&source->random, source->records), SMALL_KEY_BYTES);
+        put_be(out->key, 0, 4);
+        put_be(out->key + 4, bench_random_below(&source->random, source->records), 8);
     }
     for (unsigned i = 0; i < SMALL_VALUE_BYTES; i += 8)
         put_be(out->value + i, number * 0x9e3779b97f4a7c15 + i, 8);
@@ -82,10 +83,10 @@ static void on_written(struct jini_request *request)
     if (waited_ns > submitter->longest_ns)
         submitter->longest_ns = waited_ns;
     unsigned count = ++submitter->free_count;
-    pthread_mutex_unlock(&submitter->lock);
-    /* It waits for one place, or, to end a round, for all of them. */
+    /* It waits for one place, or, to end a round, for all of them; then it may go as soon as the lock is free. */
     if (count == 1 || count == submitter->all->options.in_flight)
         pthread_cond_signal(&submitter->wake);
+    pthread_mutex_unlock(&submitter->lock);
 }
 
 /* Takes all places that are free, once there is one. */
