@@ -497,6 +497,7 @@ static void step_publish(struct slot_actor *actor)
 {
     first_charge(actor, &actor->outcome);
     atomic_store(&actor->bucket.slots[actor->slot].state, actor->outcome.word);
+    actor->taken_slots++;
     release(actor, SLOT_ANSWERED);
     if (SLOT_BROKEN(rule_publish_before_release))
         finish(actor, SLOT_ANSWERED);

@@ -193,6 +193,7 @@ struct slot_actor {
     /* What happened on the way, for counters. */
     uint32_t corrupt_words;
     uint32_t broken_claims;
+    uint32_t taken_slots;
 };
 
 #define SLOT_NONE UINT32_MAX

@@ -244,6 +244,7 @@ static void forget_what_is_not_read(struct slot_actor *machine)
     machine->searches = 0;
     machine->corrupt_words = 0;
     machine->broken_claims = 0;
+    machine->taken_slots = 0;
     if (machine->step == SLOT_STEP_FIND)
         machine->slot = 0;
     if (machine->step == SLOT_STEP_LOAD)
