@@ -250,14 +250,17 @@ static void unlock_making(const struct table *table)
 }
 
 /*
- * Becomes a user of the table; byte 0 is locked. True when no other handle has it open. Users only
- * come under byte 0, so that this stays true until it is unlocked.
+ * Becomes a user of the table; byte 0 is locked. `*sole` tells whether no other handle has it open.
+ * Users only come under byte 0, so that it stays true until that is unlocked.
  */
-static bool become_user(const struct table *table)
+static int become_user(const struct table *table, bool *sole, struct jini_error *error)
 {
-    bool sole = lock_byte(table, F_WRLCK, LOCK_USING) == 0;
-    lock_byte(table, F_RDLCK, LOCK_USING);
-    return sole;
+    *sole = lock_byte(table, F_WRLCK, LOCK_USING) == 0;
+    int failed = lock_byte(table, F_RDLCK, LOCK_USING);
+    if (failed)
+        return error_set_errno(error, failed, "limits.lock",
+                               "The table of rate limits cannot be locked for use.");
+    return 0;
 }
 
 /* Views. */
@@ -277,7 +280,12 @@ static int view_map(int file, const struct header *header, const struct stat *in
         return error_set_errno(error, errno, "limits.shm",
                                "The table of rate limits cannot be mapped.");
     }
-    madvise(base, bytes, MADV_HUGEPAGE); /* where the filesystem has huge pages, it helps */
+    /*
+     * Without read-around a page costs memory and time only once somebody in it is counted. Huge
+     * pages were no faster here, and a filesystem that has them writes 2 MiB back for each word
+     * that changed.
+     */
+    madvise(base, bytes, MADV_RANDOM);
     view->base = base;
     view->bytes = bytes;
     view->generation = header->generation;
@@ -446,8 +454,11 @@ static int find(struct table *table, struct jini_error *error)
     int status = lock_making(table, error);
     if (status)
         return status;
-    table->sole_user = atomic_load(&table->view) == NULL && become_user(table);
-    status = find_locked(table, error);
+    table->sole_user = false;
+    if (!atomic_load(&table->view))
+        status = become_user(table, &table->sole_user, error);
+    if (!status)
+        status = find_locked(table, error);
     unlock_making(table);
     return status;
 }
