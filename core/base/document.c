@@ -8,6 +8,8 @@
 enum {
     MAP16 = 0xde,
     MAP16_BYTES = 3,
+    INT8 = 0xd0, /* then INT16, INT32 and INT64 */
+    NEGATIVE_FIXINT_MIN = -32,
     FIXINT_END = 0x80, /* a byte below is itself a number */
     FIXSTR = 0xa0,     /* to 0xbf: the length in the low five bits */
     FIXSTR_LENGTH = 0x1f,
@@ -48,10 +50,35 @@ void document_add_uint(struct document_writer *writer, uint32_t field, uint64_t 
     write_token(writer->out, mpack_pack_uint(value));
 }
 
+/*
+ * Negative integers are written here: mpack_write() of libmpack 1.0.5 looks at the low 32 bits
+ * alone, so that it stores -4294967297 as -1, and its bound is off by one, so that it stores -129
+ * as 127.
+ */
+static void write_negative(struct buffer *out, int64_t value)
+{
+    uint8_t bytes[9];
+    unsigned tag = 0;
+    if (value >= NEGATIVE_FIXINT_MIN) {
+        buffer_append_byte(out, (uint8_t)value);
+        return;
+    }
+    while (tag < 3 && value < -(INT64_C(1) << ((8u << tag) - 1)))
+        tag++;
+    size_t length = (size_t)1 << tag;
+    store_be64(bytes + 1, (uint64_t)value);
+    uint8_t *begin = bytes + sizeof(bytes) - length - 1;
+    begin[0] = (uint8_t)(INT8 + tag);
+    buffer_append(out, begin, length + 1);
+}
+
 void document_add_int(struct document_writer *writer, uint32_t field, int64_t value)
 {
     begin_field(writer, field);
-    write_token(writer->out, mpack_pack_sint(value));
+    if (value < 0)
+        write_negative(writer->out, value);
+    else
+        write_token(writer->out, mpack_pack_uint((uint64_t)value));
 }
 
 void document_add_bool(struct document_writer *writer, uint32_t field, bool value)
@@ -62,6 +89,7 @@ void document_add_bool(struct document_writer *writer, uint32_t field, bool valu
 
 void document_add_text(struct document_writer *writer, uint32_t field, struct slice text)
 {
+    JINI_ASSERT(text.length <= UINT32_MAX);
     begin_field(writer, field);
     write_token(writer->out, mpack_pack_str((uint32_t)text.length));
     buffer_append(writer->out, text.data, text.length);
@@ -69,6 +97,7 @@ void document_add_text(struct document_writer *writer, uint32_t field, struct sl
 
 void document_add_bytes(struct document_writer *writer, uint32_t field, struct slice bytes)
 {
+    JINI_ASSERT(bytes.length <= UINT32_MAX);
     begin_field(writer, field);
     write_token(writer->out, mpack_pack_bin((uint32_t)bytes.length));
     buffer_append(writer->out, bytes.data, bytes.length);

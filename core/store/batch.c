@@ -8,8 +8,8 @@
  *   an op fails after it wrote         roll back; run the batch again with every op in an overlay, so that the
  *                                      failing one is undone alone
  *   the two runs of an op differ       (run_twice) it completes with JINI_E_UNREPEATABLE; the rest runs again
- *   the map is full                    roll back, grow the map behind the gate, run again; at the last bound the
- *                                      store is `full`: new work gets JINI_E_FULL, releases use the reserve
+ *   the map is full                    roll back, grow the map behind the gate, run again; at the reserve the
+ *                                      store is `full`: new work gets JINI_E_FULL, releases go on
  *   the disk is full                   roll back, give the reserve file back to the disk; the same
  *   too many pages for one transaction run again with half of the ops
  *   the sync or a page write fails     the store is poisoned
@@ -34,11 +34,13 @@ static int run_op(struct store_txn *txn, struct store_write *write, bool overlay
 {
     txn_reset_op(txn);
     if (overlay)
-        store_overlay_begin(txn);
+        overlay_begin_batch(txn);
     int status = write->op(txn, write->argument);
-    JINI_ASSERT(status <= 0);
+    if (status > 0)
+        status = JINI_E_INVALID; /* the op may be a caller's own */
+    overlay_discard_left(txn);
     if (overlay && status == 0 && txn->failure == 0)
-        status = store_overlay_keep(txn);
+        status = overlay_keep_batch(txn);
     overlay_discard_all(txn);
     return txn->failure ? txn->failure : status;
 }
@@ -65,31 +67,59 @@ static int run_ops(struct store *store)
             write->status = JINI_E_FULL;
             continue;
         }
-        uint64_t writes = txn->writes;
-        uint64_t bytes = txn->bytes;
+        uint64_t applied = txn->applied;
         write->status = run_op(txn, write, store->batch_overlays);
         write->digest = txn->digest;
         if (txn->failure)
             return txn->failure;
-        bool wrote = txn->writes != writes && !store->batch_overlays;
-        if (write->status && wrote)
+        if (write->status && txn->applied != applied)
             return JINI_E_CONFLICT;
-        if (write->status)
-            txn->bytes = bytes;
         if (i + 1 < store->batch_count && batch_is_long_enough(store, begin))
             store->batch_count = i + 1;
     }
     return 0;
 }
 
-/* Sets right the words that a process left odd when it died in the middle of a commit. The lock is ours. */
+/*
+ * Change words. Each is set to its next odd value before the commit and to the even one behind that after it. Setting
+ * odd happens under the driver's lock; setting even happens after it is given back, when another process
+ * may have gone on already: so it is done only where the word still stands as this commit left it.
+ */
+static void begin_change(struct store *store)
+{
+    const struct store_txn *txn = &store->write_txn;
+    uint32_t count = txn->mark_all ? STORE_CHANGE_WORDS : txn->mark_count;
+    for (uint32_t i = 0; i < count; i++) {
+        _Atomic uint64_t *word =
+            registry_change_word(store->registry, txn->mark_all ? i : txn->marks[i]);
+        store->odd_words[i] = (atomic_load(word) + 1) | 1;
+        atomic_store(word, store->odd_words[i]);
+    }
+}
+
+static void end_change(struct store *store)
+{
+    const struct store_txn *txn = &store->write_txn;
+    uint32_t count = txn->mark_all ? STORE_CHANGE_WORDS : txn->mark_count;
+    for (uint32_t i = 0; i < count; i++) {
+        _Atomic uint64_t *word =
+            registry_change_word(store->registry, txn->mark_all ? i : txn->marks[i]);
+        uint64_t odd = store->odd_words[i];
+        atomic_compare_exchange_strong(word, &odd, odd + 1);
+    }
+}
+
+/*
+ * Sets right the words that a process left odd when it died in the middle of a commit. The driver's lock is ours, so
+ * no commit runs, and each odd word is of one that has ended.
+ */
 static void repair_change_words(struct store *store)
 {
     for (uint32_t i = 0; i < STORE_CHANGE_WORDS; i++) {
         _Atomic uint64_t *word = registry_change_word(store->registry, i);
         uint64_t value = atomic_load(word);
         if (value & 1)
-            atomic_store(word, value + 1);
+            atomic_compare_exchange_strong(word, &value, value + 1);
     }
 }
 
@@ -97,11 +127,16 @@ static int begin(struct store *store)
 {
     struct store_txn *txn = &store->write_txn;
     txn_reset_batch(txn);
-    int status = store->ops->write_begin(store->driver, &txn->driver_txn);
+    int status = gate_enter_writer(store);
     if (status)
+        return status;
+    status = store->ops->write_begin(store->driver, &txn->driver_txn);
+    if (status) {
         txn->driver_txn = NULL;
-    else if (registry_turn_was_broken(store->registry))
+        gate_leave_writer(store);
+    } else if (registry_turn_was_broken(store->registry)) {
         repair_change_words(store);
+    }
     return status;
 }
 
@@ -109,9 +144,11 @@ static void roll_back(struct store *store)
 {
     struct store_txn *txn = &store->write_txn;
     overlay_discard_all(txn);
-    if (txn->driver_txn)
-        store->ops->write_abort(txn->driver_txn);
+    if (!txn->driver_txn)
+        return;
+    store->ops->write_abort(txn->driver_txn);
     txn->driver_txn = NULL;
+    gate_leave_writer(store);
 }
 
 static int run_once(struct store *store)
@@ -146,19 +183,6 @@ static bool runs_agree(struct store *store)
     return agree;
 }
 
-/* Sets the words of the batch to the next odd or even value. The write lock makes this process their only writer. */
-static void set_change_words(struct store *store, bool changing)
-{
-    const struct store_txn *txn = &store->write_txn;
-    uint32_t count = txn->mark_all ? STORE_CHANGE_WORDS : txn->mark_count;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t index = txn->mark_all ? i : txn->marks[i];
-        _Atomic uint64_t *word = registry_change_word(store->registry, index);
-        uint64_t value = atomic_load(word);
-        atomic_store(word, changing ? (value | 1) : (value | 1) + 1);
-    }
-}
-
 /* Bytes that this thread has handed to write calls so far, from /proc; 0 where the kernel does not tell. */
 static uint64_t bytes_written(const struct store *store)
 {
@@ -189,13 +213,14 @@ static void count_commit(struct store *store, uint64_t begin_ns, uint64_t bytes_
     atomic_fetch_add(&counters->commit_us_sum, us);
     atomic_fetch_add(&counters->commit_buckets[bucket_of(us, STORE_LATENCY_BUCKETS)], 1);
     atomic_fetch_add(&counters->batch_buckets[bucket_of(store->batch_count, STORE_BATCH_BUCKETS)], 1);
-    atomic_fetch_add(&counters->bytes_written, bytes_written(store) - bytes_before);
+    uint64_t written = bytes_written(store) - bytes_before;
+    atomic_fetch_add(&counters->bytes_written, written ? written : store->write_txn.bytes);
 }
 
 static int commit(struct store *store)
 {
     struct store_txn *txn = &store->write_txn;
-    if (txn->writes == 0) {
+    if (txn->applied == 0) {
         roll_back(store);
         return 0;
     }
@@ -206,11 +231,11 @@ static int commit(struct store *store)
     }
     uint64_t begin_ns = clock_boot_ns(&clock_system);
     uint64_t bytes_before = bytes_written(store);
-    set_change_words(store, true);
-    struct driver_txn *driver_txn = txn->driver_txn;
+    begin_change(store);
+    status = store->ops->write_commit(txn->driver_txn);
     txn->driver_txn = NULL;
-    status = store->ops->write_commit(driver_txn);
-    set_change_words(store, false);
+    gate_leave_writer(store);
+    end_change(store);
     if (status == 0)
         count_commit(store, begin_ns, bytes_before);
     return status;
@@ -228,19 +253,25 @@ static void fail_with_poison(struct store *store, int status, const char *reason
     settle_all(store, status == JINI_E_CORRUPT ? JINI_E_CORRUPT : JINI_E_POISONED);
 }
 
-/* Doubles the map, up to its bound; at the bound, opens the reserve once. */
+/*
+ * Doubles the map. Its last part is the reserve: going into it makes the store full, and a batch that finds it used up
+ * runs once more, without its new work.
+ */
 static enum outcome grow(struct store *store)
 {
     uint64_t now = store->ops->map_bytes(store->driver);
     uint64_t soft = reserve_soft_map_bytes(store);
     uint64_t hard = store->options.map_bytes_max;
-    uint64_t wanted = now < soft ? (now * 2 < soft ? now * 2 : soft) : hard;
+    bool was_full = (atomic_load(&store->full) & RESERVE_MAP) != 0;
+    if (now >= soft)
+        reserve_enter(store, RESERVE_MAP);
     if (now >= hard) {
+        if (!was_full)
+            return RUN_AGAIN;
         settle_all(store, JINI_E_FULL);
         return DONE;
     }
-    if (now >= soft)
-        reserve_enter(store, "map");
+    uint64_t wanted = now < soft ? (now < soft / 2 ? now * 2 : soft) : hard;
     int status = gate_resize(store, wanted);
     if (status) {
         settle_all(store, status);
@@ -273,8 +304,8 @@ static enum outcome recover(struct store *store, int failure)
         settle_all(store, JINI_E_TOO_BIG);
         return DONE;
     case JINI_E_FULL:
-        if (!atomic_load(&store->full)) {
-            reserve_enter(store, "disk");
+        if (!(atomic_load(&store->full) & RESERVE_DISK)) {
+            reserve_enter(store, RESERVE_DISK);
             return RUN_AGAIN;
         }
         settle_all(store, JINI_E_FULL);
@@ -317,10 +348,10 @@ void batch_run(struct store *store)
 {
     store->batch_overlays = false;
     store->write_txn.now_ns = clock_wall_ns(store->options.clock);
-    if (atomic_load(&store->full))
-        reserve_try_leave(store);
+    reserve_watch(store);
     for (uint32_t i = 0; i < store->batch_count; i++)
         store->batch[i]->status = 0;
+    store_check_registry(store);
     int health = store_check(store);
     if (health)
         settle_all(store, health);

@@ -12,6 +12,7 @@
 
 /* Answers of a driver beside the public codes: they never leave the store. */
 enum {
+    DRIVER_CODES = -1000,
     DRIVER_MAP_FULL = -1001,    /* the map is too small: grow it and run the batch again */
     DRIVER_MAP_RESIZED = -1002, /* another process has grown it: adopt its size */
     DRIVER_TXN_FULL = -1003     /* too many pages in one transaction: run a smaller batch */
@@ -31,6 +32,8 @@ struct driver_figures {
 };
 
 struct driver_ops {
+    /* Makes the database unless it is there. One process at a time; the caller syncs the directory. */
+    int (*create)(const struct store_options *options, struct jini_error *error);
     int (*open)(const struct store_options *options, struct driver **out, struct jini_error *error);
     void (*close)(struct driver *driver);
 
@@ -65,10 +68,15 @@ struct driver_ops {
                        struct slice *found_key, struct slice *found_value);
     void (*cursor_close)(struct driver_cursor *cursor);
 
-    /* Resizes the map; 0 adopts the size that another process chose. No transaction is open in this process. */
+    /*
+     * Resizes the map; 0 adopts the size that another process chose. No transaction is open in this process. The map
+     * may become larger than asked for, never smaller than what is in it. JINI_E_NO_MEMORY: nothing changed. After any
+     * other error there is no map any more.
+     */
     int (*resize)(struct driver *driver, uint64_t map_bytes);
-    uint64_t (*map_bytes)(const struct driver *driver);
+    uint64_t (*map_bytes)(const struct driver *driver); /* any thread, also during a resize */
     int (*copy)(struct driver *driver, int fd);
+    int (*verify)(const struct store_options *options, struct jini_error *error); /* every page in use */
     int (*clear_stale_readers)(struct driver *driver);
 
     /* Cheap; free_pages only when `walk_free_list`. `reader` is begun. */

@@ -50,6 +50,21 @@ out:
     return status;
 }
 
+int store_verify(struct store *store, struct jini_error *error)
+{
+    struct store_txn *txn;
+    error_clear(error);
+    int status = store_read_begin(store, &txn); /* keeps the pages that are read from being used again */
+    if (status)
+        return error_set(error, status, "store", "cannot open a snapshot: %s",
+                         jini_status_text(status));
+    struct store_options options = store->options;
+    options.directory = store->directory;
+    status = store->ops->verify(&options, error);
+    store_read_end(txn);
+    return status;
+}
+
 static void load_counters(struct store *store, struct store_figures *out)
 {
     struct counters *counters = &store->counters;
@@ -97,5 +112,6 @@ int store_figures(struct store *store, struct store_figures *out)
 
 size_t store_processes(struct store *store, struct store_process_info *out, size_t capacity)
 {
-    return registry_list(store->registry, out, capacity);
+    return store_check(store) == JINI_E_FORKED ? 0
+                                               : registry_list(store->registry, out, capacity);
 }

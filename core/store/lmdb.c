@@ -3,21 +3,24 @@
  *
  *  1. One environment per process and directory (LMDB's file locks need it; open.c sees to it).
  *  2. Read transactions belong to reader objects, not to threads (MDB_NOTLS).
- *  3. The file is at least as long as its last page says, so that a file that was cut is found to be
- *     corrupt where its pages are missing instead of ending the process by SIGBUS.
- *  4. Codes of LMDB are translated here and nowhere else.
+ *  3. The file is checked before it is mapped (lmdb_file.h): a file that was cut is refused, where reading it
+ *     through the map would end the process by SIGBUS.
+ *  4. The map is read by transactions only, which the store keeps away while it is resized; its size is
+ *     also kept beside it, for everybody else.
+ *  5. Codes of LMDB are translated here and nowhere else.
  */
 #include "store/driver.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "store/lmdb_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { SPACES_MAX = 64, READERS_MAX = 4096 };
@@ -25,6 +28,8 @@ enum { SPACES_MAX = 64, READERS_MAX = 4096 };
 struct driver {
     MDB_env *env;
     bool read_only;
+    int probe_fd; /* of the data file, to ask whether a sync failed; -1 */
+    _Atomic uint64_t map_bytes;
     unsigned present; /* how many spaces exist: all, or fewer in an older database */
     MDB_dbi dbi[STORE_SPACES];
     bool exists[STORE_SPACES];
@@ -107,36 +112,11 @@ static int open_spaces(struct driver *driver, unsigned txn_flags, unsigned dbi_f
     return mdb_txn_commit(txn);
 }
 
-/* Invariant 3. Extends by fallocate, which never shortens a file that another process extends meanwhile. */
-static int extend_file(struct driver *driver, const char *directory, struct jini_error *error)
+static void note_map_bytes(struct driver *driver)
 {
     MDB_envinfo info;
-    MDB_stat stat_info;
     mdb_env_info(driver->env, &info);
-    mdb_env_stat(driver->env, &stat_info);
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/data.mdb", directory);
-    off_t wanted = (off_t)(info.me_last_pgno + 1) * stat_info.ms_psize;
-    struct stat file;
-    if (stat(path, &file) != 0)
-        return error_set_errno(error, errno, path, "cannot look at the data file");
-    if (file.st_size >= wanted)
-        return 0;
-    if (driver->read_only)
-        return error_set(error, JINI_E_CORRUPT, path,
-                         "the data file has %lld bytes where its last page asks for %lld; open it "
-                         "for writing once, or restore a copy",
-                         (long long)file.st_size, (long long)wanted);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return error_set_errno(error, errno, path, "cannot open the data file");
-    int failed = fallocate(fd, 0, wanted - 1, 1);
-    int saved_errno = errno;
-    close(fd);
-    if (failed)
-        return error_set_errno(error, saved_errno, path, "cannot extend the data file to %lld bytes",
-                               (long long)wanted);
-    return 0;
+    atomic_store(&driver->map_bytes, info.me_mapsize);
 }
 
 static unsigned environment_flags(const struct store_options *options)
@@ -154,6 +134,26 @@ static unsigned environment_flags(const struct store_options *options)
     }
 }
 
+/*
+ * LMDB only extends lock.mdb; a hole of it that is first written to while the disk is full would end the process. So it is
+ * allocated, before LMDB opens it: closing it later would drop LMDB's own locks on it.
+ */
+static int allocate_lock_file(const char *directory, struct jini_error *error)
+{
+    enum { READER_BYTES = 64, HEADER_BYTES = 4096 };
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/lock.mdb", directory);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return 0; /* LMDB says it better */
+    int failed = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, READERS_MAX * READER_BYTES + HEADER_BYTES);
+    int saved_errno = errno;
+    close(fd);
+    if (failed && (saved_errno == ENOSPC || saved_errno == EDQUOT))
+        return error_set_errno(error, saved_errno, path, "cannot allocate the table of readers");
+    return 0;
+}
+
 static int environment_open(struct driver *driver, const struct store_options *options,
                             struct jini_error *error)
 {
@@ -169,14 +169,13 @@ static int environment_open(struct driver *driver, const struct store_options *o
                          "cannot reserve %llu bytes of address space; set a smaller map",
                          (unsigned long long)options->map_bytes);
     if (code)
-        return error_set(error, translate(code) == JINI_E_CORRUPT ? JINI_E_CORRUPT : translate(code),
-                         options->directory, "cannot open the LMDB environment: %s",
-                         mdb_strerror(code));
+        return error_set(error, translate(code), options->directory,
+                         "cannot open the LMDB environment: %s", mdb_strerror(code));
+    int fd;
+    if (mdb_env_get_fd(driver->env, &fd) == 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
     int stale;
     mdb_reader_check(driver->env, &stale);
-    int status = extend_file(driver, options->directory, error);
-    if (status)
-        return status;
     code = open_spaces(driver, MDB_RDONLY, 0);
     if (code == MDB_MAP_RESIZED) {
         mdb_env_set_mapsize(driver->env, 0);
@@ -185,6 +184,21 @@ static int environment_open(struct driver *driver, const struct store_options *o
     if (code)
         return error_set(error, translate(code), options->directory, "cannot open the spaces: %s",
                          mdb_strerror(code));
+    if (driver->present == 0)
+        return error_set(error, JINI_E_FORMAT, options->directory,
+                         "the data file is one of LMDB, but not of Jini");
+    note_map_bytes(driver);
+    return 0;
+}
+
+/* Only the writer asks it, so a database that is read needs none. */
+static int open_probe(struct driver *driver, const char *directory, struct jini_error *error)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/data.mdb", directory);
+    driver->probe_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (driver->probe_fd < 0)
+        return error_set_errno(error, errno, path, "cannot open the data file");
     return 0;
 }
 
@@ -192,7 +206,14 @@ static void lmdb_close(struct driver *driver)
 {
     if (driver->env)
         mdb_env_close(driver->env);
+    if (driver->probe_fd >= 0)
+        close(driver->probe_fd);
     base_free(driver);
+}
+
+static int lmdb_create(const struct store_options *options, struct jini_error *error)
+{
+    return lmdb_file_create(options->directory, error);
 }
 
 static int lmdb_open(const struct store_options *options, struct driver **out,
@@ -202,7 +223,14 @@ static int lmdb_open(const struct store_options *options, struct driver **out,
     if (!driver)
         return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
     driver->read_only = options->read_only;
-    int status = environment_open(driver, options, error);
+    driver->probe_fd = -1;
+    int status = lmdb_file_check(options->directory, LMDB_CHECK_ROOTS, error);
+    if (status == 0 && !options->read_only)
+        status = open_probe(driver, options->directory, error);
+    if (status == 0)
+        status = allocate_lock_file(options->directory, error);
+    if (status == 0)
+        status = environment_open(driver, options, error);
     if (status) {
         lmdb_close(driver);
         return status;
@@ -254,6 +282,17 @@ static void lmdb_reader_free(struct driver_txn *reader)
     base_free(reader);
 }
 
+/*
+ * LMDB answers EIO for a write that the full disk cut short as well as for a sync that failed. The kernel tells
+ * every descriptor of a file once that writing it back failed: where ours knows of nothing, no sync has failed.
+ */
+static int write_status(const struct driver *driver, int code)
+{
+    if (code == EIO && fdatasync(driver->probe_fd) == 0)
+        return JINI_E_FULL;
+    return translate(code);
+}
+
 static int lmdb_write_begin(struct driver *driver, struct driver_txn **out)
 {
     struct driver_txn *txn = NULL;
@@ -271,7 +310,7 @@ static int lmdb_write_begin(struct driver *driver, struct driver_txn **out)
 
 static int lmdb_write_commit(struct driver_txn *txn)
 {
-    int status = translate(mdb_txn_commit(txn->txn));
+    int status = write_status(txn->driver, mdb_txn_commit(txn->txn));
     base_free(txn);
     return status;
 }
@@ -301,13 +340,15 @@ static int lmdb_put(struct driver_txn *txn, enum store_space space, struct slice
 {
     MDB_val key_val = to_val(key);
     MDB_val value_val = to_val(value);
-    return translate(mdb_put(txn->txn, txn->driver->dbi[space], &key_val, &value_val, 0));
+    return write_status(txn->driver,
+                        mdb_put(txn->txn, txn->driver->dbi[space], &key_val, &value_val, 0));
 }
 
 static int lmdb_remove(struct driver_txn *txn, enum store_space space, struct slice key)
 {
     MDB_val key_val = to_val(key);
-    return translate(mdb_del(txn->txn, txn->driver->dbi[space], &key_val, NULL));
+    return write_status(txn->driver,
+                        mdb_del(txn->txn, txn->driver->dbi[space], &key_val, NULL));
 }
 
 static int lmdb_cursor_open(struct driver_txn *txn, enum store_space space,
@@ -350,6 +391,8 @@ static int lmdb_cursor_seek(struct driver_cursor *cursor, struct slice key,
         return cursor_get(cursor, &val, direction == STORE_FORWARD ? MDB_FIRST : MDB_LAST,
                           found_key, found_value);
     int status = cursor_get(cursor, &val, MDB_SET_RANGE, found_key, found_value);
+    if (status && status != JINI_E_NOT_FOUND)
+        return status;
     if (direction == STORE_BACKWARD)
         return cursor_get(cursor, &val, status == 0 ? MDB_PREV : MDB_LAST, found_key, found_value);
     if (status == 0 && after && slice_equal(*found_key, key))
@@ -372,21 +415,39 @@ static void lmdb_cursor_close(struct driver_cursor *cursor)
     base_free(cursor);
 }
 
+/* LMDB unmaps first and maps again after; whether there is room for the new map is asked before. */
+static bool address_space_left(uint64_t bytes)
+{
+    void *map = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return false;
+    munmap(map, bytes);
+    return true;
+}
+
 static int lmdb_resize(struct driver *driver, uint64_t map_bytes)
 {
-    return translate(mdb_env_set_mapsize(driver->env, map_bytes));
+    if (map_bytes && !address_space_left(map_bytes))
+        return JINI_E_NO_MEMORY;
+    if (mdb_env_set_mapsize(driver->env, map_bytes) != 0)
+        return JINI_E_IO;
+    note_map_bytes(driver);
+    return 0;
 }
 
 static uint64_t lmdb_map_bytes(const struct driver *driver)
 {
-    MDB_envinfo info;
-    mdb_env_info(driver->env, &info);
-    return info.me_mapsize;
+    return atomic_load(&driver->map_bytes);
 }
 
 static int lmdb_copy(struct driver *driver, int fd)
 {
     return translate(mdb_env_copyfd2(driver->env, fd, MDB_CP_COMPACT));
+}
+
+static int lmdb_verify(const struct store_options *options, struct jini_error *error)
+{
+    return lmdb_file_check(options->directory, LMDB_CHECK_ALL, error);
 }
 
 static int lmdb_clear_stale_readers(struct driver *driver)
@@ -453,6 +514,7 @@ static int lmdb_figures(struct driver *driver, struct driver_txn *reader, bool w
 }
 
 const struct driver_ops driver_lmdb = {
+    .create = lmdb_create,
     .open = lmdb_open,
     .close = lmdb_close,
     .create_spaces = lmdb_create_spaces,
@@ -474,6 +536,7 @@ const struct driver_ops driver_lmdb = {
     .resize = lmdb_resize,
     .map_bytes = lmdb_map_bytes,
     .copy = lmdb_copy,
+    .verify = lmdb_verify,
     .clear_stale_readers = lmdb_clear_stale_readers,
     .figures = lmdb_figures,
 };

@@ -6,9 +6,11 @@
 #include "store/driver.h"
 
 #include "base/alloc.h"
+#include "base/error.h"
 #include "store/tree.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct roots {
     struct tree_node *space[STORE_SPACES];
@@ -18,7 +20,7 @@ struct driver {
     pthread_mutex_t lock; /* guards `newest`, `readers` */
     struct roots newest;
     uint32_t readers;
-    uint64_t map_bytes;
+    _Atomic uint64_t map_bytes;
 };
 
 struct driver_txn {
@@ -47,13 +49,19 @@ static void roots_release(struct roots *roots)
     }
 }
 
+static int memory_create(const struct store_options *options, struct jini_error *error)
+{
+    (void)options;
+    (void)error;
+    return 0;
+}
+
 static int memory_open(const struct store_options *options, struct driver **out,
                        struct jini_error *error)
 {
-    (void)error;
     struct driver *driver = base_calloc(1, sizeof(*driver));
     if (!driver)
-        return JINI_E_NO_MEMORY;
+        return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
     pthread_mutex_init(&driver->lock, NULL);
     driver->map_bytes = options->map_bytes;
     *out = driver;
@@ -235,6 +243,11 @@ static int memory_copy(struct driver *driver, int fd)
     return JINI_E_UNSUPPORTED;
 }
 
+static int memory_verify(const struct store_options *options, struct jini_error *error)
+{
+    return memory_create(options, error);
+}
+
 static int memory_clear_stale_readers(struct driver *driver)
 {
     (void)driver;
@@ -254,6 +267,7 @@ static int memory_figures(struct driver *driver, struct driver_txn *reader, bool
 }
 
 const struct driver_ops driver_memory = {
+    .create = memory_create,
     .open = memory_open,
     .close = memory_close,
     .create_spaces = memory_create_spaces,
@@ -275,6 +289,7 @@ const struct driver_ops driver_memory = {
     .resize = memory_resize,
     .map_bytes = memory_map_bytes,
     .copy = memory_copy,
+    .verify = memory_verify,
     .clear_stale_readers = memory_clear_stale_readers,
     .figures = memory_figures,
 };

@@ -1,6 +1,6 @@
 /*
- * Opening and closing, in this order and back: one handle per process and directory, the directory, the
- * registry, the driver, readers, the writer, the format. Health: forked, poisoned.
+ * Opening and closing, in this order and back: the directory, one handle per process and directory, the
+ * registry, the data file, the driver, readers, the reserve, the writer, the format. Health: forked, poisoned.
  */
 #include "store/store_private.h"
 
@@ -9,17 +9,36 @@
 #include "base/fork.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 enum { CREATE_WAIT_MS = 10000 };
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+/* Sanitizers keep tables of the address space, so it is not reserved by the hundred gigabytes under them. */
+#ifdef SANITIZED
 static const uint64_t default_map_bytes = UINT64_C(1) << 30;
 #else
 static const uint64_t default_map_bytes = UINT64_C(256) << 30;
+#endif
+
+/* Debug builds, and tests by their fixture, find out ops that may not be run again. */
+#ifdef NDEBUG
+static const bool default_run_twice = false;
+#else
+static const bool default_run_twice = true;
 #endif
 
 void store_options_init(struct store_options *options)
@@ -27,6 +46,7 @@ void store_options_init(struct store_options *options)
     *options = (struct store_options){
         .driver = STORE_DRIVER_LMDB,
         .sync = STORE_SYNC_FULL,
+        .run_twice = default_run_twice,
         .map_bytes = default_map_bytes,
         .map_bytes_max = UINT64_C(4) << 40,
         .reserve_bytes = UINT64_C(16) << 20,
@@ -53,6 +73,22 @@ struct open_directory {
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct open_directory *open_directories;
+
+/* A fork while another thread holds the lock would leave it held for ever in the child. */
+static void lock_open(void)
+{
+    pthread_mutex_lock(&open_lock);
+}
+
+static void unlock_open(void)
+{
+    pthread_mutex_unlock(&open_lock);
+}
+
+__attribute__((constructor)) static void guard_forks(void)
+{
+    pthread_atfork(lock_open, unlock_open, unlock_open);
+}
 
 /* Entries of a parent process do not count: its handles are not ours. */
 static int claim_directory(const struct store *store, struct jini_error *error)
@@ -134,26 +170,58 @@ static int check_filesystem(const struct store *store, struct jini_error *error)
     return 0;
 }
 
+static bool has_data_file(const struct store *store)
+{
+    char path[4200];
+    struct stat info;
+    snprintf(path, sizeof(path), "%s/data.mdb", store->directory);
+    return stat(path, &info) == 0 || errno != ENOENT;
+}
+
 static int prepare_directory(const struct store *store, struct jini_error *error)
 {
     struct stat info;
+    bool create = store->options.create && !store->options.read_only;
     if (stat(store->directory, &info) == 0) {
         if (!S_ISDIR(info.st_mode))
             return error_set(error, JINI_E_INVALID, store->directory, "not a directory");
+    } else if (errno == ENOTDIR) {
+        return error_set(error, JINI_E_INVALID, store->directory, "a part of it is not a directory");
     } else if (errno != ENOENT) {
         return error_set_errno(error, errno, store->directory, "cannot look at the directory");
-    } else if (!store->options.create) {
+    } else if (!create) {
         return error_set(error, JINI_E_NOT_FOUND, store->directory,
                          "there is no database; create one first");
     } else if (mkdir(store->directory, 0700) != 0 && errno != EEXIST) {
         return error_set_errno(error, errno, store->directory, "cannot create the directory");
     }
-    char path[4200];
-    snprintf(path, sizeof(path), "%s/data.mdb", store->directory);
-    if (!store->options.create && stat(path, &info) != 0)
+    if (!create && !has_data_file(store))
         return error_set(error, JINI_E_NOT_FOUND, store->directory,
                          "the directory holds no database; create one first");
     return check_filesystem(store, error);
+}
+
+/*
+ * Makes the entries of data.mdb in the directory, and of the directory in the one above, durable. Done at every
+ * opening, not only by who made them: that one may have been killed before it came to it.
+ */
+static int sync_directories(const struct store *store, struct jini_error *error)
+{
+    int status = 0;
+    int directory = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return error_set_errno(error, errno, store->directory, "cannot open the directory");
+    if (fsync(directory) != 0)
+        status = error_set_errno(error, errno, store->directory, "cannot sync the directory");
+    int above = status ? -1 : openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    close(directory);
+    if (above < 0)
+        return status; /* one that may not be read was not made by us */
+    if (fsync(above) != 0)
+        status = error_set_errno(error, errno, store->directory,
+                                 "cannot sync the directory above it");
+    close(above);
+    return status;
 }
 
 /* ---- Options ---- */
@@ -168,10 +236,17 @@ static int check_options(const struct store_options *options, struct jini_error 
     } ranges[] = {
         {"store.map_bytes", options->map_bytes, UINT64_C(1) << 20, UINT64_C(1) << 46},
         {"store.map_bytes_max", options->map_bytes_max, options->map_bytes, UINT64_C(1) << 46},
+        {"store.reserve_bytes", options->reserve_bytes, 0, UINT64_C(1) << 34},
         {"store.readers_max", options->readers_max, 1, 1024},
         {"store.queue_ops_max", options->queue_ops_max, 1, 1 << 20},
+        {"store.queue_bytes_max", options->queue_bytes_max, 1, UINT64_C(1) << 40},
         {"store.batch_ops_max", options->batch_ops_max, 1, 1 << 16},
+        {"store.batch_bytes_max", options->batch_bytes_max, 1, UINT64_C(1) << 32},
         {"store.batch_run_ms", options->batch_run_ms, 1, 1000},
+        {"store.gate_wait_ms", options->gate_wait_ms, 1, 600000},
+        {"store.migrate_wait_ms", options->migrate_wait_ms, 0, 3600000},
+        {"store.driver", options->driver, STORE_DRIVER_LMDB, STORE_DRIVER_MEMORY},
+        {"store.sync", options->sync, STORE_SYNC_FULL, STORE_SYNC_NONE},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max)
@@ -179,10 +254,14 @@ static int check_options(const struct store_options *options, struct jini_error 
                              (unsigned long long)ranges[i].value, (unsigned long long)ranges[i].min,
                              (unsigned long long)ranges[i].max);
     }
-    if (!options->format || options->format->version < options->format->version_min)
+    if (!options->format || options->format->version == 0 ||
+        options->format->version < options->format->version_min)
         return error_set(error, JINI_E_INVALID, "format", "the store needs a format");
     if (options->driver == STORE_DRIVER_LMDB && (!options->directory || !options->directory[0]))
         return error_set(error, JINI_E_INVALID, "directory", "the store needs a directory");
+    if (options->driver == STORE_DRIVER_MEMORY && options->read_only)
+        return error_set(error, JINI_E_INVALID, "store.read_only",
+                         "the memory driver has nothing to read that was not written through it");
     if (options->directory && strlen(options->directory) > 4000)
         return error_set(error, JINI_E_INVALID, "directory", "longer than 4000 bytes");
     return 0;
@@ -198,7 +277,7 @@ static int open_registry(struct store *store, struct jini_error *error)
         .directory = directory,
         .process_name = store->options.process_name,
         .clock = store->options.clock,
-        .format_min = store->options.format->version,
+        .format_min = store->options.format->version_min,
         .format_max = store->options.format->version,
     };
     int status = registry_open(&options, &store->registry, error);
@@ -228,6 +307,35 @@ static int create_spaces(struct store *store, struct jini_error *error)
     return status;
 }
 
+static int create_data(struct store *store, const struct store_options *options,
+                       struct jini_error *error)
+{
+    if (options->read_only)
+        return 0;
+    int status = 0;
+    if (options->create) {
+        status = registry_setup_begin(store->registry, error);
+        if (status)
+            return status;
+        status = store->ops->create(options, error);
+        registry_setup_end(store->registry);
+    }
+    return status || !store->directory ? status : sync_directories(store, error);
+}
+
+static int open_driver(struct store *store, struct jini_error *error)
+{
+    struct store_options options = store->options;
+    uint64_t soft = reserve_soft_map_bytes(store);
+    options.directory = store->directory;
+    if (options.map_bytes > soft)
+        options.map_bytes = soft;
+    int status = create_data(store, &options, error);
+    if (status == 0)
+        status = store->ops->open(&options, &store->driver, error);
+    return status ? status : create_spaces(store, error);
+}
+
 static int open_parts(struct store *store, struct jini_error *error)
 {
     int status = 0;
@@ -239,14 +347,8 @@ static int open_parts(struct store *store, struct jini_error *error)
             return status;
     }
     status = open_registry(store, error);
-    if (status)
-        return status;
-    struct store_options options = store->options;
-    options.directory = store->directory;
-    status = store->ops->open(&options, &store->driver, error);
-    if (status)
-        return status;
-    status = create_spaces(store, error);
+    if (status == 0)
+        status = open_driver(store, error);
     if (status)
         return status;
     if (readers_create(store) != 0)
@@ -275,6 +377,7 @@ static void destroy(struct store *store)
     pthread_mutex_destroy(&store->gate_lock);
     pthread_cond_destroy(&store->wake);
     pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->reserve_lock);
     pthread_mutex_destroy(&store->poison_lock);
     base_free(store->directory);
     base_free(store);
@@ -286,6 +389,7 @@ static void init_locks(struct store *store)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&store->poison_lock, NULL);
+    pthread_mutex_init(&store->reserve_lock, NULL);
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->wake, NULL);
     pthread_mutex_init(&store->gate_lock, NULL);
@@ -341,9 +445,14 @@ void store_close(struct store *store)
 
 /* ---- Health ---- */
 
+static bool is_forked(const struct store *store)
+{
+    return store->fork_generation != fork_generation();
+}
+
 int store_check(const struct store *store)
 {
-    if (store->fork_generation != fork_generation())
+    if (is_forked(store))
         return JINI_E_FORKED;
     return atomic_load_explicit(&store->poisoned, memory_order_acquire) ? JINI_E_POISONED : 0;
 }
@@ -362,6 +471,8 @@ int store_health(const struct store *store, struct jini_error *error)
 
 void store_poison(struct store *store, const char *reason)
 {
+    if (is_forked(store))
+        return; /* the lock may have been held by a thread that the child does not have */
     pthread_mutex_lock(&store->poison_lock);
     if (!atomic_load(&store->poisoned)) {
         snprintf(store->poison_reason, sizeof(store->poison_reason), "%s", reason);
@@ -376,6 +487,12 @@ void store_tick(struct store *store)
     if (store_check(store) != 0)
         return;
     store->ops->clear_stale_readers(store->driver);
+    reserve_tick(store);
+    store_check_registry(store);
+}
+
+void store_check_registry(struct store *store)
+{
     if (!registry_file_present(store->registry))
         store_poison(store, "somebody deleted the file `processes` of the open database");
 }
@@ -394,7 +511,7 @@ struct store_process store_self(const struct store *store)
 
 bool store_process_alive(struct store *store, struct store_process process)
 {
-    return registry_alive(store->registry, process);
+    return !is_forked(store) && registry_alive(store->registry, process);
 }
 
 _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index)

@@ -42,9 +42,10 @@ int store_overlay_begin(struct store_txn *txn)
 {
     if (!txn->writable)
         return JINI_E_READ_ONLY;
-    if (txn->overlays == OVERLAYS_MAX)
+    if (txn->overlays - txn->overlay_base == STORE_OVERLAYS_MAX)
         return JINI_E_TOO_BIG;
     txn->overlays++;
+    JINI_ASSERT(txn->overlays <= OVERLAYS_MAX);
     return 0;
 }
 
@@ -73,7 +74,7 @@ static int move_down(struct store_txn *txn, struct tree_node *const *roots)
 
 int store_overlay_keep(struct store_txn *txn)
 {
-    JINI_ASSERT(txn->overlays > 0);
+    JINI_ASSERT(txn->overlays > txn->overlay_base);
     txn->overlays--;
     struct tree_node **roots = txn->overlay[txn->overlays];
     int status = move_down(txn, roots);
@@ -84,14 +85,34 @@ int store_overlay_keep(struct store_txn *txn)
 
 void store_overlay_discard(struct store_txn *txn)
 {
-    JINI_ASSERT(txn->overlays > 0);
+    JINI_ASSERT(txn->overlays > txn->overlay_base);
     txn->overlays--;
     release(txn->overlay[txn->overlays]);
     txn->writes++;
 }
 
+void overlay_begin_batch(struct store_txn *txn)
+{
+    JINI_ASSERT(txn->overlays == 0 && txn->overlay_base == 0);
+    txn->overlays = 1;
+    txn->overlay_base = 1;
+}
+
+int overlay_keep_batch(struct store_txn *txn)
+{
+    JINI_ASSERT(txn->overlays == 1 && txn->overlay_base == 1);
+    txn->overlay_base = 0;
+    return store_overlay_keep(txn);
+}
+
+void overlay_discard_left(struct store_txn *txn)
+{
+    while (txn->overlays > txn->overlay_base)
+        store_overlay_discard(txn);
+}
+
 void overlay_discard_all(struct store_txn *txn)
 {
-    while (txn->overlays > 0)
-        store_overlay_discard(txn);
+    txn->overlay_base = 0;
+    overlay_discard_left(txn);
 }

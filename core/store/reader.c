@@ -4,7 +4,9 @@
  *  1. A reader belongs to whoever swapped its `busy` from 0 to 1, until that is 0 again.
  *  2. Who takes a reader looks at the gate after the swap; who closes the gate looks at the readers after the
  *     store. Both are sequentially consistent, so at least one of the two sees the other.
- *  3. While the gate is closed and every reader is idle, no pointer into the map is in use in this process.
+ *  3. The writer passes the gate like a reader, by `writer_inside`, for the length of each of its transactions.
+ *  4. While the gate is closed and all of them are idle, no pointer into the map is in use in this process.
+ *  5. When the map could not be mapped again, the store is poisoned and the gate stays closed.
  */
 #include "store/store_private.h"
 
@@ -79,10 +81,30 @@ static bool wait_for_gate(struct store *store)
     until.tv_nsec = (long)(ns % NS_PER_S);
     int waited = 0;
     pthread_mutex_lock(&store->gate_wait_lock);
-    while (atomic_load(&store->gate_closed) && waited == 0)
+    while (atomic_load(&store->gate_closed) && !atomic_load(&store->poisoned) && waited == 0)
         waited = pthread_cond_timedwait(&store->gate_opened, &store->gate_wait_lock, &until);
     pthread_mutex_unlock(&store->gate_wait_lock);
     return waited == 0;
+}
+
+/* Waits as long as the gate is closed: a resize is bounded by itself. JINI_E_POISONED: it will not open again. */
+int gate_enter_writer(struct store *store)
+{
+    for (;;) {
+        if (atomic_load(&store->poisoned))
+            return JINI_E_POISONED;
+        atomic_store(&store->writer_inside, 1);
+        if (!atomic_load(&store->gate_closed))
+            return 0;
+        atomic_store(&store->writer_inside, 0);
+        wait_for_gate(store);
+    }
+}
+
+void gate_leave_writer(struct store *store)
+{
+    JINI_ASSERT(atomic_load(&store->writer_inside) == 1);
+    atomic_store(&store->writer_inside, 0);
 }
 
 static int begin_on(struct store *store, struct reader *reader)
@@ -131,6 +153,8 @@ void store_read_end(struct store_txn *txn)
     if (!txn)
         return;
     struct reader *reader = (struct reader *)((char *)txn - offsetof(struct reader, txn));
+    if (txn_check(txn) != 0)
+        return; /* in LMDB's table of readers the slot is the parent's */
     JINI_ASSERT(atomic_load(&reader->busy) == 1);
     txn->failure = 0;
     txn->store->ops->reader_end(txn->driver_txn);
@@ -139,6 +163,8 @@ void store_read_end(struct store_txn *txn)
 
 static bool all_idle(const struct store *store)
 {
+    if (atomic_load(&store->writer_inside))
+        return false;
     for (uint32_t i = 0; i < store->options.readers_max; i++) {
         if (atomic_load(&store->readers[i].busy))
             return false;
@@ -160,7 +186,8 @@ static bool wait_until_idle(const struct store *store)
 
 /*
  * Closes the gate, waits for the readers that run, resizes (0: to what another process chose) and opens again.
- * JINI_E_BUSY: a reader ran for longer than gate_wait_ms; nothing changed.
+ * JINI_E_BUSY: a reader or the writer ran for longer than gate_wait_ms; nothing changed. JINI_E_NO_MEMORY: there is no
+ * address space for it; nothing changed. Other errors: the store is poisoned. Not inside a transaction.
  */
 int gate_resize(struct store *store, uint64_t map_bytes)
 {
@@ -169,8 +196,11 @@ int gate_resize(struct store *store, uint64_t map_bytes)
     int status = JINI_E_BUSY;
     if (wait_until_idle(store))
         status = store->ops->resize(store->driver, map_bytes);
+    bool lost = status && status != JINI_E_BUSY && status != JINI_E_NO_MEMORY;
+    if (lost)
+        store_poison(store, "the map could not be mapped again after a change of its size");
     pthread_mutex_lock(&store->gate_wait_lock);
-    atomic_store(&store->gate_closed, 0);
+    atomic_store(&store->gate_closed, lost);
     pthread_cond_broadcast(&store->gate_opened);
     pthread_mutex_unlock(&store->gate_wait_lock);
     pthread_mutex_unlock(&store->gate_lock);

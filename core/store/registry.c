@@ -2,6 +2,7 @@
 #include "store/registry_layout.h"
 
 #include "base/alloc.h"
+#include "base/crypto.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -89,18 +90,18 @@ static bool layout_valid(const struct registry_map *map, const uint8_t boot_id[1
            memcmp(map->header.boot_id, boot_id, 16) == 0;
 }
 
-/* Held under byte 0, with nobody alive. Incarnations go on, so that no dead process's name comes back. */
+/* Held under byte 0, with nobody alive. */
 static void lay_out(struct registry_map *map, const uint8_t boot_id[16], uint64_t pid_namespace)
 {
-    bool incarnations_hold = memcmp(map->header.magic, magic, sizeof(magic)) == 0;
+    uint32_t incarnations[REGISTRY_SLOTS];
+    crypto_random(incarnations, sizeof(incarnations));
     struct registry_header header = {.version = REGISTRY_VERSION, .slots = REGISTRY_SLOTS};
     memcpy(header.magic, magic, sizeof(magic));
     memcpy(header.boot_id, boot_id, 16);
     header.pid_namespace = pid_namespace;
     for (uint32_t i = 0; i < REGISTRY_SLOTS; i++) {
-        uint32_t incarnation = incarnations_hold ? atomic_load(&map->slots[i].incarnation) : 0;
         memset(&map->slots[i], 0, sizeof(map->slots[i]));
-        atomic_store(&map->slots[i].incarnation, incarnation);
+        atomic_store(&map->slots[i].incarnation, incarnations[i]);
     }
     memset((void *)map->change_words, 0, sizeof(map->change_words));
     memcpy(&map->header, &header, sizeof(header));
@@ -127,14 +128,26 @@ static void unlock_setup(const struct registry *registry)
     lock_byte(registry->fd, F_SETLK, F_UNLCK, 0);
 }
 
+int registry_setup_begin(struct registry *registry, struct jini_error *error)
+{
+    return registry->fd < 0 ? 0 : lock_setup(registry, error);
+}
+
+void registry_setup_end(struct registry *registry)
+{
+    if (registry->fd >= 0)
+        unlock_setup(registry);
+}
+
 static int map_file(struct registry *registry, struct jini_error *error)
 {
     struct stat info;
     if (fstat(registry->fd, &info) != 0)
         return error_set_errno(error, errno, registry->path, "cannot look at the registry");
-    if (info.st_size < (off_t)sizeof(struct registry_map) &&
-        ftruncate(registry->fd, sizeof(struct registry_map)) != 0)
-        return error_set_errno(error, errno, registry->path, "cannot extend the registry");
+    /* Allocated and not only extended: a hole that is written to while the disk is full ends the process. */
+    int failed = posix_fallocate(registry->fd, 0, sizeof(struct registry_map));
+    if (failed)
+        return error_set_errno(error, failed, registry->path, "cannot allocate the registry");
     void *map = mmap(NULL, sizeof(struct registry_map), PROT_READ | PROT_WRITE, MAP_SHARED,
                      registry->fd, 0);
     if (map == MAP_FAILED)
@@ -146,7 +159,11 @@ static int map_file(struct registry *registry, struct jini_error *error)
 static void fill_slot(struct registry *registry, const struct registry_options *options)
 {
     struct registry_slot *slot = &registry->map->slots[registry->self.slot];
+    uint32_t holder = registry->self.slot + 1;
+    atomic_compare_exchange_strong(&registry->map->header.holder, &holder, REGISTRY_HOLDER_GONE);
     registry->self.incarnation = atomic_load(&slot->incarnation) + 1;
+    if (registry->self.incarnation == 0)
+        registry->self.incarnation = 1;
     atomic_store(&slot->ticket, 0);
     slot->pid = getpid();
     slot->format_min = options->format_min;
@@ -174,6 +191,22 @@ static int take_slot(struct registry *registry, const struct registry_options *o
                      REGISTRY_SLOTS);
 }
 
+/* A target that a process announced and died over does not count. */
+static int check_target(struct registry *registry, uint32_t format_max, struct jini_error *error)
+{
+    struct registry_header *header = &registry->map->header;
+    uint32_t target = atomic_load(&header->format_target);
+    if (target <= format_max)
+        return 0;
+    uint32_t migrator = atomic_load(&header->migrator);
+    if (migrator == 0 || migrator > REGISTRY_SLOTS || migrator == registry->self.slot + 1 ||
+        !slot_locked_by_other(registry, migrator - 1))
+        return 0;
+    return error_set(error, JINI_E_FORMAT, registry->path,
+                     "the database is being migrated to format %u; this version reads up to %u",
+                     target, format_max);
+}
+
 /* Held under byte 0. */
 static int join(struct registry *registry, const struct registry_options *options,
                 struct jini_error *error)
@@ -182,6 +215,7 @@ static int join(struct registry *registry, const struct registry_options *option
     read_boot_id(boot_id);
     uint64_t pid_namespace = read_pid_namespace();
     bool alone = !anybody_alive(registry);
+    int status = 0;
     if (!layout_valid(registry->map, boot_id)) {
         if (!alone)
             return error_set(error, JINI_E_CORRUPT, registry->path,
@@ -199,12 +233,9 @@ static int join(struct registry *registry, const struct registry_options *option
     }
     if (alone)
         atomic_store(&header->format_target, 0);
-    uint32_t target = atomic_load(&header->format_target);
-    if (target > options->format_max)
-        return error_set(error, JINI_E_FORMAT, registry->path,
-                         "the database is being migrated to format %u; this version reads up to %u",
-                         target, options->format_max);
-    return take_slot(registry, options, error);
+    status = take_slot(registry, options, error);
+    /* Looked at with the slot taken: whoever announces a target after this finds us among the processes. */
+    return status ? status : check_target(registry, options->format_max, error);
 }
 
 static int open_file(struct registry *registry, const struct registry_options *options,
@@ -294,12 +325,13 @@ static bool describe(struct registry *registry, uint32_t index, struct store_pro
 {
     struct registry_slot *slot = &registry->map->slots[index];
     struct store_process process = {index, atomic_load(&slot->incarnation)};
-    if (process.incarnation == 0 || !registry_alive(registry, process))
+    if (!registry_alive(registry, process))
         return false;
-    uint64_t now = clock_boot_ns(registry->clock);
+    uint64_t now = clock_boot_ns(&clock_system);
     bool holds = atomic_load(&registry->map->header.holder) == index + 1;
     bool waits = !holds && atomic_load(&slot->ticket) != 0;
-    uint64_t since = holds ? registry->map->header.holder_since_ns : slot->wait_since_ns;
+    uint64_t since = holds ? atomic_load(&registry->map->header.holder_since_ns)
+                           : atomic_load(&slot->wait_since_ns);
     *out = (struct store_process_info){
         .process = process,
         .pid = slot->pid,
@@ -323,6 +355,7 @@ size_t registry_list(struct registry *registry, struct store_process_info *out, 
 
 void registry_format_target(struct registry *registry, uint32_t format)
 {
+    atomic_store(&registry->map->header.migrator, registry->self.slot + 1);
     atomic_store(&registry->map->header.format_target, format);
 }
 

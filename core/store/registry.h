@@ -11,10 +11,12 @@
  *
  *  1. A process owns slot i while it holds the fcntl write lock on byte 4096 + i. The kernel drops the lock
  *     when the process dies, however it dies; a child does not inherit it. Alive is never judged otherwise.
- *  2. A slot's incarnation grows each time the slot is taken, so (slot, incarnation) names a process for ever.
- *  3. Byte 0 is locked while the file is laid out or a slot is taken.
+ *  2. A slot's incarnation grows each time the slot is taken, and begins with a random number when the file is laid
+ *     out, so (slot, incarnation) names a process for ever, also where it was written down before a reboot.
+ *  3. Byte 0 is locked while the file is laid out, a slot is taken or the database is made.
  *  4. The file is opened once per process: closing any descriptor of a file drops all of a process's locks on it.
- *  5. Turns are tickets, served in order of number. A ticket of a dead process is taken back by whoever waits behind it.
+ *  5. The file is allocated in full before it is mapped.
+ *  6. Turns are tickets, served in order of number. A ticket of a dead process is taken back by whoever waits behind it.
  */
 #ifndef STORE_REGISTRY_H
 #define STORE_REGISTRY_H
@@ -29,7 +31,7 @@ struct registry_options {
     const char *directory; /* NULL: shared with nobody, in anonymous memory */
     const char *process_name;
     const struct jini_clock *clock;
-    uint32_t format_min; /* formats that this process can work with */
+    uint32_t format_min; /* formats that this process can work with, or migrate */
     uint32_t format_max;
 };
 
@@ -41,6 +43,10 @@ struct registry_options {
 int registry_open(const struct registry_options *options, struct registry **out,
                   struct jini_error *error);
 void registry_close(struct registry *registry);
+
+/* Locks out other processes that open the database. JINI_E_BUSY: one of them has been at it for over 5 s. */
+int registry_setup_begin(struct registry *registry, struct jini_error *error);
+void registry_setup_end(struct registry *registry);
 
 struct store_process registry_self(const struct registry *registry);
 bool registry_alive(struct registry *registry, struct store_process process);

@@ -11,23 +11,26 @@ enum {
     REGISTRY_SLOT_LOCK = 4096, /* the byte whose lock stands for slot 0 */
 };
 
+/* The holder died, and its slot has a new owner. */
+#define REGISTRY_HOLDER_GONE UINT32_MAX
+
 struct registry_header {
     char magic[8];
     uint32_t version;
     uint32_t slots;
     uint8_t boot_id[16];
     uint64_t pid_namespace;
-    _Atomic uint32_t format_target;
-    uint32_t reserved;
+    _Atomic uint32_t format_target; /* 0: no migration is under way */
+    _Atomic uint32_t migrator;      /* slot + 1 of the process that announced it */
     _Atomic uint64_t next_ticket;
     _Atomic uint32_t turn; /* a futex: changes whenever somebody leaves the queue */
-    _Atomic uint32_t holder; /* slot + 1 of the process that writes; 0: nobody */
+    _Atomic uint32_t holder; /* slot + 1 of the process that writes; 0: nobody; or REGISTRY_HOLDER_GONE */
     _Atomic uint64_t holder_since_ns;
     _Atomic uint64_t shared_words[STORE_SHARED_WORDS];
 };
 
 struct registry_slot {
-    _Atomic uint32_t incarnation; /* 0: never taken */
+    _Atomic uint32_t incarnation;
     int32_t pid;
     _Atomic uint64_t ticket; /* 0: not in the queue */
     _Atomic uint64_t wait_since_ns;
@@ -54,7 +57,7 @@ struct registry {
     struct registry_map *map;
     struct store_process self;
     bool turn_broken; /* writer thread only */
-    const struct jini_clock *clock;
+    const struct jini_clock *clock; /* for the wall clock; what processes compare is the system's */
     char path[4096];
 };
 

@@ -1,34 +1,68 @@
 /*
  * What is kept back for releases, settlements, deletions and expiries when disk or map run full.
  *
- * On disk: the file `reserve`, allocated to reserve_bytes. When a write meets a full disk, the file is cut to
- * nothing, so that small writes fit again, and the store is `full`: new work is refused until the file can be
- * allocated anew. In the map: the last reserve_bytes below map_bytes_max, entered once, left when as much is free.
+ *   disk   the file `reserve`, allocated to reserve_bytes, shared by all processes. When a write meets a full disk,
+ *          the file is cut to nothing, so that small writes fit again, and the store is full.
+ *   map    the last reserve_bytes below map_bytes_max. The map grows into them only when the store is full.
+ *
+ *      open ---- the disk is full, or the map is down to its reserve ----> full: new work is refused
+ *      open <--- the file can be allocated again, the map has room ------- full
+ *
+ *  1. `full` is of this process; another one finds out by itself, at its first write that does not fit.
+ *  2. It is left only with twice the reserve free in the map, and with the reserve file in place.
+ *  3. The file never shrinks: once it has grown into the map's reserve, free pages are counted again whenever a
+ *     quarter of the reserve has been written.
  */
 #include "store/store_private.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { FULL_DISK = 1, FULL_MAP = 2 };
-
-static bool allocate(struct store *store)
+static const char *cause_name(enum reserve_cause cause)
 {
-    return store->reserve_fd < 0 ||
-           posix_fallocate(store->reserve_fd, 0, (off_t)store->options.reserve_bytes) == 0;
+    return cause == RESERVE_DISK ? "disk" : "map";
+}
+
+/* False when the disk has no room for it; what was allocated by then is given back. */
+static bool allocate_file(struct store *store)
+{
+    if (store->reserve_fd < 0)
+        return true;
+    if (posix_fallocate(store->reserve_fd, 0, (off_t)store->options.reserve_bytes) == 0)
+        return true;
+    if (ftruncate(store->reserve_fd, 0) != 0)
+        log_record(&store->options.log, JINI_LOG_ERROR, "store_reserve_stuck",
+                   LOG_TEXT("cause", "the reserve file cannot be cut"));
+    return false;
+}
+
+/* Room for the file and as much again, so that the store does not become full with the next write. */
+static bool disk_has_room(const struct store *store)
+{
+    struct statvfs info;
+    return store->reserve_fd < 0 || fstatvfs(store->reserve_fd, &info) != 0 ||
+           (uint64_t)info.f_bavail * info.f_frsize >= 2 * store->options.reserve_bytes;
+}
+
+static bool file_in_place(const struct store *store)
+{
+    struct stat info;
+    return store->reserve_fd < 0 || (fstat(store->reserve_fd, &info) == 0 &&
+                                     (uint64_t)info.st_size >= store->options.reserve_bytes);
 }
 
 void reserve_open(struct store *store)
 {
-    store->reserve_fd = -1;
     if (!store->directory || store->options.read_only || store->options.reserve_bytes == 0)
         return;
     char path[4200];
     snprintf(path, sizeof(path), "%s/reserve", store->directory);
     store->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (store->reserve_fd < 0 || !allocate(store))
-        reserve_enter(store, "disk");
+    if (store->reserve_fd < 0 || !allocate_file(store))
+        reserve_enter(store, RESERVE_DISK);
 }
 
 void reserve_close(struct store *store)
@@ -44,47 +78,100 @@ uint64_t reserve_soft_map_bytes(const struct store *store)
     return hard > 2 * store->options.reserve_bytes ? hard - store->options.reserve_bytes : hard;
 }
 
-void reserve_enter(struct store *store, const char *cause)
+void reserve_enter(struct store *store, enum reserve_cause cause)
 {
-    bool disk = strcmp(cause, "disk") == 0;
-    atomic_fetch_or(&store->full, disk ? FULL_DISK : FULL_MAP);
-    store->reserve_checked_ns = clock_boot_ns(&clock_system);
-    log_record(&store->options.log, JINI_LOG_ERROR, "store_full", LOG_TEXT("cause", cause));
-    if (disk && store->reserve_fd >= 0 && ftruncate(store->reserve_fd, 0) != 0)
+    uint32_t before = atomic_fetch_or(&store->full, (uint32_t)cause);
+    if (before & (uint32_t)cause)
+        return;
+    atomic_store(&store->reserve_checked_ns, clock_boot_ns(&clock_system));
+    log_record(&store->options.log, JINI_LOG_ERROR, "store_full",
+               LOG_TEXT("cause", cause_name(cause)));
+    if (cause == RESERVE_DISK && store->reserve_fd >= 0 && ftruncate(store->reserve_fd, 0) != 0)
         log_record(&store->options.log, JINI_LOG_ERROR, "store_reserve_lost",
                    LOG_TEXT("cause", "the reserve file cannot be cut"));
 }
 
+static void leave(struct store *store, enum reserve_cause cause)
+{
+    uint32_t before = atomic_fetch_and(&store->full, ~(uint32_t)cause);
+    if (before & (uint32_t)cause)
+        log_record(&store->options.log, JINI_LOG_INFO, "store_has_room",
+                   LOG_TEXT("cause", cause_name(cause)));
+}
+
 /* Free bytes of the map: free pages inside the file, and what the file may still grow by. */
-static bool map_has_room(struct store *store)
+static int map_room(struct store *store, uint64_t *out)
 {
     struct store_txn *txn;
     struct driver_figures figures;
-    if (store_read_begin(store, &txn) != 0)
-        return false;
-    int status = store->ops->figures(store->driver, txn->driver_txn, true, &figures);
+    int status = store_read_begin(store, &txn);
+    if (status)
+        return status;
+    status = store->ops->figures(store->driver, txn->driver_txn, true, &figures);
     store_read_end(txn);
     if (status)
-        return false;
+        return status;
     uint64_t hard = store->options.map_bytes_max;
     uint64_t beyond = hard > figures.used_bytes ? hard - figures.used_bytes : 0;
-    return figures.free_pages * figures.page_bytes + beyond >= 2 * store->options.reserve_bytes;
+    *out = figures.free_pages * figures.page_bytes + beyond;
+    return 0;
 }
 
-/* Looks, at most once a second, whether new work can be taken again. */
-void reserve_try_leave(struct store *store)
+static bool in_map_reserve(const struct store *store)
 {
-    uint64_t now = clock_boot_ns(&clock_system);
-    if (now - store->reserve_checked_ns < NS_PER_S)
+    return store->ops->map_bytes(store->driver) > reserve_soft_map_bytes(store);
+}
+
+static void watch_map(struct store *store)
+{
+    uint64_t room;
+    if (reserve_soft_map_bytes(store) == store->options.map_bytes_max || map_room(store, &room))
         return;
-    store->reserve_checked_ns = now;
-    uint32_t full = atomic_load(&store->full);
-    if ((full & FULL_DISK) && allocate(store))
-        full &= ~(uint32_t)FULL_DISK;
-    if ((full & FULL_MAP) && map_has_room(store))
-        full &= ~(uint32_t)FULL_MAP;
-    atomic_store(&store->full, full);
-    if (full == 0)
-        log_record(&store->options.log, JINI_LOG_INFO, "store_has_room",
-                   LOG_NUMBER("reserve_bytes", store->options.reserve_bytes));
+    if (room < store->options.reserve_bytes)
+        reserve_enter(store, RESERVE_MAP);
+    else if (room >= 2 * store->options.reserve_bytes)
+        leave(store, RESERVE_MAP);
+}
+
+static void watch_disk(struct store *store)
+{
+    if (atomic_load(&store->full) & RESERVE_DISK) {
+        if (disk_has_room(store) && allocate_file(store))
+            leave(store, RESERVE_DISK);
+    } else if (!file_in_place(store) && !allocate_file(store)) {
+        reserve_enter(store, RESERVE_DISK); /* another process has used it up */
+    }
+}
+
+static void watch(struct store *store)
+{
+    atomic_store(&store->reserve_checked_ns, clock_boot_ns(&clock_system));
+    store->reserve_checked_bytes = atomic_load(&store->counters.bytes_written);
+    watch_disk(store);
+    if (atomic_load(&store->full) || in_map_reserve(store))
+        watch_map(store);
+}
+
+/* Before each batch: looks once a second while the store is full, else when much was written into the map's reserve. */
+void reserve_watch(struct store *store)
+{
+    bool full = atomic_load(&store->full) != 0;
+    bool deep = in_map_reserve(store);
+    if ((!full && !deep) || pthread_mutex_trylock(&store->reserve_lock) != 0)
+        return;
+    uint64_t idle_ns = clock_boot_ns(&clock_system) - atomic_load(&store->reserve_checked_ns);
+    uint64_t written =
+        atomic_load(&store->counters.bytes_written) - store->reserve_checked_bytes;
+    if ((full && idle_ns >= NS_PER_S) || (deep && written >= store->options.reserve_bytes / 4))
+        watch(store);
+    pthread_mutex_unlock(&store->reserve_lock);
+}
+
+void reserve_tick(struct store *store)
+{
+    if (store->options.read_only || pthread_mutex_trylock(&store->reserve_lock) != 0)
+        return;
+    if (clock_boot_ns(&clock_system) - atomic_load(&store->reserve_checked_ns) >= NS_PER_S / 2)
+        watch(store);
+    pthread_mutex_unlock(&store->reserve_lock);
 }

@@ -9,6 +9,9 @@
 
 enum { SLICE_ENTRIES = 512 };
 
+/* As `seen_writes`: the driver's cursor does not stand on the last key. */
+static const uint64_t lost_place = UINT64_MAX;
+
 int store_cursor_open(struct store_txn *txn, enum store_space space, struct slice low,
                       struct slice high, enum store_direction direction, struct store_cursor *out)
 {
@@ -16,6 +19,9 @@ int store_cursor_open(struct store_txn *txn, enum store_space space, struct slic
     out->txn = txn;
     out->space = space;
     out->direction = direction;
+    int status = txn_check(txn);
+    if (status)
+        return status;
     if (low.length > STORE_KEY_MAX || high.length > STORE_KEY_MAX)
         return JINI_E_TOO_BIG;
     out->low_length = low.length;
@@ -25,7 +31,7 @@ int store_cursor_open(struct store_txn *txn, enum store_space space, struct slic
     if (high.length)
         memcpy(out->high, high.data, high.length);
     struct driver_cursor *cursor;
-    int status = txn->store->ops->cursor_open(txn->driver_txn, space, &cursor);
+    status = txn->store->ops->cursor_open(txn->driver_txn, space, &cursor);
     if (status)
         return status;
     out->driver_cursor = cursor;
@@ -113,17 +119,21 @@ int store_cursor_next(struct store_cursor *cursor, struct buffer *value)
     bool removed;
     if (value)
         buffer_reset(value);
+    int status = txn_check(cursor->txn);
+    if (status)
+        return status;
     do {
-        int status = next_merged(cursor, &key, &found, &removed);
+        status = next_merged(cursor, &key, &found, &removed);
+        if (status == 0 && (key.length > STORE_KEY_MAX || found.length > STORE_VALUE_MAX))
+            status = JINI_E_CORRUPT;
         if (status == 0 && !inside(cursor, key))
             status = JINI_E_NOT_FOUND;
         if (status) {
+            cursor->seen_writes = lost_place;
             if (status != JINI_E_NOT_FOUND && cursor->txn->failure == 0)
                 cursor->txn->failure = status;
             return status;
         }
-        if (key.length > STORE_KEY_MAX)
-            return JINI_E_CORRUPT;
         memcpy(cursor->key_bytes, key.data, key.length);
         cursor->key_length = key.length;
         cursor->started = true;
@@ -135,70 +145,98 @@ int store_cursor_next(struct store_cursor *cursor, struct buffer *value)
     return value->overflow ? JINI_E_TOO_BIG : 0;
 }
 
-/* Where a scan in slices stands between two snapshots. */
+/*
+ * Scans in slices. A slice is copied from its snapshot into an arena and visited when the snapshot is closed, so that a visit
+ * may take its time, and may write.
+ */
+enum { ARENA_BYTES = 256 * 1024, ENTRY_MAX = 8 + STORE_KEY_MAX + STORE_VALUE_MAX };
+
 struct sliced_scan {
     enum store_space space;
-    struct slice low;
     struct slice high;
-    store_visit_fn *visit;
-    void *argument;
-    struct buffer value;
-    bool started;
     bool ended;
-    size_t last_length;
+    bool started;
+    size_t last_length; /* of the last key that was copied */
     uint8_t last[STORE_KEY_MAX];
+    struct buffer arena; /* entries: key length u32, value length u32, key, value */
 };
 
-/* Up to SLICE_ENTRIES entries on one snapshot. */
-static int scan_slice(struct store_txn *txn, struct sliced_scan *scan)
+static void add_entry(struct buffer *arena, struct slice key, struct slice value)
+{
+    uint8_t lengths[8];
+    store_le32(lengths, (uint32_t)key.length);
+    store_le32(lengths + 4, (uint32_t)value.length);
+    buffer_append(arena, lengths, sizeof(lengths));
+    buffer_append(arena, key.data, key.length);
+    buffer_append(arena, value.data, value.length);
+    JINI_ASSERT(!arena->overflow);
+}
+
+/* Copies entries while the arena has room for the largest one. */
+static int copy_slice(struct store_txn *txn, struct sliced_scan *scan, struct slice low,
+                      uint8_t value_bytes[STORE_VALUE_MAX])
 {
     struct store_cursor cursor;
-    int status = store_cursor_open(txn, scan->space, scan->low, scan->high, STORE_FORWARD, &cursor);
+    struct buffer value = buffer_of(value_bytes, STORE_VALUE_MAX);
+    int status = store_cursor_open(txn, scan->space, low, scan->high, STORE_FORWARD, &cursor);
     if (status)
         return status;
     if (scan->started) {
         cursor.started = true;
-        cursor.seen_writes = UINT64_MAX; /* the driver's cursor stands nowhere yet */
+        cursor.seen_writes = lost_place;
         cursor.key_length = scan->last_length;
         memcpy(cursor.key_bytes, scan->last, scan->last_length);
     }
-    for (int i = 0; status == 0 && i < SLICE_ENTRIES; i++) {
-        status = store_cursor_next(&cursor, &scan->value);
-        if (status == JINI_E_NOT_FOUND) {
-            scan->ended = true;
-            status = 0;
+    buffer_reset(&scan->arena);
+    for (int i = 0; i < SLICE_ENTRIES; i++) {
+        if (scan->arena.capacity - scan->arena.length < ENTRY_MAX)
             break;
-        }
-        if (status == 0)
-            status = scan->visit(scan->argument, cursor.key, buffer_slice(&scan->value));
+        status = store_cursor_next(&cursor, &value);
+        scan->ended = status == JINI_E_NOT_FOUND;
+        if (status)
+            break;
+        add_entry(&scan->arena, cursor.key, buffer_slice(&value));
     }
     scan->started = cursor.started;
     scan->last_length = cursor.key_length;
     memcpy(scan->last, cursor.key_bytes, cursor.key_length);
     store_cursor_close(&cursor);
+    return scan->ended ? 0 : status;
+}
+
+static int visit_slice(const struct sliced_scan *scan, store_visit_fn *visit, void *argument)
+{
+    const uint8_t *at = scan->arena.data;
+    const uint8_t *end = at + scan->arena.length;
+    int status = 0;
+    while (status == 0 && at < end) {
+        struct slice key = slice_of(at + 8, load_le32(at));
+        struct slice value = slice_of(key.data + key.length, load_le32(at + 4));
+        status = visit(argument, key, value);
+        at = value.data + value.length;
+    }
     return status;
 }
 
 int store_each(struct store *store, enum store_space space, struct slice low, struct slice high,
                store_visit_fn *visit, void *argument)
 {
-    uint8_t *bytes = base_malloc(STORE_VALUE_MAX);
+    uint8_t *bytes = base_malloc(STORE_VALUE_MAX + ARENA_BYTES);
     if (!bytes)
         return JINI_E_NO_MEMORY;
     struct sliced_scan scan = {.space = space,
-                               .low = low,
                                .high = high,
-                               .visit = visit,
-                               .argument = argument,
-                               .value = buffer_of(bytes, STORE_VALUE_MAX)};
+                               .arena = buffer_of(bytes + STORE_VALUE_MAX, ARENA_BYTES)};
     int status = 0;
     while (status == 0 && !scan.ended) {
         struct store_txn *txn;
         status = store_read_begin(store, &txn);
         if (status)
             break;
-        status = scan_slice(txn, &scan);
+        status = copy_slice(txn, &scan, low, bytes);
         store_read_end(txn);
+        if (status == 0)
+            status = visit_slice(&scan, visit, argument);
     }
     base_free(bytes);
     return status;

@@ -35,6 +35,7 @@ enum {
     STORE_VALUE_MAX = 65536,
     STORE_OP_KEYS_MAX = 262144, /* keys that one op may write */
     STORE_CHANGE_WORDS = 4096,
+    STORE_OVERLAYS_MAX = 4, /* open at once in one op */
     STORE_NAME_MAX = 48,
 };
 
@@ -157,15 +158,17 @@ struct store_write {
 
 /*
  * Queues a write. After 0, `done` is called exactly once, later; after an error, never. Any thread.
- * JINI_E_BUSY: the queue is full. JINI_E_READ_ONLY. JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
+ * JINI_E_BUSY: the queue is full. JINI_E_TOO_BIG: `bytes` alone is over queue_bytes_max. JINI_E_READ_ONLY.
+ * JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
  */
 int store_submit(struct store *store, struct store_write *write);
 
 /* Takes a write out of the queue, if it still waits there: it completes with JINI_E_CANCELLED. Any thread. */
 void store_cancel(struct store *store, struct store_write *write);
 
-/* Runs an op and waits for its commit. Not on the writer thread. Returns the op's status. */
+/* Runs an op and waits for its commit. Returns the op's status. JINI_E_ON_LOOP: called from an op or from `done`. */
 int store_write(struct store *store, store_op_fn *op, void *argument);
+int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class);
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
 
@@ -246,8 +249,10 @@ void store_cursor_close(struct store_cursor *cursor);
 int store_stamp(struct store_txn *txn, uint64_t *out);
 
 /*
- * An overlay collects the writes that follow, so that a group of steps inside an op can be undone. Overlays
- * nest up to four deep; reads see through them.
+ * An overlay collects the writes that follow, so that a group of steps inside an op can be undone: kept, they go to the
+ * overlay below or to the database; discarded, they never were. Overlays nest; reads see through them. What an
+ * op leaves open is discarded. JINI_E_TOO_BIG: STORE_OVERLAYS_MAX are open. JINI_E_READ_ONLY: a snapshot.
+ * Other errors fail the whole op whatever it returns.
  */
 int store_overlay_begin(struct store_txn *txn);
 int store_overlay_keep(struct store_txn *txn);
@@ -294,9 +299,16 @@ _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 int store_copy(struct store *store, const char *path, struct jini_error *error);
 
 /*
+ * Checks the structure of every page of the data file that the newest commit uses, as the start of `jini verify`. Reads the
+ * whole file, with a snapshot open. JINI_E_CORRUPT: the error names the page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
+ */
+int store_verify(struct store *store, struct jini_error *error);
+
+/*
  * Calls `visit` for each entry in key order, renewing the snapshot every few hundred entries, so that it may
- * run for hours. An entry that is changed meanwhile is seen before or after the change; `visit` may not keep the
- * slices. A visit that returns non-zero ends the scan with that value.
+ * run for hours. An entry that is changed meanwhile is seen before or after the change. No snapshot is open while
+ * `visit` runs, so it may write; it may not keep the slices. A visit that returns non-zero ends the scan with
+ * that value. JINI_E_NO_MEMORY, JINI_E_BUSY and what store_cursor_next() answers.
  */
 typedef int store_visit_fn(void *argument, struct slice key, struct slice value);
 int store_each(struct store *store, enum store_space space, struct slice low, struct slice high,

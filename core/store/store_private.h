@@ -20,7 +20,7 @@
 
 enum {
     MARKS_MAX = 512, /* change words of one commit; beyond that all of them are set */
-    OVERLAYS_MAX = 4,
+    OVERLAYS_MAX = STORE_OVERLAYS_MAX + 1, /* those of an op, and one that the batch puts around it */
 };
 
 struct store_txn {
@@ -35,7 +35,8 @@ struct store_txn {
     int failure; /* the driver's first error that is not the op's to handle */
 
     /* Of the batch. */
-    uint64_t writes; /* changes so far, for cursors */
+    uint64_t writes;  /* changes so far, also in overlays: cursors look again after one */
+    uint64_t applied; /* changes that reached the driver */
     uint64_t bytes;
     uint64_t now_ns;
     uint64_t stamp;
@@ -46,6 +47,7 @@ struct store_txn {
     uint16_t marks[MARKS_MAX];
 
     uint32_t overlays;
+    uint32_t overlay_base; /* how many of them are the batch's */
     struct tree_node *overlay[OVERLAYS_MAX][STORE_SPACES];
 };
 
@@ -104,26 +106,33 @@ struct store {
     int io_fd; /* /proc of the writer thread, for bytes written; -1 */
     struct store_txn write_txn;
 
+    uint64_t odd_words[STORE_CHANGE_WORDS]; /* what the commit that runs has set its words to */
+
     /* Readers and the gate. */
     void *readers_memory;
     struct reader *readers; /* in it, each on cache lines of its own */
     _Atomic uint32_t gate_closed;
+    _Atomic uint32_t writer_inside; /* a write transaction is open */
     pthread_mutex_t gate_lock; /* one resize at a time */
     pthread_mutex_t gate_wait_lock;
     pthread_cond_t gate_opened;
 
     /* The reserve. */
     _Atomic uint32_t full;
-    int reserve_fd; /* the file `reserve`; -1 */
-    uint64_t reserve_checked_ns;
+    int reserve_fd;               /* the file `reserve`; -1 */
+    pthread_mutex_t reserve_lock; /* one watch at a time */
+    _Atomic uint64_t reserve_checked_ns;
+    uint64_t reserve_checked_bytes; /* bytes_written at that time */
 
     struct counters counters;
 };
 
 /* open.c */
 int store_check(const struct store *store); /* 0, JINI_E_FORKED or JINI_E_POISONED */
+void store_check_registry(struct store *store); /* poisons when others do not see us any more */
 
 /* txn.c */
+int txn_check(const struct store_txn *txn); /* 0 or JINI_E_FORKED */
 void txn_reset_batch(struct store_txn *txn);
 void txn_reset_op(struct store_txn *txn);
 int txn_flush_stamp(struct store_txn *txn);
@@ -135,6 +144,9 @@ const struct tree_node *overlay_find(const struct store_txn *txn, enum store_spa
                                      struct slice key);
 int overlay_write(struct store_txn *txn, enum store_space space, struct slice key,
                   struct slice value, bool remove);
+void overlay_begin_batch(struct store_txn *txn); /* the one around an op */
+int overlay_keep_batch(struct store_txn *txn);
+void overlay_discard_left(struct store_txn *txn); /* those that an op left open */
 void overlay_discard_all(struct store_txn *txn);
 
 /* writer.c */
@@ -150,6 +162,8 @@ void batch_run(struct store *store);
 int readers_create(struct store *store);
 void readers_destroy(struct store *store);
 int gate_resize(struct store *store, uint64_t map_bytes);
+int gate_enter_writer(struct store *store);
+void gate_leave_writer(struct store *store);
 
 /* migrate.c */
 int format_prepare(struct store *store, struct jini_error *error);
@@ -157,8 +171,10 @@ int format_prepare(struct store *store, struct jini_error *error);
 /* reserve.c */
 void reserve_open(struct store *store);
 void reserve_close(struct store *store);
-void reserve_enter(struct store *store, const char *cause);
-void reserve_try_leave(struct store *store);
+enum reserve_cause { RESERVE_DISK = 1, RESERVE_MAP = 2 };
+void reserve_enter(struct store *store, enum reserve_cause cause);
+void reserve_watch(struct store *store);
+void reserve_tick(struct store *store);
 uint64_t reserve_soft_map_bytes(const struct store *store);
 
 #endif

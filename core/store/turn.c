@@ -56,23 +56,12 @@ static void collect_ticket(struct registry *registry, uint32_t index)
         announce_change(&registry->map->header);
 }
 
-/* Whoever gives the turn clears its name: a name that still stands is one of a process that died with it. */
-static void note_holder_before(struct registry *registry, uint32_t holder)
-{
-    if (holder == 0 || holder > REGISTRY_SLOTS)
-        return;
-    uint32_t slot = holder - 1;
-    struct store_process process = {slot, atomic_load(&registry->map->slots[slot].incarnation)};
-    if (slot == registry->self.slot || !registry_alive(registry, process))
-        registry->turn_broken = true;
-}
-
 bool registry_turn_take(struct registry *registry, registry_wait_fn *on_wait, void *argument)
 {
     struct registry_header *header = &registry->map->header;
     struct registry_slot *slot = &registry->map->slots[registry->self.slot];
     uint64_t ticket = atomic_fetch_add(&header->next_ticket, 1) + 1;
-    atomic_store(&slot->wait_since_ns, clock_boot_ns(registry->clock));
+    atomic_store(&slot->wait_since_ns, clock_boot_ns(&clock_system));
     atomic_store(&slot->ticket, ticket);
     for (;;) {
         uint32_t seen = atomic_load(&header->turn);
@@ -88,8 +77,10 @@ bool registry_turn_take(struct registry *registry, registry_wait_fn *on_wait, vo
             return false;
         }
     }
-    atomic_store(&header->holder_since_ns, clock_boot_ns(registry->clock));
-    note_holder_before(registry, atomic_exchange(&header->holder, registry->self.slot + 1));
+    atomic_store(&header->holder_since_ns, clock_boot_ns(&clock_system));
+    /* Whoever gives the turn clears its name: one that still stands is of a process that died with the turn. */
+    if (atomic_exchange(&header->holder, registry->self.slot + 1) != 0)
+        registry->turn_broken = true;
     return true;
 }
 

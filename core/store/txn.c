@@ -4,6 +4,7 @@
  */
 #include "store/store_private.h"
 
+#include "base/fork.h"
 #include "base/hash.h"
 
 static const char stamp_key[] = "stamp";
@@ -12,6 +13,7 @@ void txn_reset_batch(struct store_txn *txn)
 {
     JINI_ASSERT(txn->overlays == 0);
     txn->writes = 0;
+    txn->applied = 0;
     txn->bytes = 0;
     txn->stamp_loaded = false;
     txn->stamp_used = false;
@@ -28,6 +30,12 @@ void txn_reset_op(struct store_txn *txn)
     txn->failure = 0;
 }
 
+/* A snapshot that was inherited through fork is not ours to use. */
+int txn_check(const struct store_txn *txn)
+{
+    return txn->store->fork_generation == fork_generation() ? 0 : JINI_E_FORKED;
+}
+
 static int check_key(enum store_space space, struct slice key)
 {
     JINI_ASSERT((unsigned)space < STORE_SPACES);
@@ -36,17 +44,25 @@ static int check_key(enum store_space space, struct slice key)
     return key.length <= STORE_KEY_MAX ? 0 : JINI_E_TOO_BIG;
 }
 
+/* What an op sees of a driver's own codes; the batch sees the code itself and mends the cause. */
+static int public_status(int status)
+{
+    return status <= DRIVER_CODES ? JINI_E_FULL : status;
+}
+
 /* An error of the driver that the op cannot mend: remembered, so that the op fails whatever it answers. */
 static int driver_failed(struct store_txn *txn, int status)
 {
     if (txn->failure == 0)
         txn->failure = status;
-    return status;
+    return public_status(status);
 }
 
 static int find(struct store_txn *txn, enum store_space space, struct slice key, struct slice *value)
 {
-    int status = check_key(space, key);
+    int status = txn_check(txn);
+    if (status == 0)
+        status = check_key(space, key);
     if (status)
         return status;
     if (txn->overlays) {
@@ -57,6 +73,8 @@ static int find(struct store_txn *txn, enum store_space space, struct slice key,
         }
     }
     status = txn->store->ops->get(txn->driver_txn, space, key, value);
+    if (status == 0 && value->length > STORE_VALUE_MAX)
+        status = JINI_E_CORRUPT;
     if (status && status != JINI_E_NOT_FOUND)
         return driver_failed(txn, status);
     return status;
@@ -95,6 +113,7 @@ int txn_apply(struct store_txn *txn, enum store_space space, struct slice key, s
         return driver_failed(txn, status);
     if (status == 0) {
         txn->writes++;
+        txn->applied++;
         txn->bytes += key.length + value.length;
     }
     return status;
@@ -111,15 +130,18 @@ static void digest_write(struct store_txn *txn, enum store_space space, struct s
 static int write(struct store_txn *txn, enum store_space space, struct slice key,
                  struct slice value, bool remove)
 {
+    int status = txn_check(txn);
+    if (status)
+        return status;
     if (!txn->writable)
         return JINI_E_READ_ONLY;
-    int status = check_key(space, key);
+    status = check_key(space, key);
     if (status)
         return status;
     if (value.length > STORE_VALUE_MAX || txn->op_keys >= STORE_OP_KEYS_MAX)
         return JINI_E_TOO_BIG;
     if (txn->failure)
-        return txn->failure;
+        return public_status(txn->failure);
     status = txn->overlays ? overlay_write(txn, space, key, value, remove)
                            : txn_apply(txn, space, key, value, remove);
     if (status)
@@ -181,7 +203,7 @@ int store_stamp(struct store_txn *txn, uint64_t *out)
 
 int txn_flush_stamp(struct store_txn *txn)
 {
-    if (!txn->stamp_used || txn->writes == 0)
+    if (!txn->stamp_used || txn->applied == 0)
         return 0;
     uint8_t bytes[sizeof(uint64_t)];
     store_le64(bytes, txn->stamp);

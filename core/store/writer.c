@@ -63,6 +63,8 @@ int store_submit(struct store *store, struct store_write *write)
         return status;
     if (store->options.read_only)
         return JINI_E_READ_ONLY;
+    if (write->bytes > store->options.queue_bytes_max)
+        return JINI_E_TOO_BIG;
     pthread_mutex_lock(&store->lock);
     if (store->closing)
         status = JINI_E_CLOSED;
@@ -149,6 +151,8 @@ bool writer_sweep(struct store *store)
 
 void store_cancel(struct store *store, struct store_write *write)
 {
+    if (store_check(store) == JINI_E_FORKED)
+        return; /* the lock may have been held by a thread that the child does not have */
     pthread_mutex_lock(&store->lock);
     if (write->state == WRITE_QUEUED) {
         write->status = JINI_E_CANCELLED;
@@ -188,6 +192,7 @@ static void return_rest(struct store *store, uint32_t from, uint32_t count)
     for (uint32_t i = count; i > from; i--) {
         struct store_write *write = store->batch[i - 1];
         write->state = WRITE_QUEUED;
+        write->status = 0;
         write->previous = NULL;
         write->next = store->first;
         *(store->first ? &store->first->previous : &store->last) = write;
@@ -293,8 +298,15 @@ static void wake_waiter(struct store_write *write)
 
 int store_write(struct store *store, store_op_fn *op, void *argument)
 {
+    return store_write_class(store, op, argument, STORE_NEW_WORK);
+}
+
+int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class)
+{
+    if (store->writer_runs && pthread_equal(pthread_self(), store->writer))
+        return JINI_E_ON_LOOP;
     struct waiting_write waiting = {
-        .write = {.op = op, .argument = argument, .done = wake_waiter},
+        .write = {.op = op, .argument = argument, .done = wake_waiter, .class = class},
     };
     int status = store_submit(store, &waiting.write);
     if (status)

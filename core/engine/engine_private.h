@@ -1,0 +1,242 @@
+/*
+ * The inside of the engine, shared by its own files.
+ *
+ *   options.c    the table of options         open.c       opening, closing, health
+ *   request.c    a request's way              loop.c       loops and completions
+ *   workers.c    threads for CPU work         txn.c        the caller's transactions
+ *   users.c      users and passwords          tiers.c      tiers
+ *   allowance.c  what a subject may           plans.c      limits texts made ready
+ *   rate.c       rate limits                  admission.c  admit
+ *   jobs.c       the end of jobs              records.c    reading records, the trash
+ *   puts.c       storing images               gets.c       reading images
+ *   archives.c   the archive                  background.c leased work
+ *   tiering_*.c  a run of tiering             lease.c      leases
+ *   verify.c     checks of everything         metrics.c    figures
+ */
+#ifndef ENGINE_PRIVATE_H
+#define ENGINE_PRIVATE_H
+
+#include "accounts/accounts.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "codec/codec.h"
+#include "store/store.h"
+
+#include <jini/engine.h>
+#include <jini/generations.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct workers;
+struct loop;
+struct appender;
+struct archive;
+struct background;
+struct cache;
+struct pack_files;
+struct plans;
+struct rates;
+
+enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
+
+struct jini {
+    uint32_t fork_generation;
+    _Atomic uint32_t state;  /* enum engine_state */
+    _Atomic uint64_t active; /* requests under way */
+    struct jini_options options;
+    struct log log;
+    const struct jini_clock *clock;
+    char *directory;
+    struct store *store;
+    struct id_source ids;
+    struct jini_id instance; /* of this opening */
+    int directory_fd;
+    struct workers *cpu;
+    struct workers *passwords;
+    struct loop *own_loop;
+    struct accounts_ids user_ids;
+    struct codec_pool codecs;
+    struct pack_files *pack_files;
+    struct cache *image_cache;
+    struct appender *appender; /* NULL when opened read-only */
+    struct background *background;
+    struct plans *plans;
+    struct rates *rates;
+
+    pthread_mutex_t archive_lock; /* guards `archive` until it is opened */
+    struct archive *archive;
+
+    pthread_mutex_t loops_lock; /* guards `loops` */
+    struct loop *loops;
+
+    pthread_mutex_t idle_lock; /* with `idle`: active came down to 0 while closing */
+    pthread_cond_t idle;
+};
+
+struct jini_txn {
+    struct jini *jini;
+    struct store_txn *store;
+};
+
+/* ---- request.c: a request's way ---------------------------------------------------------------- */
+
+typedef void request_step_fn(struct jini_request *request);
+
+/* A task of a workers; part of a request, or standing alone. */
+struct worker_task {
+    void (*run)(struct worker_task *task,
+                int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
+    struct worker_task *next;
+    uint64_t deadline_ns;        /* 0: none */
+    _Atomic uint32_t *cancelled; /* NULL: cannot be */
+};
+
+/* What the engine keeps in `reserved` of a request that it has. */
+struct request_state {
+    struct jini *jini;
+    jini_callback *callback; /* NULL: somebody waits */
+    struct loop *loop;       /* where the callback runs */
+    struct jini_request *next;
+    store_op_fn *op;
+    request_step_fn *after;
+    void *work; /* what the request keeps beside itself; freed before it is finished */
+    uint64_t now_ms;
+    struct store_write write;
+    struct worker_task task;
+    uint64_t deadline_ns;
+    _Atomic uint32_t cancelled;
+    _Atomic uint32_t finished; /* a futex */
+    _Atomic uint32_t submitted;
+};
+
+_Static_assert(sizeof(struct request_state) <= sizeof(((struct jini_request *)0)->reserved),
+               "the state of a request fits into what callers reserve");
+
+static inline struct request_state *request_state(struct jini_request *request)
+{
+    return (struct request_state *)(void *)request->reserved;
+}
+
+/*
+ * Takes a request from its caller. After 0 it is under way and ends by request_finish(), exactly once;
+ * after an error it was never taken, and the error stands in it.
+ */
+int request_begin(struct jini *jini, struct jini_request *request, size_t size,
+                  jini_callback *callback);
+
+/* On a loop thread: hands a request that is finished back to its caller. */
+void request_deliver(struct jini_request *request);
+
+/* Gives it up before anything was started: the caller gets `status` at once and no callback. */
+int request_refuse(struct jini_request *request, int status);
+
+/* Ends it, on any thread of the engine. The request may be gone when this returns. */
+void request_finish(struct jini_request *request, int status);
+
+/* The end of a submitting function: 0 with a callback; else waits and returns the result. */
+int request_wait(struct jini_request *request);
+
+/* Queues `op` (its argument is the request) and then `after` on the writer thread, or request_finish() when NULL. */
+int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
+                  uint32_t bytes, request_step_fn *after);
+
+/* The whole way of a request that is one op: begin, write, wait. Checks have been made by the caller. */
+int request_run_op(struct jini *jini, struct jini_request *request, size_t size, store_op_fn *op,
+                   jini_callback *callback);
+
+/* Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled. */
+int request_run_on(struct workers *workers, struct jini_request *request,
+                   void (*step)(struct worker_task *task, int status));
+
+static inline struct jini_request *request_of_task(struct worker_task *task)
+{
+    struct request_state *state =
+        (struct request_state *)(void *)((char *)task - offsetof(struct request_state, task));
+    return (struct jini_request *)(void *)((char *)state - offsetof(struct jini_request, reserved));
+}
+
+/* 0, or why nothing is taken any more: JINI_E_FORKED, JINI_E_CLOSED, JINI_E_POISONED. */
+int engine_check(const struct jini *jini);
+
+/* Opens a snapshot for a call that returns directly. */
+int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error);
+
+/* Fills `error` (may be NULL) unless it says something of `status` already, and returns it. */
+int error_complete(struct jini_error *error, int status, const char *field, const char *what);
+
+/* ---- loop.c ------------------------------------------------------------------------------------- */
+
+int loop_start_own(struct jini *jini, struct jini_error *error);
+void loop_stop_own(struct jini *jini);
+
+/* The loop on which requests of this thread come back; the engine's own when it has none. */
+struct loop *loop_of_thread(struct jini *jini);
+
+/* True on a thread that must not block: one that runs a loop of the engine, or works for it. */
+bool loop_thread_must_not_block(struct jini *jini);
+void loop_mark_worker_thread(void);
+
+/* A request that will come back there is under way, or was refused after all. On the loop's thread, if attached. */
+void loop_hold(struct loop *loop);
+void loop_release(struct loop *loop);
+
+/* Has the loop deliver a request, which also releases it. Any thread. */
+void loop_post(struct loop *loop, struct jini_request *request);
+
+/* The attached loop of this thread, or NULL; how many loops are attached by anybody. */
+struct loop *loop_attached(struct jini *jini);
+uint32_t loop_attached_count(struct jini *jini);
+
+/* Takes an attached loop out of its engine, which may go before the loop does. Any thread. */
+void loop_forget(struct loop *loop);
+
+/* Has a forgotten loop detach itself and then call back. Any thread; the last use of the loop. */
+void loop_detach_and_call(struct loop *loop, jini_close_callback *callback, void *context);
+
+/* ---- workers.c ------------------------------------------------------------------------------------- */
+
+struct workers_options {
+    const char *name; /* of its threads */
+    uint32_t threads;
+    uint32_t queue_max;
+    const struct jini_clock *clock;
+};
+int workers_create(const struct workers_options *options, struct workers **out);
+
+/* Runs what runs, completes what waits with JINI_E_CANCELLED, and ends the threads. Both take NULL. */
+void workers_stop(struct workers *workers);
+void workers_free(struct workers *workers);
+
+/* Queues a task. JINI_E_BUSY: queue_max tasks wait. JINI_E_NO_MEMORY: no thread could be started. */
+int workers_submit(struct workers *workers, struct worker_task *task);
+uint32_t workers_waiting(struct workers *workers);
+
+/* ---- Others ------------------------------------------------------------------------------------- */
+
+enum { MS_PER_DAY = 86400000 };
+
+/* archives.c: the archive of the options, opened by the first who needs it. */
+int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);
+
+/* gets.c: an image's record as the public sees it: where its bytes are follows from its pack. */
+int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out);
+
+/* jobs.c */
+int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
+               struct jini_job *out, struct jini_error *error);
+void jobs_expire(struct jini *jini);
+
+/* background.c */
+int background_start(struct jini *jini, struct jini_error *error);
+void background_stop(struct jini *jini);
+void background_free(struct jini *jini);
+
+/*
+ * allowance.c: limits texts for accounts. The first checks; the second stands in ops, where a text that was checked when
+ * the request began is not checked again, since that may read a time zone's file.
+ */
+int limits_text_check(const char *text, struct jini_error *error);
+int limits_text_is_checked(const char *text, struct jini_error *error);
+
+#endif

@@ -1,0 +1,462 @@
+/*
+ * Making and checking data.mdb. The format stands in lmdb_file.h.
+ *
+ * The check reads beside live writers and takes no lock. A commit never touches the pages of the commit before it,
+ * so damage is believed only while the newest meta page is still the one that the walk began with.
+ */
+#include "store/lmdb_file.h"
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "store/driver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    HEADER = 16, /* of a page */
+    NODE = 8,    /* header of a node */
+    META_BYTES = 136,
+    DATABASE_BYTES = 48,
+    META_FREE = 24,
+    META_MAIN = META_FREE + DATABASE_BYTES,
+    META_LAST_PAGE = META_MAIN + DATABASE_BYTES,
+    META_TRANSACTION = META_LAST_PAGE + 8,
+    PAGE_MIN = 512,
+    PAGE_MAX = 32768,
+    KEY_MAX = 511,
+    DEPTH_MAX = 32,
+    SMALL_PAGES = 256, /* a file of up to so many pages is always checked in full */
+    RETRIES = 8,
+    CREATE_MAP_BYTES = 1 << 20,
+};
+
+enum { FLAG_BRANCH = 1, FLAG_LEAF = 2, FLAG_OVERFLOW = 4, FLAG_META = 8 };
+enum { NODE_OVERFLOW = 1, NODE_DATABASE = 2, NODE_DUPLICATES = 4 };
+
+static const uint64_t no_page = UINT64_MAX;
+
+struct database {
+    uint64_t root;
+    unsigned depth;
+    bool integer_keys;
+    bool holds_databases;
+    bool holds_free; /* values are lists of free pages */
+};
+
+struct meta {
+    uint32_t page_bytes;
+    uint64_t last_page;
+    uint64_t transaction;
+    struct database free;
+    struct database main;
+};
+
+struct walk {
+    int fd;
+    const char *path;
+    struct jini_error *error;
+    struct meta meta;
+    uint64_t pages_in_file;
+    uint64_t free_beyond; /* free pages found that lie beyond the end of the file */
+    unsigned levels;      /* how deep to go */
+};
+
+static int damaged(const struct walk *walk, uint64_t page, const char *what)
+{
+    return error_set(walk->error, JINI_E_CORRUPT, walk->path,
+                     "page %llu of the data file is damaged (%s); restore a copy",
+                     (unsigned long long)page, what);
+}
+
+/* Reads exactly `length` bytes. A file that ends before them is damaged. */
+static int read_bytes(const struct walk *walk, uint64_t offset, void *to, size_t length)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t n = pread(walk->fd, (char *)to + done, length - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set_errno(walk->error, errno, walk->path, "cannot read the data file");
+        if (n == 0)
+            return error_set(walk->error, JINI_E_CORRUPT, walk->path,
+                             "the data file ends at byte %llu, within what it must hold; it was "
+                             "cut: restore a copy",
+                             (unsigned long long)(offset + done));
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+/* ---- Meta pages ---- */
+
+static struct database parse_database(const uint8_t *bytes)
+{
+    return (struct database){.root = load_le64(bytes + 40), .depth = load_le16(bytes + 6)};
+}
+
+static int parse_meta(struct walk *walk, const uint8_t *page, uint64_t number, struct meta *out)
+{
+    const uint8_t *bytes = page + HEADER;
+    if (!(load_le16(page + 10) & FLAG_META) || load_le32(bytes) != UINT32_C(0xBEEFC0DE))
+        return damaged(walk, number, "it is no meta page of LMDB");
+    if (load_le32(bytes + 4) != 1)
+        return error_set(walk->error, JINI_E_FORMAT, walk->path,
+                         "the data file is of LMDB format %u; this version reads format 1",
+                         load_le32(bytes + 4));
+    *out = (struct meta){
+        .page_bytes = load_le32(bytes + META_FREE),
+        .last_page = load_le64(bytes + META_LAST_PAGE),
+        .transaction = load_le64(bytes + META_TRANSACTION),
+        .free = parse_database(bytes + META_FREE),
+        .main = parse_database(bytes + META_MAIN),
+    };
+    out->free.integer_keys = true;
+    out->free.holds_free = true;
+    out->main.holds_databases = true;
+    uint32_t size = out->page_bytes;
+    if (size < PAGE_MIN || size > PAGE_MAX || (size & (size - 1)) != 0)
+        return damaged(walk, number, "impossible page size");
+    if (out->last_page < 1 || out->last_page > UINT64_C(1) << 46)
+        return damaged(walk, number, "impossible number of pages");
+    return 0;
+}
+
+static int read_meta(struct walk *walk, struct meta *out)
+{
+    uint8_t page[HEADER + META_BYTES];
+    struct meta first;
+    struct meta second;
+    int status = read_bytes(walk, 0, page, sizeof(page));
+    if (status == 0)
+        status = parse_meta(walk, page, 0, &first);
+    if (status == 0)
+        status = read_bytes(walk, first.page_bytes, page, sizeof(page));
+    if (status == 0)
+        status = parse_meta(walk, page, 1, &second);
+    if (status == 0 && first.page_bytes != second.page_bytes)
+        status = damaged(walk, 1, "another page size than page 0");
+    if (status == 0)
+        *out = second.transaction > first.transaction ? second : first;
+    return status;
+}
+
+/* ---- Trees ---- */
+
+static int walk_tree(struct walk *walk, const struct database *database, uint64_t number,
+                     unsigned depth);
+
+static int check_header(const struct walk *walk, const struct database *database,
+                        const uint8_t *page, uint64_t number, unsigned depth)
+{
+    uint32_t size = walk->meta.page_bytes;
+    unsigned flags = load_le16(page + 10);
+    uint32_t lower = load_le16(page + 12);
+    uint32_t upper = load_le16(page + 14);
+    if (load_le64(page) != number)
+        return damaged(walk, number, "it carries another number");
+    if (flags != (depth == database->depth ? FLAG_LEAF : FLAG_BRANCH))
+        return damaged(walk, number, "not of the kind that its place asks for");
+    if (lower <= HEADER || lower % 2 != 0 || lower > upper || upper > size)
+        return damaged(walk, number, "impossible bounds");
+    return 0;
+}
+
+/* The node at `index`; NULL when it does not lie inside its page. */
+static const uint8_t *node_at(const struct walk *walk, const uint8_t *page, unsigned index,
+                              size_t *room)
+{
+    uint32_t size = walk->meta.page_bytes;
+    uint32_t offset = load_le16(page + HEADER + 2 * index);
+    if (offset < load_le16(page + 14) || offset + NODE > size)
+        return NULL;
+    const uint8_t *node = page + offset;
+    size_t key = load_le16(node + 6);
+    if (key > KEY_MAX || offset + NODE + key > size)
+        return NULL;
+    *room = size - offset - NODE - key;
+    return node;
+}
+
+static struct slice node_key(const uint8_t *node)
+{
+    return slice_of(node + NODE, load_le16(node + 6));
+}
+
+static bool in_order(const struct database *database, struct slice before, struct slice key)
+{
+    if (database->integer_keys)
+        return before.length == 8 && key.length == 8 &&
+               load_le64(before.data) < load_le64(key.data);
+    return slice_compare(before, key) < 0;
+}
+
+static bool pages_exist(const struct walk *walk, uint64_t first, uint64_t count)
+{
+    return first > 1 && first <= walk->meta.last_page &&
+           count <= walk->meta.last_page - first + 1;
+}
+
+/* A value of the database of free pages: counts its pages that lie beyond the end of the file. */
+static int check_free_list(struct walk *walk, uint64_t page, const uint8_t *inline_data,
+                           uint64_t offset, uint64_t length)
+{
+    enum { BLOCK = 512 };
+    uint64_t ids[BLOCK];
+    uint64_t count = 0; /* the first number; the others follow it */
+    uint64_t before = walk->meta.last_page + 1;
+    for (uint64_t at = 0; at <= count;) {
+        uint64_t n = at == 0 ? 1 : count - at + 1 < BLOCK ? count - at + 1 : BLOCK;
+        if ((at + n) * 8 > length)
+            return damaged(walk, page, "a free list that is longer than its value");
+        int status = 0;
+        if (inline_data)
+            memcpy(ids, inline_data + at * 8, n * 8);
+        else
+            status = read_bytes(walk, offset + at * 8, ids, n * 8);
+        if (status)
+            return status;
+        if (at == 0)
+            count = ids[0] < length ? ids[0] : length;
+        for (uint64_t i = 0; at > 0 && i < n; i++) {
+            if (ids[i] < 2 || ids[i] >= before)
+                return damaged(walk, page, "a free list out of order");
+            before = ids[i];
+            walk->free_beyond += ids[i] >= walk->pages_in_file;
+        }
+        at += n;
+    }
+    return 0;
+}
+
+/* A value on pages of its own. */
+static int check_overflow(struct walk *walk, const struct database *database, uint64_t page,
+                          uint64_t first, uint64_t length)
+{
+    uint32_t size = walk->meta.page_bytes;
+    uint64_t count = (HEADER - 1 + length) / size + 1;
+    uint8_t header[HEADER];
+    if (!pages_exist(walk, first, count))
+        return damaged(walk, page, "a value on pages that do not exist");
+    int status = read_bytes(walk, first * size, header, sizeof(header));
+    if (status)
+        return status;
+    if (load_le64(header) != first || load_le16(header + 10) != FLAG_OVERFLOW ||
+        load_le32(header + 12) < count)
+        return damaged(walk, first, "not the value page that another page refers to");
+    if (first + count > walk->pages_in_file)
+        return damaged(walk, first, "a value that goes on behind the end of the file");
+    if (database->holds_free && walk->levels > 1)
+        return check_free_list(walk, first, NULL, first * size + HEADER, length);
+    return 0;
+}
+
+static int check_leaf_node(struct walk *walk, const struct database *database, uint64_t number,
+                           const uint8_t *node, size_t room)
+{
+    uint64_t length = load_le16(node) | (uint64_t)load_le16(node + 2) << 16;
+    unsigned flags = load_le16(node + 4);
+    const uint8_t *data = node + NODE + load_le16(node + 6);
+    if (flags & NODE_DUPLICATES)
+        return damaged(walk, number, "a kind of value that is not used here");
+    if (flags & NODE_OVERFLOW)
+        return room < 8 ? damaged(walk, number, "a node that leaves its page")
+                        : check_overflow(walk, database, number, load_le64(data), length);
+    if (length > room)
+        return damaged(walk, number, "a node that leaves its page");
+    if (database->holds_free)
+        return check_free_list(walk, number, data, 0, length);
+    if (!database->holds_databases || !(flags & NODE_DATABASE))
+        return 0;
+    if (length != DATABASE_BYTES)
+        return damaged(walk, number, "a space with an impossible record");
+    struct database inner = parse_database(data);
+    return walk_tree(walk, &inner, inner.root, 1);
+}
+
+static int check_nodes(struct walk *walk, const struct database *database, const uint8_t *page,
+                       uint64_t number, unsigned depth)
+{
+    unsigned count = (load_le16(page + 12) - HEADER) / 2u;
+    bool leaf = depth == database->depth;
+    struct slice before = {0};
+    for (unsigned i = 0; i < count; i++) {
+        size_t room;
+        const uint8_t *node = node_at(walk, page, i, &room);
+        if (!node)
+            return damaged(walk, number, "a node that leaves its page");
+        struct slice key = node_key(node);
+        if (i > (leaf ? 0u : 1u) && !in_order(database, before, key))
+            return damaged(walk, number, "keys out of order");
+        before = key;
+        int status;
+        if (leaf) {
+            status = check_leaf_node(walk, database, number, node, room);
+        } else {
+            uint64_t child = load_le16(node) | (uint64_t)load_le16(node + 2) << 16 |
+                             (uint64_t)load_le16(node + 4) << 32;
+            status = walk_tree(walk, database, child, depth + 1);
+        }
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+/* Checks the page and what lies below it, as deep as the walk goes. The root has depth 1. */
+static int walk_tree(struct walk *walk, const struct database *database, uint64_t number,
+                     unsigned depth)
+{
+    uint32_t size = walk->meta.page_bytes;
+    if (depth == 1 && number == no_page)
+        return 0;
+    if (database->depth < 1 || database->depth > DEPTH_MAX)
+        return error_set(walk->error, JINI_E_CORRUPT, walk->path,
+                         "a space of the data file has the impossible depth %u; restore a copy",
+                         database->depth);
+    if (!pages_exist(walk, number, 1))
+        return damaged(walk, number, "it does not exist, but others refer to it");
+    if (depth > walk->levels)
+        return 0;
+    uint8_t *page = base_malloc(size);
+    if (!page)
+        return error_set(walk->error, JINI_E_NO_MEMORY, walk->path, "out of memory");
+    int status = read_bytes(walk, number * size, page, size);
+    if (status == 0)
+        status = check_header(walk, database, page, number, depth);
+    if (status == 0)
+        status = check_nodes(walk, database, page, number, depth);
+    base_free(page);
+    return status;
+}
+
+/* ---- The whole ---- */
+
+/*
+ * LMDB does not write pages at the end of the file that the commit took and freed again, so a file may be shorter
+ * than its last page says; but then every page that is missing stands in the list of free pages.
+ */
+static int check_length(struct walk *walk)
+{
+    struct stat info;
+    if (fstat(walk->fd, &info) != 0)
+        return error_set_errno(walk->error, errno, walk->path, "cannot look at the data file");
+    walk->pages_in_file = (uint64_t)info.st_size / walk->meta.page_bytes;
+    if (walk->pages_in_file > walk->meta.last_page)
+        return 0;
+    unsigned levels = walk->levels;
+    walk->levels = DEPTH_MAX;
+    int status = walk_tree(walk, &walk->meta.free, walk->meta.free.root, 1);
+    walk->levels = levels;
+    uint64_t missing = walk->meta.last_page + 1 - walk->pages_in_file;
+    if (status == 0 && walk->free_beyond < missing)
+        return error_set(walk->error, JINI_E_CORRUPT, walk->path,
+                         "the data file ends at byte %llu, but holds data up to byte %llu; it was "
+                         "cut: restore a copy",
+                         (unsigned long long)info.st_size,
+                         (unsigned long long)(walk->meta.last_page + 1) * walk->meta.page_bytes);
+    return status;
+}
+
+static int check_once(struct walk *walk, enum lmdb_check extent)
+{
+    int status = read_meta(walk, &walk->meta);
+    if (status)
+        return status;
+    bool small = walk->meta.last_page < SMALL_PAGES;
+    walk->levels = extent == LMDB_CHECK_ALL || small ? DEPTH_MAX : 1;
+    walk->free_beyond = 0;
+    status = check_length(walk);
+    if (status == 0)
+        status = walk_tree(walk, &walk->meta.free, walk->meta.free.root, 1);
+    if (status == 0)
+        status = walk_tree(walk, &walk->meta.main, walk->meta.main.root, 1);
+    return status;
+}
+
+/* True when a commit came between, so that what the walk found may have been a page in change. */
+static bool moved_on(struct walk *walk)
+{
+    struct meta now;
+    struct jini_error ignored;
+    struct jini_error *error = walk->error;
+    uint64_t transaction = walk->meta.transaction;
+    walk->error = &ignored;
+    int status = read_meta(walk, &now);
+    walk->error = error;
+    return status == 0 && now.transaction != transaction;
+}
+
+int lmdb_file_check(const char *directory, enum lmdb_check extent, struct jini_error *error)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/data.mdb", directory);
+    struct walk walk = {.path = path, .error = error};
+    walk.fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (walk.fd < 0)
+        return error_set_errno(error, errno, path, "cannot open the data file");
+    int status = JINI_E_CORRUPT;
+    for (int i = 0; i < RETRIES && status == JINI_E_CORRUPT; i++) {
+        status = check_once(&walk, extent);
+        if (status == JINI_E_CORRUPT && !moved_on(&walk))
+            break;
+    }
+    close(walk.fd);
+    if (status == 0)
+        error_clear(error);
+    return status;
+}
+
+/* ---- Creation ---- */
+
+static int fill_new(const char *path, MDB_env *env, struct jini_error *error)
+{
+    MDB_txn *txn = NULL;
+    MDB_dbi dbi;
+    int code = mdb_env_set_maxdbs(env, STORE_SPACES);
+    if (code == 0)
+        code = mdb_env_set_mapsize(env, CREATE_MAP_BYTES);
+    if (code == 0)
+        code = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
+    if (code == 0)
+        code = mdb_txn_begin(env, NULL, 0, &txn);
+    for (int i = 0; code == 0 && i < STORE_SPACES; i++)
+        code = mdb_dbi_open(txn, store_space_name((enum store_space)i), MDB_CREATE, &dbi);
+    if (code == 0)
+        code = mdb_txn_commit(txn);
+    else if (txn)
+        mdb_txn_abort(txn);
+    if (code == ENOMEM)
+        return error_set(error, JINI_E_NO_MEMORY, path, "out of memory");
+    if (code)
+        return error_set_errno(error, code > 0 ? code : EIO, path, "cannot make the data file");
+    return 0;
+}
+
+int lmdb_file_create(const char *directory, struct jini_error *error)
+{
+    char path[4200];
+    char fresh[4220];
+    snprintf(path, sizeof(path), "%s/data.mdb", directory);
+    snprintf(fresh, sizeof(fresh), "%s.new", path);
+    struct stat info;
+    if (stat(path, &info) == 0)
+        return 0;
+    unlink(fresh); /* of a process that was killed here */
+    MDB_env *env;
+    if (mdb_env_create(&env) != 0)
+        return error_set(error, JINI_E_NO_MEMORY, path, "out of memory");
+    int status = fill_new(fresh, env, error);
+    mdb_env_close(env);
+    if (status == 0 && rename(fresh, path) != 0)
+        status = error_set_errno(error, errno, path, "cannot make the data file");
+    if (status)
+        unlink(fresh);
+    return status;
+}
