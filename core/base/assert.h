@@ -5,7 +5,8 @@
 #ifndef BASE_ASSERT_H
 #define BASE_ASSERT_H
 
-void assert_failed(const char *expression, const char *file, int line) __attribute__((noreturn, cold));
+void assert_failed(const char *expression, const char *file, int line)
+    __attribute__((noreturn, cold));
 
 #define JINI_ASSERT(expression)                                                                    \
     (__builtin_expect(!!(expression), 1) ? (void)0 : assert_failed(#expression, __FILE__, __LINE__))

@@ -50,8 +50,8 @@ static inline bool slice_has_prefix(struct slice whole, struct slice prefix)
 }
 
 /*
- * A writer into `capacity` bytes at `data`. What does not fit sets `overflow` and writes nothing, so a
- * chain of appends needs one check at its end.
+ * A writer into `capacity` bytes at `data`. What does not fit sets `overflow` and writes nothing,
+ * so a chain of appends needs one check at its end.
  */
 struct buffer {
     uint8_t *data;

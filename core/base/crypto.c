@@ -1,5 +1,6 @@
 /*
- * libsodium (argon2id, SipHash, comparison), OpenSSL (PBKDF2 for hashes that Django made) and getrandom(2).
+ * libsodium (argon2id, SipHash, comparison), OpenSSL (PBKDF2 for hashes that Django made) and
+ * getrandom(2).
  */
 #include "base/crypto.h"
 
@@ -7,8 +8,6 @@
 #include <jini/status.h>
 #include <openssl/evp.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/random.h>
 
 _Static_assert(CRYPTO_PASSWORD_HASH_MAX >= crypto_pwhash_STRBYTES, "an argon2id hash fits");
@@ -18,8 +17,11 @@ enum {
     PBKDF2_ITERATIONS_MAX = 10 * 1000 * 1000,
     PBKDF2_DIGEST_BYTES = 32,
     PBKDF2_SALT_MAX = 128,
+    ARGON2_MEMORY_KIB_MIN = 8,
     ARGON2_MEMORY_KIB_MAX = 1024 * 1024,
-    ARGON2_PASSES_MAX = 64,
+    ARGON2_WORK_KIB_MAX = 4 * ARGON2_MEMORY_KIB_MAX, /* memory times passes */
+    ARGON2_SALT_MIN = 8,
+    ARGON2_DIGEST_MIN = 16,
 };
 
 static const char argon2_prefix[] = "$argon2id$v=19$";
@@ -60,50 +62,97 @@ void crypto_wipe(void *data, size_t length)
     sodium_memzero(data, length);
 }
 
+static bool cost_in_range(struct crypto_password_cost cost)
+{
+    return cost.memory_kib >= ARGON2_MEMORY_KIB_MIN && cost.memory_kib <= ARGON2_MEMORY_KIB_MAX &&
+           cost.passes >= 1 && cost.passes <= ARGON2_WORK_KIB_MAX / cost.memory_kib;
+}
+
 int crypto_password_hash(struct slice password, struct crypto_password_cost cost,
                          char out[CRYPTO_PASSWORD_HASH_MAX])
 {
     memset(out, 0, CRYPTO_PASSWORD_HASH_MAX);
-    int failed = crypto_pwhash_str_alg(out, (const char *)password.data, password.length,
-                                       cost.passes, (size_t)cost.memory_kib * 1024,
-                                       crypto_pwhash_ALG_ARGON2ID13);
+    if (password.length > CRYPTO_PASSWORD_MAX)
+        return JINI_E_TOO_BIG;
+    if (!cost_in_range(cost))
+        return JINI_E_INVALID;
+    const char *text = password.length ? (const char *)password.data : "";
+    int failed =
+        crypto_pwhash_str_alg(out, text, password.length, cost.passes,
+                              (size_t)cost.memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13);
     return failed ? JINI_E_NO_MEMORY : 0;
 }
 
-/* Reads "m=M,t=T,p=1$" after the prefix. */
-static int argon2_cost(const char *stored, struct crypto_password_cost *out)
+static bool take_text(const char **text, const char *expected)
 {
-    unsigned long memory_kib;
-    unsigned long passes;
-    unsigned long lanes;
-    int taken = 0;
-    const char *parameters = stored + sizeof(argon2_prefix) - 1;
-    if (strlen(stored) >= crypto_pwhash_STRBYTES ||
-        sscanf(parameters, "m=%10lu,t=%10lu,p=%3lu$%n", &memory_kib, &passes, &lanes, &taken) != 3 ||
-        taken == 0)
+    size_t length = strlen(expected);
+    if (strncmp(*text, expected, length) != 0)
+        return false;
+    *text += length;
+    return true;
+}
+
+/* A decimal number from 1 to `max`, without sign, blanks or leading zeros: the one way to write it.
+ */
+static bool take_number(const char **text, uint32_t max, uint32_t *out)
+{
+    uint64_t value = 0;
+    const char *digit = *text;
+    while (*digit >= '0' && *digit <= '9' && value <= max)
+        value = value * 10 + (uint64_t)(*digit++ - '0');
+    if (value == 0 || value > max || **text == '0')
+        return false;
+    *text = digit;
+    *out = (uint32_t)value;
+    return true;
+}
+
+/* Base64 without padding of at least `bytes_min` bytes. */
+static bool take_base64(const char **text, size_t bytes_min)
+{
+    uint8_t bytes[CRYPTO_PASSWORD_HASH_MAX];
+    size_t length = 0;
+    const char *after = NULL;
+    if (sodium_base642bin(bytes, sizeof(bytes), *text, strlen(*text), NULL, &length, &after,
+                          sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0)
+        return false;
+    *text = after;
+    return length >= bytes_min;
+}
+
+/* Reads "$argon2id$v=19$m=M,t=T,p=1$salt$hash". */
+static int argon2_parse(const char *stored, struct crypto_password_cost *out)
+{
+    struct crypto_password_cost cost = {0};
+    const char *text = stored;
+    *out = cost;
+    if (strlen(stored) >= crypto_pwhash_STRBYTES || !take_text(&text, argon2_prefix) ||
+        !take_text(&text, "m=") || !take_number(&text, UINT32_MAX, &cost.memory_kib) ||
+        !take_text(&text, ",t=") || !take_number(&text, UINT32_MAX, &cost.passes) ||
+        !take_text(&text, ",p=1$") || !take_base64(&text, ARGON2_SALT_MIN) ||
+        !take_text(&text, "$") || !take_base64(&text, ARGON2_DIGEST_MIN) || *text != '\0')
         return JINI_E_CORRUPT;
-    if (memory_kib < 8 || memory_kib > ARGON2_MEMORY_KIB_MAX || passes < 1 ||
-        passes > ARGON2_PASSES_MAX || lanes != 1)
+    if (!cost_in_range(cost))
         return JINI_E_CORRUPT;
-    *out = (struct crypto_password_cost){(uint32_t)memory_kib, (uint32_t)passes};
+    *out = cost;
     return 0;
 }
 
 struct pbkdf2 {
-    int iterations;
+    uint32_t iterations;
     struct slice salt;
     uint8_t digest[PBKDF2_DIGEST_BYTES];
 };
 
+/* Reads "pbkdf2_sha256$iterations$salt$base64 with padding". */
 static int pbkdf2_parse(const char *stored, struct pbkdf2 *out)
 {
-    const char *text = stored + sizeof(pbkdf2_prefix) - 1;
-    char *end;
-    errno = 0;
-    long iterations = strtol(text, &end, 10);
-    if (errno || end == text || *end != '$' || iterations < 1 || iterations > PBKDF2_ITERATIONS_MAX)
+    const char *text = stored;
+    memset(out, 0, sizeof(*out));
+    if (!take_text(&text, pbkdf2_prefix) ||
+        !take_number(&text, PBKDF2_ITERATIONS_MAX, &out->iterations) || !take_text(&text, "$"))
         return JINI_E_CORRUPT;
-    const char *salt = end + 1;
+    const char *salt = text;
     const char *digest = strchr(salt, '$');
     if (!digest || digest == salt || digest - salt > PBKDF2_SALT_MAX)
         return JINI_E_CORRUPT;
@@ -114,7 +163,6 @@ static int pbkdf2_parse(const char *stored, struct pbkdf2 *out)
                           &after, sodium_base64_VARIANT_ORIGINAL) != 0 ||
         length != sizeof(out->digest) || *after != '\0')
         return JINI_E_CORRUPT;
-    out->iterations = (int)iterations;
     out->salt = slice_of(salt, (size_t)(digest - 1 - salt));
     return 0;
 }
@@ -127,7 +175,7 @@ static int pbkdf2_verify(struct slice password, const char *stored)
         return status;
     uint8_t digest[PBKDF2_DIGEST_BYTES];
     if (PKCS5_PBKDF2_HMAC((const char *)password.data, (int)password.length, hash.salt.data,
-                          (int)hash.salt.length, hash.iterations, EVP_sha256(), sizeof(digest),
+                          (int)hash.salt.length, (int)hash.iterations, EVP_sha256(), sizeof(digest),
                           digest) != 1)
         return JINI_E_NO_MEMORY;
     return crypto_equal(digest, hash.digest, sizeof(digest)) ? 0 : JINI_E_DENIED;
@@ -140,15 +188,16 @@ static bool begins_with(const char *text, const char *prefix)
 
 int crypto_password_verify(struct slice password, const char *stored)
 {
-    if (stored[0] == '\0' || stored[0] == '!')
+    if (stored[0] == '\0' || stored[0] == '!' || password.length > CRYPTO_PASSWORD_MAX)
         return JINI_E_DENIED;
     if (begins_with(stored, pbkdf2_prefix))
         return pbkdf2_verify(password, stored);
     struct crypto_password_cost cost;
-    if (!begins_with(stored, argon2_prefix) || argon2_cost(stored, &cost) != 0)
+    if (argon2_parse(stored, &cost) != 0)
         return JINI_E_CORRUPT;
     errno = 0;
-    if (crypto_pwhash_str_verify(stored, (const char *)password.data, password.length) == 0)
+    const char *text = password.length ? (const char *)password.data : "";
+    if (crypto_pwhash_str_verify(stored, text, password.length) == 0)
         return 0;
     return errno == ENOMEM ? JINI_E_NO_MEMORY : JINI_E_DENIED;
 }
@@ -157,19 +206,15 @@ int crypto_password_check_form(const char *stored)
 {
     struct crypto_password_cost cost;
     struct pbkdf2 hash;
-    if (stored[0] == '!')
+    if (stored[0] == '!' || argon2_parse(stored, &cost) == 0 || pbkdf2_parse(stored, &hash) == 0)
         return 0;
-    if (begins_with(stored, argon2_prefix))
-        return argon2_cost(stored, &cost) ? JINI_E_INVALID : 0;
-    if (begins_with(stored, pbkdf2_prefix))
-        return pbkdf2_parse(stored, &hash) ? JINI_E_INVALID : 0;
     return JINI_E_INVALID;
 }
 
 bool crypto_password_outdated(const char *stored, struct crypto_password_cost cost)
 {
     struct crypto_password_cost has;
-    if (!begins_with(stored, argon2_prefix) || argon2_cost(stored, &has) != 0)
+    if (argon2_parse(stored, &has) != 0)
         return true;
     return has.memory_kib < cost.memory_kib || has.passes < cost.passes;
 }

@@ -1,13 +1,13 @@
 /*
- * Keyed hashing, random bytes and password hashes. libsodium and OpenSSL do the work; nothing here is a
- * primitive of our own.
+ * Keyed hashing, random bytes and password hashes. libsodium and OpenSSL do the work; nothing here
+ * is a primitive of our own.
  */
 #ifndef BASE_CRYPTO_H
 #define BASE_CRYPTO_H
 
 #include "base/bytes.h"
 
-enum { CRYPTO_HASH_KEY_BYTES = 16, CRYPTO_PASSWORD_HASH_MAX = 256 };
+enum { CRYPTO_HASH_KEY_BYTES = 16, CRYPTO_PASSWORD_HASH_MAX = 256, CRYPTO_PASSWORD_MAX = 4096 };
 
 /* Bytes from the kernel's generator. Never fails: a machine without one cannot run this process. */
 void crypto_random(void *out, size_t length);
@@ -32,23 +32,29 @@ struct crypto_password_cost {
 };
 
 /*
- * Hashes a password into the PHC text form, "$argon2id$v=19$m=...,t=...,p=1$salt$hash". Takes tens of
- * milliseconds and `memory_kib` of memory. JINI_E_NO_MEMORY: the memory could not be had.
+ * Hashes a password into the PHC text form, "$argon2id$v=19$m=...,t=...,p=1$salt$hash". Takes tens
+ * of milliseconds and `memory_kib` of memory. JINI_E_TOO_BIG: the password is longer than
+ * CRYPTO_PASSWORD_MAX. JINI_E_INVALID: the cost is below 8 KiB or one pass, above 1 GiB, or more
+ * work than four passes over 1 GiB. JINI_E_NO_MEMORY: the memory could not be had.
  */
 int crypto_password_hash(struct slice password, struct crypto_password_cost cost,
                          char out[CRYPTO_PASSWORD_HASH_MAX]);
 
 /*
- * Checks a password against a stored hash: argon2id (PHC form) or Django's "pbkdf2_sha256$iterations$salt$base64".
- * JINI_E_DENIED: it does not match, or the stored hash is marked unusable. JINI_E_CORRUPT: the stored hash is of
- * neither form, or asks for more than 10,000,000 iterations or 1 GiB. JINI_E_NO_MEMORY.
+ * Checks a password against a stored hash: argon2id (PHC form) or Django's
+ * "pbkdf2_sha256$iterations$salt$base64". JINI_E_DENIED: it does not match, is longer than
+ * CRYPTO_PASSWORD_MAX, or the stored hash is marked unusable (empty, or a first '!').
+ * JINI_E_CORRUPT: the stored hash is of neither form, or asks for more than 10,000,000 iterations
+ * or for a cost that crypto_password_hash() refuses. JINI_E_NO_MEMORY.
  */
 int crypto_password_verify(struct slice password, const char *stored);
 
-/* JINI_E_INVALID unless `stored` is of a form that crypto_password_verify() takes. */
+/* JINI_E_INVALID unless `stored` is of a form that crypto_password_verify() takes, or marked
+ * unusable by '!'. */
 int crypto_password_check_form(const char *stored);
 
-/* True when `stored` is not an argon2id hash of at least this cost, and is to be made anew at the next login. */
+/* True when `stored` is not an argon2id hash of at least this cost, and is to be made anew at the
+ * next login. */
 bool crypto_password_outdated(const char *stored, struct crypto_password_cost cost);
 
 #endif

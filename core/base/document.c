@@ -1,4 +1,5 @@
-/* MessagePack maps, token by token, through libmpack: no allocation, no recursion into hostile bytes. */
+/* MessagePack maps, token by token, through libmpack: no allocation, no recursion into hostile
+ * bytes. */
 #include "base/document.h"
 
 #include <jini/status.h>
@@ -7,6 +8,14 @@
 enum {
     MAP16 = 0xde,
     MAP16_BYTES = 3,
+    INT8 = 0xd0, /* then INT16, INT32 and INT64 */
+    NEGATIVE_FIXINT_MIN = -32,
+    FIXINT_END = 0x80, /* a byte below is itself a number */
+    FIXSTR = 0xa0,     /* to 0xbf: the length in the low five bits */
+    FIXSTR_LENGTH = 0x1f,
+    STR8 = 0xd9,
+    UINT8 = 0xcc, /* then UINT16, UINT32 and UINT64 */
+    UINT64 = 0xcf,
     FIELDS_MAX = 256,
     NESTING_MAX = 16,
 };
@@ -41,10 +50,35 @@ void document_add_uint(struct document_writer *writer, uint32_t field, uint64_t 
     write_token(writer->out, mpack_pack_uint(value));
 }
 
+/*
+ * Negative integers are written here: mpack_write() of libmpack 1.0.5 looks at the low 32 bits
+ * alone, so that it stores -4294967297 as -1, and its bound is off by one, so that it stores -129
+ * as 127.
+ */
+static void write_negative(struct buffer *out, int64_t value)
+{
+    uint8_t bytes[9];
+    unsigned tag = 0;
+    if (value >= NEGATIVE_FIXINT_MIN) {
+        buffer_append_byte(out, (uint8_t)value);
+        return;
+    }
+    while (tag < 3 && value < -(INT64_C(1) << ((8u << tag) - 1)))
+        tag++;
+    size_t length = (size_t)1 << tag;
+    store_be64(bytes + 1, (uint64_t)value);
+    uint8_t *begin = bytes + sizeof(bytes) - length - 1;
+    begin[0] = (uint8_t)(INT8 + tag);
+    buffer_append(out, begin, length + 1);
+}
+
 void document_add_int(struct document_writer *writer, uint32_t field, int64_t value)
 {
     begin_field(writer, field);
-    write_token(writer->out, mpack_pack_sint(value));
+    if (value < 0)
+        write_negative(writer->out, value);
+    else
+        write_token(writer->out, mpack_pack_uint((uint64_t)value));
 }
 
 void document_add_bool(struct document_writer *writer, uint32_t field, bool value)
@@ -55,6 +89,7 @@ void document_add_bool(struct document_writer *writer, uint32_t field, bool valu
 
 void document_add_text(struct document_writer *writer, uint32_t field, struct slice text)
 {
+    JINI_ASSERT(text.length <= UINT32_MAX);
     begin_field(writer, field);
     write_token(writer->out, mpack_pack_str((uint32_t)text.length));
     buffer_append(writer->out, text.data, text.length);
@@ -62,6 +97,7 @@ void document_add_text(struct document_writer *writer, uint32_t field, struct sl
 
 void document_add_bytes(struct document_writer *writer, uint32_t field, struct slice bytes)
 {
+    JINI_ASSERT(bytes.length <= UINT32_MAX);
     begin_field(writer, field);
     write_token(writer->out, mpack_pack_bin((uint32_t)bytes.length));
     buffer_append(writer->out, bytes.data, bytes.length);
@@ -129,10 +165,24 @@ static int skip_inside(struct slice *rest, mpack_token_t token)
     }
 }
 
+static uint64_t load_be(const uint8_t *from, size_t length)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < length; i++)
+        value = value << 8 | from[i];
+    return value;
+}
+
 int document_open(struct document_reader *reader, struct slice document)
 {
     mpack_token_t token;
     *reader = (struct document_reader){.rest = document};
+    /* The header as document_end() writes it needs no library. */
+    if (document.length >= MAP16_BYTES && document.data[0] == MAP16) {
+        reader->left = (uint32_t)load_be(document.data + 1, 2);
+        reader->rest = slice_of(document.data + MAP16_BYTES, document.length - MAP16_BYTES);
+        return reader->left <= FIELDS_MAX ? 0 : JINI_E_CORRUPT;
+    }
     if (read_token(&reader->rest, &token) != 0 || token.type != MPACK_TOKEN_MAP ||
         token.length > FIELDS_MAX)
         return JINI_E_CORRUPT;
@@ -170,13 +220,57 @@ static int read_value(struct slice *rest, struct document_field *out)
     }
 }
 
+/*
+ * Reads what nearly every field is several times faster than token by token: a number below 128,
+ * then an unsigned integer or a text of up to 255 bytes. Takes nothing and returns false for all
+ * else, and for bytes that are cut.
+ */
+static bool take_short(struct slice *rest, struct document_field *out)
+{
+    const uint8_t *bytes = rest->data;
+    if (rest->length < 2 || bytes[0] >= FIXINT_END)
+        return false;
+    const uint8_t tag = bytes[1];
+    const bool fixint = tag < FIXINT_END;
+    enum document_type type = DOCUMENT_UINT;
+    size_t begin = 2;
+    size_t length = 0;
+    if ((tag & ~FIXSTR_LENGTH) == FIXSTR) {
+        type = DOCUMENT_TEXT;
+        length = tag & FIXSTR_LENGTH;
+    } else if (tag == STR8 && rest->length > 2) {
+        type = DOCUMENT_TEXT;
+        begin = 3;
+        length = bytes[2];
+    } else if (tag >= UINT8 && tag <= UINT64) {
+        length = (size_t)1 << (tag - UINT8);
+    } else if (!fixint) {
+        return false;
+    }
+    if (length > rest->length - begin)
+        return false;
+    *out = (struct document_field){.field = bytes[0], .type = type};
+    out->raw = slice_of(bytes, begin + length);
+    if (type == DOCUMENT_TEXT)
+        out->bytes = slice_of(bytes + begin, length);
+    else
+        out->number = fixint ? tag : load_be(bytes + begin, length);
+    rest->data += begin + length;
+    rest->length -= begin + length;
+    return true;
+}
+
 int document_next(struct document_reader *reader, struct document_field *out)
 {
-    memset(out, 0, sizeof(*out));
     if (reader->left == 0) {
-        out->type = DOCUMENT_END;
+        *out = (struct document_field){.type = DOCUMENT_END};
         return reader->rest.length == 0 ? 0 : JINI_E_CORRUPT;
     }
+    if (take_short(&reader->rest, out)) {
+        reader->left--;
+        return 0;
+    }
+    memset(out, 0, sizeof(*out));
     mpack_token_t key;
     const uint8_t *begin = reader->rest.data;
     if (read_token(&reader->rest, &key) != 0 || key.type != MPACK_TOKEN_UINT)

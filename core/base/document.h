@@ -1,10 +1,11 @@
 /*
  * Documents: records whose fields may grow in number without a migration.
  *
- * Format: one MessagePack map (https://msgpack.org) from small unsigned integers to unsigned or signed
- * integers, booleans, UTF-8 strings and byte strings. A field's number is pinned by the module that owns the record
- * and never used again for something else. A reader keeps the fields that it does not know and its
- * writer puts them back, so that an older process does not drop what a newer one stored.
+ * Format: one MessagePack map (https://msgpack.org) from small unsigned integers to unsigned or
+ * signed integers, booleans, UTF-8 strings and byte strings. A field's number is pinned by the
+ * module that owns the record and never used again for something else. A reader keeps the fields
+ * that it does not know and its writer puts them back, so that an older process does not drop what
+ * a newer one stored.
  */
 #ifndef BASE_DOCUMENT_H
 #define BASE_DOCUMENT_H
@@ -42,10 +43,11 @@ enum document_type {
 struct document_field {
     uint32_t field;
     enum document_type type;
-    uint64_t number;    /* of UINT and BOOL */
-    int64_t negative;   /* of INT */
-    struct slice bytes; /* of TEXT and BYTES, borrowed from the document */
-    struct slice raw;   /* number and value as they stand */
+    uint64_t number;  /* of UINT and BOOL */
+    int64_t negative; /* of INT; a signed value that is not negative is read as UINT */
+    struct slice
+        bytes;        /* of TEXT (not checked to be UTF-8) and BYTES, borrowed from the document */
+    struct slice raw; /* number and value as they stand */
 };
 
 struct document_reader {
@@ -56,7 +58,8 @@ struct document_reader {
 /* JINI_E_CORRUPT: the bytes are no map. */
 int document_open(struct document_reader *reader, struct slice document);
 
-/* The next field; type DOCUMENT_END after the last. JINI_E_CORRUPT: the bytes are no such document. */
+/* The next field; type DOCUMENT_END after the last. JINI_E_CORRUPT: the bytes are no such document.
+ */
 int document_next(struct document_reader *reader, struct document_field *out);
 
 /* Fields that the reader did not know. */
@@ -66,7 +69,8 @@ struct document_rest {
     uint8_t bytes[DOCUMENT_REST_MAX];
 };
 
-/* JINI_E_FORMAT: more unknown fields than can be kept; the record belongs to a much newer version. */
+/* JINI_E_FORMAT: more unknown fields than can be kept; the record belongs to a much newer version.
+ */
 int document_keep(struct document_rest *rest, const struct document_field *field);
 void document_add_rest(struct document_writer *writer, const struct document_rest *rest);
 

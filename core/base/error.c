@@ -68,19 +68,20 @@ void error_clear(struct jini_error *error)
         memset(error, 0, sizeof(*error));
 }
 
+/* `field` may be the one that stands in `error` already. */
 static void error_fill(struct jini_error *error, int code, const char *field, const char *message)
 {
-    error_clear(error);
-    error->code = code;
-    text_copy_utf8(error->field, sizeof(error->field), field ? field : "");
-    text_copy_utf8(error->message, sizeof(error->message), message);
+    struct jini_error filled = {.code = code};
+    text_copy_utf8(filled.field, sizeof(filled.field), field ? field : "");
+    text_copy_utf8(filled.message, sizeof(filled.message), message);
+    *error = filled;
 }
 
 int error_set(struct jini_error *error, int code, const char *field, const char *format, ...)
 {
     if (!error)
         return code;
-    char message[JINI_ERROR_MESSAGE_MAX * 2];
+    char message[JINI_ERROR_MESSAGE_MAX * 2] = "";
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof(message), format, arguments);
@@ -92,10 +93,10 @@ int error_set(struct jini_error *error, int code, const char *field, const char 
 int error_set_errno(struct jini_error *error, int saved_errno, const char *field,
                     const char *format, ...)
 {
-    int code = error_from_errno(saved_errno);
+    int code = saved_errno ? error_from_errno(saved_errno) : JINI_E_IO;
     if (!error)
         return code;
-    char message[JINI_ERROR_MESSAGE_MAX * 2];
+    char message[JINI_ERROR_MESSAGE_MAX * 2] = "";
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(message, sizeof(message), format, arguments);

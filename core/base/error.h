@@ -5,17 +5,21 @@
 #include <jini/error.h>
 
 /*
- * Fills `error` (may be NULL) with `code`, the field and a sentence made as by printf, and returns `code`,
- * so that a failure reads `return error_set(error, JINI_E_INVALID, "email", "...")`.
+ * Fills `error` (may be NULL) with `code`, the field and a sentence made as by printf, and returns
+ * `code`, so that a failure reads `return error_set(error, JINI_E_INVALID, "email", "...")`.
  */
 int error_set(struct jini_error *error, int code, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The same for a failed system call: the text of `saved_errno` follows the sentence. Maps errno to a status. */
+/*
+ * The same for a failed system call: the text of `saved_errno` follows the sentence. Maps errno to
+ * a status; 0 is JINI_E_IO, so that a failure without a reason is not taken for success.
+ */
 int error_set_errno(struct jini_error *error, int saved_errno, const char *field,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* The status for an errno: ENOSPC and EDQUOT are JINI_E_FULL, ENOMEM is JINI_E_NO_MEMORY, and so on. */
+/* The status for an errno: ENOSPC and EDQUOT are JINI_E_FULL, ENOMEM is JINI_E_NO_MEMORY, and so
+ * on. */
 int error_from_errno(int saved_errno);
 
 void error_clear(struct jini_error *error);

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * The number of forks between the first process that loaded the library and this one. A handle keeps the
- * value of the process that made it; in a child the values differ. Any thread.
+ * The number of forks between the first process that loaded the library and this one. A handle
+ * keeps the value of the process that made it; in a child the values differ. Any thread.
  */
 uint32_t fork_generation(void);
 

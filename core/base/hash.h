@@ -1,6 +1,6 @@
 /*
- * Checksums: XXH3 (https://xxhash.com), 64 and 128 bits, for bytes that may rot. They are no defence against
- * somebody who chooses the bytes; crypto.h has the keyed hash for that.
+ * Checksums: XXH3 (https://xxhash.com), 64 and 128 bits, for bytes that may rot. They are no
+ * defence against somebody who chooses the bytes; crypto.h has the keyed hash for that.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H

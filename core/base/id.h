@@ -1,10 +1,10 @@
 /*
  * Making 128-bit ids.
  *
- * UUID version 7, RFC 9562 section 5.7: 48 bits of milliseconds since 1970, then the fraction of the
- * millisecond in the 12 bits after the version (section 6.2, method 3), then 62 random bits. Within one
- * source every id is larger than the one before it, also when the clock is set back: the 60 bits of time
- * then count on by one. Ids of several processes interleave by their clocks.
+ * UUID version 7, RFC 9562 section 5.7: 48 bits of milliseconds since 1970, then the fraction of
+ * the millisecond in the 12 bits after the version (section 6.2, method 3), then 62 random bits.
+ * Within one source every id is larger than the one before it, also when the clock is set back: the
+ * 60 bits of time then count on by one. Ids of several processes interleave by their clocks.
  */
 #ifndef BASE_ID_H
 #define BASE_ID_H

@@ -125,11 +125,11 @@ static int take_uint(struct tuple_reader *reader, size_t length, uint64_t *out)
 int tuple_next(struct tuple_reader *reader, struct tuple_element *out)
 {
     const uint8_t *tag;
+    out->type = TUPLE_END;
+    out->number = 0;
     out->length = 0;
-    if (!take(reader, 1, &tag)) {
-        out->type = TUPLE_END;
+    if (!take(reader, 1, &tag))
         return 0;
-    }
     if (*tag == TAG_BYTES || *tag == TAG_TEXT) {
         out->type = *tag == TAG_TEXT ? TUPLE_TEXT : TUPLE_BYTES;
         return take_escaped(reader, out);
@@ -150,6 +150,7 @@ int tuple_next(struct tuple_reader *reader, struct tuple_element *out)
 int tuple_next_uint(struct tuple_reader *reader, uint64_t *out)
 {
     const uint8_t *tag;
+    *out = 0;
     if (!take(reader, 1, &tag) || *tag < TAG_UINT || *tag > TAG_UINT + UINT_BYTES_MAX)
         return JINI_E_CORRUPT;
     return take_uint(reader, (size_t)(*tag - TAG_UINT), out);
@@ -159,6 +160,7 @@ int tuple_next_id(struct tuple_reader *reader, struct jini_id *out)
 {
     const uint8_t *tag;
     const uint8_t *id;
+    memset(out, 0, sizeof(*out));
     if (!take(reader, 1, &tag) || *tag != TAG_ID || !take(reader, JINI_ID_BYTES, &id))
         return JINI_E_CORRUPT;
     memcpy(out->bytes, id, JINI_ID_BYTES);

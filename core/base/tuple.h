@@ -1,16 +1,18 @@
 /*
- * Order-preserving keys. A key is a tuple of typed elements, written so that comparing the bytes of two
- * keys compares their elements from left to right, and so that a tool can print any key without a schema.
+ * Order-preserving keys. A key is a tuple of typed elements, written so that comparing the bytes of
+ * two keys compares their elements from left to right, and so that a tool can print any key without
+ * a schema.
  *
- * Format, element by element (the scheme of FoundationDB's tuple layer, reduced to what is used here):
+ * Format, element by element (the scheme of FoundationDB's tuple layer, reduced to what is used
+ * here):
  *
  *   0x01 bytes 0x00              a byte string; a 0x00 inside is written 0x00 0xFF
  *   0x02 bytes 0x00              the same for UTF-8 text
  *   0x14 + n, n bytes            an unsigned integer, big-endian, in the fewest bytes n (0 to 8)
  *   0x30 16 bytes                a 128-bit id
  *
- * Elements of different types order by their first byte. A decoder takes the shortest form only, so that
- * equal tuples have equal bytes.
+ * Elements of different types order by their first byte. A decoder takes the shortest form only, so
+ * that equal tuples have equal bytes.
  */
 #ifndef BASE_TUPLE_H
 #define BASE_TUPLE_H

@@ -10,6 +10,7 @@ set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
 set(JINI_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'")
+option(JINI_FUZZ "Build libFuzzer programs instead of the other tests (needs clang)" OFF)
 option(JINI_WERROR "Warnings are errors" ON)
 
 if(NOT CMAKE_BUILD_TYPE)
@@ -29,5 +30,8 @@ function(jini_target target)
         target_compile_options(${target} PRIVATE
             -fsanitize=${JINI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
         target_link_options(${target} PRIVATE -fsanitize=${JINI_SANITIZE})
+    endif()
+    if(JINI_FUZZ)
+        target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
     endif()
 endfunction()

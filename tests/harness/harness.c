@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@ static struct harness_case *first_case;
 static struct harness_case **last_link = &first_case;
 static const char *current_name = "";
 static char directory[256];
+static const char memory_root[] = "/dev/shm";
 static uint64_t seed;
 static uint64_t random_state;
 
@@ -34,6 +37,29 @@ void harness_register(struct harness_case *test)
 const char *harness_directory(void)
 {
     return directory;
+}
+
+/* In memory, where a case that asks for it makes its fast directory. */
+static const char *memory_directory(void)
+{
+    static char path[sizeof(directory) + sizeof(memory_root)];
+    const char *name = strrchr(directory, '/');
+    snprintf(path, sizeof(path), "%s%s", memory_root, name ? name : "/jini-test");
+    return path;
+}
+
+const char *harness_fast_directory(uint64_t free_bytes_min)
+{
+    static char on_disk[sizeof(directory) + 8];
+    struct statvfs info;
+    if (statvfs(memory_root, &info) == 0 &&
+        (uint64_t)info.f_bavail * info.f_frsize >= free_bytes_min &&
+        (mkdir(memory_directory(), 0700) == 0 || errno == EEXIST))
+        return memory_directory();
+    snprintf(on_disk, sizeof(on_disk), "%s/fast", directory);
+    if (mkdir(on_disk, 0700) != 0 && errno != EEXIST)
+        harness_fail(__FILE__, __LINE__, "cannot make %s", on_disk);
+    return on_disk;
 }
 
 const char *harness_path(const char *format, ...)
@@ -224,8 +250,10 @@ static int run_case(const struct harness_case *test)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     kill(-pid, SIGKILL); /* whatever the case left running */
-    if (!getenv("JINI_TEST_KEEP"))
+    if (!getenv("JINI_TEST_KEEP")) {
         nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        nftw(memory_directory(), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
     fprintf(stderr, "%s died of signal %d (%s)\n    JINI_TEST_SEED=%" PRIu64 " repeats it\n",
@@ -267,12 +295,15 @@ int main(int argc, char **argv)
         clock_gettime(CLOCK_MONOTONIC, &begin);
         int code = run_case(test);
         clock_gettime(CLOCK_MONOTONIC, &end);
-        double ms = (double)(end.tv_sec - begin.tv_sec) * 1e3 +
-                    (double)(end.tv_nsec - begin.tv_nsec) / 1e6;
+        double ms =
+            (double)(end.tv_sec - begin.tv_sec) * 1e3 + (double)(end.tv_nsec - begin.tv_nsec) / 1e6;
         passed += code == 0;
         skipped += code == EXIT_SKIPPED;
         failed += code != 0 && code != EXIT_SKIPPED;
-        printf("%s %s (%.0f ms)\n", code == 0 ? "ok  " : code == EXIT_SKIPPED ? "skip" : "FAIL",
+        printf("%s %s (%.0f ms)\n",
+               code == 0              ? "ok  "
+               : code == EXIT_SKIPPED ? "skip"
+                                      : "FAIL",
                test->name, ms);
         if (code != 0 && code != EXIT_SKIPPED)
             printf("     %s\n", test->sentence);

@@ -40,6 +40,12 @@ void harness_register(struct harness_case *test);
 /* The directory of this case: empty at its start, removed at its end. The case's working directory. */
 const char *harness_directory(void);
 
+/*
+ * A second directory of this case, in memory when /dev/shm has so many bytes free, else on disk like the first. For
+ * files that are made and removed by the thousand and whose durability does not matter.
+ */
+const char *harness_fast_directory(uint64_t free_bytes_min);
+
 /* A path below harness_directory(), in one of eight rotating buffers. */
 const char *harness_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

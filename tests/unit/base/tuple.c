@@ -112,7 +112,8 @@ TEST(damaged_keys_are_refused_or_equal,
         random_sample(&sample);
         struct tuple *key = &sample.tuple;
         if (harness_random_below(2))
-            key->bytes[harness_random_below(key->length)] ^= (uint8_t)(1 + harness_random_below(255));
+            key->bytes[harness_random_below(key->length)] ^=
+                (uint8_t)(1 + harness_random_below(255));
         else
             key->length = harness_random_below(key->length);
         struct tuple again;
@@ -138,7 +139,8 @@ TEST(damaged_keys_are_refused_or_equal,
     }
 }
 
-TEST(after_prefix_ends_the_range, "Every key with the prefix lies before it, every larger key does not.")
+TEST(after_prefix_ends_the_range,
+     "Every key with the prefix lies before it, every larger key does not.")
 {
     struct tuple prefix;
     tuple_begin(&prefix);

@@ -1,0 +1,277 @@
+/*
+ * Opening and closing an engine.
+ *
+ * Open: options, store, workers, own loop; what fails is taken down in reverse order.
+ * Close: refuse new work; stop the workers and the store's writer, which finish what runs and cancel what waits;
+ * wait until every request has been delivered; stop the own loop; free. The callback, if any, comes last.
+ */
+#include "engine/engine_private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/fork.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { IDLE_POLL_MS = 5, CLOSER_STACK_BYTES = 256 * 1024 };
+
+static const struct store_format format = {.version = 1, .version_min = 1};
+
+const char *jini_version(void)
+{
+    return JINI_VERSION;
+}
+
+static int load_options(const char *path, const struct jini_options *given,
+                        struct jini_options *out, struct jini_error *error)
+{
+    if (given) {
+        if (given->size != sizeof(*given))
+            return error_set(error, JINI_E_INVALID, "options",
+                             "the size is not the one of this library; call jini_options_init() "
+                             "and build against the same release");
+        *out = *given;
+        return 0;
+    }
+    jini_options_init(out);
+    char file[4200];
+    snprintf(file, sizeof(file), "%s/jini.conf", path);
+    int status = jini_options_load(out, file, error);
+    if (status && status != JINI_E_NOT_FOUND)
+        return status;
+    return jini_options_environment(out, error);
+}
+
+static int open_store(struct jini *jini, struct jini_error *error)
+{
+    const struct jini_options *options = &jini->options;
+    struct store_options store;
+    store_options_init(&store);
+    store.directory = jini->directory;
+    store.process_name =
+        options->process_name[0] ? options->process_name : program_invocation_short_name;
+    store.create = options->create != 0;
+    store.read_only = options->read_only != 0;
+    store.sync = (enum store_sync)options->store_sync;
+    if (options->store_map_bytes)
+        store.map_bytes = options->store_map_bytes;
+    store.map_bytes_max = options->store_map_bytes_max > store.map_bytes
+                              ? options->store_map_bytes_max
+                              : store.map_bytes;
+    store.reserve_bytes = options->store_reserve_bytes;
+    store.readers_max = (uint32_t)options->store_readers_max;
+    store.queue_ops_max = (uint32_t)options->store_queue_ops_max;
+    store.queue_bytes_max = options->store_queue_bytes_max;
+    store.batch_ops_max = (uint32_t)options->store_batch_ops_max;
+    store.batch_bytes_max = options->store_batch_bytes_max;
+    store.batch_run_ms = (uint32_t)options->store_batch_run_ms;
+    store.gate_wait_ms = (uint32_t)options->store_gate_wait_ms;
+    store.migrate_wait_ms = (uint32_t)options->store_migrate_wait_ms;
+    store.allow_unsafe_filesystem = options->store_allow_unsafe_filesystem != 0;
+    store.run_twice = options->store_run_twice != 0;
+    store.clock = jini->clock;
+    store.log = jini->log;
+    store.format = &format;
+    return store_open(&store, &jini->store, error);
+}
+
+static int open_workers(struct jini *jini, struct jini_error *error)
+{
+    const struct jini_options *options = &jini->options;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t automatic = processors < 1 ? 1 : processors > 64 ? 64 : (uint32_t)processors;
+    struct workers_options cpu = {
+        .name = "jini-cpu",
+        .threads = options->cpu_threads ? (uint32_t)options->cpu_threads : automatic,
+        .queue_max = (uint32_t)options->cpu_queue_max,
+        .clock = jini->clock,
+    };
+    struct workers_options passwords = {
+        .name = "jini-password",
+        .threads = (uint32_t)options->password_threads,
+        .queue_max = (uint32_t)options->password_queue_max,
+        .clock = jini->clock,
+    };
+    int status = workers_create(&cpu, &jini->cpu);
+    if (status == 0)
+        status = workers_create(&passwords, &jini->passwords);
+    return status ? error_set(error, status, "cpu.threads", "%s", jini_status_text(status)) : 0;
+}
+
+static void init_locks(struct jini *jini)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&jini->loops_lock, NULL);
+    pthread_mutex_init(&jini->idle_lock, NULL);
+    pthread_cond_init(&jini->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void stop_work(struct jini *jini)
+{
+    workers_stop(jini->passwords);
+    workers_stop(jini->cpu);
+    store_close(jini->store);
+    jini->store = NULL;
+}
+
+static void destroy(struct jini *jini)
+{
+    loop_stop_own(jini);
+    stop_work(jini);
+    workers_free(jini->passwords);
+    workers_free(jini->cpu);
+    pthread_cond_destroy(&jini->idle);
+    pthread_mutex_destroy(&jini->idle_lock);
+    pthread_mutex_destroy(&jini->loops_lock);
+    base_free(jini->directory);
+    base_free(jini);
+}
+
+static int open_parts(struct jini *jini, struct jini_error *error)
+{
+    int status = open_store(jini, error);
+    if (status == 0)
+        status = open_workers(jini, error);
+    if (status == 0)
+        status = loop_start_own(jini, error);
+    return status;
+}
+
+int jini_open(struct jini **out, const char *path, const struct jini_options *options,
+              struct jini_error *error)
+{
+    *out = NULL;
+    error_clear(error);
+    if (!path || path[0] == '\0' || strlen(path) > 4000)
+        return error_set(error, JINI_E_INVALID, "path", "a directory of 1 to 4000 bytes is needed");
+    struct jini *jini = base_calloc(1, sizeof(*jini));
+    if (!jini)
+        return error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
+    init_locks(jini);
+    jini->fork_generation = fork_generation();
+    int status = load_options(path, options, &jini->options, error);
+    if (status)
+        goto fail;
+    jini->directory = base_strdup(path);
+    if (!jini->directory) {
+        status = error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
+        goto fail;
+    }
+    jini->clock = jini->options.clock ? jini->options.clock : &clock_system;
+    jini->log = (struct log){jini->options.log, jini->options.log_context, jini->options.log_level};
+    id_source_init(&jini->ids, jini->clock);
+    status = open_parts(jini, error);
+    if (status)
+        goto fail;
+    *out = jini;
+    return 0;
+fail:
+    destroy(jini);
+    return status;
+}
+
+/* Until the last request has been handed back. */
+static void wait_until_idle(struct jini *jini)
+{
+    pthread_mutex_lock(&jini->idle_lock);
+    while (atomic_load(&jini->active) > 0) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        uint64_t ns = (uint64_t)until.tv_nsec + IDLE_POLL_MS * NS_PER_MS;
+        until.tv_sec += (time_t)(ns / NS_PER_S);
+        until.tv_nsec = (long)(ns % NS_PER_S);
+        pthread_cond_timedwait(&jini->idle, &jini->idle_lock, &until);
+    }
+    pthread_mutex_unlock(&jini->idle_lock);
+}
+
+static void finish_close(struct jini *jini)
+{
+    stop_work(jini);
+    wait_until_idle(jini);
+    destroy(jini);
+}
+
+struct closing {
+    struct jini *jini;
+    struct loop *loop; /* NULL: the callback runs on the closing thread */
+    jini_close_callback *callback;
+    void *context;
+};
+
+static void *closer_main(void *argument)
+{
+    struct closing closing = *(struct closing *)argument;
+    base_free(argument);
+    struct jini *jini = closing.jini;
+    stop_work(jini);
+    wait_until_idle(jini);
+    if (closing.loop)
+        loop_forget(closing.loop);
+    destroy(jini);
+    if (closing.loop)
+        loop_detach_and_call(closing.loop, closing.callback, closing.context);
+    else
+        closing.callback(closing.context);
+    return NULL;
+}
+
+static int close_later(struct jini *jini, jini_close_callback *callback, void *context)
+{
+    struct closing *closing = base_malloc(sizeof(*closing));
+    if (!closing)
+        return JINI_E_NO_MEMORY;
+    *closing = (struct closing){jini, loop_attached(jini), callback, context};
+    if (closing->loop)
+        loop_hold(closing->loop);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, CLOSER_STACK_BYTES);
+    pthread_t thread;
+    int failed = pthread_create(&thread, &attributes, closer_main, closing);
+    pthread_attr_destroy(&attributes);
+    if (failed) {
+        if (closing->loop)
+            loop_release(closing->loop);
+        base_free(closing);
+        return JINI_E_NO_MEMORY;
+    }
+    return 0;
+}
+
+int jini_close(struct jini *jini, jini_close_callback *callback, void *context)
+{
+    if (!jini || jini->fork_generation != fork_generation())
+        return 0;
+    bool mine = loop_attached(jini) != NULL;
+    if (!callback && loop_thread_must_not_block(jini))
+        return JINI_E_ON_LOOP;
+    if (loop_attached_count(jini) > (mine ? 1 : 0))
+        return JINI_E_BUSY;
+    uint32_t open = ENGINE_OPEN;
+    if (!atomic_compare_exchange_strong(&jini->state, &open, ENGINE_CLOSING))
+        return JINI_E_CLOSED;
+    if (!callback) {
+        finish_close(jini);
+        return 0;
+    }
+    int status = close_later(jini, callback, context);
+    if (status)
+        atomic_store(&jini->state, ENGINE_OPEN);
+    return status;
+}
+
+int jini_health(const struct jini *jini, struct jini_error *error)
+{
+    error_clear(error);
+    if (jini->fork_generation != fork_generation())
+        return error_set(error, JINI_E_FORKED, "jini",
+                         "this handle was made before a fork; open the database anew");
+    return store_health(jini->store, error);
+}

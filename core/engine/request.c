@@ -1,0 +1,237 @@
+/*
+ * The way of a request through the engine.
+ *
+ *            begin             write / run_on                finish
+ *   caller ---------> under way ------------> queue, thread ---------> loop: callback, or the waiting caller
+ *      |                 |
+ *      |<----------------'  refuse: nothing was started; the caller gets the status, no callback
+ *
+ *  1. Between begin and finish (or refuse) the request is the engine's and counted in jini->active.
+ *  2. finish happens once, after the last touch of the request by the engine but for its delivery.
+ *  3. Delivery is the callback on a loop thread, or the futex of the caller who waits: never both.
+ */
+#include "engine/engine_private.h"
+
+#include "base/error.h"
+#include "base/fork.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { OP_BYTES = 256 };
+
+void jini_request_init_as(struct jini_request *request, size_t size)
+{
+    memset(request, 0, size);
+    request->size = (uint32_t)size;
+    request->version = JINI_REQUEST_VERSION;
+}
+
+int engine_check(const struct jini *jini)
+{
+    if (jini->fork_generation != fork_generation())
+        return JINI_E_FORKED;
+    if (atomic_load(&jini->state) != ENGINE_OPEN)
+        return JINI_E_CLOSED;
+    return store_health(jini->store, NULL);
+}
+
+static int refuse_early(struct jini_request *request, int status, const char *field,
+                        const char *message)
+{
+    request->status = status;
+    return error_set(&request->error, status, field, "%s", message);
+}
+
+/*
+ * The last touch of the engine by a request. jini_close() frees the engine as soon as it has seen 0 under the
+ * lock, so nothing is read after the subtraction; a count that ends just as closing begins is found by its polling.
+ */
+static void count_down(struct jini *jini)
+{
+    if (atomic_load(&jini->state) == ENGINE_OPEN) {
+        atomic_fetch_sub(&jini->active, 1);
+        return;
+    }
+    pthread_mutex_lock(&jini->idle_lock);
+    atomic_fetch_sub(&jini->active, 1);
+    pthread_cond_broadcast(&jini->idle);
+    pthread_mutex_unlock(&jini->idle_lock);
+}
+
+int request_begin(struct jini *jini, struct jini_request *request, size_t size,
+                  jini_callback *callback)
+{
+    if (request->version != JINI_REQUEST_VERSION || request->size != size)
+        return refuse_early(request, JINI_E_INVALID, "request",
+                            "size or version is not the one of this library; call "
+                            "jini_request_init() and build against the same release");
+    struct request_state *state = request_state(request);
+    if (jini->fork_generation != fork_generation())
+        return refuse_early(request, JINI_E_FORKED, "jini", jini_status_text(JINI_E_FORKED));
+    if (atomic_load(&state->submitted))
+        return refuse_early(request, JINI_E_INVALID, "request",
+                            "it is under way; wait for it to come back");
+    if (!callback && loop_thread_must_not_block(jini))
+        return refuse_early(request, JINI_E_ON_LOOP, "callback",
+                            "a loop or worker thread must not block; pass a callback");
+    atomic_fetch_add(&jini->active, 1);
+    int status = engine_check(jini);
+    if (status) {
+        count_down(jini);
+        request->status = status;
+        if (status == JINI_E_POISONED)
+            return store_health(jini->store, &request->error);
+        return error_set(&request->error, status, "jini", "%s", jini_status_text(status));
+    }
+    memset(state, 0, sizeof(*state));
+    error_clear(&request->error);
+    request->status = 0;
+    state->jini = jini;
+    state->callback = callback;
+    uint64_t timeout_ms =
+        request->timeout_ms ? request->timeout_ms : jini->options.request_timeout_ms;
+    state->deadline_ns = clock_boot_ns(jini->clock) + timeout_ms * NS_PER_MS;
+    if (callback) {
+        state->loop = loop_of_thread(jini);
+        loop_hold(state->loop);
+    }
+    atomic_store(&state->submitted, 1);
+    return 0;
+}
+
+/* Every status that ends a request has at least its own text as an error. */
+static void settle(struct jini_request *request, int status)
+{
+    request->status = status;
+    if (status == 0)
+        error_clear(&request->error);
+    else if (request->error.code != status)
+        error_set(&request->error, status, "", "%s", jini_status_text(status));
+}
+
+int request_refuse(struct jini_request *request, int status)
+{
+    struct request_state *state = request_state(request);
+    struct jini *jini = state->jini;
+    JINI_ASSERT(status < 0);
+    settle(request, status);
+    if (state->callback)
+        loop_release(state->loop);
+    atomic_store(&state->submitted, 0);
+    count_down(jini);
+    return status;
+}
+
+void request_finish(struct jini_request *request, int status)
+{
+    struct request_state *state = request_state(request);
+    struct jini *jini = state->jini;
+    settle(request, status);
+    if (state->callback) {
+        loop_post(state->loop, request); /* counts down when it was delivered */
+        return;
+    }
+    atomic_store(&state->submitted, 0);
+    atomic_store(&state->finished, 1);
+    syscall(SYS_futex, &state->finished, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    count_down(jini);
+}
+
+/* On a loop thread: hands the request back to its caller. */
+void request_deliver(struct jini_request *request)
+{
+    struct request_state *state = request_state(request);
+    struct jini *jini = state->jini;
+    jini_callback *callback = state->callback;
+    atomic_store(&state->submitted, 0);
+    callback(request);
+    count_down(jini);
+}
+
+int request_wait(struct jini_request *request)
+{
+    struct request_state *state = request_state(request);
+    while (!atomic_load(&state->finished))
+        syscall(SYS_futex, &state->finished, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    return request->status;
+}
+
+static struct jini_request *request_of_write(struct store_write *write)
+{
+    struct request_state *state =
+        (struct request_state *)(void *)((char *)write - offsetof(struct request_state, write));
+    return (struct jini_request *)(void *)((char *)state - offsetof(struct jini_request, reserved));
+}
+
+/* Each run of an op begins without the error of the run before. */
+static int run_op(struct store_txn *txn, void *argument)
+{
+    struct jini_request *request = argument;
+    error_clear(&request->error);
+    return request_state(request)->op(txn, request);
+}
+
+static void on_written(struct store_write *write)
+{
+    struct jini_request *request = request_of_write(write);
+    struct request_state *state = request_state(request);
+    int status = write->status;
+    if (status && request->error.code != status)
+        error_clear(&request->error);
+    if (state->after) {
+        request->status = status;
+        state->after(request);
+    } else {
+        request_finish(request, status);
+    }
+}
+
+int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
+                  uint32_t bytes, request_step_fn *after)
+{
+    struct request_state *state = request_state(request);
+    state->op = op;
+    state->after = after;
+    state->write = (struct store_write){
+        .op = run_op,
+        .argument = request,
+        .done = on_written,
+        .deadline_ns = state->deadline_ns,
+        .bytes = bytes,
+        .class = class,
+    };
+    return store_submit(state->jini->store, &state->write);
+}
+
+int request_run_op(struct jini *jini, struct jini_request *request, size_t size, store_op_fn *op,
+                   jini_callback *callback)
+{
+    int status = request_begin(jini, request, size, callback);
+    if (status)
+        return status;
+    status = request_write(request, op, STORE_NEW_WORK, OP_BYTES, NULL);
+    if (status)
+        return request_refuse(request, status);
+    return callback ? 0 : request_wait(request);
+}
+
+int request_run_on(struct workers *workers, struct jini_request *request,
+                   void (*step)(struct worker_task *task, int status))
+{
+    struct request_state *state = request_state(request);
+    state->task = (struct worker_task){
+        .run = step, .deadline_ns = state->deadline_ns, .cancelled = &state->cancelled};
+    return workers_submit(workers, &state->task);
+}
+
+void jini_cancel(struct jini *jini, struct jini_request *request)
+{
+    struct request_state *state = request_state(request);
+    if (jini->fork_generation != fork_generation() || !atomic_load(&state->submitted))
+        return;
+    atomic_store(&state->cancelled, 1);
+    if (state->write.done)
+        store_cancel(jini->store, &state->write);
+}

@@ -1,0 +1,513 @@
+/* The thread of appender.h: takes what waits, appends it class by class, syncs each pack once, hands it back. */
+#include "images/appender.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "images/pack_file.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+enum {
+    STACK_BYTES = 512 * 1024,
+    BATCH_ITEMS_MAX = 64,
+    BATCH_BYTES_MAX = 32 << 20,
+    PACKS_TAKING_MAX = 16, /* classes with a pack at hand; one more retires the oldest */
+};
+
+struct appender_pack {
+    struct appender_pack *next;
+    struct pack_file *file;
+    struct index_pack row;
+    uint64_t created_ns; /* boot time */
+    uint32_t unreleased; /* items appended and not yet released; under the lock */
+    bool retired;        /* takes no more records; sealed when all are released */
+    bool broken;         /* not to be written to: the next process seals it */
+    bool touched;        /* by the batch that runs */
+};
+
+struct appender {
+    struct appender_options options;
+    pthread_t thread;
+    bool thread_runs;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_cond_t settled; /* a pack was sealed or given up */
+    struct appender_item *first;
+    struct appender_item *last;
+    uint64_t queue_bytes;
+    bool stopping;
+    bool check_packs; /* something was released or is to be sealed */
+    struct appender_figures figures;
+    int seal_status;
+    struct jini_error seal_error;
+
+    struct appender_pack *packs; /* the list under the lock; the files are the thread's */
+};
+
+static uint64_t record_bytes(const struct appender_item *item)
+{
+    return item->record->length;
+}
+
+/* ---- Packs ---- */
+
+static int create_pack(struct appender *appender, const struct appender_item *item,
+                       struct appender_pack **out, struct jini_error *error)
+{
+    struct appender_pack *pack = base_calloc(1, sizeof(*pack));
+    if (!pack)
+        return error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
+    uint64_t now_ns = clock_wall_ns(appender->options.clock);
+    pack->row = (struct index_pack){
+        .id = id_next(appender->options.ids),
+        .state = INDEX_PACK_OPEN,
+        .tier_group = item->tier_group,
+        .expiry_day = item->expiry_day,
+        .owner = store_self(appender->options.store),
+        .created_ms = now_ns / NS_PER_MS,
+    };
+    struct pack_header header = {
+        .pack = pack->row.id,
+        .instance = appender->options.instance,
+        .created_ns = now_ns,
+        .tier_group = item->tier_group,
+        .expiry_day = item->expiry_day,
+    };
+    int status = pack_file_create(appender->options.directory, &header, &pack->file, error);
+    if (status) {
+        base_free(pack);
+        return status;
+    }
+    pack->created_ns = clock_boot_ns(appender->options.clock);
+    pthread_mutex_lock(&appender->lock);
+    pack->next = appender->packs;
+    appender->packs = pack;
+    appender->figures.packs_open++;
+    pthread_mutex_unlock(&appender->lock);
+    *out = pack;
+    return 0;
+}
+
+static void retire(struct appender *appender, struct appender_pack *pack)
+{
+    pthread_mutex_lock(&appender->lock);
+    pack->retired = true;
+    appender->check_packs = true;
+    pthread_mutex_unlock(&appender->lock);
+}
+
+static bool takes(const struct appender_pack *pack, const struct appender_item *item)
+{
+    return !pack->retired && !pack->broken && pack->row.tier_group == item->tier_group &&
+           pack->row.expiry_day == item->expiry_day;
+}
+
+/* Keeps the number of packs that take records bounded: the oldest one goes. */
+static void make_room(struct appender *appender)
+{
+    struct appender_pack *oldest = NULL;
+    unsigned taking = 0;
+    for (struct appender_pack *pack = appender->packs; pack; pack = pack->next) {
+        if (pack->retired || pack->broken)
+            continue;
+        taking++;
+        oldest = pack; /* new ones go to the head of the list */
+    }
+    if (taking >= PACKS_TAKING_MAX)
+        retire(appender, oldest);
+}
+
+static int pack_for(struct appender *appender, const struct appender_item *item,
+                    struct appender_pack **out, struct jini_error *error)
+{
+    for (struct appender_pack *pack = appender->packs; pack; pack = pack->next) {
+        if (!takes(pack, item))
+            continue;
+        uint64_t end = pack_file_end(pack->file);
+        bool empty = pack_file_records(pack->file) == 0;
+        if (empty || (end + record_bytes(item) <= appender->options.pack_bytes_max &&
+                      pack_file_records(pack->file) < PACK_RECORDS_MAX)) {
+            *out = pack;
+            return 0;
+        }
+        retire(appender, pack);
+        break;
+    }
+    make_room(appender);
+    return create_pack(appender, item, out, error);
+}
+
+/* ---- Appending ---- */
+
+/* Appends the items of one pack, which follow each other in the array. */
+static void append_run(struct appender *appender, struct appender_pack *pack,
+                       struct appender_item *const *items, size_t count)
+{
+    struct pack_prepared *records[BATCH_ITEMS_MAX];
+    size_t appended = 0;
+    struct jini_error error;
+    for (size_t i = 0; i < count; i++)
+        records[i] = items[i]->record;
+    int status = pack_file_append(pack->file, records, count, &appended, &error);
+    pthread_mutex_lock(&appender->lock);
+    pack->unreleased += (uint32_t)appended;
+    pthread_mutex_unlock(&appender->lock);
+    pack->touched = true;
+    pack->broken |= status == JINI_E_POISONED;
+    for (size_t i = 0; i < count; i++) {
+        items[i]->place = i < appended ? pack : NULL;
+        items[i]->status = i < appended ? 0 : status;
+        items[i]->pack = pack->row;
+        if (i >= appended)
+            items[i]->error = error;
+    }
+}
+
+static void append_all(struct appender *appender, struct appender_item **items, size_t count)
+{
+    size_t begin = 0;
+    while (begin < count) {
+        struct appender_pack *pack = NULL;
+        struct appender_item *first = items[begin];
+        first->status = pack_for(appender, first, &pack, &first->error);
+        if (first->status) {
+            begin++;
+            continue;
+        }
+        size_t end = begin + 1;
+        uint64_t bytes = pack_file_end(pack->file) + record_bytes(first);
+        uint64_t records = pack_file_records(pack->file) + UINT64_C(1);
+        while (end < count && takes(pack, items[end]) && records < PACK_RECORDS_MAX &&
+               bytes + record_bytes(items[end]) <= appender->options.pack_bytes_max) {
+            bytes += record_bytes(items[end]);
+            records++;
+            end++;
+        }
+        append_run(appender, pack, &items[begin], end - begin);
+        begin = end;
+    }
+}
+
+static void fail_items_of(struct appender_item **items, size_t count,
+                          const struct appender_pack *pack, int status,
+                          const struct jini_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i]->place == pack && items[i]->status == 0) {
+            items[i]->status = status;
+            items[i]->error = *error;
+        }
+    }
+}
+
+static void sync_touched(struct appender *appender, struct appender_item **items, size_t count)
+{
+    for (struct appender_pack *pack = appender->packs; pack; pack = pack->next) {
+        if (!pack->touched)
+            continue;
+        pack->touched = false;
+        struct jini_error error;
+        int status = pack_file_sync(pack->file, NULL, &error);
+        pthread_mutex_lock(&appender->lock);
+        appender->figures.syncs++;
+        pthread_mutex_unlock(&appender->lock);
+        if (status == 0)
+            continue;
+        pack->broken = true;
+        fail_items_of(items, count, pack, status, &error);
+        log_record(&appender->options.log, JINI_LOG_ERROR, "pack_sync_failed",
+                   LOG_TEXT("message", error.message));
+        if (status == JINI_E_POISONED)
+            store_poison(appender->options.store, "syncing a pack failed");
+    }
+}
+
+static void run_batch(struct appender *appender, struct appender_item **items, size_t count)
+{
+    append_all(appender, items, count);
+    sync_touched(appender, items, count);
+    for (size_t i = 0; i < count; i++) {
+        struct appender_item *item = items[i];
+        if (item->status && item->place)
+            appender_release(appender, item);
+        item->done(item, item->status);
+    }
+}
+
+/* ---- Sealing ---- */
+
+static int op_seal(struct store_txn *txn, void *argument)
+{
+    const struct index_pack *sealed = argument;
+    struct index_pack found;
+    int status = index_pack_get(txn, &sealed->id, &found);
+    if (status == JINI_E_NOT_FOUND)
+        return 0; /* nothing in the index ever named it: the file is garbage, and found as such */
+    if (status)
+        return status;
+    return found.state == INDEX_PACK_OPEN ? index_pack_put(txn, sealed) : JINI_E_CONFLICT;
+}
+
+static int seal(struct appender *appender, struct appender_pack *pack, struct jini_error *error)
+{
+    uint64_t payload_end = pack_file_end(pack->file);
+    uint32_t records = pack_file_records(pack->file);
+    int status = pack_file_seal(pack->file, error);
+    if (status)
+        return status;
+    struct index_pack row = pack->row;
+    row.state = INDEX_PACK_SEALED;
+    row.sealed_ms = clock_wall_ns(appender->options.clock) / NS_PER_MS;
+    row.records = records;
+    row.payload_bytes = payload_end;
+    row.file_bytes = payload_end + pack_footer_length(records) + PACK_TRAILER_BYTES;
+    status = store_write(appender->options.store, op_seal, &row);
+    if (status)
+        error_set(error, status, "pack", "a pack was sealed, but its index was not changed: %s",
+                  jini_status_text(status));
+    return status;
+}
+
+static void drop(struct appender *appender, struct appender_pack *pack)
+{
+    pthread_mutex_lock(&appender->lock);
+    struct appender_pack **link = &appender->packs;
+    while (*link != pack)
+        link = &(*link)->next;
+    *link = pack->next;
+    appender->figures.packs_open--;
+    pthread_cond_broadcast(&appender->settled);
+    pthread_mutex_unlock(&appender->lock);
+    pack_file_close(pack->file);
+    base_free(pack);
+}
+
+static bool is_old(const struct appender *appender, const struct appender_pack *pack)
+{
+    return clock_boot_ns(appender->options.clock) - pack->created_ns >=
+           appender->options.pack_age_max_ms * NS_PER_MS;
+}
+
+/* Seals what is retired and released, and lets go of what is broken. */
+static void settle_packs(struct appender *appender)
+{
+    struct appender_pack *next;
+    for (struct appender_pack *pack = appender->packs; pack; pack = next) {
+        next = pack->next;
+        pthread_mutex_lock(&appender->lock);
+        pack->retired |= is_old(appender, pack) || appender->stopping;
+        bool ready = (pack->retired || pack->broken) && pack->unreleased == 0;
+        pthread_mutex_unlock(&appender->lock);
+        if (!ready)
+            continue;
+        struct jini_error error;
+        int status = pack->broken ? JINI_E_POISONED : seal(appender, pack, &error);
+        if (pack->broken)
+            error_set(&error, status, "pack", "a pack is left to the next process to seal");
+        if (status) {
+            log_record(&appender->options.log, JINI_LOG_ERROR, "pack_not_sealed",
+                       LOG_TEXT("message", error.message));
+            pthread_mutex_lock(&appender->lock);
+            if (appender->seal_status == 0) {
+                appender->seal_status = status;
+                appender->seal_error = error;
+            }
+            pthread_mutex_unlock(&appender->lock);
+        }
+        drop(appender, pack);
+    }
+}
+
+/* ---- The thread ---- */
+
+/* Held under the lock. */
+static size_t take_items(struct appender *appender, struct appender_item **out)
+{
+    size_t count = 0;
+    uint64_t bytes = 0;
+    while (appender->first && count < BATCH_ITEMS_MAX && bytes < BATCH_BYTES_MAX) {
+        struct appender_item *item = appender->first;
+        appender->first = item->next;
+        if (!appender->first)
+            appender->last = NULL;
+        bytes += record_bytes(item);
+        out[count++] = item;
+    }
+    appender->queue_bytes -= bytes;
+    appender->figures.records += count;
+    appender->figures.bytes += bytes;
+    return count;
+}
+
+static void wait_for_work(struct appender *appender)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 1; /* packs grow old */
+    if (!appender->first && !appender->check_packs && !appender->stopping)
+        pthread_cond_timedwait(&appender->wake, &appender->lock, &until);
+}
+
+static void cancel_batch(struct appender_item **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        items[i]->done(items[i], JINI_E_CANCELLED);
+}
+
+static void *appender_main(void *argument)
+{
+    struct appender *appender = argument;
+    struct appender_item *items[BATCH_ITEMS_MAX];
+    prctl(PR_SET_NAME, "jini-appender", 0, 0, 0);
+    for (;;) {
+        pthread_mutex_lock(&appender->lock);
+        wait_for_work(appender);
+        bool stopping = appender->stopping;
+        appender->check_packs = false;
+        size_t count = take_items(appender, items);
+        pthread_mutex_unlock(&appender->lock);
+        if (stopping)
+            cancel_batch(items, count);
+        else if (count > 0)
+            run_batch(appender, items, count);
+        settle_packs(appender);
+        if (stopping && !appender->packs && count == 0)
+            return NULL;
+    }
+}
+
+/* ---- The interface ---- */
+
+int appender_new(const struct appender_options *options, struct appender **out,
+                 struct jini_error *error)
+{
+    *out = NULL;
+    struct appender *appender = base_calloc(1, sizeof(*appender));
+    if (!appender)
+        return error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
+    appender->options = *options;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&appender->lock, NULL);
+    pthread_cond_init(&appender->wake, &monotonic);
+    pthread_cond_init(&appender->settled, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    *out = appender;
+    return 0;
+}
+
+/* Held under the lock. The thread is started by the first image: who only reads needs none. */
+static bool start_thread(struct appender *appender)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int failed = pthread_create(&appender->thread, &attributes, appender_main, appender);
+    pthread_attr_destroy(&attributes);
+    appender->thread_runs = !failed;
+    return !failed;
+}
+
+int appender_submit(struct appender *appender, struct appender_item *item)
+{
+    int status = 0;
+    uint64_t bytes = record_bytes(item);
+    item->next = NULL;
+    item->place = NULL;
+    item->status = 0;
+    error_clear(&item->error);
+    pthread_mutex_lock(&appender->lock);
+    if (appender->stopping)
+        status = JINI_E_CLOSED;
+    else if (appender->queue_bytes > 0 &&
+             appender->queue_bytes + bytes > appender->options.queue_bytes_max)
+        status = JINI_E_BUSY;
+    else if (!appender->thread_runs && !start_thread(appender))
+        status = JINI_E_NO_MEMORY;
+    if (status == 0) {
+        *(appender->last ? &appender->last->next : &appender->first) = item;
+        appender->last = item;
+        appender->queue_bytes += bytes;
+    }
+    pthread_mutex_unlock(&appender->lock);
+    if (status == 0)
+        pthread_cond_signal(&appender->wake);
+    return status;
+}
+
+void appender_release(struct appender *appender, struct appender_item *item)
+{
+    struct appender_pack *pack = item->place;
+    if (!pack)
+        return;
+    item->place = NULL;
+    pthread_mutex_lock(&appender->lock);
+    JINI_ASSERT(pack->unreleased > 0);
+    pack->unreleased--;
+    bool wake = pack->unreleased == 0 && (pack->retired || pack->broken || appender->stopping);
+    appender->check_packs |= wake;
+    pthread_mutex_unlock(&appender->lock);
+    if (wake)
+        pthread_cond_signal(&appender->wake);
+}
+
+int appender_seal(struct appender *appender, struct jini_error *error)
+{
+    pthread_mutex_lock(&appender->lock);
+    appender->seal_status = 0;
+    for (struct appender_pack *pack = appender->packs; pack; pack = pack->next)
+        pack->retired = true;
+    appender->check_packs = true;
+    pthread_cond_signal(&appender->wake);
+    for (;;) {
+        bool waiting = false;
+        for (struct appender_pack *pack = appender->packs; pack; pack = pack->next)
+            waiting |= pack->retired;
+        if (!waiting)
+            break;
+        pthread_cond_wait(&appender->settled, &appender->lock);
+    }
+    int status = appender->seal_status;
+    if (status && error)
+        *error = appender->seal_error;
+    pthread_mutex_unlock(&appender->lock);
+    return status;
+}
+
+void appender_stop(struct appender *appender)
+{
+    if (!appender)
+        return;
+    pthread_mutex_lock(&appender->lock);
+    appender->stopping = true;
+    pthread_cond_signal(&appender->wake);
+    bool runs = appender->thread_runs;
+    appender->thread_runs = false;
+    pthread_mutex_unlock(&appender->lock);
+    if (runs)
+        pthread_join(appender->thread, NULL);
+}
+
+void appender_free(struct appender *appender)
+{
+    if (!appender)
+        return;
+    JINI_ASSERT(!appender->thread_runs && !appender->packs && !appender->first);
+    pthread_cond_destroy(&appender->settled);
+    pthread_cond_destroy(&appender->wake);
+    pthread_mutex_destroy(&appender->lock);
+    base_free(appender);
+}
+
+void appender_figures(struct appender *appender, struct appender_figures *out)
+{
+    pthread_mutex_lock(&appender->lock);
+    *out = appender->figures;
+    out->queue_bytes = appender->queue_bytes;
+    pthread_mutex_unlock(&appender->lock);
+}

@@ -1,0 +1,85 @@
+/*
+ * Admission: may this generation run? One durable transaction decides over user, tier, quota and parallel jobs,
+ * and writes the job; another settles it or gives back what it reserved.
+ *
+ *            admit                    settle
+ *     (none) -----> IN_QUEUE, reserved -----> COMPLETED, charged
+ *                        |  release
+ *                        |---------> FAILED or CANCELLED, given back
+ *                        |  admission.lease_ms
+ *                        `---------> TIMED_OUT, given back
+ */
+#ifndef JINI_ADMISSION_H
+#define JINI_ADMISSION_H
+
+#include <jini/generations.h>
+#include <jini/limits.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Asks to run a generation. The order: user and tier are read; size and steps are held against the tier; rate limits
+ * are charged; then the transaction checks user, tier, quotas and parallel jobs again, reserves, and writes the
+ * job. Whatever refuses or fails gives the rate limits back. A refusal writes nothing durable.
+ *
+ * In: `subject`, a user or an address (which gets the tier anonymous.tier, its image expires as that tier's do);
+ * `parameters`; `prompt` and `negative`, up to 16,384 bytes each, NULL for none; `lease_ms`, 0 for admission.lease_ms;
+ * `flags`.
+ * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision.
+ *
+ * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says which and when to return
+ * JINI_E_FORBIDDEN  the tier does not allow "width", "height", "steps" or "count"
+ * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
+ * JINI_E_BUSY       the table of rate limits is full and closed
+ * Durable once it succeeded.
+ */
+enum jini_admit_flag {
+    JINI_ADMIT_IN_ORDER = 1 << 0 /* rate limits count as with JINI_CHECK_IN_ORDER */
+};
+
+struct jini_admit {
+    struct jini_request request;
+    struct jini_subject subject;
+    struct jini_parameters parameters;
+    const char *prompt;
+    const char *negative;
+    uint32_t lease_ms;
+    uint32_t flags; /* enum jini_admit_flag */
+    struct jini_job job;
+    struct jini_limit_answer answer;
+};
+JINI_EXPORT int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback);
+
+/*
+ * Ends a job that is done: what it reserved becomes used. In: `job_id`. Out: `job`.
+ * JINI_E_NOT_FOUND; JINI_E_CONFLICT: it has ended already, `job` says how. Durable.
+ */
+struct jini_settle {
+    struct jini_request request;
+    struct jini_id job_id;
+    struct jini_job job;
+};
+JINI_EXPORT int jini_settle(struct jini *jini, struct jini_settle *settle, jini_callback *callback);
+
+/*
+ * Ends a job that is not going to be done: what it reserved is given back, quotas and, where their windows are still open,
+ * rate limits. In: `job_id`, `state` (JINI_JOB_FAILED or JINI_JOB_CANCELLED), `reason` (up to 256 bytes; NULL: none).
+ * Out: `job`. Errors as of jini_settle(). Works on a full disk. Durable.
+ */
+struct jini_release {
+    struct jini_request request;
+    struct jini_id job_id;
+    enum jini_job_state state;
+    uint32_t reserved;
+    const char *reason;
+    struct jini_job job;
+};
+JINI_EXPORT int jini_release(struct jini *jini, struct jini_release *release,
+                             jini_callback *callback);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,125 @@
+/*
+ * Tiering: packs of images move from the local disk to the archive, and their local copies go. And the check of
+ * everything against everything.
+ */
+#ifndef JINI_ARCHIVE_H
+#define JINI_ARCHIVE_H
+
+#include <jini/generations.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum jini_tiering_step {
+    JINI_TIERING_SEAL = 1,    /* an open pack becomes immutable */
+    JINI_TIERING_COMPACT = 2, /* live images move to a new pack, without what was purged or is double */
+    JINI_TIERING_ARCHIVE = 3, /* copy to the archive, read back, verify, commit */
+    JINI_TIERING_FREE = 4,    /* delete the local file of an archived pack */
+    JINI_TIERING_PURGE = 5,   /* delete every copy of a pack without live images */
+    JINI_TIERING_EXPIRE = 6   /* images whose retention is over go to the trash */
+};
+
+JINI_EXPORT const char *jini_tiering_step_name(enum jini_tiering_step step);
+
+/* One step that was done or would be, and why. Borrowed for the callback. */
+struct jini_tiering_event {
+    enum jini_tiering_step step;
+    struct jini_id pack_id;
+    uint64_t images;
+    uint64_t bytes;      /* that move or are freed */
+    const char *object;  /* name in the archive; "" where there is none */
+    const char *because; /* "older than archive.age_min_s (90000 s > 86400 s)" */
+};
+
+typedef void jini_tiering_fn(void *context, const struct jini_tiering_event *event);
+
+enum jini_tiering_flag {
+    JINI_TIERING_NOW = 1 << 0,      /* regardless of age; open packs are sealed first */
+    JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
+    JINI_TIERING_DRY_RUN = 1 << 2   /* report what would be done, and do nothing */
+};
+
+/*
+ * Runs tiering once over all packs, here and now, beside the background's. Each pack goes through copy, verify by
+ * reading back, commit of the index, and only then deletion; a crash anywhere is picked up by the next run. `report` is
+ * called for each step, on a thread of the engine. One run at a time over all processes: JINI_E_LOCKED.
+ * Out: the counts. JINI_E_ARCHIVE, JINI_E_FULL: some packs could not be moved; they stay as they are, and `error` names the first.
+ */
+struct jini_archive_run {
+    struct jini_request request;
+    uint32_t flags; /* enum jini_tiering_flag */
+    uint32_t reserved;
+    jini_tiering_fn *report; /* may be NULL */
+    void *report_context;
+    uint64_t packs_sealed;
+    uint64_t packs_archived;
+    uint64_t packs_freed;
+    uint64_t packs_purged;
+    uint64_t images_archived;
+    uint64_t images_purged;
+    uint64_t bytes_archived;
+    uint64_t bytes_freed;
+    uint64_t packs_failed;
+};
+JINI_EXPORT int jini_archive_run(struct jini *jini, struct jini_archive_run *run,
+                                 jini_callback *callback);
+
+/* How images and packs are spread over the tiers. */
+struct jini_archive_status {
+    uint64_t images_hot; /* local only */
+    uint64_t images_hot_archived;
+    uint64_t images_cold;
+    uint64_t images_trash;
+    uint64_t bytes_original; /* of all images as they were put */
+    uint64_t bytes_local;    /* of local packs */
+    uint64_t bytes_archived; /* of objects in the archive */
+    uint64_t packs_open;
+    uint64_t packs_sealed;
+    uint64_t packs_archived;
+    uint64_t packs_cold;
+    uint64_t bytes_cached;
+};
+JINI_EXPORT int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
+                                    struct jini_error *error);
+
+/* Something that verify found wrong. Borrowed for the callback. */
+struct jini_verify_problem {
+    const char *kind; /* fixed, for tools: "image_without_bytes" */
+    struct jini_id image_id;
+    struct jini_id pack_id;
+    const char *message;
+};
+typedef void jini_verify_fn(void *context, const struct jini_verify_problem *problem);
+typedef void jini_progress_fn(void *context, const char *phase, uint64_t done, uint64_t total);
+
+enum jini_verify_flag {
+    JINI_VERIFY_DEEP = 1 << 0 /* read and check every stored byte, local and in the archive */
+};
+
+/*
+ * Checks the records against each other, the index against the packs, and the packs against the archive. Runs beside
+ * other work and gives no false alarm for what changes meanwhile. Changes nothing.
+ * Result: 0 also when problems were found; `problems` counts them.
+ */
+struct jini_verify {
+    struct jini_request request;
+    uint32_t flags; /* enum jini_verify_flag */
+    uint32_t reserved;
+    jini_verify_fn *report;     /* may be NULL */
+    jini_progress_fn *progress; /* may be NULL */
+    void *context;              /* of both */
+    uint64_t users;
+    uint64_t jobs;
+    uint64_t images;
+    uint64_t packs;
+    uint64_t objects;
+    uint64_t bytes_read;
+    uint64_t problems;
+};
+JINI_EXPORT int jini_verify(struct jini *jini, struct jini_verify *verify, jini_callback *callback);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

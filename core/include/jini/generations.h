@@ -1,0 +1,161 @@
+/*
+ * Jobs and images as records: who generated what, with which parameters, and when.
+ */
+#ifndef JINI_GENERATIONS_H
+#define JINI_GENERATIONS_H
+
+#include <jini/id.h>
+#include <jini/request.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    JINI_MODEL_MAX = 129,
+    JINI_PROMPT_MAX = 16385, /* 16,384 bytes */
+    JINI_JOB_ERROR_MAX = 257,
+    JINI_JOB_IMAGES_MAX = 256, /* of one job */
+    JINI_MEDIA_TYPE_MAX = 32
+};
+
+/* The states of a job, by Runpod's names. Those behind IN_PROGRESS are ends: no job leaves them. */
+enum jini_job_state {
+    JINI_JOB_IN_QUEUE = 1,
+    JINI_JOB_IN_PROGRESS = 2,
+    JINI_JOB_COMPLETED = 3,
+    JINI_JOB_FAILED = 4,
+    JINI_JOB_CANCELLED = 5,
+    JINI_JOB_TIMED_OUT = 6
+};
+
+/* "IN_QUEUE" and so on; "UNKNOWN" for another value. Static. */
+JINI_EXPORT const char *jini_job_state_name(enum jini_job_state state);
+
+/* The parameters of a generation, as the services take them. */
+struct jini_parameters {
+    uint32_t width;  /* pixels */
+    uint32_t height; /* pixels */
+    uint32_t steps;
+    uint32_t count;               /* images of this job, 1 to JINI_JOB_IMAGES_MAX */
+    int64_t seed;                 /* -1: chosen by the worker */
+    uint64_t guidance_millionths; /* guidance scale 7.5 is 7,500,000 */
+    char model[JINI_MODEL_MAX];
+};
+
+struct jini_job {
+    struct jini_id id;
+    uint64_t user_id; /* 0: anonymous */
+    enum jini_job_state state;
+    struct jini_parameters parameters;
+    uint64_t created_ms;
+    uint64_t started_ms;  /* 0: not yet */
+    uint64_t finished_ms; /* 0: not yet */
+    uint64_t expires_ms;  /* when an admission that never came back is given up */
+    uint64_t cost_credits;
+    uint32_t images; /* attached to it so far, those among them that were removed since */
+    uint32_t prompt_bytes;
+    uint32_t negative_bytes;
+    char error[JINI_JOB_ERROR_MAX]; /* of a job that failed */
+};
+
+/* Where the bytes of an image are. */
+enum jini_image_state {
+    JINI_IMAGE_HOT = 1,          /* in a local pack only */
+    JINI_IMAGE_HOT_ARCHIVED = 2, /* in a local pack and in the archive */
+    JINI_IMAGE_COLD = 3,         /* in the archive only */
+    JINI_IMAGE_TRASH = 4         /* removed; its bytes go at the next purge */
+};
+
+JINI_EXPORT const char *jini_image_state_name(enum jini_image_state state);
+
+enum jini_image_flag {
+    JINI_IMAGE_HAS_SEED = 1 << 0,
+    JINI_IMAGE_DAMAGED = 1 << 1 /* kept as it came, but truncated or with wrong checksums inside */
+};
+
+struct jini_image {
+    struct jini_id id;
+    struct jini_id job_id; /* all zero: imported */
+    uint64_t user_id;      /* 0: anonymous */
+    uint64_t created_ms;
+    uint64_t expires_ms;     /* 0: kept */
+    uint64_t bytes;          /* of the file as it was put */
+    uint64_t stored_bytes;   /* in the pack, metadata not counted */
+    uint64_t metadata_bytes; /* of the raw metadata that it carries, inflated */
+    int64_t seed;            /* with JINI_IMAGE_HAS_SEED */
+    uint32_t width;
+    uint32_t height;
+    uint32_t flags; /* enum jini_image_flag */
+    enum jini_image_state state;
+    uint8_t hash[16]; /* XXH3-128 of the file, canonical form */
+    struct jini_id pack_id;
+    char media_type[JINI_MEDIA_TYPE_MAX]; /* "image/png" */
+};
+
+/* Reads a job. Any thread, on a snapshot. JINI_E_NOT_FOUND. */
+JINI_EXPORT int jini_job_get(struct jini *jini, const struct jini_id *id, struct jini_job *out,
+                             struct jini_error *error);
+
+/*
+ * Reads the prompt and the negative prompt of a job into `prompt` and `negative` (either may be
+ * NULL), with NUL. JINI_E_NOT_FOUND. JINI_E_TOO_BIG: a capacity is too small; struct jini_job has
+ * the lengths.
+ */
+JINI_EXPORT int jini_job_prompts(struct jini *jini, const struct jini_id *id, char *prompt,
+                                 size_t prompt_capacity, char *negative, size_t negative_capacity,
+                                 struct jini_error *error);
+
+/*
+ * Reads the ids of the images that were attached to a job, in that order, among them those that
+ * were removed since. JINI_E_NOT_FOUND. JINI_E_TOO_BIG: more than `capacity`; struct jini_job has
+ * the number, and JINI_JOB_IMAGES_MAX is always enough.
+ */
+JINI_EXPORT int jini_job_images(struct jini *jini, const struct jini_id *id, struct jini_id *out,
+                                size_t capacity, size_t *count, struct jini_error *error);
+
+/* Reads the record of an image. Any thread, on a snapshot. JINI_E_NOT_FOUND. */
+JINI_EXPORT int jini_image_stat(struct jini *jini, const struct jini_id *id, struct jini_image *out,
+                                struct jini_error *error);
+
+/*
+ * A place in a user's list, newest first. All zero is the beginning; each call moves it on. It
+ * stays valid while entries are added and removed: what was there at the first call and is still
+ * there when its turn comes is seen once, what is added later is not.
+ */
+struct jini_list_cursor {
+    uint64_t next; /* private: entries of this number and above have been passed */
+    uint32_t started;
+    uint32_t reserved; /* zero */
+};
+
+/*
+ * Lists a user's images, newest first, without those in the trash. `count` below `capacity`: no
+ * more. After an error the cursor stands where it stood. The anonymous user 0 has no list.
+ */
+JINI_EXPORT int jini_image_list(struct jini *jini, uint64_t user_id,
+                                struct jini_list_cursor *cursor, struct jini_image *out,
+                                size_t capacity, size_t *count, struct jini_error *error);
+
+/* Lists a user's jobs, newest first, under the same rules. */
+JINI_EXPORT int jini_job_list(struct jini *jini, uint64_t user_id, struct jini_list_cursor *cursor,
+                              struct jini_job *out, size_t capacity, size_t *count,
+                              struct jini_error *error);
+
+/* What a user has, kept up to date with every change. User 0 is not counted. */
+struct jini_usage {
+    uint64_t images; /* outside the trash */
+    uint64_t bytes;  /* of their files as they were put */
+    uint64_t trashed_images;
+    uint64_t trashed_bytes;
+    uint64_t jobs; /* in any state */
+};
+
+/* Reads what a user has. Any thread, on a snapshot. All zero for a user without anything. */
+JINI_EXPORT int jini_usage_get(struct jini *jini, uint64_t user_id, struct jini_usage *out,
+                               struct jini_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

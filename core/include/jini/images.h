@@ -1,0 +1,104 @@
+/*
+ * Images: bytes in, the same bytes out, whatever tier they went through.
+ */
+#ifndef JINI_IMAGES_H
+#define JINI_IMAGES_H
+
+#include <jini/generations.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum jini_put_flag {
+    JINI_PUT_SETTLES = 1 << 0 /* ends the job in the same transaction, as jini_settle() does */
+};
+
+/*
+ * Stores an image. In: `bytes` and `length` (borrowed until it comes back): a PNG, JPEG, WebP, GIF or AVIF file of 1 to
+ * image.bytes_max bytes, kept exactly as it is; `user_id`, 0 for anonymous; `job_id`, a job of that user that has not ended,
+ * or all zero for an import; `flags`.
+ * Out: `image`.
+ *
+ * JINI_E_NOT_IMAGE  no image of a known type; `error` shows how it begins
+ * JINI_E_TOO_BIG    over image.bytes_max, or its metadata over metadata.bytes_max
+ * JINI_E_NOT_FOUND  "user" or "job"; JINI_E_CONFLICT: the job has ended
+ * JINI_E_BUSY       pack.queue_bytes_max of images wait to be written
+ * Once it succeeded, bytes and record survive power loss. After a failure neither is visible.
+ */
+struct jini_image_put {
+    struct jini_request request;
+    const void *bytes;
+    size_t length;
+    uint64_t user_id;
+    struct jini_id job_id;
+    uint32_t flags; /* enum jini_put_flag */
+    uint32_t reserved;
+    struct jini_image image;
+};
+JINI_EXPORT int jini_image_put(struct jini *jini, struct jini_image_put *put,
+                               jini_callback *callback);
+
+/* What of an image is read. */
+enum jini_get_what {
+    JINI_GET_BYTES = 0,   /* the file */
+    JINI_GET_METADATA = 1 /* its raw metadata: see jini_metadata_next() */
+};
+
+/*
+ * Reads an image. In: `id`; `what`; `buffer` of `capacity` bytes. Out: `length`, `image`.
+ * The bytes are checked against the checksum made when they were put, on every read. A cold image comes from the archive,
+ * and stays in a bounded cache. Without a callback, hot images are read on the calling thread.
+ *
+ * JINI_E_TOO_BIG    `capacity` is less than `length`, which is set; nothing was copied. capacity 0 asks for the length
+ * JINI_E_NOT_FOUND  no such image, or in the trash
+ * JINI_E_CORRUPT    no copy passes its check; `error` names the pack, the offset and the object
+ * JINI_E_ARCHIVE    the archive did not answer; try again
+ */
+struct jini_image_get {
+    struct jini_request request;
+    struct jini_id id;
+    uint32_t what; /* enum jini_get_what */
+    uint32_t reserved;
+    void *buffer;
+    size_t capacity;
+    size_t length;
+    struct jini_image image;
+};
+JINI_EXPORT int jini_image_get(struct jini *jini, struct jini_image_get *get,
+                               jini_callback *callback);
+
+/* One text of an image's raw metadata, borrowed from the buffer that holds it. */
+struct jini_metadata_text {
+    const char *keyword; /* "parameters", "workflow", "UserComment"; not ended by NUL */
+    size_t keyword_length;
+    const void *bytes; /* verbatim, as it stood in the file, inflated */
+    size_t length;
+};
+
+/*
+ * Steps through raw metadata: `position` begins at 0 and moves on. JINI_E_NOT_FOUND after the last text.
+ * JINI_E_CORRUPT: the bytes are no such metadata.
+ */
+JINI_EXPORT int jini_metadata_next(const void *metadata, size_t length, size_t *position,
+                                   struct jini_metadata_text *out);
+
+/*
+ * Moves an image to the trash, from where jini_image_restore() brings it back for trash.s seconds; then every copy is
+ * purged. JINI_E_NOT_FOUND. Works on a full disk. Durable.
+ */
+struct jini_image_remove {
+    struct jini_request request;
+    struct jini_id id;
+};
+JINI_EXPORT int jini_image_remove(struct jini *jini, struct jini_image_remove *remove,
+                                  jini_callback *callback);
+
+/* Brings an image back from the trash. JINI_E_NOT_FOUND: it is not there, or purged. Durable. */
+JINI_EXPORT int jini_image_restore(struct jini *jini, struct jini_image_remove *restore,
+                                   jini_callback *callback);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

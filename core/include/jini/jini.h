@@ -1,0 +1,29 @@
+/*
+ * Jini: users, tiers, limits, jobs and images of a service that sells generated images, in one embedded
+ * database. This header is all of the public interface; each part explains itself:
+ *
+ *   engine.h       open and close, loops, transactions        request.h   how work is given and comes back
+ *   accounts.h     users and tiers                            options.h   what can be set
+ *   limits.h       rate limits and quotas                     status.h    what calls answer
+ *   admission.h    may this generation run?                   error.h     and what it was about
+ *   generations.h  jobs and images as records                 id.h        128-bit ids
+ *   images.h       storing and reading images                 clock.h, log.h, allocator.h
+ *   archive.h      tiering, and the check of everything
+ */
+#ifndef JINI_JINI_H
+#define JINI_JINI_H
+
+#include <jini/accounts.h>
+#include <jini/admission.h>
+#include <jini/allocator.h>
+#include <jini/archive.h>
+#include <jini/engine.h>
+#include <jini/generations.h>
+#include <jini/id.h>
+#include <jini/images.h>
+#include <jini/limits.h>
+#include <jini/options.h>
+#include <jini/request.h>
+#include <jini/status.h>
+
+#endif

@@ -1,0 +1,159 @@
+/*
+ * Rate limits and quotas.
+ *
+ * A limits text names them: "5/minute; 30/day". Periods under an hour are RATE LIMITS: counted in memory that all
+ * processes of the database share, charged in a fraction of a microsecond, forgotten at reboot. Periods of an hour or more are
+ * QUOTAS: durable counters, charged inside the transaction of an admission (admission.h). Neither ever admits more
+ * than its amount, over all threads and processes.
+ *
+ * Grammar, letter case and white space aside:
+ *
+ *     text   = limit { ("," | ";" | "|") limit }                      at most 8 limits
+ *     limit  = N ("/" | "per") [M] unit ["s"] [how] ["shadow"]        shadow: counted, never refuses
+ *     unit   = second | minute | hour | day | month | year
+ *     how    = "sliding" | "gcra" ["burst" B]                         rate limits
+ *            | "calendar" [ZONE] | "anchor" [ZONE]                    quotas
+ *
+ * Without `how` a window begins with its first hit; a month is then 30 days and a year 360.
+ * core/limits/README.md has the largest amounts and the resolution of each algorithm.
+ */
+#ifndef JINI_LIMITS_H
+#define JINI_LIMITS_H
+
+#include <jini/request.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { JINI_LIMITS_MAX = 8, JINI_SCOPE_MAX = 64 };
+
+enum jini_subject_kind {
+    JINI_SUBJECT_USER = 1,    /* `number` is the user's id */
+    JINI_SUBJECT_API_KEY = 2, /* `number` is the key's id */
+    JINI_SUBJECT_ADDRESS = 3, /* `address`: IPv6, or IPv4 as ::ffff:a.b.c.d. IPv6 counts by its /64 */
+    JINI_SUBJECT_TIER = 4,    /* `number` is one that the caller gives the tier, model or whatever it counts */
+    JINI_SUBJECT_MODEL = 5,
+    JINI_SUBJECT_GLOBAL = 6
+};
+
+/* Who is counted. */
+struct jini_subject {
+    uint32_t kind; /* enum jini_subject_kind */
+    uint32_t reserved;
+    uint64_t number;
+    uint8_t address[16];
+};
+
+/* Reads an IPv4 or IPv6 address in text form. JINI_E_INVALID. */
+JINI_EXPORT int jini_subject_parse_address(const char *text, struct jini_subject *out);
+
+enum jini_limit_flag {
+    JINI_LIMIT_QUOTA = 1 << 0,  /* durable, in the store */
+    JINI_LIMIT_SHADOW = 1 << 1, /* counted, never refuses */
+    JINI_LIMIT_REFUSED = 1 << 2 /* had no room; without SHADOW it is what decided */
+};
+
+enum jini_limit_unit {
+    JINI_UNIT_SECOND,
+    JINI_UNIT_MINUTE,
+    JINI_UNIT_HOUR,
+    JINI_UNIT_DAY,
+    JINI_UNIT_MONTH,
+    JINI_UNIT_YEAR
+};
+
+/* What one limit says. Spans count from the moment of the answer, by the clock that decided. */
+struct jini_limit_entry {
+    uint64_t amount;
+    uint32_t multiples;
+    uint16_t unit;           /* enum jini_limit_unit */
+    uint16_t flags;          /* enum jini_limit_flag */
+    uint64_t remaining;      /* units left, after this charge */
+    uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst */
+    uint64_t retry_after_ms; /* until the same cost fits if nobody else comes; 0: it fitted; UINT64_MAX: never */
+    uint64_t window;         /* names what was charged, for the refund */
+};
+
+struct jini_limit_answer {
+    uint32_t count;          /* of entries */
+    uint32_t decided;        /* the entry that refused; JINI_LIMITS_MAX when admitted */
+    uint64_t retry_after_ms; /* of the entry that refused; 0 when admitted */
+    uint64_t cost;           /* what was charged */
+    struct jini_limit_entry entries[JINI_LIMITS_MAX];
+};
+
+enum jini_check_flag {
+    JINI_CHECK_PEEK = 1 << 0, /* charge nothing; quotas are answered too */
+    /* As slowapi and limits 2.8 count: in order; the first that refuses ends it, is charged all the same, and what was charged
+       before it stays. Without it limits are charged all or none, and a refusal charges nothing. */
+    JINI_CHECK_IN_ORDER = 1 << 1
+};
+
+/*
+ * A check of rate limits. With `limits` NULL they are the subject's own: a user's by tier and override, an
+ * address's by the tier anonymous.tier. A text of the caller's counts any subject apart in each `scope`.
+ */
+struct jini_limit_check {
+    struct jini_subject subject;
+    const char *limits; /* NULL, or a limits text with rate limits only; the text is the same each time */
+    const char *scope;  /* NULL, or up to 63 bytes: counts apart; "api/login" */
+    uint32_t cost;      /* 1 or more */
+    uint32_t flags;     /* enum jini_check_flag */
+};
+
+/*
+ * Charges rate limits, at once, on the calling thread; nothing is durable and nothing blocks for longer than
+ * limits.claim_wait_ms. `answer` is filled in either case; a refusal's `error` says it in words.
+ *
+ * JINI_E_LIMITED    refused; come back after answer->retry_after_ms
+ * JINI_E_NOT_FOUND  no such user
+ * JINI_E_INACTIVE   the user is disabled
+ * JINI_E_BUSY       the table is full, or a stopped process holds the subject's bucket, and limits.when_full is closed
+ * JINI_E_INVALID    a member breaks a rule
+ */
+JINI_EXPORT int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
+                                 struct jini_limit_answer *answer, struct jini_error *error);
+
+/* Gives back what `answer` of the same check charged, in windows that are not over. Any thread. */
+JINI_EXPORT int jini_limit_refund(struct jini *jini, const struct jini_limit_check *check,
+                                  const struct jini_limit_answer *answer, struct jini_error *error);
+
+/*
+ * Forgets what the subject's own limits have counted: rate limits at once, quotas durably (what is reserved by running
+ * jobs stays). JINI_E_NOT_FOUND: no such user.
+ */
+struct jini_limit_reset {
+    struct jini_request request;
+    struct jini_subject subject;
+};
+JINI_EXPORT int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset,
+                                 jini_callback *callback);
+
+/* A subject and how much of a rate limit it has used. */
+struct jini_limit_usage {
+    struct jini_subject subject;
+    uint64_t amount;
+    uint64_t used;
+    uint64_t reset_ms;
+    uint32_t period_ms;
+    uint32_t reserved;
+};
+
+/*
+ * Lists the subjects that have used the largest share of a rate limit, most first. Reads the whole table: milliseconds
+ * for a million slots. Any thread.
+ */
+JINI_EXPORT int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capacity,
+                               size_t *count, struct jini_error *error);
+
+/* Checks a limits text. JINI_E_INVALID: `error` names the limit, the part and the rule. */
+JINI_EXPORT int jini_limits_validate(const char *text, struct jini_error *error);
+
+/* Writes the words of an entry, "5 per 1 minute", as refusals of the seed say it. */
+JINI_EXPORT void jini_limit_describe(const struct jini_limit_entry *entry, char *text, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

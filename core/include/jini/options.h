@@ -1,0 +1,189 @@
+/*
+ * Options of an engine: one table of names, ranges and defaults, for code, the file DIR/jini.conf, the
+ * environment (store.sync is JINI_STORE_SYNC) and the command line (--set store.sync=meta).
+ *
+ *     struct jini_options options;
+ *     jini_options_init(&options);
+ *     status = jini_options_set(&options, "store.sync", "meta", &error);
+ *     options.cpu_threads = 4;
+ *     status = jini_open(&jini, "data", &options, &error);
+ */
+#ifndef JINI_OPTIONS_H
+#define JINI_OPTIONS_H
+
+#include <jini/clock.h>
+#include <jini/error.h>
+#include <jini/log.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { JINI_OPTION_TEXT_MAX = 512 };
+
+/* What a power loss may take; the option store.sync. A crash of processes takes nothing in any mode. */
+enum jini_sync {
+    JINI_SYNC_FULL, /* "full": nothing that was acknowledged */
+    JINI_SYNC_META, /* "meta": the newest commits; the database stays whole */
+    JINI_SYNC_NONE  /* "none": everything not yet written by the system; the database may be damaged */
+};
+
+/* What a full table of rate limits answers; the options limits.when_full and limits.when_full_anonymous. */
+enum jini_when_full {
+    JINI_WHEN_FULL_CLOSED, /* "closed": refuse with JINI_E_BUSY */
+    JINI_WHEN_FULL_OPEN    /* "open": admit uncounted */
+};
+
+#define JINI_KIB(n) (UINT64_C(n) << 10)
+#define JINI_MIB(n) (UINT64_C(n) << 20)
+#define JINI_GIB(n) (UINT64_C(n) << 30)
+
+/*
+ * NUMBER(member, name, default, least, most, text)   a whole number; bytes may be given as 64MiB
+ * SWITCH(member, name, default, text)                "yes" or "no"
+ * CHOICE(member, name, default, choices, text)       one of the words of `choices`, parted by |
+ * TEXT(member, name, default, text)                  up to 511 bytes
+ */
+#define JINI_OPTION_MAP(NUMBER, SWITCH, CHOICE, TEXT)                                              \
+    CHOICE(store_sync, "store.sync", JINI_SYNC_FULL, "full|meta|none",                             \
+           "what a power loss may take: nothing; the newest commits; anything")                    \
+    NUMBER(store_map_bytes, "store.map_bytes", 0, 0, JINI_GIB(65536),                              \
+           "address space reserved for the database at open; 0: 256 GiB")                          \
+    NUMBER(store_map_bytes_max, "store.map_bytes_max", JINI_GIB(4096), JINI_MIB(1),                \
+           JINI_GIB(65536), "the database never grows beyond this")                                \
+    NUMBER(store_reserve_bytes, "store.reserve_bytes", JINI_MIB(16), 0, JINI_GIB(64),              \
+           "disk and map kept for releases and deletions when all else is full")                   \
+    NUMBER(store_readers_max, "store.readers_max", 256, 4, 1024,                                   \
+           "snapshots that this process may have open at once")                                    \
+    NUMBER(store_queue_ops_max, "store.queue_ops_max", 16384, 16, 1048576,                         \
+           "writes that may wait; more are refused as busy")                                       \
+    NUMBER(store_queue_bytes_max, "store.queue_bytes_max", JINI_MIB(64), JINI_MIB(1),              \
+           JINI_GIB(16), "bytes of the writes that may wait")                                      \
+    NUMBER(store_batch_ops_max, "store.batch_ops_max", 1024, 1, 65536,                             \
+           "writes of one commit")                                                                 \
+    NUMBER(store_batch_bytes_max, "store.batch_bytes_max", JINI_MIB(16), JINI_KIB(64),             \
+           JINI_GIB(1), "bytes of one commit")                                                     \
+    NUMBER(store_batch_run_ms, "store.batch_run_ms", 5, 1, 1000,                                   \
+           "time that the writes of one commit may run, before it syncs")                          \
+    NUMBER(store_gate_wait_ms, "store.gate_wait_ms", 1000, 1, 60000,                               \
+           "how long growth of the map waits for running readers")                                 \
+    NUMBER(store_migrate_wait_ms, "store.migrate_wait_ms", 10000, 0, 3600000,                      \
+           "how long a migration waits for processes of an older version")                         \
+    SWITCH(store_allow_unsafe_filesystem, "store.allow_unsafe_filesystem", 0,                      \
+           "open on network and overlay filesystems, for one process at a time")                   \
+    SWITCH(store_run_twice, "store.run_twice", 0,                                                  \
+           "run every write twice and compare, to find writes that are not repeatable")            \
+    NUMBER(request_timeout_ms, "request.timeout_ms", 10000, 1, 3600000,                            \
+           "how long a request may wait before work on it begins")                                 \
+    NUMBER(cpu_threads, "cpu.threads", 0, 0, 256,                                                  \
+           "threads for compression and images; 0: one per processor")                             \
+    NUMBER(cpu_queue_max, "cpu.queue_max", 1024, 1, 1048576,                                       \
+           "tasks that may wait for these threads")                                                \
+    NUMBER(password_threads, "password.threads", 1, 1, 64, "threads that hash passwords")          \
+    NUMBER(password_queue_max, "password.queue_max", 256, 1, 65536,                                \
+           "logins that may wait; more are refused as busy")                                       \
+    NUMBER(password_memory_kib, "password.memory_kib", 19456, 8, 1048576,                          \
+           "memory of an argon2id hash (OWASP's least: 19456)")                                    \
+    NUMBER(password_passes, "password.passes", 2, 1, 64, "passes of an argon2id hash")             \
+    NUMBER(cache_users, "cache.users", 65536, 16, 16777216,                                        \
+           "users whose tier and limits this process keeps at hand")                               \
+    NUMBER(cache_image_bytes, "cache.image_bytes", JINI_MIB(64), 0, JINI_GIB(1024),                \
+           "cold images that this process keeps at hand")                                          \
+    NUMBER(limits_slots, "limits.slots", 262144, 64, 268435456,                                    \
+           "subjects that the rate limits can count at once (16 bytes each, shared)")              \
+    NUMBER(limits_slots_anonymous, "limits.slots_anonymous", 65536, 64, 268435456,                 \
+           "the same for addresses of anonymous clients")                                          \
+    CHOICE(limits_when_full, "limits.when_full", JINI_WHEN_FULL_CLOSED, "closed|open",             \
+           "users, when the table of rate limits is full: refuse, or admit uncounted")             \
+    CHOICE(limits_when_full_anonymous, "limits.when_full_anonymous", JINI_WHEN_FULL_CLOSED,        \
+           "closed|open", "the same for anonymous clients")                                        \
+    NUMBER(limits_claim_wait_ms, "limits.claim_wait_ms", 20, 1, 10000,                             \
+           "how long a new subject waits for a stopped process that holds its bucket")             \
+    TEXT(anonymous_tier, "anonymous.tier", "Free", "the tier whose limits anonymous clients get")  \
+    NUMBER(admission_lease_ms, "admission.lease_ms", 900000, 1000, UINT64_C(604800000),            \
+           "how long an admitted job may take before what it reserved is given back")              \
+    NUMBER(image_bytes_max, "image.bytes_max", JINI_MIB(64), JINI_KIB(1), JINI_MIB(256),           \
+           "the largest image")                                                                    \
+    NUMBER(metadata_bytes_max, "metadata.bytes_max", JINI_MIB(8), JINI_KIB(1), JINI_MIB(16),       \
+           "the most raw metadata of an image, inflated")                                          \
+    NUMBER(pack_bytes_max, "pack.bytes_max", JINI_MIB(64), JINI_KIB(64), JINI_GIB(4),              \
+           "a pack is sealed at this size")                                                        \
+    NUMBER(pack_age_max_s, "pack.age_max_s", 3600, 1, 31536000, "or at this age")                  \
+    NUMBER(pack_queue_bytes_max, "pack.queue_bytes_max", JINI_MIB(256), JINI_MIB(1),               \
+           JINI_GIB(64), "image bytes that may wait to be written")                                \
+    TEXT(archive_url, "archive.url", "dir:archive",                                                \
+         "where sealed packs go: dir:PATH, relative to the database, or dir:///PATH")              \
+    NUMBER(archive_age_min_s, "archive.age_min_s", 86400, 0, UINT64_C(3153600000),                 \
+           "sealed packs are archived at this age")                                                \
+    NUMBER(archive_hot_s, "archive.hot_s", 604800, 0, UINT64_C(3153600000),                        \
+           "archived packs are freed locally at this age")                                         \
+    NUMBER(trash_s, "trash.s", 604800, 0, UINT64_C(3153600000),                                    \
+           "how long removed images can be brought back")                                          \
+    SWITCH(background_run, "background.run", 1,                                                    \
+           "take part in expiry, sealing, archiving and purging")                                  \
+    NUMBER(background_interval_ms, "background.interval_ms", 1000, 10, 3600000,                    \
+           "how often background work looks for something to do")                                  \
+    NUMBER(background_lease_ms, "background.lease_ms", 30000, 100, 3600000,                        \
+           "how long a stopped process keeps its background work")
+
+#define JINI_OPTION_NUMBER_MEMBER(member, name, value, least, most, text) uint64_t member;
+#define JINI_OPTION_SWITCH_MEMBER(member, name, value, text) uint64_t member;
+#define JINI_OPTION_CHOICE_MEMBER(member, name, value, choices, text) uint64_t member;
+#define JINI_OPTION_TEXT_MEMBER(member, name, value, text) char member[JINI_OPTION_TEXT_MAX];
+
+struct jini_options {
+    uint32_t size;      /* of this struct; set by jini_options_init() */
+    uint32_t create;    /* 1: make the database when there is none */
+    uint32_t read_only; /* 1: look only; works on read-only media and on copies */
+    uint32_t reserved;
+    const struct jini_clock *clock; /* NULL: the system's; else borrowed until close */
+    jini_log_fn *log;               /* NULL: nothing is reported */
+    void *log_context;
+    enum jini_log_level log_level;
+    char process_name[48]; /* shown to operators beside the pid; empty: the program's name */
+    JINI_OPTION_MAP(JINI_OPTION_NUMBER_MEMBER, JINI_OPTION_SWITCH_MEMBER,
+                    JINI_OPTION_CHOICE_MEMBER, JINI_OPTION_TEXT_MEMBER)
+};
+
+/* Fills in the defaults. */
+#define jini_options_init(options) jini_options_init_as((options), sizeof(*(options)))
+JINI_EXPORT void jini_options_init_as(struct jini_options *options, size_t size);
+
+/*
+ * Sets one option from text. JINI_E_INVALID: `error` names the option and the rule, and nothing changes;
+ * an unknown name is answered with the nearest known one.
+ */
+JINI_EXPORT int jini_options_set(struct jini_options *options, const char *name, const char *value,
+                                 struct jini_error *error);
+
+/*
+ * Reads a file of lines "name = value"; empty lines and lines that begin with # are passed over. Errors name the line.
+ * JINI_E_NOT_FOUND: there is no such file; nothing changes. JINI_E_INVALID: what stood before the line that is
+ * wrong has been set. JINI_E_TOO_BIG: over 64 KiB.
+ */
+JINI_EXPORT int jini_options_load(struct jini_options *options, const char *path,
+                                  struct jini_error *error);
+
+/* Sets what the environment names: store.sync from JINI_STORE_SYNC, and so on. JINI_E_INVALID as above. */
+JINI_EXPORT int jini_options_environment(struct jini_options *options, struct jini_error *error);
+
+/* A row of the table, for help texts and bindings. Static. */
+struct jini_option_info {
+    const char *name;
+    const char *kind;    /* "number", "switch", "choice" or "text" */
+    const char *choices; /* of a choice, parted by |; else NULL */
+    const char *text;
+    const char *default_text;
+    uint64_t default_number;
+    uint64_t least; /* of a number */
+    uint64_t most;
+};
+
+/* The row at `index`, from 0; NULL behind the last. Any thread. */
+JINI_EXPORT const struct jini_option_info *jini_options_info(size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,260 @@
+/* The row of a subject's quotas, read, changed and written as a whole; the layout stands in quota.h. */
+#include "limits/quota.h"
+
+#include "base/hash.h"
+#include "base/tuple.h"
+
+#include <stdio.h>
+
+enum {
+    ROW_VERSION = 1,
+    ROW_HEADER_BYTES = 8,
+    COUNTER_BYTES = 40,
+    ROW_BYTES_MAX = ROW_HEADER_BYTES + QUOTA_COUNTERS_MAX * COUNTER_BYTES,
+    IPV6_PREFIX_BYTES = 8,
+};
+
+struct row {
+    uint32_t count;
+    struct quota_counter counters[QUOTA_COUNTERS_MAX];
+};
+
+uint64_t quota_identity(const struct limit *limit)
+{
+    char text[LIMIT_ZONE_MAX + 64];
+    int length = snprintf(text, sizeof(text), "%u/%u/%u/%u/%s", (unsigned)limit->multiples,
+                          (unsigned)limit->unit, (unsigned)limit->period, (unsigned)limit->ordinal,
+                          limit->zone);
+    JINI_ASSERT(length > 0 && (size_t)length < sizeof(text));
+    return hash64(slice_of(text, (size_t)length));
+}
+
+static bool is_ipv4(const uint8_t address[16])
+{
+    static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    return memcmp(address, prefix, sizeof(prefix)) == 0;
+}
+
+static struct tuple row_key(const struct quota_subject *subject)
+{
+    struct tuple key;
+    tuple_begin(&key);
+    tuple_add_uint(&key, subject->user_id);
+    tuple_add_text(&key, slice_of_text("q"));
+    if (subject->user_id == 0)
+        tuple_add_bytes(&key, slice_of(subject->address,
+                                       is_ipv4(subject->address) ? 16 : IPV6_PREFIX_BYTES));
+    return key;
+}
+
+static int read_row(struct store_txn *txn, const struct quota_subject *subject, struct row *out)
+{
+    uint8_t bytes[ROW_BYTES_MAX];
+    struct buffer value = buffer_of(bytes, sizeof(bytes));
+    struct tuple key = row_key(subject);
+    out->count = 0;
+    int status = store_get(txn, STORE_SPACE_USERS, tuple_key(&key), &value);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status)
+        return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
+    if (value.length < ROW_HEADER_BYTES || load_le16(bytes) == 0)
+        return JINI_E_CORRUPT;
+    if (load_le16(bytes) > ROW_VERSION)
+        return JINI_E_FORMAT;
+    out->count = load_le16(bytes + 2);
+    if (out->count > QUOTA_COUNTERS_MAX ||
+        value.length != ROW_HEADER_BYTES + (size_t)out->count * COUNTER_BYTES)
+        return JINI_E_CORRUPT;
+    for (uint32_t i = 0; i < out->count; i++) {
+        const uint8_t *from = bytes + ROW_HEADER_BYTES + i * COUNTER_BYTES;
+        out->counters[i] = (struct quota_counter){load_le64(from), load_le64(from + 8),
+                                                  load_le64(from + 16), load_le64(from + 24),
+                                                  load_le64(from + 32)};
+    }
+    return 0;
+}
+
+static int write_row(struct store_txn *txn, const struct quota_subject *subject,
+                     const struct row *row)
+{
+    uint8_t bytes[ROW_BYTES_MAX] = {0};
+    struct tuple key = row_key(subject);
+    store_le16(bytes, ROW_VERSION);
+    store_le16(bytes + 2, (uint16_t)row->count);
+    for (uint32_t i = 0; i < row->count; i++) {
+        const struct quota_counter *counter = &row->counters[i];
+        uint8_t *to = bytes + ROW_HEADER_BYTES + i * COUNTER_BYTES;
+        store_le64(to, counter->identity);
+        store_le64(to + 8, counter->start_ns);
+        store_le64(to + 16, counter->end_ns);
+        store_le64(to + 24, counter->used);
+        store_le64(to + 32, counter->reserved);
+    }
+    return store_put(txn, STORE_SPACE_USERS, tuple_key(&key),
+                     slice_of(bytes, ROW_HEADER_BYTES + row->count * COUNTER_BYTES));
+}
+
+static struct quota_counter *find(struct row *row, uint64_t identity)
+{
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (row->counters[i].identity == identity)
+            return &row->counters[i];
+    }
+    return NULL;
+}
+
+/* A place for one more counter: a free one, or the one whose window ended first. */
+static struct quota_counter *add(struct row *row, uint64_t identity)
+{
+    struct quota_counter *place = &row->counters[0];
+    if (row->count < QUOTA_COUNTERS_MAX)
+        place = &row->counters[row->count++];
+    else
+        for (uint32_t i = 1; i < row->count; i++) {
+            if (row->counters[i].end_ns < place->end_ns)
+                place = &row->counters[i];
+        }
+    *place = (struct quota_counter){.identity = identity};
+    return place;
+}
+
+/* The counter of a limit, moved on to the window that holds `now_ns`. */
+static struct quota_counter *advance(struct row *row, const struct quota_plan *plan, uint32_t index,
+                                     uint64_t now_ns)
+{
+    const struct limit *limit = &plan->limits[index];
+    uint64_t identity = quota_identity(limit);
+    struct quota_counter *counter = find(row, identity);
+    struct period_window window;
+    if (counter) {
+        struct period_window current = {counter->start_ns, counter->end_ns};
+        window = period_advance(&current, limit, plan->zones[index], plan->anchor_ns, now_ns);
+        if (window.start_ns == current.start_ns)
+            return counter;
+    } else {
+        window = period_open(limit, plan->zones[index], plan->anchor_ns, now_ns);
+        counter = add(row, identity);
+    }
+    counter->start_ns = window.start_ns;
+    counter->end_ns = window.end_ns;
+    counter->used = 0;
+    counter->reserved = 0;
+    return counter;
+}
+
+static uint64_t room_of(const struct limit *limit, const struct quota_counter *counter)
+{
+    uint64_t taken = counter->used + counter->reserved;
+    return taken >= counter->used && taken < limit->amount ? limit->amount - taken : 0;
+}
+
+/* What a limit says before the charge, which fits or does not. */
+static struct quota_outcome look(const struct limit *limit, const struct quota_counter *counter,
+                                 uint64_t cost, uint64_t now_ns)
+{
+    uint64_t room = room_of(limit, counter);
+    struct quota_outcome outcome = {
+        .refused = cost > room,
+        .remaining = room,
+        .reset_ns = counter->end_ns > now_ns ? counter->end_ns - now_ns : 0,
+    };
+    if (outcome.refused)
+        outcome.retry_after_ns = cost > limit->amount ? UINT64_MAX : outcome.reset_ns;
+    return outcome;
+}
+
+/* Fills in outcomes and receipts; `counters` are those of the plan's limits. */
+static void look_at_all(struct quota_charge *charge, struct row *row)
+{
+    const struct quota_plan *plan = charge->plan;
+    charge->decided = plan->count;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const struct quota_counter *counter = advance(row, plan, i, charge->now_ns);
+        charge->outcomes[i] = look(&plan->limits[i], counter, charge->cost, charge->now_ns);
+        charge->receipts[i] =
+            (struct quota_receipt){counter->identity, counter->start_ns, charge->cost};
+        if (charge->outcomes[i].refused && !plan->limits[i].shadow && charge->decided == plan->count)
+            charge->decided = i;
+    }
+}
+
+int quota_peek(struct store_txn *txn, struct quota_charge *charge)
+{
+    struct row row;
+    charge->decided = charge->plan->count;
+    int status = read_row(txn, &charge->subject, &row);
+    if (status)
+        return status;
+    look_at_all(charge, &row);
+    return 0;
+}
+
+int quota_reserve(struct store_txn *txn, struct quota_charge *charge)
+{
+    const struct quota_plan *plan = charge->plan;
+    struct row row;
+    charge->decided = plan->count;
+    if (plan->count == 0)
+        return 0;
+    int status = read_row(txn, &charge->subject, &row);
+    if (status)
+        return status;
+    look_at_all(charge, &row);
+    if (charge->decided < plan->count)
+        return JINI_E_LIMITED;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        struct quota_counter *counter = find(&row, charge->receipts[i].identity);
+        JINI_ASSERT(counter != NULL);
+        uint64_t room = charge->outcomes[i].remaining;
+        uint64_t cost = charge->cost < room ? charge->cost : room; /* less only in shadow */
+        counter->reserved += cost;
+        charge->outcomes[i].remaining = room - cost;
+        charge->receipts[i].cost = cost;
+    }
+    return write_row(txn, &charge->subject, &row);
+}
+
+int quota_settle(struct store_txn *txn, const struct quota_subject *subject,
+                 const struct quota_receipt *receipts, uint32_t count, uint64_t used)
+{
+    struct row row;
+    int status = read_row(txn, subject, &row);
+    if (status)
+        return status;
+    bool changed = false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct quota_counter *counter = find(&row, receipts[i].identity);
+        if (!counter || counter->start_ns != receipts[i].start_ns)
+            continue;
+        uint64_t cost = receipts[i].cost < counter->reserved ? receipts[i].cost : counter->reserved;
+        counter->reserved -= cost;
+        counter->used += used < cost ? used : cost;
+        changed = true;
+    }
+    return changed ? write_row(txn, subject, &row) : 0;
+}
+
+int quota_reset(struct store_txn *txn, const struct quota_subject *subject)
+{
+    struct row row;
+    int status = read_row(txn, subject, &row);
+    if (status || row.count == 0)
+        return status;
+    for (uint32_t i = 0; i < row.count; i++)
+        row.counters[i].used = 0;
+    return write_row(txn, subject, &row);
+}
+
+int quota_list(struct store_txn *txn, const struct quota_subject *subject,
+               struct quota_counter out[QUOTA_COUNTERS_MAX], uint32_t *count)
+{
+    struct row row;
+    *count = 0;
+    int status = read_row(txn, subject, &row);
+    if (status)
+        return status;
+    memcpy(out, row.counters, row.count * sizeof(row.counters[0]));
+    *count = row.count;
+    return row.count ? 0 : JINI_E_NOT_FOUND;
+}

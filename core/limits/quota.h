@@ -1,0 +1,104 @@
+/*
+ * Quotas: durable counters of long periods, charged inside the transaction of an admission.
+ *
+ * One row per subject in space USERS, beside the rest of what a user has:
+ *
+ *   (uint user id, text "q")                         of a user
+ *   (uint 0, text "q", bytes of the address)         of an anonymous address; IPv6 by its /64
+ *
+ *   offset  size  (little-endian)
+ *        0     2  version, 1
+ *        2     2  count of counters, at most 32
+ *        4     4  zero
+ *   then for each counter 40 bytes:
+ *        0     8  identity: what it counts (period, kind, zone; not the amount)
+ *        8     8  begin of its window, wall time in ns since 1970
+ *       16     8  end of its window
+ *       24     8  used
+ *       32     8  reserved
+ *
+ *  1. used + reserved never exceeds the amount of the limit under which they were charged.
+ *  2. A reservation belongs to the window in which it was made: what is settled or released after the window has
+ *     ended changes nothing.
+ *  3. A change of tier that keeps the period keeps the counts.
+ *  4. Time comes in as an argument. A clock set back neither opens a window nor loses counts (period.h).
+ */
+#ifndef LIMITS_QUOTA_H
+#define LIMITS_QUOTA_H
+
+#include "limits/period.h"
+#include "store/store.h"
+
+enum { QUOTA_COUNTERS_MAX = 32 };
+
+struct quota_subject {
+    uint64_t user_id;    /* 0: the address */
+    uint8_t address[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d */
+};
+
+/* The quotas of a subject, made ready: time zones are opened outside of transactions. */
+struct quota_plan {
+    uint32_t count;
+    uint64_t anchor_ns; /* wall time from which anchor periods count */
+    struct limit limits[LIMITS_MAX];
+    const struct period_zone *zones[LIMITS_MAX]; /* NULL: UTC */
+};
+
+/* What one quota says, at the time that was passed in. */
+struct quota_outcome {
+    bool refused;
+    uint64_t remaining;      /* after the charge */
+    uint64_t reset_ns;       /* until its window ends */
+    uint64_t retry_after_ns; /* until the same cost may fit; 0: it fitted; UINT64_MAX: it never does */
+};
+
+/* What was reserved, for its settlement or release. */
+struct quota_receipt {
+    uint64_t identity;
+    uint64_t start_ns;
+    uint64_t cost;
+};
+
+struct quota_charge {
+    struct quota_subject subject;
+    const struct quota_plan *plan;
+    uint64_t now_ns; /* wall time */
+    uint64_t cost;   /* 1 or more; 0 in a peek */
+
+    /* Out; one for each quota of the plan. */
+    uint32_t decided; /* the first that refused; plan->count: none */
+    struct quota_outcome outcomes[LIMITS_MAX];
+    struct quota_receipt receipts[LIMITS_MAX];
+};
+
+/*
+ * Reserves `cost` of every quota of the plan, or nothing. Shadow quotas count up to their amount and never refuse.
+ * JINI_E_LIMITED: `decided` names the quota. JINI_E_CORRUPT: the row is damaged. Errors of the store.
+ */
+int quota_reserve(struct store_txn *txn, struct quota_charge *charge);
+
+/* Answers what quota_reserve() would, and writes nothing; in a snapshot too. Always 0 but for errors of the store. */
+int quota_peek(struct store_txn *txn, struct quota_charge *charge);
+
+/* Ends reservations: `used` units of each (at most its cost) count as used, the rest is given back. */
+int quota_settle(struct store_txn *txn, const struct quota_subject *subject,
+                 const struct quota_receipt *receipts, uint32_t count, uint64_t used);
+
+/* Sets what is used to 0; what is reserved stays. */
+int quota_reset(struct store_txn *txn, const struct quota_subject *subject);
+
+/* The counters of a subject as they stand, for checks. JINI_E_NOT_FOUND: it has none. */
+struct quota_counter {
+    uint64_t identity;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    uint64_t used;
+    uint64_t reserved;
+};
+int quota_list(struct store_txn *txn, const struct quota_subject *subject,
+               struct quota_counter out[QUOTA_COUNTERS_MAX], uint32_t *count);
+
+/* What a counter of this limit is told by. Pure. */
+uint64_t quota_identity(const struct limit *limit);
+
+#endif

@@ -1,0 +1,253 @@
+/* The control block: attaching to it, the plan, and the lock that gives calls one order. */
+#include "control.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+_Thread_local bool fault_inside;
+
+static _Atomic(struct fault_block *) attached;
+
+struct fault_block *fault_block(void)
+{
+    return atomic_load_explicit(&attached, memory_order_acquire);
+}
+
+void fault_give_up(const char *what, const char *path)
+{
+    fprintf(stderr, "libjini_fault: %s %s: %s\n", what, path, strerror(errno));
+    _exit(99);
+}
+
+static struct fault_block *map_block(const char *path, int flags)
+{
+    bool was_inside = fault_inside;
+    fault_inside = true;
+    int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
+    if (fd < 0 || ((flags & O_CREAT) && ftruncate(fd, sizeof(struct fault_block)) != 0))
+        fault_give_up("cannot make", path);
+    void *map = mmap(NULL, sizeof(struct fault_block), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        fault_give_up("cannot map", path);
+    close(fd);
+    fault_inside = was_inside;
+    return map;
+}
+
+void fault_attach(const char *path)
+{
+    if (fault_block()) {
+        errno = EALREADY;
+        fault_give_up("cannot attach twice to", path);
+    }
+    struct fault_block *block = map_block(path, O_CREAT | O_EXCL);
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    errno = pthread_mutex_init(&block->lock, &attributes);
+    if (errno)
+        fault_give_up("cannot make the lock in", path);
+    pthread_mutexattr_destroy(&attributes);
+    block->magic = FAULT_BLOCK_MAGIC;
+    setenv("JINI_FAULT_FILE", path, 1);
+    atomic_store_explicit(&attached, block, memory_order_release);
+}
+
+__attribute__((constructor)) static void attach_by_environment(void)
+{
+    const char *path = getenv("JINI_FAULT_FILE");
+    if (!path || !path[0])
+        return;
+    struct fault_block *block = map_block(path, 0);
+    errno = EINVAL;
+    if (block->magic != FAULT_BLOCK_MAGIC)
+        fault_give_up("is no control block:", path);
+    atomic_store_explicit(&attached, block, memory_order_release);
+}
+
+const char *fault_library(void)
+{
+    Dl_info info;
+    if (dladdr((void *)fault_library, &info) == 0)
+        fault_give_up("cannot find", "libjini_fault");
+    return info.dli_fname;
+}
+
+static struct fault_block *block_or_end(const char *call)
+{
+    struct fault_block *block = fault_block();
+    if (!block) {
+        errno = ENOTCONN;
+        fault_give_up("fault_attach() comes before", call);
+    }
+    return block;
+}
+
+bool fault_watching(void)
+{
+    const struct fault_block *block = fault_block();
+    if (!block || fault_inside)
+        return false;
+    return atomic_load_explicit(&block->kinds, memory_order_acquire) ||
+           atomic_load_explicit(&block->recording, memory_order_acquire) ||
+           atomic_load_explicit(&block->swallowing, memory_order_acquire);
+}
+
+void fault_lock(void)
+{
+    struct fault_block *block = fault_block();
+    int error = pthread_mutex_lock(&block->lock);
+    if (error == EOWNERDEAD) {
+        /* Its holder died, perhaps in the middle of a record, which is taken off. */
+        bool was_inside = fault_inside;
+        fault_inside = true;
+        if (atomic_load(&block->recording) && truncate(block->log, (off_t)block->log_length) != 0)
+            fault_give_up("cannot mend", block->log);
+        fault_inside = was_inside;
+        error = pthread_mutex_consistent(&block->lock);
+    }
+    errno = error;
+    if (error)
+        fault_give_up("cannot take", "the lock");
+}
+
+void fault_unlock(void)
+{
+    pthread_mutex_unlock(&fault_block()->lock);
+}
+
+static void copy_pattern(char to[FAULT_PATTERN_MAX], const char *from)
+{
+    int length = snprintf(to, FAULT_PATTERN_MAX, "%s", from ? from : "");
+    errno = ENAMETOOLONG;
+    if (length >= FAULT_PATTERN_MAX)
+        fault_give_up("pattern", from);
+}
+
+void fault_inject(const struct fault_plan *plan)
+{
+    struct fault_block *block = block_or_end("fault_inject()");
+    fault_inject_stop();
+    block->effect = plan->effect;
+    block->repeat = plan->repeat;
+    block->error = plan->error;
+    block->nth = plan->nth;
+    copy_pattern(block->pattern, plan->pattern);
+    atomic_store(&block->calls, 0);
+    atomic_store(&block->injected, 0);
+    atomic_store_explicit(&block->kinds, plan->kinds, memory_order_release);
+}
+
+void fault_inject_stop(void)
+{
+    atomic_store_explicit(&block_or_end("fault_inject_stop()")->kinds, 0, memory_order_release);
+}
+
+uint64_t fault_calls(void)
+{
+    return atomic_load(&block_or_end("fault_calls()")->calls);
+}
+
+uint64_t fault_injected(void)
+{
+    return atomic_load(&block_or_end("fault_injected()")->injected);
+}
+
+bool fault_loop(uint32_t kinds, uint64_t n, int error)
+{
+    struct fault_block *block = block_or_end("fault_loop()");
+    bool last_failed = n == 1 || atomic_load(&block->injected) > 0;
+    fault_inject_stop();
+    if (!last_failed)
+        return false;
+    const struct fault_plan plan = {
+        .kinds = kinds, .effect = FAULT_FAIL, .repeat = FAULT_ONCE, .error = error, .nth = n};
+    fault_inject(&plan);
+    return true;
+}
+
+void fault_swallow_syncs(const char *pattern)
+{
+    struct fault_block *block = block_or_end("fault_swallow_syncs()");
+    atomic_store(&block->swallowing, 0);
+    copy_pattern(block->swallow, pattern);
+    if (pattern)
+        atomic_store_explicit(&block->swallowing, 1, memory_order_release);
+}
+
+uint64_t fault_swallowed(void)
+{
+    return atomic_load(&block_or_end("fault_swallowed()")->swallowed);
+}
+
+void fault_path_of(int fd, char path[FAULT_PATH_MAX])
+{
+    char link[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, FAULT_PATH_MAX - 1);
+    path[length > 0 ? length : 0] = '\0';
+}
+
+bool fault_matches(const char *pattern, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return fnmatch(pattern, path, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
+}
+
+static bool plan_matches(const struct fault_block *block, int fd, const char *path,
+                         const char *other_path)
+{
+    char name[FAULT_PATH_MAX];
+    if (block->pattern[0] == '\0')
+        return true;
+    if (path && fault_matches(block->pattern, path))
+        return true;
+    if (other_path && fault_matches(block->pattern, other_path))
+        return true;
+    if (path || fd < 0)
+        return false;
+    fault_path_of(fd, name);
+    return fault_matches(block->pattern, name);
+}
+
+enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const char *other_path)
+{
+    struct fault_block *block = fault_block();
+    uint32_t kinds = atomic_load_explicit(&block->kinds, memory_order_acquire);
+    bool is_short = block->effect == FAULT_SHORT;
+    if (!(kinds & kind) || (is_short && !(kind & (FAULT_WRITE | FAULT_READ))))
+        return VERDICT_PASS;
+    if (!plan_matches(block, fd, path, other_path))
+        return VERDICT_PASS;
+    uint64_t call = atomic_fetch_add(&block->calls, 1) + 1;
+    if (call < block->nth || (call > block->nth && block->repeat == FAULT_ONCE))
+        return VERDICT_PASS;
+    atomic_fetch_add(&block->injected, 1);
+    if (is_short)
+        return VERDICT_SHORT;
+    errno = block->error;
+    return VERDICT_FAIL;
+}
+
+bool fault_swallows(int fd)
+{
+    struct fault_block *block = fault_block();
+    char path[FAULT_PATH_MAX];
+    if (!atomic_load_explicit(&block->swallowing, memory_order_acquire))
+        return false;
+    int saved_errno = errno;
+    fault_path_of(fd, path);
+    bool matches = fault_matches(block->swallow, path);
+    if (matches)
+        atomic_fetch_add(&block->swallowed, 1);
+    errno = saved_errno;
+    return matches;
+}

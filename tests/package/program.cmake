@@ -1,0 +1,7 @@
+cmake_minimum_required(VERSION 3.25)
+project(program LANGUAGES C)
+find_package(jini 0.1 REQUIRED COMPONENTS shared static)
+add_executable(program-shared program.c)
+target_link_libraries(program-shared PRIVATE jini::jini)
+add_executable(program-static program.c)
+target_link_libraries(program-static PRIVATE jini::jini_static)

@@ -1,0 +1,173 @@
+/* Processes that are killed while they append, seal and recover. */
+#include "pack_support.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { IMAGES_MAX = 200000, ROUNDS = 300, ROUNDS_PER_WORLD = 10, PACK_IMAGES = 24, BATCH_MAX = 5 };
+
+/* What a child tells when a sync has returned: one write() each, which a kill does not undo. */
+struct acknowledged {
+    struct jini_id pack;
+    struct jini_id image;
+    uint64_t offset;
+    uint64_t end;
+    uint32_t sequence;
+    uint32_t reserved;
+};
+
+static struct acknowledged log_entries[IMAGES_MAX];
+static unsigned log_count;
+
+static void log_load(void)
+{
+    int descriptor = open("log", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(descriptor >= 0);
+    ssize_t length = read(descriptor, log_entries, sizeof(log_entries));
+    CHECK_INT(length, >=, 0);
+    log_count = (unsigned)((size_t)length / sizeof(log_entries[0]));
+    close(descriptor);
+}
+
+static uint64_t acknowledged_end(const struct jini_id *pack)
+{
+    uint64_t end = 0;
+    for (unsigned i = 0; i < log_count; i++) {
+        if (id_equal(&log_entries[i].pack, pack) && log_entries[i].end > end)
+            end = log_entries[i].end;
+    }
+    return end;
+}
+
+static int recover_one(void *context, const struct jini_id *pack)
+{
+    const int *directory = context;
+    uint64_t end = acknowledged_end(pack);
+    struct pack_scan_result result;
+    struct jini_error error = {0};
+    int status = pack_recover(*directory, pack, end, &result, &error);
+    if (status == JINI_E_NOT_FOUND && end == 0)
+        return 0;
+    if (status)
+        harness_fail(__FILE__, __LINE__, "recover: %s", error.message);
+    CHECK_UINT(result.damaged, ==, 0);
+    CHECK_UINT(result.end, >=, end);
+    return 0;
+}
+
+static int child_random(uint64_t *state, int bound)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (int)((*state >> 33) % (uint64_t)bound);
+}
+
+static void append_batch(struct pack_file *file, struct id_source *ids, uint64_t *random, int log)
+{
+    struct support_image images[BATCH_MAX];
+    struct pack_prepared *records[BATCH_MAX];
+    struct acknowledged entries[BATCH_MAX];
+    int count = 1 + child_random(random, BATCH_MAX);
+    for (int i = 0; i < count; i++) {
+        entries[i] =
+            (struct acknowledged){.pack = pack_file_header(file)->pack, .image = id_next(ids)};
+        size_t length = (size_t)child_random(random, child_random(random, 4) ? 3000 : 900000);
+        support_image_make(&images[i], &entries[i].image, length,
+                           (size_t)child_random(random, 500));
+        records[i] = &images[i].prepared;
+    }
+    size_t appended;
+    uint64_t durable_end;
+    CHECK_OK(pack_file_append(file, records, (size_t)count, &appended, NULL));
+    CHECK_OK(pack_file_sync(file, &durable_end, NULL));
+    for (int i = 0; i < count; i++) {
+        entries[i].offset = records[i]->offset;
+        entries[i].end = records[i]->offset + records[i]->length;
+        entries[i].sequence = records[i]->record.sequence;
+        CHECK_UINT(entries[i].end, <=, durable_end);
+        support_image_free(&images[i]);
+    }
+    size_t bytes = (size_t)count * sizeof(entries[0]);
+    CHECK_INT(write(log, entries, bytes), ==, (int64_t)bytes);
+}
+
+/* Lives as an engine does: seals what its predecessor left, then appends to packs of its own, for
+ * ever. */
+static void child(int directory, uint64_t random)
+{
+    struct id_source ids;
+    id_source_init(&ids, &clock_system);
+    log_load();
+    CHECK_OK(pack_path_walk(directory, recover_one, &directory, NULL, NULL));
+    int log = open("log", O_WRONLY | O_APPEND | O_CLOEXEC);
+    for (;;) {
+        struct pack_header header = {.pack = id_next(&ids), .tier_group = 1};
+        struct pack_file *file;
+        CHECK_OK(pack_file_create(directory, &header, &file, NULL));
+        while (pack_file_records(file) < PACK_IMAGES)
+            append_batch(file, &ids, &random, log);
+        CHECK_OK(pack_file_seal(file, NULL));
+        pack_file_close(file);
+    }
+}
+
+static void check_acknowledged(int directory)
+{
+    for (unsigned i = 0; i < log_count; i++) {
+        const struct acknowledged *entry = &log_entries[i];
+        int descriptor = support_open(directory, &entry->pack);
+        CHECK(descriptor >= 0);
+        struct pack_source source = pack_source_of_file(&entry->pack, descriptor);
+        struct pack_place place = {entry->offset, entry->sequence};
+        CHECK_OK(support_check(&source, &place, &entry->image));
+        close(descriptor);
+    }
+}
+
+static int check_sealed(void *context, const struct jini_id *pack)
+{
+    const int *directory = context;
+    size_t length;
+    uint8_t *bytes = support_load(*directory, pack, &length);
+    struct pack_scan_result result = support_scan(pack, bytes, length, PACK_STATE_SEALED, 0);
+    CHECK(result.sealed);
+    CHECK_UINT(result.damaged, ==, 0);
+    free(bytes);
+    CHECK_OK(pack_path_remove(*directory, pack, NULL));
+    return 0;
+}
+
+TEST(acknowledged_images_survive_a_kill, "Whenever a process is killed, every image whose sync had "
+                                         "returned is whole, and the packs can be sealed.")
+{
+    int directory = support_directory();
+    unsigned rounds = ROUNDS * harness_scale();
+    unsigned acknowledged = 0;
+    for (unsigned round = 1; round <= rounds; round++) {
+        uint64_t seed = harness_random();
+        fflush(NULL);
+        pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0)
+            child(directory, seed);
+        uint64_t delay_us = harness_random_below(harness_sanitized() ? 60000 : 25000);
+        struct timespec pause = {0, (long)delay_us * 1000};
+        nanosleep(&pause, NULL);
+        CHECK_INT(waitpid(pid, NULL, WNOHANG), ==, 0);
+        kill(pid, SIGKILL);
+        CHECK_INT(waitpid(pid, NULL, 0), ==, pid);
+        log_load();
+        check_acknowledged(directory);
+        if (round % ROUNDS_PER_WORLD != 0)
+            continue;
+        acknowledged += log_count;
+        CHECK_OK(pack_path_walk(directory, recover_one, &directory, NULL, NULL));
+        check_acknowledged(directory);
+        CHECK_OK(pack_path_walk(directory, check_sealed, &directory, NULL, NULL));
+        CHECK_INT(unlink("log"), ==, 0);
+    }
+    printf("     %u kills, %u acknowledged images\n", rounds, acknowledged);
+    CHECK_UINT(acknowledged, >, rounds);
+    close(directory);
+}
