@@ -6,8 +6,8 @@
  * The same is done with the syncs of one kind of file left out: then some image must be found to have lost something, or
  * the test proves nothing.
  */
-#include "faults.h"
 #include "powerloss.h"
+#include "faults.h"
 
 #include "harness.h"
 #include "png.h"
@@ -174,7 +174,8 @@ static int check_image(const char *directory, const struct acknowledged *acknowl
     return lost;
 }
 
-static int check_in_child(const char *directory, const struct acknowledged *acknowledged, bool quiet)
+static int check_in_child(const char *directory, const struct acknowledged *acknowledged,
+                          bool quiet)
 {
     fflush(NULL);
     pid_t pid = fork();
@@ -245,7 +246,8 @@ static unsigned look(unsigned cuts, unsigned seeds, bool first)
 }
 
 TEST(a_power_loss_takes_nothing_that_was_acknowledged,
-     "Whatever subset of the unsynced writes a power loss leaves, every acknowledged op is there and verify is clean.")
+     "Whatever subset of the unsynced writes a power loss leaves, every acknowledged op is there "
+     "and verify is clean.")
 {
     record(NULL);
     CHECK_UINT(look(CUTS * harness_scale(), SEEDS, false), ==, 0);
