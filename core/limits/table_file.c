@@ -26,8 +26,9 @@
  * Invariants
  *  1. limits.shm is only ever replaced, by rename, under the lock of byte 0. Its header never
  * changes.
- *  2. The shared generation word never falls. It is set to a table's generation after the table
- * stands at its path; where a crash came between, the next one to look sets it.
+ *  2. The shared generation word never falls, but for a number at its very end. It is set to a
+ * table's generation after the table stands at its path; where a crash came between, the next one
+ * to look sets it.
  *  3. The table that counts is the one at the path whose generation is the word's. Processes with
  * another view move to it at their next call.
  *  4. A view that was left keeps its addresses, filled with zeros, until close: whoever still works
@@ -167,8 +168,8 @@ static enum finding judge_header(const uint8_t page[PAGE_BYTES], const struct he
         return FOUND_DAMAGED;
     if (header->version != FORMAT_VERSION)
         return FOUND_OTHER_VERSION;
-    if (header->header_bytes != sizeof(*header) || header->bucket_slots != TABLE_BUCKET_SLOTS ||
-        header->region_count != TABLE_REGIONS)
+    if (header->header_bytes != sizeof(*header) || header->generation == 0 ||
+        header->bucket_slots != TABLE_BUCKET_SLOTS || header->region_count != TABLE_REGIONS)
         return FOUND_DAMAGED;
     for (unsigned r = 0; r < TABLE_REGIONS; r++) {
         if (header->bucket_counts[r] < 1 ||
@@ -402,6 +403,19 @@ static int decide(const struct table *table, const struct found *found, uint64_t
     return 0;
 }
 
+/*
+ * A larger one, by a step that nobody else takes: tables that are made without knowledge of each
+ * other (the word and the file were both lost) must not get the same number, or a process would
+ * miss the change.
+ */
+static uint64_t next_generation(uint64_t newest)
+{
+    uint32_t step;
+    crypto_random(&step, sizeof(step));
+    uint64_t next = newest + 1 + step;
+    return next > newest ? next : UINT64_C(1) + step;
+}
+
 static int find_locked(struct table *table, struct jini_error *error)
 {
     uint8_t boot_id[JINI_ID_BYTES];
@@ -438,7 +452,7 @@ static int find_locked(struct table *table, struct jini_error *error)
             newest = word;
         if (now && newest < now->generation)
             newest = now->generation;
-        status = make(table, newest + 1, boot_id, &view, error);
+        status = make(table, next_generation(newest), boot_id, &view, error);
     }
     if (!status) {
         atomic_store(table->generation, view->generation);

@@ -80,9 +80,9 @@ static void hammer(uint32_t slot, uint32_t slots, uint64_t users, uint64_t seed)
             CHECK_OK(table_subject_user(&charge.subject, user, 0, &charge.limit));
         int status = table_charge(table, &charge.item, 1, TABLE_ALL_OR_NONE,
                                   clock_boot_ns(&clock_system), &answer);
-        CHECK(status == 0 || status == JINI_E_LIMITED || status == JINI_E_BUSY);
-        if (status)
+        if (status == JINI_E_LIMITED || status == JINI_E_BUSY)
             continue;
+        CHECK_OK(status);
         if (next_random(&seed) % 8 == 0 && table_refund(table, &answer.receipt) == 0)
             continue;
         atomic_fetch_add_explicit(&ledger->admitted, 1, memory_order_relaxed);
@@ -324,7 +324,8 @@ static void run_beside_damage(uint32_t slot, uint64_t seed)
         CHECK_OK(table_subject_user(&charge.subject, next_random(&seed) % 500, 0, &charge.limit));
         int status = table_charge(table, &charge.item, 1, TABLE_ALL_OR_NONE,
                                   clock_boot_ns(&clock_system), &answer);
-        CHECK(status == 0 || status == JINI_E_LIMITED);
+        if (status != JINI_E_LIMITED && status != JINI_E_BUSY)
+            CHECK_OK(status);
         atomic_fetch_add(&ledger->admitted, status == 0);
         if (i % 256 == slot)
             CHECK_OK(table_check(table, NULL));
@@ -333,8 +334,12 @@ static void run_beside_damage(uint32_t slot, uint64_t seed)
     CHECK_OK(table_check(table, NULL));
     charge_init(&charge, "9/59 minutes", 777);
     struct table_answer answer;
-    CHECK_OK(table_charge(table, &charge.item, 1, TABLE_ALL_OR_NONE, clock_boot_ns(&clock_system),
-                          &answer));
+    int status;
+    do {
+        status = table_charge(table, &charge.item, 1, TABLE_ALL_OR_NONE,
+                              clock_boot_ns(&clock_system), &answer);
+    } while (status == JINI_E_BUSY); /* another's claim, on a machine that is busy itself */
+    CHECK_OK(status);
     table_close(table);
     _exit(0);
 }
