@@ -1,36 +1,48 @@
 /*
  * The inside of the engine, shared by its own files.
  *
- *   options.c   the table of options        open.c      opening, closing, health
- *   request.c   a request's way             loop.c      loops and completions
- *   workers.c      threads for CPU work        txn.c       the caller's transactions
- *   users.c     users and passwords         tiers.c     tiers
- *   user_cache.c  tier and limits at hand   rate.c      rate limits
- *   admission.c admit, settle, release      puts.c      storing images
- *   gets.c      reading images              background.c  leased work
- *   archiving.c tiering                     verify.c    checks of everything
- *   metrics.c   figures
+ *   options.c    the table of options         open.c       opening, closing, health
+ *   request.c    a request's way              loop.c       loops and completions
+ *   workers.c    threads for CPU work         txn.c        the caller's transactions
+ *   users.c      users and passwords          tiers.c      tiers
+ *   allowance.c  what a subject may           plans.c      limits texts made ready
+ *   rate.c       rate limits                  admission.c  admit
+ *   jobs.c       the end of jobs              records.c    reading records, the trash
+ *   puts.c       storing images               gets.c       reading images
+ *   archives.c   the archive                  background.c leased work
+ *   tiering_*.c  a run of tiering             lease.c      leases
+ *   verify.c     checks of everything         metrics.c    figures
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
 
+#include "accounts/accounts.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "codec/codec.h"
 #include "store/store.h"
 
 #include <jini/engine.h>
+#include <jini/generations.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct workers;
 struct loop;
+struct appender;
+struct archive;
+struct background;
+struct cache;
+struct pack_files;
+struct plans;
+struct rates;
 
 enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
 
 struct jini {
     uint32_t fork_generation;
-    _Atomic uint32_t state; /* enum engine_state */
+    _Atomic uint32_t state;  /* enum engine_state */
     _Atomic uint64_t active; /* requests under way */
     struct jini_options options;
     struct log log;
@@ -38,9 +50,22 @@ struct jini {
     char *directory;
     struct store *store;
     struct id_source ids;
+    struct jini_id instance; /* of this opening */
+    int directory_fd;
     struct workers *cpu;
     struct workers *passwords;
     struct loop *own_loop;
+    struct accounts_ids user_ids;
+    struct codec_pool codecs;
+    struct pack_files *pack_files;
+    struct cache *image_cache;
+    struct appender *appender; /* NULL when opened read-only */
+    struct background *background;
+    struct plans *plans;
+    struct rates *rates;
+
+    pthread_mutex_t archive_lock; /* guards `archive` until it is opened */
+    struct archive *archive;
 
     pthread_mutex_t loops_lock; /* guards `loops` */
     struct loop *loops;
@@ -60,9 +85,10 @@ typedef void request_step_fn(struct jini_request *request);
 
 /* A task of a workers; part of a request, or standing alone. */
 struct worker_task {
-    void (*run)(struct worker_task *task, int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
+    void (*run)(struct worker_task *task,
+                int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
     struct worker_task *next;
-    uint64_t deadline_ns; /* 0: none */
+    uint64_t deadline_ns;        /* 0: none */
     _Atomic uint32_t *cancelled; /* NULL: cannot be */
 };
 
@@ -74,6 +100,8 @@ struct request_state {
     struct jini_request *next;
     store_op_fn *op;
     request_step_fn *after;
+    void *work; /* what the request keeps beside itself; freed before it is finished */
+    uint64_t now_ms;
     struct store_write write;
     struct worker_task task;
     uint64_t deadline_ns;
@@ -131,6 +159,12 @@ static inline struct jini_request *request_of_task(struct worker_task *task)
 /* 0, or why nothing is taken any more: JINI_E_FORKED, JINI_E_CLOSED, JINI_E_POISONED. */
 int engine_check(const struct jini *jini);
 
+/* Opens a snapshot for a call that returns directly. */
+int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error);
+
+/* Fills `error` (may be NULL) unless it says something of `status` already, and returns it. */
+int error_complete(struct jini_error *error, int status, const char *field, const char *what);
+
 /* ---- loop.c ------------------------------------------------------------------------------------- */
 
 int loop_start_own(struct jini *jini, struct jini_error *error);
@@ -177,5 +211,32 @@ void workers_free(struct workers *workers);
 /* Queues a task. JINI_E_BUSY: queue_max tasks wait. JINI_E_NO_MEMORY: no thread could be started. */
 int workers_submit(struct workers *workers, struct worker_task *task);
 uint32_t workers_waiting(struct workers *workers);
+
+/* ---- Others ------------------------------------------------------------------------------------- */
+
+enum { MS_PER_DAY = 86400000 };
+
+/* archives.c: the archive of the options, opened by the first who needs it. */
+int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);
+
+/* gets.c: an image's record as the public sees it: where its bytes are follows from its pack. */
+int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out);
+
+/* jobs.c */
+int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
+               struct jini_job *out, struct jini_error *error);
+void jobs_expire(struct jini *jini);
+
+/* background.c */
+int background_start(struct jini *jini, struct jini_error *error);
+void background_stop(struct jini *jini);
+void background_free(struct jini *jini);
+
+/*
+ * allowance.c: limits texts for accounts. The first checks; the second stands in ops, where a text that was checked when
+ * the request began is not checked again, since that may read a time zone's file.
+ */
+int limits_text_check(const char *text, struct jini_error *error);
+int limits_text_is_checked(const char *text, struct jini_error *error);
 
 #endif

@@ -31,8 +31,7 @@ struct row {
 #define TEXT_ROW(member, name, value, text)                                                        \
     {{name, "text", NULL, text, value, 0, 0, 0}, offsetof(struct jini_options, member)},
 
-static const struct row rows[] = {
-    JINI_OPTION_MAP(NUMBER_ROW, SWITCH_ROW, CHOICE_ROW, TEXT_ROW)};
+static const struct row rows[] = {JINI_OPTION_MAP(NUMBER_ROW, SWITCH_ROW, CHOICE_ROW, TEXT_ROW)};
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 

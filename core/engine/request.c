@@ -235,3 +235,21 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
     if (state->write.done)
         store_cancel(jini->store, &state->write);
 }
+
+int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error)
+{
+    error_clear(error);
+    int status = engine_check(jini);
+    if (status == 0)
+        status = store_read_begin(jini->store, out);
+    if (status == JINI_E_POISONED)
+        return store_health(jini->store, error);
+    return status ? error_set(error, status, "jini", "%s", jini_status_text(status)) : 0;
+}
+
+int error_complete(struct jini_error *error, int status, const char *field, const char *what)
+{
+    if (error && error->code != status)
+        error_set(error, status, field, "%s: %s", what, jini_status_text(status));
+    return status;
+}

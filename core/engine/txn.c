@@ -12,9 +12,9 @@ static int op_run_function(struct store_txn *store, void *argument)
     struct jini_txn txn = {request_state(&write->request)->jini, store};
     int status = write->function(&txn, write->argument);
     if (status > 0)
-        return error_set(&write->request.error, JINI_E_INVALID, "function",
-                         "it returned %d; a function of a transaction returns 0 or a negative status",
-                         status);
+        return error_set(
+            &write->request.error, JINI_E_INVALID, "function",
+            "it returned %d; a function of a transaction returns 0 or a negative status", status);
     return status;
 }
 

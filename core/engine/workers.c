@@ -121,8 +121,8 @@ static bool start_thread(struct workers *workers)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int failed =
-        pthread_create(&workers->threads[workers->running_threads], &attributes, thread_main, workers);
+    int failed = pthread_create(&workers->threads[workers->running_threads], &attributes,
+                                thread_main, workers);
     pthread_attr_destroy(&attributes);
     if (!failed)
         workers->running_threads++;

@@ -20,12 +20,12 @@
 struct appender;
 
 struct appender_options {
-    struct store *store;       /* borrowed, as all pointers here, until appender_free() */
-    int directory;             /* descriptor of the database directory */
+    struct store *store; /* borrowed, as all pointers here, until appender_free() */
+    int directory;       /* descriptor of the database directory */
     const struct jini_clock *clock;
     struct id_source *ids;
     struct log log;
-    struct jini_id instance;   /* of this opening of the database */
+    struct jini_id instance; /* of this opening of the database */
     uint64_t pack_bytes_max;
     uint64_t pack_age_max_ms;
     uint64_t queue_bytes_max;

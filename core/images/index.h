@@ -29,8 +29,9 @@ enum index_pack_state {
 };
 
 enum index_pack_flag {
-    INDEX_PACK_HAS_PURGED = 1 << 0, /* images were purged whose bytes are still in it: rewrite it soon */
-    INDEX_PACK_SHARED = 1 << 1      /* its images were looked for among those of other packs */
+    INDEX_PACK_HAS_PURGED =
+        1 << 0,                /* images were purged whose bytes are still in it: rewrite it soon */
+    INDEX_PACK_SHARED = 1 << 1 /* its images were looked for among those of other packs */
 };
 
 struct index_pack {
@@ -43,10 +44,10 @@ struct index_pack {
     uint64_t created_ms;
     uint64_t sealed_ms;
     uint64_t archived_ms;
-    uint64_t file_bytes; /* of the sealed file, and of the object */
-    uint32_t records;    /* of the sealed file, garbage included */
-    uint64_t payload_bytes; /* of these records */
-    struct jini_id attempt; /* names the object; zero: none */
+    uint64_t file_bytes;        /* of the sealed file, and of the object */
+    uint32_t records;           /* of the sealed file, garbage included */
+    uint64_t payload_bytes;     /* of these records */
+    struct jini_id attempt;     /* names the object; zero: none */
     struct hash128 object_hash; /* XXH3-128 of the object, once it was verified */
 };
 

@@ -351,6 +351,7 @@ void batch_run(struct store *store)
     reserve_watch(store);
     for (uint32_t i = 0; i < store->batch_count; i++)
         store->batch[i]->status = 0;
+    store_check_registry(store);
     int health = store_check(store);
     if (health)
         settle_all(store, health);

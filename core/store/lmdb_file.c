@@ -46,7 +46,7 @@ struct database {
     unsigned depth;
     bool integer_keys;
     bool holds_databases;
-    bool counts_free; /* values are lists of free pages, to be counted */
+    bool holds_free; /* values are lists of free pages */
 };
 
 struct meta {
@@ -118,6 +118,7 @@ static int parse_meta(struct walk *walk, const uint8_t *page, uint64_t number, s
         .main = parse_database(bytes + META_MAIN),
     };
     out->free.integer_keys = true;
+    out->free.holds_free = true;
     out->main.holds_databases = true;
     uint32_t size = out->page_bytes;
     if (size < PAGE_MIN || size > PAGE_MAX || (size & (size - 1)) != 0)
@@ -202,27 +203,33 @@ static bool pages_exist(const struct walk *walk, uint64_t first, uint64_t count)
            count <= walk->meta.last_page - first + 1;
 }
 
-/* Adds the pages of one free list that lie beyond the end of the file. */
-static int count_free(struct walk *walk, uint64_t page, const uint8_t *inline_data,
-                      uint64_t offset, uint64_t length)
+/* A value of the database of free pages: counts its pages that lie beyond the end of the file. */
+static int check_free_list(struct walk *walk, uint64_t page, const uint8_t *inline_data,
+                           uint64_t offset, uint64_t length)
 {
-    uint64_t ids[512];
-    uint64_t count = length / 8;
-    for (uint64_t at = 0; at < count;) {
-        uint64_t n = count - at < 512 ? count - at : 512;
-        if (inline_data) {
-            memcpy(ids, inline_data + at * 8, n * 8);
-        } else {
-            int status = read_bytes(walk, offset + at * 8, ids, n * 8);
-            if (status)
-                return status;
-        }
-        if (at == 0 && ids[0] > count - 1)
+    enum { BLOCK = 512 };
+    uint64_t ids[BLOCK];
+    uint64_t count = 0; /* the first number; the others follow it */
+    uint64_t before = walk->meta.last_page + 1;
+    for (uint64_t at = 0; at <= count;) {
+        uint64_t n = at == 0 ? 1 : count - at + 1 < BLOCK ? count - at + 1 : BLOCK;
+        if ((at + n) * 8 > length)
             return damaged(walk, page, "a free list that is longer than its value");
+        int status = 0;
+        if (inline_data)
+            memcpy(ids, inline_data + at * 8, n * 8);
+        else
+            status = read_bytes(walk, offset + at * 8, ids, n * 8);
+        if (status)
+            return status;
         if (at == 0)
-            count = ids[0] + 1;
-        for (uint64_t i = at == 0 ? 1 : 0; i < n && at + i < count; i++)
-            walk->free_beyond += ids[i] >= walk->pages_in_file && ids[i] <= walk->meta.last_page;
+            count = ids[0] < length ? ids[0] : length;
+        for (uint64_t i = 0; at > 0 && i < n; i++) {
+            if (ids[i] < 2 || ids[i] >= before)
+                return damaged(walk, page, "a free list out of order");
+            before = ids[i];
+            walk->free_beyond += ids[i] >= walk->pages_in_file;
+        }
         at += n;
     }
     return 0;
@@ -245,8 +252,8 @@ static int check_overflow(struct walk *walk, const struct database *database, ui
         return damaged(walk, first, "not the value page that another page refers to");
     if (first + count > walk->pages_in_file)
         return damaged(walk, first, "a value that goes on behind the end of the file");
-    if (database->counts_free)
-        return count_free(walk, first, NULL, first * size + HEADER, length);
+    if (database->holds_free && walk->levels > 1)
+        return check_free_list(walk, first, NULL, first * size + HEADER, length);
     return 0;
 }
 
@@ -263,8 +270,8 @@ static int check_leaf_node(struct walk *walk, const struct database *database, u
                         : check_overflow(walk, database, number, load_le64(data), length);
     if (length > room)
         return damaged(walk, number, "a node that leaves its page");
-    if (database->counts_free)
-        return count_free(walk, number, data, 0, length);
+    if (database->holds_free)
+        return check_free_list(walk, number, data, 0, length);
     if (!database->holds_databases || !(flags & NODE_DATABASE))
         return 0;
     if (length != DATABASE_BYTES)
@@ -344,10 +351,8 @@ static int check_length(struct walk *walk)
     if (walk->pages_in_file > walk->meta.last_page)
         return 0;
     unsigned levels = walk->levels;
-    struct database free = walk->meta.free;
-    free.counts_free = true;
     walk->levels = DEPTH_MAX;
-    int status = walk_tree(walk, &free, free.root, 1);
+    int status = walk_tree(walk, &walk->meta.free, walk->meta.free.root, 1);
     walk->levels = levels;
     uint64_t missing = walk->meta.last_page + 1 - walk->pages_in_file;
     if (status == 0 && walk->free_beyond < missing)

@@ -277,7 +277,7 @@ static int open_registry(struct store *store, struct jini_error *error)
         .directory = directory,
         .process_name = store->options.process_name,
         .clock = store->options.clock,
-        .format_min = store->options.format->version,
+        .format_min = store->options.format->version_min,
         .format_max = store->options.format->version,
     };
     int status = registry_open(&options, &store->registry, error);
@@ -488,6 +488,11 @@ void store_tick(struct store *store)
         return;
     store->ops->clear_stale_readers(store->driver);
     reserve_tick(store);
+    store_check_registry(store);
+}
+
+void store_check_registry(struct store *store)
+{
     if (!registry_file_present(store->registry))
         store_poison(store, "somebody deleted the file `processes` of the open database");
 }

@@ -31,7 +31,7 @@ struct registry_options {
     const char *directory; /* NULL: shared with nobody, in anonymous memory */
     const char *process_name;
     const struct jini_clock *clock;
-    uint32_t format_min; /* formats that this process can work with */
+    uint32_t format_min; /* formats that this process can work with, or migrate */
     uint32_t format_max;
 };
 

@@ -168,6 +168,7 @@ void store_cancel(struct store *store, struct store_write *write);
 
 /* Runs an op and waits for its commit. Returns the op's status. JINI_E_ON_LOOP: called from an op or from `done`. */
 int store_write(struct store *store, store_op_fn *op, void *argument);
+int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class);
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
 

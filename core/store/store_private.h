@@ -129,6 +129,7 @@ struct store {
 
 /* open.c */
 int store_check(const struct store *store); /* 0, JINI_E_FORKED or JINI_E_POISONED */
+void store_check_registry(struct store *store); /* poisons when others do not see us any more */
 
 /* txn.c */
 int txn_check(const struct store_txn *txn); /* 0 or JINI_E_FORKED */

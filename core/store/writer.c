@@ -298,10 +298,15 @@ static void wake_waiter(struct store_write *write)
 
 int store_write(struct store *store, store_op_fn *op, void *argument)
 {
+    return store_write_class(store, op, argument, STORE_NEW_WORK);
+}
+
+int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class)
+{
     if (store->writer_runs && pthread_equal(pthread_self(), store->writer))
         return JINI_E_ON_LOOP;
     struct waiting_write waiting = {
-        .write = {.op = op, .argument = argument, .done = wake_waiter},
+        .write = {.op = op, .argument = argument, .done = wake_waiter, .class = class},
     };
     int status = store_submit(store, &waiting.write);
     if (status)

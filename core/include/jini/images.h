@@ -10,6 +10,13 @@
 extern "C" {
 #endif
 
+/*
+ * Looks at a file as jini_image_put() will, without storing it: media_type, width, height, bytes, metadata_bytes, seed and
+ * flags of `out` are set, all else is zero. Any thread, no engine needed. JINI_E_NOT_IMAGE, JINI_E_NO_MEMORY.
+ */
+JINI_EXPORT int jini_image_probe(const void *bytes, size_t length, struct jini_image *out,
+                                 struct jini_error *error);
+
 enum jini_put_flag {
     JINI_PUT_SETTLES = 1 << 0 /* ends the job in the same transaction, as jini_settle() does */
 };

@@ -72,7 +72,8 @@ struct jini_limit_entry {
     uint64_t remaining;      /* units left, after this charge */
     uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst */
     uint64_t retry_after_ms; /* until the same cost fits if nobody else comes; 0: it fitted; UINT64_MAX: never */
-    uint64_t window;         /* names what was charged, for the refund */
+    uint64_t window;         /* names the window that was charged */
+    uint64_t receipt[4];     /* private: for jini_limit_refund(); all zero when nothing was charged */
 };
 
 struct jini_limit_answer {
@@ -115,9 +116,12 @@ struct jini_limit_check {
 JINI_EXPORT int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
                                  struct jini_limit_answer *answer, struct jini_error *error);
 
-/* Gives back what `answer` of the same check charged, in windows that are not over. Any thread. */
-JINI_EXPORT int jini_limit_refund(struct jini *jini, const struct jini_limit_check *check,
-                                  const struct jini_limit_answer *answer, struct jini_error *error);
+/*
+ * Gives back what the check that gave `answer` charged, in windows that are not over; once per answer. Any thread of
+ * any process of the database. JINI_E_NOT_FOUND: all of its windows are over, or nothing was charged.
+ */
+JINI_EXPORT int jini_limit_refund(struct jini *jini, const struct jini_limit_answer *answer,
+                                  struct jini_error *error);
 
 /*
  * Forgets what the subject's own limits have counted: rate limits at once, quotas durably (what is reserved by running

@@ -68,7 +68,7 @@ STORE_TEST(a_late_failure_is_undone_alone,
     struct fixture_blocker blocker;
     struct fixture_write writes[COUNT];
     struct plan plans[COUNT];
-    char keys[COUNT][4];
+    char keys[COUNT][12];
     fixture_block(store, &blocker);
     for (int i = 0; i < COUNT; i++) {
         snprintf(keys[i], sizeof(keys[i]), "%d", i);

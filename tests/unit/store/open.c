@@ -1,0 +1,368 @@
+/* Opening what is missing, taken, damaged or wrong; and the poisoned state. */
+#include "fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static struct store_options lmdb_options(void)
+{
+    return fixture_options(STORE_DRIVER_LMDB);
+}
+
+/* ---- Directories ---- */
+
+STORE_TEST(a_store_opens_and_closes, "A store that was opened is healthy, and closing NULL is allowed.")
+{
+    struct store *store = fixture_open(driver);
+    struct jini_error error;
+    CHECK_OK(store_health(store, &error));
+    store_tick(store);
+    store_close(store);
+    store_close(NULL);
+}
+
+TEST(what_was_written_is_there_after_reopening, "A database that is opened again has all its keys.")
+{
+    for (unsigned i = 0; i < 5; i++) {
+        struct store *store = fixture_open(STORE_DRIVER_LMDB);
+        CHECK_UINT(fixture_number(store, 1), ==, i);
+        struct fixture_number one = {STORE_SPACE_APPLICATION, 1, 1};
+        CHECK_OK(store_write(store, fixture_op_add, &one));
+        store_close(store);
+    }
+}
+
+TEST(a_missing_database_is_not_found, "Without `create` a missing directory or file is told.")
+{
+    struct store_options options = lmdb_options();
+    struct jini_error error;
+    options.create = false;
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_NOT_FOUND);
+    CHECK(mkdir("db", 0700) == 0);
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_NOT_FOUND);
+    CHECK_CONTAINS(error.message, "create");
+    options.create = true;
+    options.directory = harness_path("no/such/parent");
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_NOT_FOUND);
+}
+
+TEST(a_file_is_no_directory, "A path that is a file, or leads through one, is invalid.")
+{
+    struct store_options options = lmdb_options();
+    struct jini_error error;
+    int fd = open("file", O_WRONLY | O_CREAT, 0600);
+    CHECK(fd >= 0);
+    close(fd);
+    options.directory = harness_path("file");
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+    options.directory = harness_path("file/db");
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+}
+
+TEST(a_directory_that_may_not_be_written_is_told, "Missing rights are an error that names the path.")
+{
+    struct jini_error error;
+    struct store_options options = lmdb_options();
+    CHECK(chmod(".", 0755) == 0 && mkdir("db", 0555) == 0);
+    if (geteuid() == 0 && seteuid(65534) != 0)
+        harness_skip("root, and cannot become anybody else");
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_IO);
+    CHECK_CONTAINS(error.message, "Permission denied");
+    CHECK_CONTAINS(error.field, "db");
+    options.directory = harness_path("other");
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_IO);
+    CHECK(seteuid(getuid()) == 0);
+}
+
+TEST(a_second_open_in_a_process_is_refused,
+     "The same directory, under whatever name, is JINI_E_LOCKED until the first handle is closed.")
+{
+    struct store_options options = lmdb_options();
+    struct jini_error error;
+    struct store *store = fixture_open_with(&options);
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_LOCKED);
+    CHECK(symlink("db", "alias") == 0);
+    options.directory = "./alias/";
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_LOCKED);
+    options.read_only = true;
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_LOCKED);
+    fixture_put(store, "a", "1"); /* the refusals took no lock away */
+    struct store_process_info infos[4];
+    CHECK_UINT(store_processes(store, infos, 4), ==, 1);
+    store_close(store);
+    store = fixture_open_with(&options);
+    CHECK_TEXT(fixture_text(store, "a"), "1");
+    store_close(store);
+}
+
+STORE_TEST(options_out_of_range_are_refused, "Each option outside its range is invalid, by its name.")
+{
+    const struct {
+        const char *name;
+        size_t offset;
+        size_t bytes;
+        uint64_t value;
+    } rows[] = {
+        {"store.map_bytes", offsetof(struct store_options, map_bytes), 8, 1000},
+        {"store.map_bytes", offsetof(struct store_options, map_bytes), 8, UINT64_MAX},
+        {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, 1 << 20},
+        {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, UINT64_MAX},
+        {"store.reserve_bytes", offsetof(struct store_options, reserve_bytes), 8, UINT64_MAX},
+        {"store.readers_max", offsetof(struct store_options, readers_max), 4, 0},
+        {"store.readers_max", offsetof(struct store_options, readers_max), 4, 100000},
+        {"store.queue_ops_max", offsetof(struct store_options, queue_ops_max), 4, 0},
+        {"store.queue_bytes_max", offsetof(struct store_options, queue_bytes_max), 8, 0},
+        {"store.batch_ops_max", offsetof(struct store_options, batch_ops_max), 4, 0},
+        {"store.batch_bytes_max", offsetof(struct store_options, batch_bytes_max), 8, 0},
+        {"store.batch_run_ms", offsetof(struct store_options, batch_run_ms), 4, 0},
+        {"store.batch_run_ms", offsetof(struct store_options, batch_run_ms), 4, UINT32_MAX},
+        {"store.gate_wait_ms", offsetof(struct store_options, gate_wait_ms), 4, 0},
+        {"store.migrate_wait_ms", offsetof(struct store_options, migrate_wait_ms), 4, UINT32_MAX},
+        {"store.sync", offsetof(struct store_options, sync), 4, 7},
+        {"store.driver", offsetof(struct store_options, driver), 4, 7},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct store_options options = fixture_options(driver);
+        struct jini_error error;
+        memcpy((char *)&options + rows[i].offset, &rows[i].value, rows[i].bytes);
+        CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+        CHECK_TEXT(error.field, rows[i].name);
+    }
+    struct store_options options = fixture_options(driver);
+    struct jini_error error;
+    options.format = NULL;
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+    options = fixture_options(STORE_DRIVER_LMDB);
+    options.directory = "";
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+    options.directory = NULL;
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+}
+
+/* ---- Damage ---- */
+
+/* Values on pages of their own, many small ones, and pages that are free again. */
+static void make_database(uint64_t small)
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct fixture_fill some = {100, 30, 0};
+    CHECK_OK(fixture_fill(store, 0, small, 200));
+    CHECK_OK(fixture_fill(store, 1000000, 5, 20000));
+    CHECK_OK(store_write(store, fixture_op_clear, &some));
+    fixture_put(store, "last", "1");
+    store_close(store);
+}
+
+static uint8_t *read_file(size_t *length)
+{
+    struct stat info;
+    int fd = open("db/data.mdb", O_RDONLY);
+    CHECK(fd >= 0 && fstat(fd, &info) == 0);
+    *length = (size_t)info.st_size;
+    uint8_t *bytes = malloc(*length);
+    CHECK(bytes && read(fd, bytes, *length) == (ssize_t)*length);
+    close(fd);
+    return bytes;
+}
+
+static void write_file(const uint8_t *bytes, size_t length)
+{
+    int fd = open("db/data.mdb", O_WRONLY | O_TRUNC);
+    CHECK(fd >= 0 && write(fd, bytes, length) == (ssize_t)length);
+    close(fd);
+}
+
+/* Opens, and if that succeeds reads everything and writes. Whatever the answers, nothing may crash. */
+static int visit_anything(void *argument, struct slice key, struct slice value)
+{
+    *(uint64_t *)argument += key.length + value.length;
+    return 0;
+}
+
+static int use_database(void)
+{
+    struct store_options options = lmdb_options();
+    struct store *store;
+    struct jini_error error;
+    uint64_t sum = 0;
+    options.create = false;
+    options.run_twice = false;
+    int status = store_open(&options, &store, &error);
+    if (status) {
+        CHECK(error.message[0] != '\0');
+        return status;
+    }
+    for (int space = 0; space < STORE_SPACES; space++)
+        (void)store_each(store, (enum store_space)space, slice_of(NULL, 0), slice_of(NULL, 0),
+                         visit_anything, &sum);
+    for (uint64_t i = 0; i < 20; i++)
+        (void)fixture_fill(store, harness_random_below(300), 1, 100);
+    store_close(store);
+    return 0;
+}
+
+TEST(a_cut_file_is_told,
+     "A data file cut at any length is JINI_E_CORRUPT, in a small database and in a large one.")
+{
+    for (int large = 0; large < 2; large++) {
+        (void)unlink("db/data.mdb");
+        make_database(large ? 20000 : 500);
+        size_t length;
+        uint8_t *bytes = read_file(&length);
+        size_t cuts[] = {0,          1,          100,            4095,       4096,
+                         4097,       8191,       8192,           8193,       12288,
+                         length / 4, length / 3, length / 2 + 1, length / 2, length - 70000};
+        for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+            write_file(bytes, cuts[i]);
+            CHECK_STATUS(use_database(), JINI_E_CORRUPT);
+        }
+        for (int i = 0; i < 20; i++) {
+            write_file(bytes, harness_random_below(length - 70000));
+            CHECK_STATUS(use_database(), JINI_E_CORRUPT);
+        }
+        write_file(bytes, length);
+        CHECK_OK(use_database());
+        free(bytes);
+    }
+}
+
+TEST(a_file_of_garbage_is_told, "A data file of random bytes, zeros or text is refused.")
+{
+    uint8_t bytes[40000];
+    make_database(10);
+    for (int i = 0; i < 20; i++) {
+        for (size_t k = 0; k < sizeof(bytes); k++)
+            bytes[k] = i == 0 ? 0 : i == 1 ? 'a' : (uint8_t)harness_random();
+        write_file(bytes, sizeof(bytes));
+        CHECK_STATUS(use_database(), JINI_E_CORRUPT);
+    }
+}
+
+TEST(a_page_of_garbage_is_told,
+     "In a small database, any page overwritten by garbage is refused, or was not in use.")
+{
+    make_database(500);
+    size_t length;
+    uint8_t *good = read_file(&length);
+    uint8_t *bad = malloc(length);
+    unsigned refused = 0;
+    for (size_t page = 0; page < length / 4096; page++) {
+        memcpy(bad, good, length);
+        for (size_t k = 0; k < 4096; k++)
+            bad[page * 4096 + k] = (uint8_t)harness_random();
+        write_file(bad, length);
+        int status = use_database();
+        CHECK(status == 0 || status == JINI_E_CORRUPT);
+        refused += status != 0;
+    }
+    CHECK_UINT(refused, >=, 30);
+    free(good);
+    free(bad);
+}
+
+TEST(a_changed_byte_crashes_nothing,
+     "With single bytes changed anywhere, opening, reading all and writing give answers, no crash.")
+{
+    make_database(300);
+    size_t length;
+    uint8_t *good = read_file(&length);
+    uint8_t *bad = malloc(length);
+    unsigned rounds = (harness_sanitized() ? 100 : 400) * harness_scale();
+    for (unsigned i = 0; i < rounds; i++) {
+        memcpy(bad, good, length);
+        for (uint64_t k = 1 + harness_random_below(3); k > 0; k--) {
+            /* Mostly at the beginnings of pages, where the structure is. */
+            size_t at = harness_random_below(4) ? harness_random_below(length / 4096) * 4096 +
+                                                      harness_random_below(128)
+                                                : harness_random_below(length);
+            bad[at] = (uint8_t)harness_random();
+        }
+        write_file(bad, length);
+        (void)use_database();
+    }
+    free(good);
+    free(bad);
+}
+
+TEST(a_foreign_database_is_refused, "A data file that LMDB knows but Jini does not is JINI_E_FORMAT.")
+{
+    static const char *const names[] = {"application", "content", "images",    "jobs",  "leases",
+                                        "lists",       "locations", "meta",    "packs", "queue",
+                                        "tiers",       "user_keys", "users"};
+    store_close(fixture_open(STORE_DRIVER_LMDB));
+    size_t length;
+    uint8_t *bytes = read_file(&length);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t size = strlen(names[i]);
+        for (size_t at = 0; at + size <= length; at++) {
+            if (memcmp(bytes + at, names[i], size) == 0)
+                bytes[at + size - 1] = '~'; /* keeps the names in order */
+        }
+    }
+    write_file(bytes, length);
+    free(bytes);
+    CHECK_STATUS(use_database(), JINI_E_FORMAT);
+}
+
+TEST(verify_finds_damage_in_a_large_database,
+     "store_verify() reads every page: it passes a sound database and names a damaged page.")
+{
+    struct jini_error error;
+    make_database(20000);
+    struct store_options options = lmdb_options();
+    struct store *store = fixture_open_with(&options);
+    CHECK_OK(store_verify(store, &error));
+    CHECK_INT(error.code, ==, 0);
+    size_t length;
+    uint8_t *bytes = read_file(&length);
+    store_close(store);
+    unsigned found = 0;
+    for (int i = 0; i < 20; i++) {
+        uint8_t *bad = malloc(length);
+        memcpy(bad, bytes, length);
+        size_t page = 300 + harness_random_below(length / 4096 - 300);
+        memset(bad + page * 4096 + 8, 0xff, 64);
+        write_file(bad, length);
+        free(bad);
+        store = NULL;
+        if (store_open(&options, &store, &error) == 0 && store_verify(store, &error) != 0) {
+            CHECK_INT(error.code, ==, JINI_E_CORRUPT);
+            CHECK_CONTAINS(error.message, "page ");
+            found++;
+        }
+        store_close(store);
+    }
+    CHECK_UINT(found, >=, 10);
+    free(bytes);
+}
+
+/* ---- Poison ---- */
+
+STORE_TEST(a_poisoned_store_only_closes,
+           "After store_poison() everything answers JINI_E_POISONED and the reason is told.")
+{
+    struct store *store = fixture_open(driver);
+    struct store_txn *txn;
+    struct jini_error error;
+    struct fixture_pair pair = fixture_pair("a", "1");
+    struct fixture_write write;
+    struct fixture_blocker blocker;
+    struct store_figures figures;
+    fixture_block(store, &blocker);
+    fixture_prepare(&write, fixture_op_put, &pair);
+    CHECK_OK(store_submit(store, &write.write));
+    store_poison(store, "the moon fell down");
+    store_poison(store, "another reason");
+    atomic_store(&blocker.released, true);
+    CHECK_STATUS(fixture_wait(&write), JINI_E_POISONED); /* it was queued */
+    CHECK_STATUS(store_health(store, &error), JINI_E_POISONED);
+    CHECK_CONTAINS(error.message, "the moon fell down");
+    CHECK_STATUS(store_write(store, fixture_op_put, &pair), JINI_E_POISONED);
+    CHECK_STATUS(store_submit(store, &write.write), JINI_E_POISONED);
+    CHECK_STATUS(store_read_begin(store, &txn), JINI_E_POISONED);
+    CHECK_STATUS(store_figures(store, &figures), JINI_E_POISONED);
+    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_POISONED);
+    store_tick(store);
+    store_close(store);
+}

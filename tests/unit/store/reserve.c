@@ -1,0 +1,256 @@
+/* Full disks and full maps: new work is refused, what gives back goes on. */
+#include "fixture.h"
+#include "small_disk.h"
+
+#include <sys/resource.h>
+
+/* Runs an op of the class that may use the reserve. */
+static int release(struct store *store, store_op_fn *op, void *argument)
+{
+    struct fixture_write write;
+    fixture_prepare(&write, op, argument);
+    write.write.class = STORE_RELEASE;
+    int status = store_submit(store, &write.write);
+    return status ? status : fixture_wait(&write);
+}
+
+static bool is_full(struct store *store)
+{
+    struct store_figures figures;
+    CHECK_OK(store_figures(store, &figures));
+    return figures.full;
+}
+
+/* Puts new values until the store is full; returns the number behind the last key that was taken. */
+static uint64_t fill_up(struct store *store, uint64_t first)
+{
+    int status = 0;
+    while (status == 0) {
+        status = fixture_fill(store, first, 1, 3000);
+        first += status == 0;
+    }
+    CHECK_STATUS(status, JINI_E_FULL);
+    CHECK(is_full(store));
+    return first;
+}
+
+/* Releases that delete, settle and expire: some write more than they free. */
+static void release_much(struct store *store, uint64_t first, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct fixture_fill gone = {first + i, 1, 0};
+        struct fixture_number settled = {STORE_SPACE_LEASES, i % 10, i};
+        CHECK_OK(release(store, fixture_op_clear, &gone));
+        CHECK_OK(release(store, fixture_op_put_number, &settled));
+    }
+}
+
+/* New work is taken again within a few seconds, without anybody calling anything but writes. */
+static void wait_for_room(struct store *store)
+{
+    uint64_t end = fixture_ms() + 20000;
+    int status;
+    while ((status = fixture_fill(store, 1, 1, 10)) == JINI_E_FULL && fixture_ms() < end)
+        fixture_sleep_ms(20);
+    CHECK_OK(status);
+    CHECK(!is_full(store));
+}
+
+static struct store_options bounded_map(void)
+{
+    struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+    options.map_bytes = 1 << 20;
+    options.map_bytes_max = 8 << 20;
+    options.reserve_bytes = 1 << 20;
+    return options;
+}
+
+TEST(a_full_map_refuses_new_work_only,
+     "At map_bytes_max less the reserve new work is JINI_E_FULL and releases go on; with room again, "
+     "new work is taken.")
+{
+    struct store_options options = bounded_map();
+    struct store *store = fixture_open_with(&options);
+    uint64_t count = fill_up(store, 0);
+    CHECK_STATUS(fixture_fill(store, count, 1, 10), JINI_E_FULL);
+    release_much(store, 0, 200);
+    CHECK_STATUS(fixture_fill(store, count, 1, 10), JINI_E_FULL);
+    release_much(store, 200, 500);
+    wait_for_room(store);
+    store_close(store);
+}
+
+TEST(the_maps_reserve_is_kept_again_and_again,
+     "However often a map runs full and gets room again, releases find their reserve.")
+{
+    struct store_options options = bounded_map();
+    struct store *store = fixture_open_with(&options);
+    uint64_t first = 0;
+    for (int round = 0; round < 4; round++) {
+        uint64_t end = fill_up(store, first + 10000);
+        CHECK_UINT(end, >, first + 10000 + 50);
+        for (uint64_t i = 0; i < 50; i++) { /* releases that only write */
+            struct fixture_number settled = {STORE_SPACE_LEASES, i, i};
+            CHECK_OK(release(store, fixture_op_put_number, &settled));
+        }
+        release_much(store, first + 10000, end - first - 10000);
+        wait_for_room(store);
+        first = end;
+    }
+    store_close(store);
+    store = fixture_open_with(&options); /* the file is in the reserve by now */
+    fixture_put(store, "a", "1");
+    store_close(store);
+}
+
+TEST(a_map_filled_by_releases_is_full_for_all,
+     "When releases have used up the reserve too, they are JINI_E_FULL, and the store still works.")
+{
+    struct store_options options = bounded_map();
+    struct store *store = fixture_open_with(&options);
+    uint64_t count = fill_up(store, 0);
+    int status = 0;
+    for (uint64_t i = 0; status == 0 && i < 10000; i++) {
+        struct fixture_fill fill = {1000000 + i, 1, 3000};
+        status = release(store, fixture_op_fill, &fill);
+    }
+    CHECK_STATUS(status, JINI_E_FULL);
+    CHECK_OK(store_health(store, NULL));
+    struct store_txn *txn;
+    uint8_t key[8];
+    CHECK_OK(store_read_begin(store, &txn));
+    CHECK_OK(store_has(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, count - 1)));
+    store_read_end(txn);
+    store_close(store);
+}
+
+TEST(a_map_as_large_as_its_bound_has_a_reserve_too,
+     "With map_bytes equal to map_bytes_max, releases still find the reserve.")
+{
+    struct store_options options = bounded_map();
+    options.map_bytes = options.map_bytes_max;
+    struct store *store = fixture_open_with(&options);
+    fill_up(store, 0);
+    release_much(store, 0, 300);
+    store_close(store);
+}
+
+/* ---- Disks ---- */
+
+static void limit_file_size(uint64_t bytes)
+{
+    struct rlimit limit = {bytes ? bytes : RLIM_INFINITY, RLIM_INFINITY};
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+static uint64_t file_size(const char *path)
+{
+    struct stat info;
+    CHECK(stat(path, &info) == 0);
+    return (uint64_t)info.st_size;
+}
+
+STORE_TEST(the_reserve_is_on_disk_while_the_store_is_not_full,
+           "The file `reserve` has its size, is cut when the disk is full, and comes back.")
+{
+    struct store_options options = fixture_options(driver);
+    struct store *store = fixture_open_with(&options);
+    if (driver == STORE_DRIVER_LMDB)
+        CHECK_UINT(file_size("db/reserve"), ==, options.reserve_bytes);
+    else
+        CHECK(access("db", F_OK) != 0);
+    store_close(store);
+}
+
+TEST(a_file_that_may_not_grow_refuses_new_work_only,
+     "When the data file cannot grow, short writes included, new work is JINI_E_FULL and the store is "
+     "not poisoned; releases go on with what the reserve gives back; without the limit all is as before.")
+{
+    for (uint64_t odd = 0; odd < 3; odd++) {
+        struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+        options.directory = harness_path("db-%d", (int)odd);
+        options.sync = odd == 1 ? STORE_SYNC_FULL : STORE_SYNC_NONE;
+        struct store *store = fixture_open_with(&options);
+        signal(SIGXFSZ, SIG_IGN);
+        CHECK_OK(fixture_fill(store, 0, 300, 3000));
+        /* The limit lies at the border of a page, and within one: a write that is cut short. */
+        uint64_t limit = file_size(harness_path("db-%d/data.mdb", (int)odd)) + 500000 / 4096 * 4096;
+        limit += odd * 1000;
+        limit_file_size(limit);
+        uint64_t count = fill_up(store, 1000);
+        CHECK_OK(store_health(store, NULL));
+        CHECK_STATUS(fixture_fill(store, count, 1, 3000), JINI_E_FULL);
+        CHECK_UINT(file_size(harness_path("db-%d/reserve", (int)odd)), ==, 0);
+        limit_file_size(limit + options.reserve_bytes);
+        release_much(store, 0, 100);
+        limit_file_size(0);
+        wait_for_room(store);
+        CHECK_UINT(file_size(harness_path("db-%d/reserve", (int)odd)), ==, options.reserve_bytes);
+        struct jini_error error;
+        CHECK_OK(store_verify(store, &error));
+        store_close(store);
+    }
+}
+
+TEST(a_full_disk_refuses_new_work_only,
+     "On a disk that is really full, new work is JINI_E_FULL, releases go on with the reserve, reopening "
+     "works, and new work is taken again when there is room.")
+{
+    small_disk_mount("small", 12 * 1024);
+    struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+    options.directory = harness_path("small/db");
+    struct store *store = fixture_open_with(&options);
+    CHECK_OK(fixture_fill(store, 0, 300, 3000));
+    int fd = open("small/ballast", O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && posix_fallocate(fd, 0, 4 << 20) == 0);
+    uint64_t count = fill_up(store, 1000);
+    CHECK_OK(store_health(store, NULL));
+    CHECK_STATUS(fixture_fill(store, count, 1, 3000), JINI_E_FULL);
+    release_much(store, 0, 100);
+    CHECK_STATUS(fixture_fill(store, count, 1, 3000), JINI_E_FULL);
+    fixture_sleep_ms(1100);
+    CHECK_STATUS(fixture_fill(store, count, 1, 3000), JINI_E_FULL);
+    release_much(store, 100, 100);
+    store_close(store);
+
+    store = fixture_open_with(&options); /* on a full disk */
+    struct store_txn *txn;
+    uint8_t key[8];
+    CHECK_OK(store_read_begin(store, &txn));
+    CHECK_OK(store_has(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, count - 1)));
+    store_read_end(txn);
+    release_much(store, 200, 50);
+    CHECK(ftruncate(fd, 0) == 0);
+    wait_for_room(store);
+    CHECK_UINT(file_size("small/db/reserve"), ==, options.reserve_bytes);
+    struct jini_error error;
+    CHECK_OK(store_verify(store, &error));
+    store_close(store);
+    close(fd);
+}
+
+TEST(a_disk_without_room_for_a_database_is_told, "Creating one on a full disk is JINI_E_FULL, not a crash.")
+{
+    small_disk_mount("small", 4 * 1024);
+    struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+    struct jini_error error;
+    options.directory = harness_path("small/db");
+    int fd = open("small/ballast", O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0);
+    for (off_t left = 0; left < 700 * 1024; left += 40 * 1024) {
+        CHECK(ftruncate(fd, 0) == 0);
+        CHECK(posix_fallocate(fd, 0, 4096 * 1024 - 16384 - left) == 0);
+        struct store *store;
+        int status = store_open(&options, &store, &error);
+        if (status)
+            CHECK_STATUS(status, JINI_E_FULL);
+        else
+            CHECK(is_full(store)); /* not even the reserve has room */
+        store_close(store);
+    }
+    CHECK(ftruncate(fd, 0) == 0);
+    struct store *store = fixture_open_with(&options);
+    wait_for_room(store);
+    store_close(store);
+    close(fd);
+}
