@@ -157,7 +157,11 @@ static void append_run(struct appender *appender, struct appender_pack *pack,
     pack->unreleased += (uint32_t)appended;
     pthread_mutex_unlock(&appender->lock);
     pack->touched = true;
-    pack->broken |= status == JINI_E_POISONED;
+    if (status == JINI_E_POISONED) {
+        pack->broken = true; /* this pack, not the engine: the next image goes to another one */
+        status = JINI_E_IO;
+        error.code = status;
+    }
     for (size_t i = 0; i < count; i++) {
         items[i]->place = i < appended ? pack : NULL;
         items[i]->status = i < appended ? 0 : status;

@@ -73,6 +73,9 @@ void harness_fail(const char *file, int line, const char *format, ...)
 void harness_fail_allocation(uint64_t nth);
 bool harness_allocation_failed(void);
 
+/* Removes a file, or a folder with all that is in it. Nothing when there is none. */
+void harness_remove(const char *path);
+
 /* True when a file at or below `path` holds these bytes. */
 bool harness_tree_holds(const char *path, const void *bytes, size_t length);
 
