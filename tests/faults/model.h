@@ -20,10 +20,10 @@ struct chooser {
     uint32_t nothing;     /* of 16 choices, so many take nothing more than what is durable, */
     uint32_t everything;  /* and so many take all; the others any number between */
 };
-struct chooser chooser_of(uint64_t seed);
+struct chooser model_chooser(uint64_t seed);
 
 /* How many of the first `count` operations have happened. `key` and `index` name the choice. */
-size_t choose(const struct chooser *chooser, uint64_t key, uint64_t index, size_t count);
+size_t model_choose(const struct chooser *chooser, uint64_t key, uint64_t index, size_t count);
 
 /* One operation on a file that is not durable as a whole. */
 struct file_operation {
@@ -45,15 +45,16 @@ struct model_file {
     size_t operation_capacity;
 };
 
-void file_write(struct model_file *file, uint64_t offset, const uint8_t *data, uint64_t length,
-                bool durable);
-void file_zero(struct model_file *file, uint64_t offset, uint64_t length);
-void file_resize(struct model_file *file, uint64_t size);
-void file_sync(struct model_file *file);
-void file_free(struct model_file *file);
+void model_file_write(struct model_file *file, uint64_t offset, const uint8_t *data,
+                      uint64_t length, bool durable);
+void model_file_zero(struct model_file *file, uint64_t offset, uint64_t length);
+void model_file_resize(struct model_file *file, uint64_t size);
+void model_file_sync(struct model_file *file);
+void model_file_free(struct model_file *file);
 
 /* Writes the file as a loss may leave it to a new descriptor. `key` names the file. */
-void file_build(const struct model_file *file, const struct chooser *chooser, uint64_t key, int fd);
+void model_file_build(const struct model_file *file, const struct chooser *chooser, uint64_t key,
+                      int fd);
 
 /* A file or a directory. */
 struct object {
