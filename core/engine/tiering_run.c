@@ -167,6 +167,19 @@ const char *jini_tiering_step_name(enum jini_tiering_step step)
     return step >= JINI_TIERING_SEAL && step <= JINI_TIERING_EXPIRE ? names[step] : names[0];
 }
 
+/* The length of the file, now that it has its footer. */
+static int sealed_length(struct jini *jini, const struct jini_id *pack, uint64_t *out,
+                         struct jini_error *error)
+{
+    const struct pack_source *source;
+    int status = pack_files_acquire(jini->pack_files, pack, &source, error);
+    if (status)
+        return status;
+    status = pack_source_length(source, out, error);
+    pack_files_release(jini->pack_files, source);
+    return status;
+}
+
 /* The pack of a process that is gone: cut its torn tail, write its footer, then say so in the index. */
 int tiering_seal_orphan(struct tiering_run *run, const struct index_pack *pack,
                         struct jini_error *error)
@@ -196,7 +209,9 @@ int tiering_seal_orphan(struct tiering_run *run, const struct index_pack *pack,
         sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         sealed.records = result.records;
         sealed.payload_bytes = result.payload_bytes;
-        sealed.file_bytes = result.length;
+        status = sealed_length(jini, &pack->id, &sealed.file_bytes, error);
+        if (status)
+            return status;
     }
     status = tiering_change_pack(run, &sealed, INDEX_PACK_OPEN);
     return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;

@@ -37,7 +37,7 @@ enum {
     TABLE_SLOTS_MIN = 31,
     TABLE_SLOTS_MAX = 1 << 28,
     TABLE_WAIT_MS_DEFAULT = 20,
-    TABLE_VALUE_MAX = 64,
+    TABLE_VALUE_MAX = 72,
     TABLE_ITEMS_MAX = 3 * LIMITS_MAX
 };
 
@@ -124,6 +124,7 @@ struct table_subject {
     uint64_t scope;
     uint8_t value[TABLE_VALUE_MAX];
 };
+_Static_assert(sizeof(struct table_subject) == 128, "two cache lines, where the caller aligns it");
 
 /*
  * Names a subject by the bytes of its value (copied) under a limit. `scope` sets limits apart that

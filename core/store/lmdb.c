@@ -28,7 +28,8 @@ enum { SPACES_MAX = 64, READERS_MAX = 4096 };
 struct driver {
     MDB_env *env;
     bool read_only;
-    int probe_fd; /* of the data file, to ask whether a sync failed; -1 */
+    bool syncs;   /* commits are synced */
+    int probe_fd; /* of the data file, to ask why a write failed; -1 */
     _Atomic uint64_t map_bytes;
     unsigned present; /* how many spaces exist: all, or fewer in an older database */
     MDB_dbi dbi[STORE_SPACES];
@@ -196,7 +197,7 @@ static int open_probe(struct driver *driver, const char *directory, struct jini_
 {
     char path[4200];
     snprintf(path, sizeof(path), "%s/data.mdb", directory);
-    driver->probe_fd = open(path, O_RDONLY | O_CLOEXEC);
+    driver->probe_fd = open(path, O_RDWR | O_CLOEXEC);
     if (driver->probe_fd < 0)
         return error_set_errno(error, errno, path, "cannot open the data file");
     return 0;
@@ -223,6 +224,7 @@ static int lmdb_open(const struct store_options *options, struct driver **out,
     if (!driver)
         return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
     driver->read_only = options->read_only;
+    driver->syncs = options->sync != STORE_SYNC_NONE;
     driver->probe_fd = -1;
     int status = lmdb_file_check(options->directory, LMDB_CHECK_ROOTS, error);
     if (status == 0 && !options->read_only)
@@ -282,15 +284,31 @@ static void lmdb_reader_free(struct driver_txn *reader)
     base_free(reader);
 }
 
+/* True when the file cannot grow: the disk, a quota or a limit of this process is in the way. */
+static bool cannot_grow(int fd)
+{
+    enum { MORE_BYTES = 1 << 20 };
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end < 0 || fallocate(fd, 0, end, MORE_BYTES) == 0)
+        return false;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+}
+
 /*
- * LMDB answers EIO for a write that the full disk cut short as well as for a sync that failed. The kernel tells
- * every descriptor of a file once that writing it back failed: where ours knows of nothing, no sync has failed.
+ * LMDB answers EIO for a write that a full disk cut short as well as for a sync that failed, and after a failed sync
+ * nothing may go on. The kernel tells each descriptor of a file once that writing it back failed: when ours
+ * knows of nothing and the file cannot grow, it was the disk that is full.
  */
 static int write_status(const struct driver *driver, int code)
 {
-    if (code == EIO && fdatasync(driver->probe_fd) == 0)
+    int status = translate(code);
+    if (status != JINI_E_FULL && code != EIO)
+        return status;
+    if (driver->syncs && fdatasync(driver->probe_fd) != 0)
+        return JINI_E_IO;
+    if (code == EIO && cannot_grow(driver->probe_fd))
         return JINI_E_FULL;
-    return translate(code);
+    return status;
 }
 
 static int lmdb_write_begin(struct driver *driver, struct driver_txn **out)

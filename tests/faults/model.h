@@ -94,17 +94,17 @@ struct tree {
     size_t operation_capacity;
 };
 
-struct object *tree_find(const struct tree *tree, uint64_t inode);
-struct object *tree_add(struct tree *tree, uint64_t inode, uint64_t key, bool is_directory);
-void tree_name(struct tree *tree, uint64_t sequence, struct object *directory, const char *name,
-               struct object *object);
-void tree_rename(struct tree *tree, uint64_t sequence, struct object *from, const char *name,
-                 struct object *to, const char *new_name, bool exchange);
-void tree_sync_names(struct tree *tree, const struct object *directory);
-void tree_sync_all(struct tree *tree);
-void tree_free(struct tree *tree);
+struct object *model_tree_find(const struct tree *tree, uint64_t inode);
+struct object *model_tree_add(struct tree *tree, uint64_t inode, uint64_t key, bool is_directory);
+void model_tree_name(struct tree *tree, uint64_t sequence, struct object *directory,
+                     const char *name, struct object *object);
+void model_tree_rename(struct tree *tree, uint64_t sequence, struct object *from, const char *name,
+                       struct object *to, const char *new_name, bool exchange);
+void model_tree_sync_names(struct tree *tree, const struct object *directory);
+void model_tree_sync_all(struct tree *tree);
+void model_tree_free(struct tree *tree);
 
 /* Writes the tree as a loss may leave it below `target`, which must not exist. */
-void tree_build(struct tree *tree, const struct chooser *chooser, const char *target);
+void model_tree_build(struct tree *tree, const struct chooser *chooser, const char *target);
 
 #endif

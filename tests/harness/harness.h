@@ -73,6 +73,9 @@ void harness_fail(const char *file, int line, const char *format, ...)
 void harness_fail_allocation(uint64_t nth);
 bool harness_allocation_failed(void);
 
+/* True when a file at or below `path` holds these bytes. */
+bool harness_tree_holds(const char *path, const void *bytes, size_t length);
+
 /* Waits for a child; fails the case unless it exited with `code`. */
 void harness_wait_exit(int pid, int code);
 
@@ -91,7 +94,7 @@ void harness_wait_exit(int pid, int code);
                          #b, check_a, check_b);                                                    \
     } while (0)
 
-#define CHECK_INT(a, operator, b) CHECK_COMPARE(int64_t, PRId64, a, operator, b)
+#define CHECK_INT(a, operator, b)  CHECK_COMPARE(int64_t, PRId64, a, operator, b)
 #define CHECK_UINT(a, operator, b) CHECK_COMPARE(uint64_t, PRIu64, a, operator, b)
 
 #define CHECK_TEXT(a, b)                                                                           \

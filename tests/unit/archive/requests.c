@@ -364,32 +364,6 @@ CONFORMS(requests_are_counted, "Statistics tell requests, failures and bytes by 
     CHECK_TEXT(archive_url(archive), subject_url);
 }
 
-/* Reading beside archiving. */
-
-CONFORMS(reads_do_not_wait_for_puts,
-         "With two threads, a GET gets through while PUTs fill the queue.")
-{
-    enum { SIZE = 4 * 1024 * 1024, PUTS = 12 };
-    static struct archive_request puts[PUTS];
-    static char names[PUTS][16];
-    uint8_t *bytes = make_bytes(SIZE, 2);
-    struct archive_extent extent = archive_memory(bytes, SIZE);
-    CHECK_OK(test_put_text(archive, "o", "x"));
-    for (unsigned i = 0; i < PUTS; i++) {
-        snprintf(names[i], sizeof(names[i]), "p%u", i);
-        puts[i] = (struct archive_request){.operation = ARCHIVE_PUT,
-                                           .name = slice_of_text(names[i]),
-                                           .put = {.extents = &extent, .extent_count = 1}};
-        CHECK_OK(archive_submit(archive, &puts[i]));
-    }
-    check_text(archive, "o", "x");
-    struct archive_statistics statistics;
-    archive_statistics(archive, &statistics);
-    CHECK_UINT(statistics.operations[ARCHIVE_PUT].finished, <, PUTS);
-    for (unsigned i = 0; i < PUTS; i++)
-        CHECK_OK(archive_wait(archive, &puts[i]));
-}
-
 /* Several threads. */
 
 enum { THREADS = 8, RACES = 20 };

@@ -70,7 +70,8 @@ TEST(an_image_comes_back_from_every_tier,
     for (int i = 0; i < IMAGES; i++) {
         char text[3000];
         memset(text, 'x', sizeof(text));
-        snprintf(text, 200, "prompt\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: %d, Size: 64x64", i);
+        snprintf(text, 200,
+                 "prompt\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: %d, Size: 64x64", i);
         if (i % 2)
             text[strlen(text)] = ' ';
         text[sizeof(text) - 1] = '\0';
@@ -139,7 +140,8 @@ TEST(an_image_comes_back_from_every_tier,
         free(files[i]);
 }
 
-TEST(a_refusal_names_its_limit, "The sixth image of a minute is refused with the limit, its numbers and when to return.")
+TEST(a_refusal_names_its_limit,
+     "The sixth image of a minute is refused with the limit, its numbers and when to return.")
 {
     struct jini *jini = open_engine();
     uint64_t user = add_user(jini, "bob", "Free");

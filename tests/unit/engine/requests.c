@@ -38,7 +38,8 @@ static int get_a(struct jini_txn *txn, void *argument)
     return status;
 }
 
-TEST(a_blocking_write_is_there_when_it_returns, "A write without a callback returns when it is durable.")
+TEST(a_blocking_write_is_there_when_it_returns,
+     "A write without a callback returns when it is durable.")
 {
     struct jini *jini = open_engine();
     struct jini_write write;
@@ -145,7 +146,8 @@ TEST(close_on_a_loop_brings_everything_back_first,
     CHECK_INT(uv_loop_close(&loop), ==, 0);
 }
 
-TEST(a_request_not_initialised_is_refused, "A struct of another size or version is refused by name.")
+TEST(a_request_not_initialised_is_refused,
+     "A struct of another size or version is refused by name.")
 {
     struct jini *jini = open_engine();
     struct jini_write write;

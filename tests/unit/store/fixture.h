@@ -313,6 +313,21 @@ static inline void fixture_release(struct fixture_blocker *blocker)
 
 /* ---- Processes ---- */
 
+/* ThreadSanitizer cannot follow a child that was forked beside threads and starts threads itself. */
+static inline void fixture_skip_fork_beside_threads(void)
+{
+    bool followed = true;
+#if defined(__SANITIZE_THREAD__)
+    followed = false;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    followed = false;
+#endif
+#endif
+    if (!followed)
+        harness_skip("ThreadSanitizer cannot follow a fork beside threads");
+}
+
 /* Runs `main` in a child, which exits with 0 when it returns. */
 static inline pid_t fixture_spawn(void (*main)(void *), void *argument)
 {
@@ -351,20 +366,18 @@ static inline void fixture_raise(struct fixture_flag flag)
     CHECK(write(flag.ends[1], "x", 1) == 1);
 }
 
-static inline void fixture_await(struct fixture_flag flag)
-{
-    char byte;
-    CHECK(read(flag.ends[0], &byte, 1) == 1);
-}
-
 /* False when nobody raises the flag within the time. */
 static inline bool fixture_await_ms(struct fixture_flag flag, int ms)
 {
     struct pollfd poller = {.fd = flag.ends[0], .events = POLLIN};
-    if (poll(&poller, 1, ms) != 1)
-        return false;
-    fixture_await(flag);
-    return true;
+    char byte;
+    return poll(&poller, 1, ms) == 1 && read(flag.ends[0], &byte, 1) == 1;
+}
+
+/* Fails the case where the other process has died. */
+static inline void fixture_await(struct fixture_flag flag)
+{
+    CHECK(fixture_await_ms(flag, 60000));
 }
 
 #endif

@@ -68,7 +68,7 @@ STORE_TEST(a_late_failure_is_undone_alone,
     struct fixture_blocker blocker;
     struct fixture_write writes[COUNT];
     struct plan plans[COUNT];
-    char keys[COUNT][4];
+    char keys[COUNT][12];
     fixture_block(store, &blocker);
     for (int i = 0; i < COUNT; i++) {
         snprintf(keys[i], sizeof(keys[i]), "%d", i);
@@ -388,7 +388,9 @@ static int op_result(struct store_txn *txn, void *argument)
 STORE_TEST(results_are_of_the_run_that_counts,
            "What an op wrote into its argument is of the run that was committed.")
 {
-    struct store *store = fixture_open(driver);
+    struct store_options options = fixture_options(driver);
+    options.batch_run_ms = 1000; /* one batch, also on a slow machine */
+    struct store *store = fixture_open_with(&options);
     struct fixture_number number = {STORE_SPACE_APPLICATION, 1, 10};
     CHECK_OK(store_write(store, fixture_op_put_number, &number));
     struct fixture_blocker blocker;

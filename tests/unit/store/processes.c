@@ -3,13 +3,6 @@
 
 #include <pthread.h>
 
-/* A case here forks with threads running and goes on in the child, which ThreadSanitizer allows on request. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-
 static struct store_options shared_options(void)
 {
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
@@ -524,6 +517,7 @@ TEST(a_fork_without_exec_is_a_process_of_its_own,
      "In a forked child the inherited handle answers JINI_E_FORKED to everything, a new one works beside the "
      "parent's, and goes on when the parent is killed with the lock in its hands.")
 {
+    fixture_skip_fork_beside_threads();
     struct fork_case fork_case = {new_holder(), fixture_flag(), fixture_flag(), fixture_flag()};
     pid_t parent = fixture_spawn(fork_with_a_store, &fork_case);
     fixture_await(fork_case.holder.completed);
@@ -538,6 +532,7 @@ TEST(a_fork_without_exec_is_a_process_of_its_own,
 TEST(a_parent_may_end_before_its_child,
      "A parent that closes its store and ends leaves the child's own handle working.")
 {
+    fixture_skip_fork_beside_threads();
     struct fixture_flag opened = fixture_flag();
     struct fixture_flag closed = fixture_flag();
     struct store *store = open_shared();
