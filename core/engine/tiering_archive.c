@@ -175,7 +175,6 @@ int tiering_archive(struct tiering_run *run, const struct index_pack *row, struc
         return error_set(error, status, "archive", "%s", jini_status_text(status));
     run->request->packs_archived++;
     run->request->bytes_archived += pack.file_bytes;
-    run->request->images_archived += pack.records;
     return 0;
 }
 

@@ -304,6 +304,8 @@ static int advance(struct tiering_run *run, const struct jini_id *id, struct jin
             status = do_step(run, step, &facts, error);
             if (status)
                 return status;
+            if (step == TIERING_ARCHIVE)
+                run->request->images_archived += facts.live_images;
         }
         if (step != TIERING_SHARE && step != TIERING_PURGE_BEGIN)
             tiering_report(run, public_step(step), &pack, facts.live_images,
@@ -338,7 +340,16 @@ static bool ends_run(int status)
 typedef int pack_fn(struct tiering_run *run, const struct index_pack *pack,
                     struct jini_error *error);
 
-/* Calls `visit` for every pack, page by page; the lease is renewed for each page. */
+/* The caller wants the run back. What was done stays done; the next run goes on from there. */
+static bool is_cancelled(const struct tiering_run *run)
+{
+    return atomic_load(&request_state(&run->request->request)->cancelled) != 0;
+}
+
+/*
+ * Calls `visit` for every pack, page by page, those among them that the visits make: their ids are younger than all
+ * before. The lease is renewed for each page.
+ */
 static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_error *error)
 {
     struct index_pack *page = base_malloc(sizeof(*page) * PACKS_PAGE);
@@ -347,7 +358,7 @@ static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_er
     struct jini_id last = {{0}};
     size_t count = PACKS_PAGE;
     int status = 0;
-    while (status == 0 && count == PACKS_PAGE) {
+    while (status == 0 && count > 0) {
         struct store_txn *txn;
         status = store_read_begin(run->jini->store, &txn);
         if (status)
@@ -356,7 +367,7 @@ static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_er
         store_read_end(txn);
         for (size_t i = 0; status == 0 && i < count; i++) {
             last = page[i].id;
-            int failed = visit(run, &page[i], error);
+            int failed = is_cancelled(run) ? JINI_E_CANCELLED : visit(run, &page[i], error);
             if (failed && ends_run(failed))
                 status = failed;
             else if (failed)

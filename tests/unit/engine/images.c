@@ -88,6 +88,79 @@ TEST(duplicates_of_one_class_are_stored_once,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(one_run_moves_what_many_openings_left,
+     "Small packs of several openings, with duplicates among them, are merged, shared, archived "
+     "and freed by one run, "
+     "packs that the run itself makes included.")
+{
+    enum { OPENINGS = 3, EACH = 3 };
+    struct jini_id ids[OPENINGS][EACH];
+    uint64_t user = 0;
+    for (int i = 0; i < OPENINGS; i++) {
+        struct jini *jini = fixture_open();
+        user = user ? user : fixture_user(jini, "alice", "Premium");
+        for (uint64_t seed = 0; seed < EACH; seed++)
+            ids[i][seed] = fixture_put(jini, user, seed);
+        CHECK_OK(jini_close(jini, NULL, NULL));
+        if (i > 0)
+            continue;
+        /* The first pack has been looked through before the others are there to be merged with it. */
+        jini = fixture_open();
+        fixture_tier(jini, JINI_TIERING_NOW, NULL);
+        CHECK_OK(jini_close(jini, NULL, NULL));
+    }
+    struct jini *jini = fixture_open();
+    struct jini_archive_run run;
+    struct jini_archive_status status;
+    struct jini_error error;
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.images_archived, ==, (OPENINGS - 1) * EACH);
+    CHECK_OK(jini_archive_status(jini, &status, &error));
+    CHECK_UINT(status.images_cold, ==, OPENINGS * EACH);
+    CHECK_UINT(status.packs_sealed + status.packs_open + status.packs_archived, ==, 0);
+    CHECK_UINT(status.bytes_archived, <, status.bytes_original);
+    for (int i = 0; i < OPENINGS; i++) {
+        for (uint64_t seed = 0; seed < EACH; seed++)
+            CHECK_OK(fixture_get(jini, &ids[i][seed], seed));
+    }
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+struct cancelling {
+    struct jini *jini;
+    struct jini_archive_run *run;
+    unsigned archived;
+};
+
+static void cancel_after_first(void *context, const struct jini_tiering_event *event)
+{
+    struct cancelling *cancelling = context;
+    if (event->step == JINI_TIERING_ARCHIVE && ++cancelling->archived == 1)
+        jini_cancel(cancelling->jini, &cancelling->run->request);
+}
+
+TEST(a_run_that_is_cancelled_ends_between_packs,
+     "jini_cancel() ends a run after the pack that it is at; the next run does the rest.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_archive_run run;
+    struct cancelling cancelling = {jini, &run, 0};
+    fixture_put(jini, fixture_user(jini, "fay", "Free"), 1);
+    fixture_put(jini, fixture_user(jini, "bob", "Basic"), 2);
+    fixture_put(jini, fixture_user(jini, "pia", "Premium"), 3);
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW;
+    run.report = cancel_after_first;
+    run.report_context = &cancelling;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CANCELLED);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_UINT(run.packs_archived, ==, 2);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(expiry_of_a_free_image_takes_no_premium_bytes,
      "When a Free image expires, the same bytes of a Premium user stay, in every tier.")
 {
