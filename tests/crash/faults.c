@@ -4,7 +4,7 @@
  */
 #include "faults.h"
 
-#include "../unit/engine/engine_fixture.h"
+#include "engine_fixture.h"
 
 #include <errno.h>
 #include <signal.h>
