@@ -1,4 +1,7 @@
-/* The thread of appender.h: takes what waits, appends it class by class, syncs each pack once, hands it back. */
+/*
+ * The thread of appender.h: takes what waits, appends it class by class, syncs each pack once,
+ * hands it back.
+ */
 #include "images/appender.h"
 
 #include "base/alloc.h"

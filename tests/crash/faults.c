@@ -1,6 +1,7 @@
 /*
- * The main job with every single call that writes failing once, with each allocation failing once, and with a disk that
- * stays full: whatever happens is an error that says what failed, and what was acknowledged is there afterwards.
+ * The main job with every single call that writes failing once, with each allocation failing once,
+ * and with a disk that stays full: whatever happens is an error that says what failed, and what was
+ * acknowledged is there afterwards.
  */
 #include "faults.h"
 
@@ -105,7 +106,10 @@ static void check(const struct outcome *outcome)
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
-/* Hundreds of lives, each with a dozen syncs, are quick in memory; what a sync is worth is powerloss.c's subject. */
+/*
+ * Hundreds of lives, each with a dozen syncs, are quick in memory; what a sync is worth is
+ * powerloss.c's subject.
+ */
 static void start_over(void)
 {
     static char path[600];
@@ -116,7 +120,10 @@ static void start_over(void)
     harness_remove(fixture_directory);
 }
 
-/* Files of the database only: libuv ends the process when its own eventfd cannot be written, which never happens. */
+/*
+ * Files of the database only: libuv ends the process when its own eventfd cannot be written, which
+ * never happens.
+ */
 static void loop_over_calls(int error, unsigned step)
 {
     struct outcome outcome;

@@ -1,4 +1,5 @@
-/* Files and directories as a disk holds them: what is durable, and what has been asked for since.
+/*
+ * Files and directories as a disk holds them: what is durable, and what has been asked for since.
  */
 #ifndef FAULTS_MODEL_H
 #define FAULTS_MODEL_H
@@ -12,8 +13,10 @@ enum { SECTOR_BYTES = 512 };
 void *model_grow(void *items, size_t *capacity, size_t count, size_t item_bytes);
 void model_give_up(const char *what, const char *path) __attribute__((noreturn));
 
-/* How an image is chosen. Values are drawn by key, so that they do not depend on the order of
- * drawing. */
+/*
+ * How an image is chosen. Values are drawn by key, so that they do not depend on the order of
+ * drawing.
+ */
 struct chooser {
     uint64_t seed;
     uint32_t grain_bytes; /* of one choice within a file; 0: the whole file */

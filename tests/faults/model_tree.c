@@ -187,7 +187,8 @@ static void choose_names(struct tree *tree, const struct chooser *chooser)
         tree->operations[i].applied = false;
     for (size_t i = 0; i < tree->operation_count; i++) {
         uint64_t key = name_key(&tree->operations[i]);
-        /* With whole files as the grain all names share one moment, as a journal would give them.
+        /*
+         * With whole files as the grain all names share one moment, as a journal would give them.
          */
         size_t taken =
             model_choose(chooser, chooser->grain_bytes ? key : 0, 1, tree->operation_count);
