@@ -129,18 +129,19 @@ static uint64_t converted_ordinal(const struct sliding *from, unsigned age,
 }
 
 /*
- * The same hits in another layout. None gets earlier, so none ceases to count earlier: a hit goes
- * to the last sub-window that it may belong to, and what would be too old for the new layout goes
- * to its oldest.
+ * The hits that still count, in another layout. None gets earlier, so none ceases to count earlier:
+ * a hit goes to the last sub-window that it may belong to, and what would be too old for the new
+ * layout goes to its oldest.
  */
-static struct sliding convert(const struct sliding *from, const struct sliding_layout *to)
+static struct sliding convert(const struct sliding *from, const struct sliding_layout *to,
+                              uint64_t period_ns, uint64_t now_ns)
 {
     struct sliding made = {.layout = *to, .newest = converted_ordinal(from, 0, to)};
     uint64_t full = count_mask(to);
     uint64_t from_full = count_mask(&from->layout);
     for (unsigned age = 0; age < from->layout.sub_windows; age++) {
         uint64_t count = from->counts >> (age * from->layout.count_bits) & from_full;
-        if (count == 0)
+        if (count == 0 || leaves_ns(from, period_ns, age) <= now_ns)
             continue;
         uint64_t made_age = made.newest - converted_ordinal(from, age, to);
         if (made_age >= to->sub_windows)
@@ -154,23 +155,34 @@ static struct sliding convert(const struct sliding *from, const struct sliding_l
     return made;
 }
 
-static struct sliding unpack(uint64_t word, const struct algorithm *limit, uint64_t now_ns)
+static struct sliding_layout layout_of(const struct algorithm *limit)
 {
-    struct sliding_layout wanted = {limit->shift, limit->sub_windows, limit->count_bits};
-    uint64_t ordinal = now_ns / ALGORITHM_NS_PER_MS >> limit->shift;
-    struct sliding window = {.layout = wanted, .newest = ordinal};
+    return (struct sliding_layout){limit->shift, limit->sub_windows, limit->count_bits};
+}
+
+/* The word as it stands, in its own layout. It is possible, or ALGORITHM_FREE. */
+static struct sliding unpack(uint64_t word, const struct algorithm *limit)
+{
+    struct sliding window = {.layout = layout_of(limit)};
     if (word == ALGORITHM_FREE)
         return window;
-    window.layout.shift = (uint8_t)word_shift(word);
+    if (word_shift(word) != limit->shift)
+        JINI_ASSERT(sliding_layout_of(limit->period_ms, word_shift(word), &window.layout));
     window.newest = word_newest(word);
-    if (window.layout.shift == wanted.shift) {
-        window.counts = word & counts_mask(&wanted);
-    } else {
-        JINI_ASSERT(sliding_layout_of(limit->period_ms, window.layout.shift, &window.layout));
-        window.counts = word & counts_mask(&window.layout);
-        window = convert(&window, &wanted);
+    window.counts = word & counts_mask(&window.layout);
+    return window;
+}
+
+/* The window in the limit's layout, with the sub-window of `now` as its newest. */
+static struct sliding brought_up(const struct sliding *from, const struct algorithm *limit,
+                                 uint64_t now_ns)
+{
+    struct sliding window = *from;
+    if (from->layout.shift != limit->shift) {
+        struct sliding_layout layout = layout_of(limit);
+        window = convert(from, &layout, limit->period_ns, now_ns);
     }
-    advance(&window, ordinal);
+    advance(&window, now_ns / ALGORITHM_NS_PER_MS >> limit->shift);
     return window;
 }
 
@@ -216,23 +228,17 @@ static void describe(const struct sums *sums, const struct algorithm *limit, uin
                                                              : sums->retry_ns - now_ns;
 }
 
-static uint64_t window_id(const struct sliding *window)
-{
-    return (uint64_t)window->layout.shift << WORD_TIME_BITS | window->newest;
-}
-
 void sliding_charge(uint64_t word, const struct algorithm *limit, uint64_t now_ns, uint64_t cost,
                     struct algorithm_outcome *out)
 {
-    struct sliding window = unpack(word, limit, now_ns);
-    struct sums sums = add_up(&window, limit, now_ns, cost);
-    describe(&sums, limit, now_ns, cost, out);
-    out->window = window_id(&window);
-    out->word = word;
+    sliding_peek(word, limit, now_ns, cost, out);
     if (out->verdict == ALGORITHM_REFUSED)
         return;
+    struct sliding was = unpack(word, limit);
+    struct sliding window = brought_up(&was, limit, now_ns);
     window.counts += cost;
     out->word = pack(&window);
+    out->window = (uint64_t)window.layout.shift << WORD_TIME_BITS | window.newest;
     out->remaining -= cost;
     out->reset_ns = leaves_ns(&window, limit->period_ns, 0) - now_ns;
 }
@@ -240,10 +246,10 @@ void sliding_charge(uint64_t word, const struct algorithm *limit, uint64_t now_n
 void sliding_peek(uint64_t word, const struct algorithm *limit, uint64_t now_ns, uint64_t cost,
                   struct algorithm_outcome *out)
 {
-    struct sliding window = unpack(word, limit, now_ns);
+    struct sliding window = unpack(word, limit);
     struct sums sums = add_up(&window, limit, now_ns, cost);
     describe(&sums, limit, now_ns, cost, out);
-    out->window = window_id(&window);
+    out->window = 0;
     out->word = word;
 }
 

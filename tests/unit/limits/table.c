@@ -32,6 +32,7 @@ TEST(a_limit_is_kept_and_explained,
     CHECK_UINT(charge_peek(table, &charge).remaining, ==, 3);
     CHECK_OK(charge_once(table, &charge, &answer));
     CHECK_UINT(charge_peek(table, &charge).remaining, ==, 1);
+    CHECK_UINT(charge_peek(table, &charge).reset_ns, ==, 60 * NS_PER_S);
     CHECK_UINT(charge_peek(table, &charge).verdict, ==, TABLE_REFUSED);
     struct table_counters counters;
     CHECK_OK(table_counters(table, &counters));
