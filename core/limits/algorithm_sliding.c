@@ -90,8 +90,10 @@ bool sliding_is_possible(uint64_t word, uint32_t period_ms, uint64_t now_ns)
            sliding_mark_ns(word) <= now_ns + algorithm_reach_ns(LIMIT_SLIDING_WINDOW, period_ms);
 }
 
-/* The end of the sub-window that lies `age` before the newest, plus the period: when its hits cease
- * to count. */
+/*
+ * The end of the sub-window that lies `age` before the newest, plus the period: when its hits cease
+ * to count.
+ */
 static uint64_t leaves_ns(const struct sliding *window, uint64_t period_ns, unsigned age)
 {
     uint64_t ordinal = window->newest + 1;
@@ -117,8 +119,10 @@ static void advance(struct sliding *window, uint64_t ordinal)
                          : window->counts << (steps * layout->count_bits) & counts_mask(layout);
 }
 
-/* The ordinal, in the layout of `to`, of the last sub-window within the one of `from` that lies
- * `age` before its newest. */
+/*
+ * The ordinal, in the layout of `to`, of the last sub-window within the one of `from` that lies
+ * `age` before its newest.
+ */
 static uint64_t converted_ordinal(const struct sliding *from, unsigned age,
                                   const struct sliding_layout *to)
 {
@@ -253,19 +257,20 @@ void sliding_peek(uint64_t word, const struct algorithm *limit, uint64_t now_ns,
     out->word = word;
 }
 
-uint64_t sliding_refund(uint64_t word, const struct algorithm_receipt *receipt)
+uint64_t sliding_refund(uint64_t word, const struct algorithm_receipt *receipt, uint64_t now_ns)
 {
     struct sliding_layout layout;
     if (word >> 62 != 1 || !sliding_layout_of(receipt->period_ms, word_shift(word), &layout))
         return word;
-    uint64_t newest = word_newest(word);
     uint64_t ordinal = receipt->window & ((UINT64_C(1) << WORD_TIME_BITS) - 1);
-    if (receipt->window >> WORD_TIME_BITS != layout.shift || ordinal > newest ||
-        newest - ordinal >= layout.sub_windows)
+    struct sliding window = {.layout = layout, .newest = word_newest(word)};
+    if (receipt->window >> WORD_TIME_BITS != layout.shift || ordinal > window.newest ||
+        window.newest - ordinal >= layout.sub_windows)
         return word;
-    unsigned place = (unsigned)(newest - ordinal) * layout.count_bits;
-    uint64_t count = word >> place & count_mask(&layout);
-    if (count == count_mask(&layout))
+    unsigned age = (unsigned)(window.newest - ordinal);
+    uint64_t count = word >> (age * layout.count_bits) & count_mask(&layout);
+    if (count == count_mask(&layout) ||
+        leaves_ns(&window, receipt->period_ms * ALGORITHM_NS_PER_MS, age) <= now_ns)
         return word;
-    return word - ((count < receipt->cost ? count : receipt->cost) << place);
+    return word - ((count < receipt->cost ? count : receipt->cost) << (age * layout.count_bits));
 }

@@ -67,7 +67,8 @@ static uint64_t random_cost(const struct algorithm *limit)
     return 1 + harness_random_below(capacity(limit) + 1);
 }
 
-/* The answers of a charge or peek hold at the moments that they name, and not a nanosecond earlier.
+/*
+ * The answers of a charge or peek hold at the moments that they name, and not a nanosecond earlier.
  */
 static void check_promises(const struct algorithm *limit, uint64_t word, uint64_t now,
                            uint64_t cost, const struct algorithm_outcome *outcome)
@@ -201,7 +202,7 @@ static void fixed_sequence(struct run *run, enum algorithm_denied denied)
         struct hit *hit = random_hit(&history);
         if (hit && harness_random_below(5) == 0) {
             run->word = algorithm_refund(run->word, &hit->receipt, run->now_ns);
-            if (hit->receipt.window * ms_ns == model.expiry_ns)
+            if (hit->receipt.window * ms_ns == model.expiry_ns && model.expiry_ns > run->now_ns)
                 model.used -= hit->cost;
             hit->cost = 0;
             continue;
@@ -298,7 +299,8 @@ static void sliding_sequence(struct run *run)
         struct hit *hit = random_hit(&history);
         if (hit && harness_random_below(5) == 0) {
             run->word = algorithm_refund(run->word, &hit->receipt, run->now_ns);
-            hit->cost = 0;
+            if (hit->counts_ns > run->now_ns)
+                hit->cost = 0;
             continue;
         }
         uint64_t cost = random_cost(limit);
@@ -402,7 +404,8 @@ TEST(a_full_count_stands_for_any_number,
     CHECK_UINT(out.verdict, ==, ALGORITHM_REFUSED);
     algorithm_charge(full, &wide, hour_ns + 2 * narrow.period_ns, 1, ALGORITHM_DENIED_FREE, &out);
     CHECK_UINT(out.verdict, ==, ALGORITHM_ADMITTED);
-    /* And a count that is too large for narrow words leaves none there, until it ceases to count.
+    /*
+     * And a count that is too large for narrow words leaves none there, until it ceases to count.
      */
     algorithm_charge(ALGORITHM_FREE, &wide, hour_ns, 300, ALGORITHM_DENIED_FREE, &out);
     uint64_t word = out.word;
