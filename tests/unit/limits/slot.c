@@ -411,8 +411,10 @@ static bool is_held_against(uint32_t actor, uint64_t claim)
     return claim != claim_of(actor) && is_alive(NULL, claim, 0);
 }
 
-/* Whatever the others do not do any more, an actor comes to an end, and only a living holder makes
- * it give up. */
+/*
+ * Whatever the others do not do any more, an actor comes to an end, and only a living holder makes
+ * it give up.
+ */
 static void check_progress(void)
 {
     struct world saved = world;
@@ -434,8 +436,10 @@ static void check_progress(void)
     }
 }
 
-/* When all have ended or died, somebody who comes much later finds room, and leaves nothing
- * reserved. */
+/*
+ * When all have ended or died, somebody who comes much later finds room, and leaves nothing
+ * reserved.
+ */
 static void check_end(void)
 {
     static const struct errand late = {SLOT_CHARGE, DORA, 1};
