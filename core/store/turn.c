@@ -1,10 +1,11 @@
 /*
- * Whose turn it is to write: tickets in shared memory, first come, first served over all processes. LMDB's own lock
- * is neither fair nor timed; it is taken only by the process whose turn it is, and so without waiting.
+ * Whose turn it is to write: tickets in shared memory, first come, first served over all processes.
+ * LMDB's own lock is neither fair nor timed; it is taken only by the process whose turn it is, and
+ * so without waiting.
  *
- * A process draws a ticket, enters it into its slot and waits until no live process has a smaller one. Between
- * drawing and entering it is not seen, and a later ticket may go first: that costs order once, never
- * exclusion, which is the driver's lock.
+ * A process draws a ticket, enters it into its slot and waits until no live process has a smaller
+ * one. Between drawing and entering it is not seen, and a later ticket may go first: that costs
+ * order once, never exclusion, which is the driver's lock.
  */
 #include "store/registry_layout.h"
 
@@ -78,7 +79,10 @@ bool registry_turn_take(struct registry *registry, registry_wait_fn *on_wait, vo
         }
     }
     atomic_store(&header->holder_since_ns, clock_boot_ns(&clock_system));
-    /* Whoever gives the turn clears its name: one that still stands is of a process that died with the turn. */
+    /*
+     * Whoever gives the turn clears its name: one that still stands is of a process that died with
+     * the turn.
+     */
     if (atomic_exchange(&header->holder, registry->self.slot + 1) != 0)
         registry->turn_broken = true;
     return true;

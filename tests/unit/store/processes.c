@@ -1,4 +1,6 @@
-/* Several processes on one database: sums, fairness, processes that are stopped, killed or forked. */
+/*
+ * Several processes on one database: sums, fairness, processes that are stopped, killed or forked.
+ */
 #include "fixture.h"
 
 #include <pthread.h>
@@ -124,8 +126,9 @@ static void contend(void *argument)
     store_close(store);
 }
 
-TEST(four_busy_writers_share_fairly,
-     "Of four processes that write as fast as they can, the slowest gets at least half of the mean.")
+TEST(
+    four_busy_writers_share_fairly,
+    "Of four processes that write as fast as they can, the slowest gets at least half of the mean.")
 {
     struct contest contest = {fixture_flag(), fixture_flag(), {0, 0}, 0};
     pid_t pids[FAIR_PROCESSES];
@@ -151,7 +154,8 @@ TEST(four_busy_writers_share_fairly,
     }
     for (int i = 0; i < FAIR_PROCESSES; i++)
         harness_wait_exit(pids[i], 0);
-    printf("     %" PRIu64 " ops, the slowest %" PRIu64 ", longest wait for the lock %" PRIu64 " us\n",
+    printf("     %" PRIu64 " ops, the slowest %" PRIu64 ", longest wait for the lock %" PRIu64
+           " us\n",
            sum, least, wait_us);
     CHECK_UINT(least * FAIR_PROCESSES * 2, >=, sum);
 }
@@ -240,7 +244,8 @@ static struct store_process_info info_of(struct store *store, pid_t pid)
 }
 
 TEST(a_process_stopped_with_the_lock_is_named_and_waited_for_with_a_bound,
-     "While a process is stopped inside an op, writes of others run into their deadlines, reads work, and "
+     "While a process is stopped inside an op, writes of others run into their deadlines, reads "
+     "work, and "
      "the list names its pid and how long; continued, it completes and all go on.")
 {
     struct holder holder = new_holder();
@@ -376,9 +381,9 @@ static void kill_and_replace(void *argument)
         fixture_kill(pids[i]);
 }
 
-TEST(work_goes_on_while_processes_are_killed,
-     "While writers are killed at random and replaced, another process's writes all complete soon, and "
-     "no half of anybody's op is seen.")
+TEST(work_goes_on_while_processes_are_killed, "While writers are killed at random and replaced, "
+                                              "another process's writes all complete soon, and "
+                                              "no half of anybody's op is seen.")
 {
     unsigned rounds = (harness_sanitized() ? 30 : 120) * harness_scale();
     store_close(open_shared());
@@ -514,7 +519,8 @@ static void fork_with_a_store(void *argument)
 }
 
 TEST(a_fork_without_exec_is_a_process_of_its_own,
-     "In a forked child the inherited handle answers JINI_E_FORKED to everything, a new one works beside the "
+     "In a forked child the inherited handle answers JINI_E_FORKED to everything, a new one works "
+     "beside the "
      "parent's, and goes on when the parent is killed with the lock in its hands.")
 {
     fixture_skip_fork_beside_threads();
