@@ -216,6 +216,9 @@ uint32_t workers_waiting(struct workers *workers);
 
 enum { MS_PER_DAY = 86400000 };
 
+/* options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows. */
+int options_check(const struct jini_options *options, struct jini_error *error);
+
 /* archives.c: the archive of the options, opened by the first who needs it. */
 int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);
 
