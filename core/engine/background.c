@@ -149,7 +149,7 @@ void background_free(struct jini *jini)
 
 int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
 {
-    int status = request_begin(jini, &run->request, sizeof(*run), callback);
+    int status = request_begin(jini, &run->request, sizeof(*run), REQUEST_ARCHIVE_RUN, callback);
     if (status)
         return status;
     struct background *background = jini->background;
