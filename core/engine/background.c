@@ -165,10 +165,10 @@ int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callb
         *(background->last ? &request_state(background->last)->next : &background->first) =
             &run->request;
         background->last = &run->request;
+        pthread_cond_signal(&background->wake);
     }
     pthread_mutex_unlock(&background->lock);
     if (status)
         return request_refuse(&run->request, status);
-    pthread_cond_signal(&background->wake);
     return callback ? 0 : request_wait(&run->request);
 }

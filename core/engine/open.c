@@ -206,6 +206,7 @@ static void stop_work(struct jini *jini)
     appender_stop(jini->appender);
     if (jini->store)
         give_ids_back(jini);
+    loop_end_ticks(jini);
     store_close(jini->store);
     jini->store = NULL;
 }

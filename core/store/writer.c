@@ -73,16 +73,16 @@ int store_submit(struct store *store, struct store_write *write)
         status = JINI_E_BUSY;
     else
         enqueue(store, write);
-    bool wake = status == 0 && store->queue_ops == 1;
-    pthread_mutex_unlock(&store->lock);
-    if (wake)
+    /* Under the lock: whoever gets the write back may close the store before this function returns. */
+    if (status == 0 && store->queue_ops == 1)
         pthread_cond_signal(&store->wake);
+    pthread_mutex_unlock(&store->lock);
     return status;
 }
 
 /* Takes out of the queue, in order, what `wants` names; returns it linked by `next`. */
-static struct store_write *extract(struct store *store, bool (*wants)(const struct store_write *, uint64_t),
-                                   uint64_t argument)
+static struct store_write *
+extract(struct store *store, bool (*wants)(const struct store_write *, uint64_t), uint64_t argument)
 {
     struct store_write *found = NULL;
     struct store_write **link = &found;

@@ -166,6 +166,7 @@ TEST(a_request_not_initialised_is_refused,
 
 /* A function of a transaction that holds the writer until it is let go. */
 struct gate {
+    _Atomic uint32_t begin; /* of another process */
     _Atomic uint32_t entered;
     _Atomic uint32_t open;
 };
@@ -291,11 +292,11 @@ TEST(
 TEST(a_deadline_passes_while_another_process_writes,
      "A request times out while the write lock is with another process, and works once it is free.")
 {
-    struct jini *jini = open_engine();
     struct gate *gate = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(gate != MAP_FAILED);
     pid_t child = fork();
     if (child == 0) {
+        wait_for(&gate->begin, 1);
         struct jini *own = open_engine();
         struct jini_write write;
         jini_request_init(&write);
@@ -303,6 +304,8 @@ TEST(a_deadline_passes_while_another_process_writes,
         write.argument = gate;
         _exit(jini_write(own, &write, NULL) == 0 && jini_close(own, NULL, NULL) == 0 ? 0 : 1);
     }
+    struct jini *jini = open_engine();
+    atomic_store(&gate->begin, 1);
     wait_for(&gate->entered, 1);
     struct jini_write late;
     jini_request_init(&late);
