@@ -83,10 +83,10 @@ int store_submit(struct store *store, struct store_write *write)
         status = JINI_E_BUSY;
     else
         enqueue(store, write);
-    bool wake = status == 0 && (store->queue_ops == 1 || store->queue_ops == store->gather_target);
-    pthread_mutex_unlock(&store->lock);
-    if (wake)
+    /* Under the lock: whoever gets the write back may close the store before this function returns. */
+    if (status == 0 && (store->queue_ops == 1 || store->queue_ops == store->gather_target))
         pthread_cond_signal(&store->wake);
+    pthread_mutex_unlock(&store->lock);
     return status;
 }
 
