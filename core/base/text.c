@@ -19,8 +19,10 @@ static size_t character_length(const uint8_t *data, size_t length)
     return taken > 0 && codepoint > 0 ? (size_t)taken : 0;
 }
 
-/* True for eight bytes from 1 to 127: none has its high bit set, and none would after taking
- * away 1. */
+/*
+ * True for eight bytes from 1 to 127: none has its high bit set, and none would after taking
+ * away 1.
+ */
 static bool is_plain(const uint8_t *bytes)
 {
     uint64_t word = load_le64(bytes);

@@ -11,9 +11,10 @@
 #include <sys/uio.h>
 
 /*
- * A write is handed to the kernel when PACK_WRITE_BYTES are gathered. The disk is then told to begin, unless
- * less than PACK_WRITE_REST is to come: a sync follows soon, and begins it all by itself with fewer requests.
- * Pieces of 512 KiB were the best of 128 KiB to 1 MiB, measured with records of 1 MiB.
+ * A write is handed to the kernel when PACK_WRITE_BYTES are gathered. The disk is then told to
+ * begin, unless less than PACK_WRITE_REST is to come: a sync follows soon, and begins it all by
+ * itself with fewer requests. Pieces of 512 KiB were the best of 128 KiB to 1 MiB, measured with
+ * records of 1 MiB.
  */
 enum { PACK_WRITE_BYTES = 512 * 1024, PACK_WRITE_REST = 1024 * 1024, PACK_WRITE_PIECES = 64 };
 
@@ -28,7 +29,10 @@ struct pack_writer {
     struct iovec pieces[PACK_WRITE_PIECES];
 };
 
-/* Begins to write the bytes of the file from `offset` to `end`, after whatever the writer did before. */
+/*
+ * Begins to write the bytes of the file from `offset` to `end`, after whatever the writer did
+ * before.
+ */
 void pack_writer_begin(struct pack_writer *writer, int descriptor, uint64_t offset, uint64_t end);
 
 /* Adds bytes, which are borrowed until the next flush. */

@@ -207,8 +207,9 @@ int txn_flush_stamp(struct store_txn *txn)
         return 0;
     uint8_t bytes[sizeof(uint64_t)];
     store_le64(bytes, txn->stamp);
-    return txn_apply(txn, STORE_SPACE_META, slice_of_text(stamp_key), slice_of(bytes, sizeof(bytes)),
-                     false);
+    int status = txn_apply(txn, STORE_SPACE_META, slice_of_text(stamp_key),
+                           slice_of(bytes, sizeof(bytes)), false);
+    return txn->failure ? txn->failure : status;
 }
 
 void store_mark_changed(struct store_txn *txn, uint32_t word)

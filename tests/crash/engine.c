@@ -1,7 +1,7 @@
 /*
- * Killed at random points in the middle of the main job: a child admits, stores, archives, frees, removes and reads in
- * several threads, and says through a pipe what was acknowledged; the parent kills it, opens the database and holds
- * it to the promises P1, P2, P5 and P6.
+ * Killed at random points in the middle of the main job: a child admits, stores, archives, frees,
+ * removes and reads in several threads, and says through a pipe what was acknowledged; the parent
+ * kills it, opens the database and holds it to the promises P1, P2, P5 and P6.
  */
 #include <jini/jini.h>
 

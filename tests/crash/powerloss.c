@@ -1,10 +1,11 @@
 /*
- * Power loss in the middle of the main job. One life of an engine is recorded: every write, sync, truncation, rename and
- * directory sync of all its files, in one log with marks for what was acknowledged. From the log images are built of what a
- * loss of power at any point may leave, each is opened, and everything acknowledged by then must be there.
+ * Power loss in the middle of the main job. One life of an engine is recorded: every write, sync,
+ * truncation, rename and directory sync of all its files, in one log with marks for what was
+ * acknowledged. From the log images are built of what a loss of power at any point may leave, each
+ * is opened, and everything acknowledged by then must be there.
  *
- * The same is done with the syncs of one kind of file left out: then some image must be found to have lost something, or
- * the test proves nothing.
+ * The same is done with the syncs of one kind of file left out: then some image must be found to
+ * have lost something, or the test proves nothing.
  */
 #include "powerloss.h"
 #include "faults.h"
@@ -213,7 +214,10 @@ static void record(const char *swallow)
     fault_record_stop();
 }
 
-/* How many of the images that are built have lost something. Stops at the first when `first` is set. */
+/*
+ * How many of the images that are built have lost something. Stops at the first when `first` is
+ * set.
+ */
 static unsigned look(unsigned cuts, unsigned seeds, bool first)
 {
     struct powerloss *loss = powerloss_open(harness_path("log"));

@@ -36,7 +36,7 @@ void model_tree_free(struct tree *tree)
         while (tree->buckets[i]) {
             struct object *object = tree->buckets[i];
             tree->buckets[i] = object->next;
-            file_free(&object->file);
+            model_file_free(&object->file);
             free(object->entries);
             free(object);
         }
@@ -133,7 +133,7 @@ void model_tree_sync_all(struct tree *tree)
     model_tree_sync_names(tree, NULL);
     for (size_t i = 0; i < TREE_BUCKETS; i++) {
         for (struct object *object = tree->buckets[i]; object; object = object->next)
-            file_sync(&object->file);
+            model_file_sync(&object->file);
     }
 }
 
@@ -187,9 +187,11 @@ static void choose_names(struct tree *tree, const struct chooser *chooser)
         tree->operations[i].applied = false;
     for (size_t i = 0; i < tree->operation_count; i++) {
         uint64_t key = name_key(&tree->operations[i]);
-        /* With whole files as the grain all names share one moment, as a journal would give them.
+        /*
+         * With whole files as the grain all names share one moment, as a journal would give them.
          */
-        size_t taken = choose(chooser, chooser->grain_bytes ? key : 0, 1, tree->operation_count);
+        size_t taken =
+            model_choose(chooser, chooser->grain_bytes ? key : 0, 1, tree->operation_count);
         tree->operations[i].applied = i < taken;
     }
     while (couple_renames(tree))
@@ -247,7 +249,7 @@ static void build_object(const struct tree *tree, const struct chooser *chooser,
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, object->mode | 0600);
     if (fd < 0)
         model_give_up("cannot make", path);
-    file_build(&object->file, chooser, object->key, fd);
+    model_file_build(&object->file, chooser, object->key, fd);
     close(fd);
 }
 

@@ -173,7 +173,7 @@ static void play_sync(struct tree *tree, struct object *object)
     if (object->is_directory)
         model_tree_sync_names(tree, object);
     else
-        file_sync(&object->file);
+        model_file_sync(&object->file);
 }
 
 static void play(struct powerloss *loss)
@@ -196,16 +196,16 @@ static void play(struct powerloss *loss)
         break;
     case RECORD_WRITE:
         if (object)
-            file_write(&object->file, record.offset, data, record.data_length,
-                       record.flags & RECORD_FLAG_DURABLE);
+            model_file_write(&object->file, record.offset, data, record.data_length,
+                             record.flags & RECORD_FLAG_DURABLE);
         break;
     case RECORD_SIZE:
         if (object)
-            file_resize(&object->file, record.offset);
+            model_file_resize(&object->file, record.offset);
         break;
     case RECORD_ZERO:
         if (object)
-            file_zero(&object->file, record.offset, record.length);
+            model_file_zero(&object->file, record.offset, record.length);
         break;
     case RECORD_SYNC:
         if (object)
@@ -244,6 +244,6 @@ void powerloss_build(struct powerloss *loss, size_t cut, uint64_t seed, const ch
         play(loss);
     if (nftw(target, remove_path, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
         model_give_up("cannot empty", target);
-    struct chooser chooser = chooser_of(seed);
+    struct chooser chooser = model_chooser(seed);
     model_tree_build(&loss->tree, &chooser, target);
 }

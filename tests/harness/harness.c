@@ -245,6 +245,11 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
     return remove(path);
 }
 
+void harness_remove(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static void make_directory(void)
 {
     const char *base = getenv("JINI_TEST_TMPDIR");

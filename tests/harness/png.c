@@ -1,4 +1,7 @@
-/* The least that is a PNG (W3C PNG, third edition): signature, IHDR, tEXt, IDAT of stored blocks, IEND. */
+/*
+ * The least that is a PNG (W3C PNG, third edition): signature, IHDR, tEXt, IDAT of stored blocks,
+ * IEND.
+ */
 #include "png.h"
 
 #include <stdlib.h>

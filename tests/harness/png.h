@@ -1,6 +1,6 @@
 /*
- * PNG files for tests, made without any library: grey noise in stored deflate blocks, and texts. The same seed gives
- * the same bytes.
+ * PNG files for tests, made without any library: grey noise in stored deflate blocks, and texts.
+ * The same seed gives the same bytes.
  */
 #ifndef HARNESS_PNG_H
 #define HARNESS_PNG_H

@@ -1,8 +1,11 @@
 /*
- * The demo: three users, several hundred images, from admission to the archive and back, with a report.
+ * The demo: three users, several hundred images, from admission to the archive and back, with a
+ * report.
  *
- *   main.c      arguments and the order of things     images.c   rendered images, or those of a folder
- *   submit.c    admission and storage, many at once   report.c   progress and figures
+ *   main.c    arguments and the order of things
+ *   images.c  rendered images, or those of a folder
+ *   submit.c  admission and storage, many at once
+ *   report.c  progress and figures
  */
 #ifndef DEMO_H
 #define DEMO_H
@@ -81,7 +84,10 @@ int demo_images_list(struct demo *demo);
 int demo_images_load(struct demo *demo);
 void demo_images_free(struct demo *demo);
 
-/* submit.c: every image that is not stored goes through admission once. Returns how many are still not stored. */
+/*
+ * submit.c: every image that is not stored goes through admission once. Returns how many are still
+ * not stored.
+ */
 size_t demo_submit(struct demo *demo);
 int demo_read_back(struct demo *demo);
 
@@ -92,7 +98,10 @@ void demo_progress_end(const struct demo *demo);
 void demo_new_refusals(struct demo *demo); /* since the last call */
 void demo_report(const struct demo *demo);
 
-/* Runs `work` on DEMO_THREADS threads, each taking the next index below `total`, with progress shown. */
+/*
+ * Runs `work` on DEMO_THREADS threads, each taking the next index below `total`, with progress
+ * shown.
+ */
 typedef void demo_work_fn(struct demo *demo, size_t index);
 void demo_parallel(struct demo *demo, const char *what, size_t total, demo_work_fn *work);
 

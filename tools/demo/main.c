@@ -1,10 +1,10 @@
 /*
  * jini-demo [--data DIR] [FOLDER]: what the engine exists for, on real images.
  *
- * Three users on the tiers Free, Basic and Premium ask for more images than their tiers allow. What is refused is
- * counted and explained; then an operator lifts, user by user, just what refused, which holds for the very next
- * request, and the rest is stored. All images then go to the archive, their local copies are freed, and each is
- * read back and compared with its original.
+ * Three users on the tiers Free, Basic and Premium ask for more images than their tiers allow. What
+ * is refused is counted and explained; then an operator lifts, user by user, just what refused,
+ * which holds for the very next request, and the rest is stored. All images then go to the archive,
+ * their local copies are freed, and each is read back and compared with its original.
  */
 #include "demo/demo.h"
 
@@ -25,7 +25,7 @@ static int fail(const char *what, int status, const struct jini_error *error)
     return jini_status_exit_code(status);
 }
 
-/* ---- The directory: DATA/demo, which a run may replace because it says that it is a demo's ---- */
+/* --- The directory: DATA/demo, which a run may replace because it says that it is a demo's --- */
 
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
 {
@@ -114,7 +114,10 @@ static int add_users(struct demo *demo)
     return 0;
 }
 
-/* Lifts for one user just what refused it: first the rate limit, then the quota, with the bounds on size. */
+/*
+ * Lifts for one user just what refused it: first the rate limit, then the quota, with the bounds on
+ * size.
+ */
 static int lift(struct demo *demo, unsigned index, unsigned round)
 {
     static const char *const limits[DEMO_USERS][2] = {

@@ -1,4 +1,7 @@
-/* Several processes on one database: limits hold over all of them, and what one changes holds for the others' next request. */
+/*
+ * Several processes on one database: limits hold over all of them, and what one changes holds for
+ * the others' next request.
+ */
 #include <jini/jini.h>
 
 #include "harness.h"

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 
 /*
- * The length to cut at after this one: every one from the footer on, and some before. The walk itself is
- * tested at every length in memory.
+ * The length to cut at after this one: every one from the footer on, and some before. The walk
+ * itself is tested at every length in memory.
  */
 static size_t next_length(const struct support_pack *pack, size_t length)
 {

@@ -51,6 +51,28 @@ TEST(one_op_may_outgrow_the_map, "An op that needs many times the map is stored 
     store_close(store);
 }
 
+static int op_stamped(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    uint8_t key[8];
+    uint64_t stamp;
+    CHECK_OK(store_stamp(txn, &stamp));
+    return store_put(txn, STORE_SPACE_QUEUE, fixture_number_key(key, stamp), slice_of(key, 8));
+}
+
+TEST(a_stamp_may_be_what_outgrows_the_map,
+     "When the last write of a commit, the stamp, is the one that finds the map full, the map grows.")
+{
+    struct store_options options = small_map();
+    options.run_twice = false;
+    struct store *store = fixture_open_with(&options);
+    for (int i = 0; i < 8000; i++)
+        CHECK_OK(store_write(store, op_stamped, NULL));
+    struct store_figures figures = figures_of(store);
+    CHECK(!figures.full);
+    store_close(store);
+}
+
 TEST(growth_waits_for_a_snapshot_up_to_its_bound,
      "With a snapshot open for longer than gate_wait_ms, the batch fails with JINI_E_BUSY, and the "
      "snapshot and all after it are as if nothing had been.")

@@ -33,6 +33,14 @@ static uint64_t fixture_boot_ns(void *context)
 
 static const struct jini_clock fixture_clock = {fixture_wall_ns, fixture_boot_ns, NULL};
 
+/* Where the database lies; a test may set another place. */
+static const char *fixture_directory;
+
+static inline const char *fixture_db(void)
+{
+    return fixture_directory ? fixture_directory : harness_path("db");
+}
+
 static inline void fixture_days_pass(unsigned days)
 {
     __atomic_fetch_add(&fixture_wall_offset_ns, (uint64_t)days * 86400u * 1000000000u,
@@ -56,7 +64,7 @@ static inline struct jini *fixture_open_with(const struct jini_options *options)
 {
     struct jini *jini;
     struct jini_error error;
-    int status = jini_open(&jini, harness_path("db"), options, &error);
+    int status = jini_open(&jini, fixture_db(), options, &error);
     if (status)
         harness_fail(__FILE__, __LINE__, "jini_open: %s: %s", error.field, error.message);
     return jini;
