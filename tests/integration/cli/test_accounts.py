@@ -173,7 +173,7 @@ class Tiers(Case):
         self.assertTrue(self.json("tier", "rm", "Studio").object()["deleted"])
         self.check_error(self.json("tier", "rm", "Studio", code=3), "E_NOT_FOUND", "name")
         self.check_error(self.json("tier", "rm", "Free", code=27), "E_IN_USE", "name")
-        self.check_error(self.json("tier", "set", "Free", "--limits", "x", code=2), "E_INVALID", "limits")
+        self.check_error(self.json("tier", "set", "Free", "--limits", "x", code=2), "E_INVALID", "allowance.limits")
 
 
 class Limits(Case):

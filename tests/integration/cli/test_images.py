@@ -37,7 +37,7 @@ class RoundTrip(Case):
         self.check_bytes(ids)
         self.assertEqual(self.verify("--deep")["images"], 40)
         plan = self.json("archive", "plan", "--now").lines()
-        self.assertGreaterEqual(plan[-1]["steps"], 1)
+        self.assertEqual([line["step"] for line in plan[:-1]], ["archive"])
         self.assertTrue(all(line["because"] for line in plan[:-1]))
         self.assertEqual(self.json("archive", "status").object()["images_hot"], 40)
         self.assertEqual(self.json("archive", "run", "--now").lines()[-1]["images_archived"], 40)
@@ -160,7 +160,8 @@ class RoundTrip(Case):
         self.check_error(self.json("ls", "--jobs", code=2), "E_INVALID", "USER")
 
     def test_remove_and_restore(self):
-        ids = list(self.put("alice", self.pictures(3)).values())
+        found = self.put("alice", self.pictures(3))
+        ids = [found[name] for name in sorted(found)]
         self.assertEqual([line["status"] for line in self.json("rm", *ids[:2]).lines()], ["OK", "OK"])
         self.assertEqual([i["id"] for i in self.json("ls", "alice").lines()], [ids[2]])
         self.check_error(self.json("get", ids[0], code=3), "E_NOT_FOUND", "id", "trash")
@@ -331,8 +332,7 @@ class Corpus(Case):
         refused = {line["file"]: line["error"]["message"] for line in lines if not line["id"]}
         self.assertTrue(stored)
         self.assertTrue(all(refused.values()))
-        images = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"}
-        self.assertEqual([name for name in refused if pathlib.Path(name).suffix.lower() in images], [])
+        self.assertEqual({line["status"] for line in lines}, {"OK", "E_NOT_IMAGE"})
         self.run_jini("archive", "run", "--now", "--free-hot")
         self.assertEqual(self.json("archive", "status").object()["images_cold"], len(stored))
         for name, identity in stored.items():
