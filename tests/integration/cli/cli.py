@@ -73,6 +73,7 @@ class Case(unittest.TestCase):
     def start(self, *arguments, **options):
         """Starts the command and leaves it running."""
         options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("bufsize", 0)  # communicate() does not see what a buffer has read ahead
         process = subprocess.Popen([JINI, *map(str, arguments)], cwd=self.directory,
                                    env=self.environment, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, **options)
