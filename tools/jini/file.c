@@ -33,7 +33,10 @@ static int read_all(int descriptor, const char *path, uint64_t bytes_max, size_t
     uint8_t *bytes = malloc(capacity);
     size_t filled = 0;
     while (bytes) {
-        ssize_t taken = read(descriptor, bytes + filled, capacity - filled);
+        errno = EINTR;
+        ssize_t taken = interrupt_wait_readable(descriptor)
+                            ? read(descriptor, bytes + filled, capacity - filled)
+                            : -1;
         if (taken < 0 && errno == EINTR && !interrupt_signal())
             continue;
         if (taken < 0) {

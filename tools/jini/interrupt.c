@@ -2,6 +2,7 @@
 #include "interrupt.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -37,6 +38,7 @@ void interrupt_install(void)
             sigaction(signals[i], &action, NULL);
     }
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 int interrupt_signal(void)
@@ -47,4 +49,18 @@ int interrupt_signal(void)
 int interrupt_descriptor(void)
 {
     return descriptor;
+}
+
+bool interrupt_wait_readable(int readable)
+{
+    struct pollfd polled[2] = {{.fd = descriptor, .events = POLLIN},
+                               {.fd = readable, .events = POLLIN}};
+    while (!interrupt_signal()) {
+        int ready = poll(polled, 2, -1);
+        if (ready < 0 && errno != EINTR)
+            return true; /* reading will say what is wrong */
+        if (ready > 0 && polled[1].revents)
+            return !interrupt_signal();
+    }
+    return false;
 }

@@ -232,7 +232,10 @@ static const json_t *member_of(const json_t *object, const char *path)
 static char *cell_words(const struct layout_list *list, size_t column, const json_t *row)
 {
     const struct layout_column *spec = &list->columns[column];
-    return layout_words(member_of(row, spec->member), spec->format);
+    const json_t *value = member_of(row, spec->member);
+    if (json_is_string(value) && json_string_length(value) == 0)
+        value = NULL;
+    return layout_words(value, spec->format);
 }
 
 /* One line of cells; numbers stand right. The last column is not padded. */

@@ -68,8 +68,8 @@ static int finish(struct command *command, int status)
     int closed = jini_close(command->jini, NULL, NULL);
     int ended = output_end(&closed_pipe, &command->error);
     if (signal_number) {
-        command_fail(command, JINI_E_CANCELLED, "signal", "ended by %s",
-                     sigabbrev_np(signal_number) ? sigabbrev_np(signal_number) : "a signal");
+        command_fail(command, JINI_E_CANCELLED, "signal", "ended by the signal SIG%s",
+                     sigabbrev_np(signal_number));
         output_error(&command->error);
         return 128 + signal_number;
     }

@@ -20,9 +20,9 @@ static int read_line(struct command *command, int descriptor, char *out)
     size_t length = 0;
     for (;;) {
         char byte;
-        ssize_t taken = read(descriptor, &byte, 1);
-        if (interrupt_signal())
+        if (!interrupt_wait_readable(descriptor))
             return command_fail(command, JINI_E_CANCELLED, "password", "interrupted");
+        ssize_t taken = read(descriptor, &byte, 1);
         if (taken < 0 && errno == EINTR)
             continue;
         if (taken < 0)

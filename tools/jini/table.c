@@ -319,7 +319,7 @@ static const struct option_row archive_options[] = {
 };
 static const struct example_row archive_plan_examples[] = {
     {"jini archive plan", "what would move now, and why"},
-    {"jini archive plan --now --free-hot", "what \"run\" with these options would begin with"},
+    {"jini archive plan --now --free-hot", "what \"run\" with these options would do"},
     {0},
 };
 static const struct example_row archive_run_examples[] = {
@@ -462,7 +462,9 @@ const struct verb table_verbs[] = {
      verb_restore},
 
     {"archive plan", "show what would move, and why",
-     "A dry run: prints the next step of each pack with its reason, and changes nothing.",
+     "A dry run: prints the steps that are due for each pack, with their reasons, and changes "
+     "nothing. "
+     "Duplicates that a run would find, and small packs that it would merge, are not foreseen.",
      no_arguments, archive_options, archive_plan_examples, verb_archive_plan},
     {"archive run", "move packs to the archive",
      "Seals, compacts, copies to the archive, reads back, verifies, commits, and only then "

@@ -91,9 +91,10 @@ static void print_run_total(const struct jini_archive_run *run)
     output_info("sealed    %" PRIu64 " packs", run->packs_sealed);
     output_info("archived  %" PRIu64 " packs, %" PRIu64 " images, %s", run->packs_archived,
                 run->images_archived, archived);
-    output_info("freed     %" PRIu64 " packs, %s", run->packs_freed, freed);
+    output_info("freed     %" PRIu64 " packs", run->packs_freed);
     output_info("purged    %" PRIu64 " packs, %" PRIu64 " images", run->packs_purged,
                 run->images_purged);
+    output_info("space     %s given back on the local disk", freed);
     if (run->packs_failed)
         output_line("failed    %" PRIu64 " packs; they stay as they are", run->packs_failed);
 }

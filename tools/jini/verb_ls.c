@@ -178,6 +178,19 @@ static int add_images(struct command *command, const struct jini_job *job, json_
     return status;
 }
 
+/* The same object with its type in front. */
+static json_t *typed(const char *type, json_t *members)
+{
+    json_t *object = json_pack("{s:s}", "type", type);
+    if (object && members && json_object_update(object, members) == 0) {
+        json_decref(members);
+        return object;
+    }
+    json_decref(object);
+    json_decref(members);
+    return NULL;
+}
+
 static int show_job(struct command *command, const struct jini_id *id)
 {
     struct jini_job job;
@@ -189,10 +202,9 @@ static int show_job(struct command *command, const struct jini_id *id)
     }
     if (status)
         return status;
-    json_t *object = object_job(&job);
+    json_t *object = typed("job", object_job(&job));
     if (!object)
         return command_fail(command, JINI_E_NO_MEMORY, "job", "out of memory");
-    json_object_set_new(object, "type", json_string("job"));
     status = add_prompts(command, &job, object);
     if (status == 0)
         status = add_images(command, &job, object);
@@ -217,10 +229,7 @@ int verb_show(struct command *command)
         return show_job(command, &id);
     if (status)
         return status;
-    json_t *object = object_image(&image);
-    if (object)
-        json_object_set_new(object, "type", json_string("image"));
-    layout_object(object);
+    layout_object(typed("image", object_image(&image)));
     return 0;
 }
 

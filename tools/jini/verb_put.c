@@ -19,6 +19,7 @@ struct reason {
     char field[JINI_ERROR_FIELD_MAX];
     uint64_t count;
     struct jini_error first;
+    char *first_path;
 };
 
 struct putting {
@@ -62,6 +63,7 @@ static void count_reason(struct putting *putting, const struct put_outcome *outc
     snprintf(reason->field, sizeof(reason->field), "%s", field);
     reason->count = 1;
     reason->first = outcome->error;
+    reason->first_path = strdup(outcome->path);
 }
 
 static void count_outcome(struct putting *putting, const struct put_outcome *outcome)
@@ -97,12 +99,21 @@ static void print_json(const struct put_outcome *outcome)
     output_json(object);
 }
 
+/* Refused by a rule; else something went wrong. */
+static bool is_refusal(int status)
+{
+    return jini_status_retry(status) == JINI_RETRY_AFTER || status == JINI_E_NOT_IMAGE ||
+           status == JINI_E_FORBIDDEN || status == JINI_E_TOO_BIG || status == JINI_E_INVALID ||
+           status == JINI_E_INACTIVE;
+}
+
 static void print_line(const struct put_outcome *outcome)
 {
     char id[JINI_ID_TEXT_MAX];
     char size[WORDS_NUMBER_MAX];
     if (outcome->status) {
-        output_line("refused  %s: %s", outcome->path, outcome->error.message);
+        output_line("%s %s: %s", is_refusal(outcome->status) ? "refused " : "failed  ",
+                    outcome->path, outcome->error.message);
         return;
     }
     if (output_shows_progress() && output_is_terminal())
@@ -145,9 +156,11 @@ static void print_summary(const struct putting *putting, uint64_t elapsed_ms)
                 putting->file_count, bytes, span, rate);
     for (size_t i = 0; i < putting->reason_count; i++) {
         const struct reason *reason = &putting->reasons[i];
-        output_line("%" PRIu64 " not stored, %s%s%s: %s", reason->count,
-                    jini_status_text(reason->status), reason->field[0] != '\0' ? ", " : "",
-                    reason->field, reason->first.message);
+        output_line("%" PRIu64 " not stored: %s%s%s%s", reason->count,
+                    jini_status_text(reason->status), reason->field[0] != '\0' ? " (" : "",
+                    reason->field, reason->field[0] != '\0' ? ")" : "");
+        output_line("    %s%s: %s", reason->count > 1 ? "first " : "",
+                    reason->first_path ? reason->first_path : "", reason->first.message);
     }
     if (ended < putting->file_count)
         output_line("%zu not tried", putting->file_count - (size_t)ended);
@@ -264,6 +277,8 @@ static int put_files(struct command *command, struct put_plan *plan)
     progress_set(ended, putting.file_count, putting.stored_bytes);
     int result = conclude(&putting, status, &error);
     progress_end();
+    for (size_t i = 0; i < putting.reason_count; i++)
+        free(putting.reasons[i].first_path);
     return result;
 }
 

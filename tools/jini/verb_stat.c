@@ -90,8 +90,8 @@ static void print_figures(const char *metrics)
                 figure(metrics, "jini_store_full")
                     ? "FULL: down to the reserve; deletions and releases work, new work is refused"
                     : "has room");
-    output_line("%-12s %" PRIu64 " of %" PRIu64 " users, %" PRIu64 " of %" PRIu64
-                " addresses counted now",
+    output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
+                " for addresses",
                 "rate limits", figure(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
                 figure(metrics, "jini_limits_slots{region=\"authenticated\"}"),
                 figure(metrics, "jini_limits_slots_live{region=\"anonymous\"}"),

@@ -38,7 +38,7 @@ typedef void jini_tiering_fn(void *context, const struct jini_tiering_event *eve
 enum jini_tiering_flag {
     JINI_TIERING_NOW = 1 << 0,      /* regardless of age; open packs are sealed first */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
-    JINI_TIERING_DRY_RUN = 1 << 2   /* report what would be done, and do nothing */
+    JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and do nothing */
 };
 
 /*

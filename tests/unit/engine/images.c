@@ -127,6 +127,38 @@ TEST(one_run_moves_what_many_openings_left,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static void count_steps(void *context, const struct jini_tiering_event *event)
+{
+    unsigned *steps = context;
+    CHECK(event->step >= JINI_TIERING_SEAL && event->step <= JINI_TIERING_EXPIRE);
+    CHECK(event->because[0] != '\0');
+    steps[event->step]++;
+}
+
+TEST(a_dry_run_foresees_every_step, "A dry run reports that a pack would be sealed, archived and "
+                                    "freed, with reasons, and changes nothing.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_id id = fixture_put(jini, fixture_user(jini, "alice", "Premium"), 1);
+    unsigned steps[JINI_TIERING_EXPIRE + 1] = {0};
+    struct jini_archive_run run;
+    struct jini_archive_status status;
+    struct jini_error error;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT | JINI_TIERING_DRY_RUN;
+    run.report = count_steps;
+    run.report_context = steps;
+    fixture_must(jini_archive_run(jini, &run, NULL), "plan", &run.request.error);
+    CHECK_UINT(steps[JINI_TIERING_SEAL], ==, 1);
+    CHECK_UINT(steps[JINI_TIERING_ARCHIVE], ==, 1);
+    CHECK_UINT(steps[JINI_TIERING_FREE], ==, 1);
+    CHECK_OK(jini_archive_status(jini, &status, &error));
+    CHECK_UINT(status.packs_open, ==, 1);
+    CHECK_UINT(status.images_hot, ==, 1);
+    CHECK_OK(fixture_get(jini, &id, 1));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 struct cancelling {
     struct jini *jini;
     struct jini_archive_run *run;
