@@ -252,7 +252,7 @@ TEST(a_process_stopped_with_the_lock_is_named_and_waited_for_with_a_bound,
     store_close(open_shared());
     pid_t pid = fixture_spawn(hold_the_lock, &holder);
     fixture_await(holder.inside);
-    CHECK(kill(pid, SIGSTOP) == 0);
+    fixture_stop(pid);
     struct store *store = open_shared(); /* opening does not wait for it */
     struct fixture_write writes[2];
     struct fixture_number one = {STORE_SPACE_APPLICATION, 1, 1};
@@ -331,7 +331,7 @@ TEST(processes_killed_in_the_queue_hold_up_nobody,
             for (size_t k = 0; k < count; k++)
                 waits |= infos[k].pid == queued[i] && infos[k].waits_for_write_lock;
         }
-        CHECK(kill(queued[i], SIGSTOP) == 0);
+        fixture_stop(queued[i]);
     }
     struct fixture_write write;
     struct fixture_number one = {STORE_SPACE_APPLICATION, 1, 1};
@@ -365,7 +365,7 @@ TEST(a_process_stopped_in_the_queue_is_passed_over,
         for (size_t i = 0; i < count; i++)
             waits |= infos[i].pid == stopped && infos[i].waits_for_write_lock;
     }
-    CHECK(kill(stopped, SIGSTOP) == 0);
+    fixture_stop(stopped);
     fixture_raise(holder.go_on);
     harness_wait_exit(first, 0);
     uint64_t longest_ms = 0;
