@@ -10,10 +10,16 @@ struct log {
     enum jini_log_level level; /* the least that is reported */
 };
 
+/* A text is never NULL in a record: NULL means a number. */
+static inline const char *log_text(const char *text)
+{
+    return text ? text : "";
+}
+
 #define LOG_TEXT(name, value)                                                                      \
     (struct jini_log_field)                                                                        \
     {                                                                                              \
-        (name), (value) ? (value) : "", 0                                                          \
+        (name), log_text(value), 0                                                          \
     }
 #define LOG_NUMBER(name, value)                                                                    \
     (struct jini_log_field)                                                                        \

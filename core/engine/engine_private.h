@@ -1,46 +1,107 @@
 /*
  * The inside of the engine, shared by its own files.
  *
- *   options.c   the table of options        open.c      opening, closing, health
- *   request.c   a request's way             loop.c      loops and completions
- *   workers.c      threads for CPU work        txn.c       the caller's transactions
- *   users.c     users and passwords         tiers.c     tiers
- *   user_cache.c  tier and limits at hand   rate.c      rate limits
- *   admission.c admit, settle, release      puts.c      storing images
- *   gets.c      reading images              background.c  leased work
- *   archiving.c tiering                     verify.c    checks of everything
- *   metrics.c   figures
+ *   options.c    the table of options         open.c       opening, closing, health
+ *   request.c    a request's way              loop.c       loops and completions
+ *   workers.c    threads for CPU work         txn.c        the caller's transactions
+ *   users.c      users and passwords          tiers.c      tiers
+ *   allowance.c  what a subject may           plans.c      limits texts made ready
+ *   rate.c       rate limits                  admission.c  admit
+ *   jobs.c       the end of jobs              records.c    reading records, the trash
+ *   puts.c       storing images               gets.c       reading images
+ *   archives.c   the archive                  background.c leased work
+ *   tiering_*.c  a run of tiering             lease.c      leases
+ *   verify.c     checks of everything         metrics.c    figures
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
 
+#include "accounts/accounts.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "codec/codec.h"
 #include "store/store.h"
 
 #include <jini/engine.h>
+#include <jini/generations.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct workers;
 struct loop;
+struct appender;
+struct archive;
+struct background;
+struct cache;
+struct pack_files;
+struct plans;
+struct rates;
 
 enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
 
+/* X(enumerator, name in figures): what callers can ask for by a request. */
+#define REQUEST_KIND_MAP(X)                                                                        \
+    X(WRITE, "write")                                                                              \
+    X(USER_ADD, "user_add")                                                                        \
+    X(USER_SET, "user_set")                                                                        \
+    X(PASSWORD_SET, "password_set")                                                                \
+    X(LOGIN, "login")                                                                              \
+    X(TIER_SET, "tier_set")                                                                        \
+    X(TIER_REMOVE, "tier_remove")                                                                  \
+    X(LIMIT_RESET, "limit_reset")                                                                  \
+    X(ADMIT, "admit")                                                                              \
+    X(SETTLE, "settle")                                                                            \
+    X(RELEASE, "release")                                                                          \
+    X(IMAGE_PUT, "image_put")                                                                      \
+    X(IMAGE_GET, "image_get")                                                                      \
+    X(IMAGE_REMOVE, "image_remove")                                                                \
+    X(IMAGE_RESTORE, "image_restore")                                                              \
+    X(ARCHIVE_RUN, "archive_run")                                                                  \
+    X(VERIFY, "verify")
+
+enum request_kind {
+#define REQUEST_KIND_ENUM(name, text) REQUEST_##name,
+    REQUEST_KIND_MAP(REQUEST_KIND_ENUM)
+#undef REQUEST_KIND_ENUM
+        REQUEST_KINDS
+};
+
+/* An end is counted at its status without the sign; one that status.h does not have at the last place. */
+enum { REQUEST_STATUS_OTHER = 31, REQUEST_STATUSES = 32 };
+
+#define REQUEST_STATUS_FITS(name, value, exit_code, http, retry, text)                             \
+    _Static_assert((value) <= 0 && (value) > -REQUEST_STATUS_OTHER, "a counter is missing");
+JINI_STATUS_MAP(REQUEST_STATUS_FITS)
+#undef REQUEST_STATUS_FITS
+
 struct jini {
     uint32_t fork_generation;
-    _Atomic uint32_t state; /* enum engine_state */
-    _Atomic uint64_t active; /* requests under way */
+    _Atomic uint32_t state;                                  /* enum engine_state */
+    _Atomic uint64_t active;                                 /* requests under way */
+    _Atomic uint64_t ended[REQUEST_KINDS][REQUEST_STATUSES]; /* what was taken, by kind and end */
     struct jini_options options;
     struct log log;
     const struct jini_clock *clock;
     char *directory;
     struct store *store;
     struct id_source ids;
+    struct jini_id instance; /* of this opening */
+    int directory_fd;
     struct workers *cpu;
     struct workers *passwords;
     struct loop *own_loop;
+    struct accounts_ids user_ids;
+    struct codec_pool codecs;
+    struct pack_files *pack_files;
+    struct cache *image_cache;
+    struct appender *appender; /* NULL when opened read-only */
+    struct background *background;
+    struct plans *plans;
+    struct rates *rates;
+
+    pthread_mutex_t archive_lock; /* guards `archive` until it is opened */
+    struct archive *archive;
 
     pthread_mutex_t loops_lock; /* guards `loops` */
     struct loop *loops;
@@ -60,9 +121,10 @@ typedef void request_step_fn(struct jini_request *request);
 
 /* A task of a workers; part of a request, or standing alone. */
 struct worker_task {
-    void (*run)(struct worker_task *task, int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
+    void (*run)(struct worker_task *task,
+                int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
     struct worker_task *next;
-    uint64_t deadline_ns; /* 0: none */
+    uint64_t deadline_ns;        /* 0: none */
     _Atomic uint32_t *cancelled; /* NULL: cannot be */
 };
 
@@ -74,9 +136,12 @@ struct request_state {
     struct jini_request *next;
     store_op_fn *op;
     request_step_fn *after;
+    void *work; /* what the request keeps beside itself; freed before it is finished */
+    uint64_t now_ms;
     struct store_write write;
     struct worker_task task;
     uint64_t deadline_ns;
+    uint32_t kind; /* enum request_kind */
     _Atomic uint32_t cancelled;
     _Atomic uint32_t finished; /* a futex */
     _Atomic uint32_t submitted;
@@ -95,7 +160,7 @@ static inline struct request_state *request_state(struct jini_request *request)
  * after an error it was never taken, and the error stands in it.
  */
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
-                  jini_callback *callback);
+                  enum request_kind kind, jini_callback *callback);
 
 /* On a loop thread: hands a request that is finished back to its caller. */
 void request_deliver(struct jini_request *request);
@@ -113,10 +178,6 @@ int request_wait(struct jini_request *request);
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after);
 
-/* The whole way of a request that is one op: begin, write, wait. Checks have been made by the caller. */
-int request_run_op(struct jini *jini, struct jini_request *request, size_t size, store_op_fn *op,
-                   jini_callback *callback);
-
 /* Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled. */
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status));
@@ -131,10 +192,19 @@ static inline struct jini_request *request_of_task(struct worker_task *task)
 /* 0, or why nothing is taken any more: JINI_E_FORKED, JINI_E_CLOSED, JINI_E_POISONED. */
 int engine_check(const struct jini *jini);
 
+/* Opens a snapshot for a call that returns directly. */
+int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error);
+
+/* Fills `error` (may be NULL) unless it says something of `status` already, and returns it. */
+int error_complete(struct jini_error *error, int status, const char *field, const char *what);
+
 /* ---- loop.c ------------------------------------------------------------------------------------- */
 
 int loop_start_own(struct jini *jini, struct jini_error *error);
 void loop_stop_own(struct jini *jini);
+
+/* After this the own loop leaves the store alone; a tick that runs is waited for. */
+void loop_end_ticks(struct jini *jini);
 
 /* The loop on which requests of this thread come back; the engine's own when it has none. */
 struct loop *loop_of_thread(struct jini *jini);
@@ -177,5 +247,35 @@ void workers_free(struct workers *workers);
 /* Queues a task. JINI_E_BUSY: queue_max tasks wait. JINI_E_NO_MEMORY: no thread could be started. */
 int workers_submit(struct workers *workers, struct worker_task *task);
 uint32_t workers_waiting(struct workers *workers);
+
+/* ---- Others ------------------------------------------------------------------------------------- */
+
+enum { MS_PER_DAY = 86400000 };
+
+/* options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows. */
+int options_check(const struct jini_options *options, struct jini_error *error);
+
+/* archives.c: the archive of the options, opened by the first who needs it. */
+int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);
+
+/* gets.c: an image's record as the public sees it: where its bytes are follows from its pack. */
+int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out);
+
+/* jobs.c */
+int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
+               struct jini_job *out, struct jini_error *error);
+void jobs_expire(struct jini *jini);
+
+/* background.c */
+int background_start(struct jini *jini, struct jini_error *error);
+void background_stop(struct jini *jini);
+void background_free(struct jini *jini);
+
+/*
+ * allowance.c: limits texts for accounts. The first checks; the second stands in ops, where a text that was checked when
+ * the request began is not checked again, since that may read a time zone's file.
+ */
+int limits_text_check(const char *text, struct jini_error *error);
+int limits_text_is_checked(const char *text, struct jini_error *error);
 
 #endif

@@ -1,21 +1,28 @@
 /*
  * Opening and closing an engine.
  *
- * Open: options, store, workers, own loop; what fails is taken down in reverse order.
- * Close: refuse new work; stop the workers and the store's writer, which finish what runs and cancel what waits;
- * wait until every request has been delivered; stop the own loop; free. The callback, if any, comes last.
+ * Open: options, store, images, limits, workers, own loop, background; what fails is taken down in reverse order.
+ * Close: refuse new work; stop workers, background, appender and the store's writer, in the order in which a
+ * request passes them: each finishes what runs and cancels what waits; wait until every request has been delivered;
+ * stop the own loop; free. The callback, if any, comes last.
  */
 #include "engine/engine_private.h"
 
+#include "archive/archive.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fork.h"
+#include "engine/rate.h"
+#include "images/appender.h"
+#include "images/cache.h"
+#include "images/pack_files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { IDLE_POLL_MS = 5, CLOSER_STACK_BYTES = 256 * 1024 };
+enum { IDLE_POLL_MS = 5, CLOSER_STACK_BYTES = 256 * 1024, PACK_FILES_MAX = 256 };
 
 static const struct store_format format = {.version = 1, .version_min = 1};
 
@@ -33,7 +40,7 @@ static int load_options(const char *path, const struct jini_options *given,
                              "the size is not the one of this library; call jini_options_init() "
                              "and build against the same release");
         *out = *given;
-        return 0;
+        return options_check(out, error);
     }
     jini_options_init(out);
     char file[4200];
@@ -100,6 +107,72 @@ static int open_workers(struct jini *jini, struct jini_error *error)
     return status ? error_set(error, status, "cpu.threads", "%s", jini_status_text(status)) : 0;
 }
 
+static int open_appender(struct jini *jini, struct jini_error *error)
+{
+    const struct jini_options *options = &jini->options;
+    struct appender_options appender = {
+        .store = jini->store,
+        .directory = jini->directory_fd,
+        .clock = jini->clock,
+        .ids = &jini->ids,
+        .log = jini->log,
+        .instance = jini->instance,
+        .pack_bytes_max = options->pack_bytes_max,
+        .pack_age_max_ms = options->pack_age_max_s * 1000,
+        .queue_bytes_max = options->pack_queue_bytes_max,
+    };
+    return appender_new(&appender, &jini->appender, error);
+}
+
+static int open_images(struct jini *jini, struct jini_error *error)
+{
+    jini->instance = id_next(&jini->ids);
+    codec_pool_init(&jini->codecs);
+    jini->directory_fd = open(jini->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (jini->directory_fd < 0)
+        return error_set_errno(error, errno, jini->directory, "cannot open the directory");
+    int status = pack_files_new(jini->directory_fd, PACK_FILES_MAX, &jini->pack_files, error);
+    if (status)
+        return status;
+    jini->image_cache = cache_new(jini->options.cache_image_bytes);
+    if (!jini->image_cache)
+        return error_set(error, JINI_E_NO_MEMORY, "cache.image_bytes", "out of memory");
+    return jini->options.read_only ? 0 : open_appender(jini, error);
+}
+
+static int op_create_tiers(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    return accounts_tiers_create(txn);
+}
+
+/* A new database gets the default tiers; every other has some already. */
+static int prepare_tiers(struct jini *jini, struct jini_error *error)
+{
+    struct store_txn *txn;
+    struct jini_tier tier;
+    accounts_ids_init(&jini->user_ids);
+    int status = store_read_begin(jini->store, &txn);
+    if (status == 0) {
+        status = accounts_tier_get(txn, ACCOUNTS_TIER_DEFAULT, &tier);
+        store_read_end(txn);
+    }
+    if (status == JINI_E_NOT_FOUND && !jini->options.read_only)
+        status = store_write(jini->store, op_create_tiers, NULL);
+    if (status)
+        return error_set(error, status, "tiers", "the tiers cannot be read or made: %s",
+                         jini_status_text(status));
+    return 0;
+}
+
+static int open_limits(struct jini *jini, struct jini_error *error)
+{
+    jini->plans = plans_new();
+    if (!jini->plans)
+        return error_set(error, JINI_E_NO_MEMORY, "limits", "out of memory");
+    return jini->options.read_only ? 0 : rates_open(jini, error);
+}
+
 static void init_locks(struct jini *jini)
 {
     pthread_condattr_t monotonic;
@@ -107,25 +180,55 @@ static void init_locks(struct jini *jini)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&jini->loops_lock, NULL);
     pthread_mutex_init(&jini->idle_lock, NULL);
+    pthread_mutex_init(&jini->archive_lock, NULL);
     pthread_cond_init(&jini->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
+}
+
+static int op_give_ids_back(struct store_txn *txn, void *argument)
+{
+    return accounts_ids_give_back(txn, argument);
+}
+
+/* The ids of a block that was begun go back, so that short processes do not leave large gaps. */
+static void give_ids_back(struct jini *jini)
+{
+    struct accounts_id_range rest = accounts_ids_drain(&jini->user_ids);
+    if (rest.count > 0)
+        store_write_class(jini->store, op_give_ids_back, &rest, STORE_RELEASE);
 }
 
 static void stop_work(struct jini *jini)
 {
     workers_stop(jini->passwords);
     workers_stop(jini->cpu);
+    background_stop(jini);
+    appender_stop(jini->appender);
+    if (jini->store)
+        give_ids_back(jini);
+    loop_end_ticks(jini);
     store_close(jini->store);
     jini->store = NULL;
 }
 
 static void destroy(struct jini *jini)
 {
-    loop_stop_own(jini);
     stop_work(jini);
+    loop_stop_own(jini);
+    background_free(jini);
+    appender_free(jini->appender);
+    archive_close(jini->archive);
+    rates_close(jini);
+    plans_free(jini->plans);
+    cache_free(jini->image_cache);
+    pack_files_free(jini->pack_files);
+    codec_pool_clear(&jini->codecs);
+    if (jini->directory_fd >= 0)
+        close(jini->directory_fd);
     workers_free(jini->passwords);
     workers_free(jini->cpu);
     pthread_cond_destroy(&jini->idle);
+    pthread_mutex_destroy(&jini->archive_lock);
     pthread_mutex_destroy(&jini->idle_lock);
     pthread_mutex_destroy(&jini->loops_lock);
     base_free(jini->directory);
@@ -136,9 +239,17 @@ static int open_parts(struct jini *jini, struct jini_error *error)
 {
     int status = open_store(jini, error);
     if (status == 0)
+        status = prepare_tiers(jini, error);
+    if (status == 0)
+        status = open_images(jini, error);
+    if (status == 0)
+        status = open_limits(jini, error);
+    if (status == 0)
         status = open_workers(jini, error);
     if (status == 0)
         status = loop_start_own(jini, error);
+    if (status == 0 && !jini->options.read_only)
+        status = background_start(jini, error);
     return status;
 }
 
@@ -153,6 +264,7 @@ int jini_open(struct jini **out, const char *path, const struct jini_options *op
     if (!jini)
         return error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
     init_locks(jini);
+    jini->directory_fd = -1;
     jini->fork_generation = fork_generation();
     int status = load_options(path, options, &jini->options, error);
     if (status)

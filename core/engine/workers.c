@@ -121,8 +121,8 @@ static bool start_thread(struct workers *workers)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int failed =
-        pthread_create(&workers->threads[workers->running_threads], &attributes, thread_main, workers);
+    int failed = pthread_create(&workers->threads[workers->running_threads], &attributes,
+                                thread_main, workers);
     pthread_attr_destroy(&attributes);
     if (!failed)
         workers->running_threads++;
@@ -145,10 +145,10 @@ int workers_submit(struct workers *workers, struct worker_task *task)
         *(workers->last ? &workers->last->next : &workers->first) = task;
         workers->last = task;
         workers->waiting++;
+        /* Under the lock: the task's end may close the engine before this function returns. */
+        pthread_cond_signal(&workers->wake);
     }
     pthread_mutex_unlock(&workers->lock);
-    if (status == 0)
-        pthread_cond_signal(&workers->wake);
     return status;
 }
 

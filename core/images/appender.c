@@ -1,4 +1,7 @@
-/* The thread of appender.h: takes what waits, appends it class by class, syncs each pack once, hands it back. */
+/*
+ * The thread of appender.h: takes what waits, appends it class by class, syncs each pack once,
+ * hands it back.
+ */
 #include "images/appender.h"
 
 #include "base/alloc.h"
@@ -157,7 +160,11 @@ static void append_run(struct appender *appender, struct appender_pack *pack,
     pack->unreleased += (uint32_t)appended;
     pthread_mutex_unlock(&appender->lock);
     pack->touched = true;
-    pack->broken |= status == JINI_E_POISONED;
+    if (status == JINI_E_POISONED) {
+        pack->broken = true; /* this pack, not the engine: the next image goes to another one */
+        status = JINI_E_IO;
+        error.code = status;
+    }
     for (size_t i = 0; i < count; i++) {
         items[i]->place = i < appended ? pack : NULL;
         items[i]->status = i < appended ? 0 : status;
@@ -433,10 +440,10 @@ int appender_submit(struct appender *appender, struct appender_item *item)
         *(appender->last ? &appender->last->next : &appender->first) = item;
         appender->last = item;
         appender->queue_bytes += bytes;
+        /* Under the lock: the end of the item may free the appender before this function returns. */
+        pthread_cond_signal(&appender->wake);
     }
     pthread_mutex_unlock(&appender->lock);
-    if (status == 0)
-        pthread_cond_signal(&appender->wake);
     return status;
 }
 

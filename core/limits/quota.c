@@ -42,8 +42,8 @@ static struct tuple row_key(const struct quota_subject *subject)
     tuple_add_uint(&key, subject->user_id);
     tuple_add_text(&key, slice_of_text("q"));
     if (subject->user_id == 0)
-        tuple_add_bytes(&key, slice_of(subject->address,
-                                       is_ipv4(subject->address) ? 16 : IPV6_PREFIX_BYTES));
+        tuple_add_bytes(
+            &key, slice_of(subject->address, is_ipv4(subject->address) ? 16 : IPV6_PREFIX_BYTES));
     return key;
 }
 
@@ -68,9 +68,9 @@ static int read_row(struct store_txn *txn, const struct quota_subject *subject, 
         return JINI_E_CORRUPT;
     for (uint32_t i = 0; i < out->count; i++) {
         const uint8_t *from = bytes + ROW_HEADER_BYTES + i * COUNTER_BYTES;
-        out->counters[i] = (struct quota_counter){load_le64(from), load_le64(from + 8),
-                                                  load_le64(from + 16), load_le64(from + 24),
-                                                  load_le64(from + 32)};
+        out->counters[i] =
+            (struct quota_counter){load_le64(from), load_le64(from + 8), load_le64(from + 16),
+                                   load_le64(from + 24), load_le64(from + 32)};
     }
     return 0;
 }
@@ -174,7 +174,8 @@ static void look_at_all(struct quota_charge *charge, struct row *row)
         charge->outcomes[i] = look(&plan->limits[i], counter, charge->cost, charge->now_ns);
         charge->receipts[i] =
             (struct quota_receipt){counter->identity, counter->start_ns, charge->cost};
-        if (charge->outcomes[i].refused && !plan->limits[i].shadow && charge->decided == plan->count)
+        if (charge->outcomes[i].refused && !plan->limits[i].shadow &&
+            charge->decided == plan->count)
             charge->decided = i;
     }
 }

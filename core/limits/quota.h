@@ -47,9 +47,10 @@ struct quota_plan {
 /* What one quota says, at the time that was passed in. */
 struct quota_outcome {
     bool refused;
-    uint64_t remaining;      /* after the charge */
-    uint64_t reset_ns;       /* until its window ends */
-    uint64_t retry_after_ns; /* until the same cost may fit; 0: it fitted; UINT64_MAX: it never does */
+    uint64_t remaining; /* after the charge */
+    uint64_t reset_ns;  /* until its window ends */
+    uint64_t
+        retry_after_ns; /* until the same cost may fit; 0: it fitted; UINT64_MAX: it never does */
 };
 
 /* What was reserved, for its settlement or release. */

@@ -191,6 +191,7 @@ void store_cancel(struct store *store, struct store_write *write);
  * or from `done`.
  */
 int store_write(struct store *store, store_op_fn *op, void *argument);
+int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class);
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 

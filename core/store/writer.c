@@ -83,10 +83,10 @@ int store_submit(struct store *store, struct store_write *write)
         status = JINI_E_BUSY;
     else
         enqueue(store, write);
-    bool wake = status == 0 && (store->queue_ops == 1 || store->queue_ops == store->gather_target);
-    pthread_mutex_unlock(&store->lock);
-    if (wake)
+    /* Under the lock: whoever gets the write back may close the store before this function returns. */
+    if (status == 0 && (store->queue_ops == 1 || store->queue_ops == store->gather_target))
         pthread_cond_signal(&store->wake);
+    pthread_mutex_unlock(&store->lock);
     return status;
 }
 
@@ -346,10 +346,15 @@ static void wake_waiter(struct store_write *write)
 
 int store_write(struct store *store, store_op_fn *op, void *argument)
 {
+    return store_write_class(store, op, argument, STORE_NEW_WORK);
+}
+
+int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class)
+{
     if (store->writer_runs && pthread_equal(pthread_self(), store->writer))
         return JINI_E_ON_LOOP;
     struct waiting_write waiting = {
-        .write = {.op = op, .argument = argument, .done = wake_waiter},
+        .write = {.op = op, .argument = argument, .done = wake_waiter, .class = class},
     };
     int status = store_submit(store, &waiting.write);
     if (status)

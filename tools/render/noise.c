@@ -1,5 +1,7 @@
-/* Value noise. The mixers are those of splitmix64 (Steele, Lea, Flood 2014) and MurmurHash3
- * (Appleby). */
+/*
+ * Value noise. The mixers are those of splitmix64 (Steele, Lea, Flood 2014) and MurmurHash3
+ * (Appleby).
+ */
 #include "render/noise.h"
 
 #include <string.h>
@@ -58,10 +60,17 @@ void noise_octave(const struct noise_row *row, const struct noise_cell *cell, ui
     uint32_t below = weights[place >> (FRACTION_BITS - 8) & 255];
     uint32_t knots = (uint32_t)((uint64_t)row->width * advance >> FRACTION_BITS) + 2;
     for (uint32_t i = 0; i < knots; i++) {
-        uint32_t upper = noise_hash(i, line, cell->salt) >> 16;
-        uint32_t lower = noise_hash(i, line + 1, cell->salt) >> 16;
-        uint32_t value = (upper * (256 - below) + lower * below) >> 8;
+        uint32_t value = noise_hash(i, line, cell->salt) >> 16;
+        if (below > 0) {
+            uint32_t lower = noise_hash(i, line + 1, cell->salt) >> 16;
+            value = (value * (256 - below) + lower * below) >> 8;
+        }
         row->lattice[i] = (uint32_t)((uint64_t)value * amplitude >> 16);
+    }
+    if (advance == 1 << FRACTION_BITS) {
+        for (uint32_t x = 0; x < row->width; x++)
+            out[x] += (int32_t)row->lattice[x];
+        return;
     }
     uint32_t position = 0;
     for (uint32_t x = 0; x < row->width; x++) {

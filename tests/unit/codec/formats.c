@@ -566,6 +566,29 @@ TEST(exif_encodings_are_told, "Each character code of a UserComment gives the te
     }
 }
 
+TEST(seed_is_found_beside_any_script,
+     "An infotext in UTF-16 whose prompt grows by half as UTF-8 names its seed.")
+{
+    struct made wide = {0};
+    for (int i = 0; i < 500; i++)
+        made_add_be16(&wide, 0x732B);
+    utf16_of(&wide, "\nSteps: 20, Sampler: Euler a, Seed: 78", true);
+    struct made exif = {0};
+    exif_block(&exif, true, NULL, "UNICODE", wide.data, wide.length);
+    struct made webp = {0};
+    webp_begin(&webp);
+    riff_chunk(&webp, "VP8X", extended, 10);
+    riff_chunk(&webp, "VP8 ", lossy, sizeof(lossy) - 1);
+    riff_chunk(&webp, "EXIF", exif.data, exif.length);
+    webp_end(&webp);
+    struct codec_image image = probe_ok(&webp, 0);
+    CHECK(image.has_seed);
+    CHECK_UINT(image.seed, ==, 78);
+    made_free(&webp);
+    made_free(&exif);
+    made_free(&wide);
+}
+
 TEST(hostile_exif_is_bounded,
      "A directory that points at itself or at 65,535 entries ends, and is flagged.")
 {

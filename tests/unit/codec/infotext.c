@@ -31,7 +31,7 @@ TEST(seed_of_the_last_line_is_found, "Whatever stands around it, the pair named 
     check_seed("\n p\nSteps: 1, Sampler: X, Seed: 18446744073709551615 \r\n\n", UINT64_MAX);
     check_seed("p\nSteps: 1,Sampler: X,Seed:  3,", 3);
     check_seed("p\nSteps: 1, Sampler: X, Seed: 2, Bad: \"abc, Size: 8x8", 2);
-    check_seed("p\nSteps: 1, Sampler: X, Template: \"a\\nb: c, Seed: 9, \\\"d\\\"\", Seed: 4", 4);
+    check_seed("p\nSteps: 1, Sampler: X, Seed: 4, Template: \"a\\nb: \\\"c, Seed: 9, d\\\"\"", 4);
     check_seed("p\nSteps: 1, Sampler: X, Seed: 2, Hashes: {\"model\": \"6ce0161689\", "
                "\"lora:foo\": \"0123456789\"}, Version: v1.7.0",
                2);
@@ -104,5 +104,5 @@ TEST(hostile_text_takes_linear_time,
         "a",    "a ",   " ",  "aa:\"",     "aa:\"\\", "aa: \"b", "aa:\"\\\",", "aa:\"\\\\\"x",
         "\"\\", "aa::", "\n", "aa:\" \\ ", "aa:,"};
     for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
-        CHECK(hostile_seconds(patterns[i]) < 1.0);
+        CHECK(hostile_seconds(patterns[i]) < (harness_sanitized() ? 5.0 : 1.0));
 }

@@ -58,6 +58,35 @@ TEST(what_was_written_is_read, "Every entry comes back, and then the end.")
     CHECK_STATUS(codec_metadata_next(&reader, &entry, &error), JINI_E_NOT_FOUND);
 }
 
+TEST(changed_texts_are_corrupt,
+     "A text whose stored bytes no longer give its length is refused, and nothing is added.")
+{
+    static const struct {
+        enum codec_text_form form;
+        const char *stored;
+        size_t length;
+    } cases[] = {
+        {CODEC_FORM_PLAIN, "ab", 2},
+        {CODEC_FORM_GIF_BLOCKS, "\2ab\2cd\0", 7},
+        {CODEC_FORM_GIF_BLOCKS, "\2ab\0", 4},
+        {CODEC_FORM_GIF_BLOCKS, "\3a", 2},
+        {CODEC_FORM_DEFLATED, "no zlib stream", 14},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct codec_text text = sample;
+        text.form = cases[i].form;
+        text.stored = slice_of(cases[i].stored, cases[i].length);
+        uint8_t room[8];
+        struct buffer out = buffer_of(room, 1 + text.length);
+        buffer_append_byte(&out, 'x');
+        CHECK_STATUS(codec_text_value(&text, &out), JINI_E_CORRUPT);
+        CHECK_UINT(out.length, ==, 1);
+        CHECK(!out.overflow);
+        out.length = 2;
+        CHECK_STATUS(codec_text_value(&text, &out), JINI_E_TOO_BIG);
+    }
+}
+
 TEST(newer_and_foreign_bytes_are_refused, "Another version is E_FORMAT, other bytes are E_CORRUPT.")
 {
     struct jini_error error;

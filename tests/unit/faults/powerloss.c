@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SEEDS_EACH = 12, FAST_BYTES = 16 << 20, RECORDS_BYTES_MAX = 100000 };
+enum { SEEDS_EACH = 12, SEEDS_SANITIZED = 4, FAST_BYTES = 16 << 20, RECORDS_BYTES_MAX = 100000 };
 
 /* Answers whether an image holds everything that was acknowledged up to its cut. */
 typedef bool image_check(const char *image, int acknowledged);
@@ -43,12 +43,13 @@ static struct verdict check_images(image_check *check, unsigned bad_max)
     struct verdict verdict = {0, 0};
     struct powerloss *loss = powerloss_open("log");
     int acknowledged = 0;
+    unsigned seeds = harness_sanitized() ? SEEDS_SANITIZED : SEEDS_EACH * harness_scale();
     size_t last = powerloss_last_cut(loss);
     for (size_t cut = powerloss_first_cut(loss); cut <= last && verdict.bad < bad_max; cut++) {
         const char *mark = powerloss_mark(loss, cut);
         if (mark)
             acknowledged = (int)strtol(mark, NULL, 10);
-        for (uint64_t i = 0; i < SEEDS_EACH; i++) {
+        for (uint64_t i = 0; i < seeds; i++) {
             uint64_t seed = i < 2 ? i : harness_random();
             powerloss_build(loss, cut, seed, "fast/image");
             verdict.images++;
@@ -62,7 +63,8 @@ static struct verdict check_images(image_check *check, unsigned bad_max)
 static void check_right(image_check *check, unsigned images_min)
 {
     struct verdict verdict = check_images(check, UINT_MAX);
-    CHECK_UINT(verdict.images, >=, images_min);
+    CHECK_UINT(verdict.images * (harness_sanitized() ? SEEDS_EACH / SEEDS_SANITIZED : 1), >=,
+               images_min);
     CHECK_UINT(verdict.bad, ==, 0);
 }
 

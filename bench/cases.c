@@ -1,0 +1,19 @@
+/* The table of cases. A new one is a file in cases/ and a line here. */
+#include "cases/cases.h"
+
+#include <string.h>
+
+const struct bench_case *const bench_cases[] = {
+    &case_limit_hot,   &case_limit_spread, &case_write_small, &case_read_user, &case_write_procs,
+    &case_image_put,   &case_image_get,    &case_open,        &case_growth,    &case_memory,
+    NULL,
+};
+
+const struct bench_case *bench_case_find(const char *name)
+{
+    for (int i = 0; bench_cases[i]; i++) {
+        if (strcmp(bench_cases[i]->name, name) == 0)
+            return bench_cases[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,331 @@
+/*
+ * Admission: may this generation run?
+ *
+ *   on the caller's thread   user and tier on a snapshot, size and steps, rate limits
+ *   in the transaction       user, tier and limits again; jobs that were given up; parallel jobs; quotas; the job
+ *   after it                 rate limits go back unless the job was written
+ *
+ * What was reserved is kept in the job's record, so that whoever ends the job, in whatever process, gives
+ * back exactly that.
+ */
+#include "engine/jobs.h"
+#include "engine/rate.h"
+
+#include "accounts/accounts.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <jini/admission.h>
+
+enum { ADMIT_OP_BYTES = 1536, ADMIT_TRIES = 4, SIDE_MAX = 65536 };
+
+struct admit_work {
+    struct allowed allowed;
+    struct rate_charge rates;
+    struct quota_charge quotas;
+    struct quota_plan quota_plan;
+    struct jini_id job_id;
+    uint64_t now_ns; /* wall */
+    uint32_t parallel;
+    unsigned tries;
+    int decision; /* of the last run of the op, when it had to commit a cleaning */
+    uint8_t reservation[GENERATIONS_RESERVATION_MAX];
+    size_t reservation_length;
+};
+
+static struct jini_admit *admit_of(struct jini_request *request)
+{
+    return (struct jini_admit *)request;
+}
+
+static uint64_t user_of(const struct jini_subject *subject)
+{
+    return subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
+}
+
+/* ---- Checks that need no store ---- */
+
+static int check_text(const char *text, const char *field, size_t bytes_max,
+                      struct jini_error *error)
+{
+    if (!text)
+        return 0;
+    if (strlen(text) > bytes_max || !text_is_utf8(slice_of_text(text)))
+        return error_set(error, JINI_E_INVALID, field, "UTF-8 text of up to %zu bytes is taken",
+                         bytes_max);
+    return 0;
+}
+
+static int check_number(uint64_t value, uint64_t most, const char *field, struct jini_error *error)
+{
+    if (value >= 1 && value <= most)
+        return 0;
+    return error_set(error, JINI_E_INVALID, field, "%llu is not from 1 to %llu",
+                     (unsigned long long)value, (unsigned long long)most);
+}
+
+static int check_admit(const struct jini_admit *admit, struct jini_error *error)
+{
+    const struct jini_parameters *parameters = &admit->parameters;
+    if (admit->subject.kind != JINI_SUBJECT_USER && admit->subject.kind != JINI_SUBJECT_ADDRESS)
+        return error_set(error, JINI_E_INVALID, "subject", "a user or an address is admitted");
+    if (admit->subject.kind == JINI_SUBJECT_USER && admit->subject.number == 0)
+        return error_set(error, JINI_E_INVALID, "subject", "0 is no user's id");
+    if (!memchr(parameters->model, '\0', sizeof(parameters->model)))
+        return error_set(error, JINI_E_INVALID, "model", "up to %d bytes are taken",
+                         JINI_MODEL_MAX - 1);
+    int status = check_number(parameters->width, SIDE_MAX, "width", error);
+    if (status == 0)
+        status = check_number(parameters->height, SIDE_MAX, "height", error);
+    if (status == 0)
+        status = check_number(parameters->steps, UINT32_MAX, "steps", error);
+    if (status == 0)
+        status = check_number(parameters->count, JINI_JOB_IMAGES_MAX, "count", error);
+    if (status == 0)
+        status = check_text(parameters->model, "model", JINI_MODEL_MAX - 1, error);
+    if (status == 0)
+        status = check_text(admit->prompt, "prompt", JINI_PROMPT_MAX - 1, error);
+    return status ? status : check_text(admit->negative, "negative", JINI_PROMPT_MAX - 1, error);
+}
+
+static int check_side(uint32_t value, uint32_t most, const char *field, struct jini_error *error)
+{
+    if (most == 0 || value <= most)
+        return 0;
+    return error_set(error, JINI_E_FORBIDDEN, field, "the tier allows a %s of up to %u, not %u",
+                     field, most, value);
+}
+
+/* What the tier forbids whatever was used so far. */
+static int check_allowance(const struct jini_admit *admit, const struct allowed *allowed,
+                           struct jini_error *error)
+{
+    const struct jini_allowance *allowance = &allowed->allowance;
+    if (!(allowed->flags & JINI_USER_ACTIVE))
+        return error_set(error, JINI_E_INACTIVE, "subject", "the account is disabled");
+    int status = check_side(admit->parameters.width, allowance->width_max, "width", error);
+    if (status == 0)
+        status = check_side(admit->parameters.height, allowance->height_max, "height", error);
+    if (status == 0)
+        status = check_side(admit->parameters.steps, allowance->steps_max, "steps", error);
+    return status;
+}
+
+/* ---- The transaction ---- */
+
+/* Ends the jobs of the user whose lease ran out. `*cleaned`: something was written. */
+static int end_given_up(struct store_txn *txn, uint64_t user_id, uint64_t now_ms,
+                        struct generations_running *running, bool *cleaned,
+                        struct jini_error *error)
+{
+    *cleaned = false;
+    for (uint32_t i = 0; i < running->expired; i++) {
+        struct job_end end = {
+            .id = running->jobs[i].id, .to = JINI_JOB_TIMED_OUT, .now_ms = now_ms};
+        int status = job_end_in(txn, &end, error);
+        if (status)
+            return status;
+        *cleaned = true;
+    }
+    (void)user_id;
+    return 0;
+}
+
+static int refuse_parallel(struct admit_work *work, const struct generations_running *running,
+                           struct jini_error *error)
+{
+    uint32_t alive = running->count - running->expired;
+    uint64_t now_ms = work->now_ns / NS_PER_MS;
+    uint64_t first = running->jobs[running->expired].expires_ms;
+    work->parallel = alive;
+    error_set(error, JINI_E_LIMITED, "parallel", "%u jobs are running; the tier allows %u at once",
+              alive, work->allowed.allowance.parallel_max);
+    if (error)
+        error->retry_after_ms = first > now_ms ? first - now_ms : 0;
+    return JINI_E_LIMITED;
+}
+
+static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work,
+                  const struct generations_running *running)
+{
+    struct jini_error *error = &admit->request.error;
+    uint32_t most = work->allowed.allowance.parallel_max;
+    if (most && user_of(&admit->subject) && running->count - running->expired >= most)
+        return refuse_parallel(work, running, error);
+    int status = quota_reserve(txn, &work->quotas);
+    if (status)
+        return status;
+    work->reservation_length = reservation_encode(&admit->subject, &work->quotas,
+                                                  &work->rates.receipts, work->reservation);
+    uint64_t now_ms = work->now_ns / NS_PER_MS;
+    uint64_t lease_ms = admit->lease_ms
+                            ? admit->lease_ms
+                            : request_state(&admit->request)->jini->options.admission_lease_ms;
+    struct generations_job job = {
+        .id = work->job_id,
+        .user_id = user_of(&admit->subject),
+        .parameters = admit->parameters,
+        .prompt = slice_of_text(admit->prompt ? admit->prompt : ""),
+        .negative = slice_of_text(admit->negative ? admit->negative : ""),
+        .created_ms = now_ms,
+        .expires_ms = now_ms + lease_ms,
+        .reservation = slice_of(work->reservation, work->reservation_length),
+        .flags = user_of(&admit->subject) ? GENERATIONS_JOB_COUNTED : 0,
+    };
+    status = generations_job_create(txn, &job, error);
+    return status ? status : generations_job_get(txn, &work->job_id, &admit->job, error);
+}
+
+static int op_admit(struct store_txn *txn, void *argument)
+{
+    struct jini_admit *admit = argument;
+    struct request_state *state = request_state(&admit->request);
+    struct admit_work *work = state->work;
+    struct jini_error *error = &admit->request.error;
+    struct allowed now;
+    static const struct generations_running none;
+    struct generations_running running = none;
+    uint64_t user_id = user_of(&admit->subject);
+    work->decision = 0;
+    int status = allowance_in(txn, state->jini, user_id, &now);
+    if (status)
+        return status == JINI_E_NOT_FOUND
+                   ? error_set(error, status, "subject", "there is no such user")
+                   : status;
+    if (strcmp(now.allowance.limits, work->allowed.plan->text) != 0)
+        return JINI_E_CONFLICT; /* changed since the rate limits were charged: begin anew */
+    now.plan = work->allowed.plan;
+    work->allowed = now;
+    status = check_allowance(admit, &now, error);
+    if (status == 0 && user_id)
+        status = generations_running_get(txn, user_id, work->now_ns / NS_PER_MS, &running, error);
+    bool cleaned = false;
+    if (status == 0)
+        status = end_given_up(txn, user_id, work->now_ns / NS_PER_MS, &running, &cleaned, error);
+    if (status)
+        return status;
+    status = decide(txn, admit, work, &running);
+    if (status == JINI_E_LIMITED && cleaned) {
+        work->decision = status; /* the cleaning is worth keeping */
+        return 0;
+    }
+    return status;
+}
+
+/* ---- Around it ---- */
+
+static void finish(struct jini_request *request, int status)
+{
+    struct request_state *state = request_state(request);
+    base_free(state->work);
+    state->work = NULL;
+    request_finish(request, status);
+}
+
+/* Whether it was admitted or not, the caller sees every limit. */
+static void fill_answer(struct jini_admit *admit, struct admit_work *work, int status)
+{
+    struct jini_limit_answer *answer = &admit->answer;
+    rate_add_quotas(work->allowed.plan, &work->quotas, answer);
+    if (status == JINI_E_LIMITED && admit->request.error.code == 0) {
+        uint32_t decided = work->quotas.decided;
+        JINI_ASSERT(decided < work->quota_plan.count);
+        answer->decided = work->allowed.plan->quota_index[decided];
+        answer->retry_after_ms = answer->entries[answer->decided].retry_after_ms;
+        rate_refusal(answer, &admit->request.error);
+    } else if (status == JINI_E_LIMITED) {
+        answer->retry_after_ms = admit->request.error.retry_after_ms;
+    }
+}
+
+static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_work *work);
+
+static void give_rates_back(struct jini *jini, struct admit_work *work)
+{
+    rate_refund(jini, &work->rates.receipts);
+    work->rates.receipts.count = 0;
+}
+
+static void after_admit(struct jini_request *request)
+{
+    struct request_state *state = request_state(request);
+    struct jini_admit *admit = admit_of(request);
+    struct admit_work *work = state->work;
+    int status = request->status ? request->status : work->decision;
+    if (status)
+        give_rates_back(state->jini, work);
+    if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {
+        status = prepare(state->jini, admit, work);
+        if (status == 0) {
+            status = request_write(request, op_admit, STORE_NEW_WORK, ADMIT_OP_BYTES, after_admit);
+            if (status == 0)
+                return;
+            give_rates_back(state->jini, work);
+        }
+    } else {
+        fill_answer(admit, work, status);
+    }
+    finish(request, status);
+}
+
+static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
+{
+    struct jini_error *error = &admit->request.error;
+    uint64_t user_id = user_of(&admit->subject);
+    memset(&admit->answer, 0, sizeof(admit->answer));
+    admit->answer.decided = JINI_LIMITS_MAX;
+    int status = allowance_of(jini, user_id, &work->allowed, error);
+    if (status == 0)
+        status = check_allowance(admit, &work->allowed, error);
+    if (status)
+        return status;
+    work->now_ns = clock_wall_ns(jini->clock);
+    work->rates = (struct rate_charge){
+        .subject = admit->subject,
+        .plan = work->allowed.plan,
+        .cost = admit->parameters.count,
+        .flags = admit->flags & JINI_ADMIT_IN_ORDER ? JINI_CHECK_IN_ORDER : 0,
+    };
+    work->quota_plan = work->allowed.plan->quotas;
+    work->quota_plan.anchor_ns = work->allowed.anchor_ns;
+    work->quotas = (struct quota_charge){
+        .subject = {.user_id = user_id},
+        .plan = &work->quota_plan,
+        .now_ns = work->now_ns,
+        .cost = admit->parameters.count,
+    };
+    memcpy(work->quotas.subject.address, admit->subject.address, sizeof(admit->subject.address));
+    return rate_charge(jini, &work->rates, &admit->answer, error);
+}
+
+int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback)
+{
+    struct jini_request *request = &admit->request;
+    int status = request_begin(jini, request, sizeof(*admit), REQUEST_ADMIT, callback);
+    if (status)
+        return status;
+    if (!jini->rates)
+        status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
+    else
+        status = check_admit(admit, &request->error);
+    if (status)
+        return request_refuse(request, status);
+    struct admit_work *work = base_calloc(1, sizeof(*work));
+    if (!work)
+        return request_refuse(request, JINI_E_NO_MEMORY);
+    request_state(request)->work = work;
+    work->job_id = id_next(&jini->ids);
+    status = prepare(jini, admit, work);
+    if (status == 0) {
+        status = request_write(request, op_admit, STORE_NEW_WORK, ADMIT_OP_BYTES, after_admit);
+        if (status)
+            give_rates_back(jini, work);
+    }
+    if (status) {
+        base_free(work);
+        request_state(request)->work = NULL;
+        return request_refuse(request, status);
+    }
+    return callback ? 0 : request_wait(request);
+}

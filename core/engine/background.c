@@ -1,0 +1,174 @@
+/*
+ * Background work of one engine, on a thread of its own: jobs whose lease ran out, and tiering. Runs that callers
+ * ask for (jini_archive_run) take their turn on the same thread.
+ */
+#include "engine/tiering_private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <sys/prctl.h>
+
+enum { STACK_BYTES = 1024 * 1024, LOCK_POLL_MS = 20 };
+
+struct background {
+    struct jini *jini;
+    pthread_t thread;
+    bool thread_runs;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct jini_request *first; /* runs that were asked for */
+    struct jini_request *last;
+    bool stopping;
+};
+
+/* Waits for the next request or the interval. NULL: neither; the regular work is due. */
+static struct jini_request *next_request(struct background *background)
+{
+    uint64_t interval_ms = background->jini->options.background_interval_ms;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t ns = (uint64_t)until.tv_nsec + interval_ms * NS_PER_MS;
+    until.tv_sec += (time_t)(ns / NS_PER_S);
+    until.tv_nsec = (long)(ns % NS_PER_S);
+    pthread_mutex_lock(&background->lock);
+    if (!background->first && !background->stopping)
+        pthread_cond_timedwait(&background->wake, &background->lock, &until);
+    struct jini_request *request = background->first;
+    if (request) {
+        background->first = request_state(request)->next;
+        if (!background->first)
+            background->last = NULL;
+    }
+    pthread_mutex_unlock(&background->lock);
+    return request;
+}
+
+static bool is_stopping(struct background *background)
+{
+    pthread_mutex_lock(&background->lock);
+    bool stopping = background->stopping;
+    pthread_mutex_unlock(&background->lock);
+    return stopping;
+}
+
+/* Another process's regular run is short: worth waiting for, up to the request's deadline. */
+static int run_when_free(struct background *background, struct jini_archive_run *run)
+{
+    struct jini *jini = background->jini;
+    struct request_state *state = request_state(&run->request);
+    for (;;) {
+        if (is_stopping(background) || atomic_load(&state->cancelled))
+            return JINI_E_CANCELLED;
+        int status = tiering_run(jini, run, &run->request.error);
+        if (status != JINI_E_LOCKED || clock_boot_ns(jini->clock) > state->deadline_ns)
+            return status;
+        struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void run_regular(struct background *background)
+{
+    struct jini *jini = background->jini;
+    struct jini_archive_run run = {0};
+    struct jini_error error;
+    if (!jini->options.background_run || jini->options.read_only)
+        return;
+    jobs_expire(jini);
+    int status = tiering_run(jini, &run, &error);
+    if (status && status != JINI_E_LOCKED && status != JINI_E_CLOSED)
+        log_record(&jini->log, JINI_LOG_WARNING, "background_failed",
+                   LOG_TEXT("status", jini_status_name(status)),
+                   LOG_TEXT("message", error.message));
+}
+
+static void *background_main(void *argument)
+{
+    struct background *background = argument;
+    prctl(PR_SET_NAME, "jini-background", 0, 0, 0);
+    loop_mark_worker_thread();
+    for (;;) {
+        struct jini_request *request = next_request(background);
+        if (request)
+            request_finish(request, run_when_free(background, (struct jini_archive_run *)request));
+        else if (is_stopping(background))
+            return NULL;
+        else
+            run_regular(background);
+    }
+}
+
+int background_start(struct jini *jini, struct jini_error *error)
+{
+    struct background *background = base_calloc(1, sizeof(*background));
+    if (!background)
+        return error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
+    background->jini = jini;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&background->lock, NULL);
+    pthread_cond_init(&background->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    jini->background = background;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int failed = pthread_create(&background->thread, &attributes, background_main, background);
+    pthread_attr_destroy(&attributes);
+    background->thread_runs = !failed;
+    return failed ? error_set_errno(error, failed, "jini", "cannot start the background thread")
+                  : 0;
+}
+
+void background_stop(struct jini *jini)
+{
+    struct background *background = jini->background;
+    if (!background || !background->thread_runs)
+        return;
+    pthread_mutex_lock(&background->lock);
+    background->stopping = true;
+    pthread_mutex_unlock(&background->lock);
+    pthread_cond_signal(&background->wake);
+    pthread_join(background->thread, NULL);
+    background->thread_runs = false;
+}
+
+void background_free(struct jini *jini)
+{
+    struct background *background = jini->background;
+    if (!background)
+        return;
+    JINI_ASSERT(!background->thread_runs && !background->first);
+    pthread_cond_destroy(&background->wake);
+    pthread_mutex_destroy(&background->lock);
+    base_free(background);
+    jini->background = NULL;
+}
+
+int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
+{
+    int status = request_begin(jini, &run->request, sizeof(*run), REQUEST_ARCHIVE_RUN, callback);
+    if (status)
+        return status;
+    struct background *background = jini->background;
+    if (!background) {
+        status = error_set(&run->request.error, JINI_E_READ_ONLY, "jini", "opened read-only");
+        return request_refuse(&run->request, status);
+    }
+    pthread_mutex_lock(&background->lock);
+    if (background->stopping) {
+        status = JINI_E_CLOSED;
+    } else {
+        request_state(&run->request)->next = NULL;
+        *(background->last ? &request_state(background->last)->next : &background->first) =
+            &run->request;
+        background->last = &run->request;
+        pthread_cond_signal(&background->wake);
+    }
+    pthread_mutex_unlock(&background->lock);
+    if (status)
+        return request_refuse(&run->request, status);
+    return callback ? 0 : request_wait(&run->request);
+}

@@ -1,0 +1,422 @@
+/*
+ * Reading an image: the index says where it is, the record proves that it is the one.
+ *
+ * Index and files change beside a reader: a pack is archived, freed, rewritten. So a reader that finds a file gone
+ * or a check failed reads the index again and tries once more, and then goes to the other copy, before it
+ * reports anything.
+ */
+#include "engine/engine_private.h"
+
+#include "archive/archive.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "codec/codec.h"
+#include "codec/metadata.h"
+#include "engine/cold.h"
+#include "generations/generations.h"
+#include "images/cache.h"
+#include "images/index.h"
+#include "images/pack_files.h"
+#include "images/pack_read.h"
+
+#include <jini/images.h>
+
+enum { READ_TRIES = 2 };
+
+/* All that the index says of an image, on one snapshot. */
+struct place {
+    struct generations_image image;
+    struct index_location location;
+    struct index_pack pack;
+};
+
+static enum jini_image_state tier_state(enum index_pack_state state)
+{
+    switch (state) {
+    case INDEX_PACK_ARCHIVED:
+        return JINI_IMAGE_HOT_ARCHIVED;
+    case INDEX_PACK_COLD:
+        return JINI_IMAGE_COLD;
+    default:
+        return JINI_IMAGE_HOT;
+    }
+}
+
+/* Where the bytes are follows from the state of their pack. */
+int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out)
+{
+    struct index_pack pack;
+    *out = *image;
+    if (out->state == JINI_IMAGE_TRASH)
+        return 0;
+    int status = index_pack_get(txn, &image->pack_id, &pack);
+    if (status == 0)
+        out->state = tier_state(pack.state);
+    return status == JINI_E_NOT_FOUND ? JINI_E_CORRUPT : status;
+}
+
+static int load_place(struct jini *jini, const struct jini_id *id, struct place *out,
+                      struct jini_error *error)
+{
+    struct store_txn *txn;
+    int status = store_read_begin(jini->store, &txn);
+    if (status)
+        return error_set(error, status, "id", "%s", jini_status_text(status));
+    status = generations_image_get(txn, id, &out->image, error);
+    if (status == 0 && out->image.image.state == JINI_IMAGE_TRASH)
+        status = error_set(error, JINI_E_NOT_FOUND, "id", "the image is in the trash");
+    if (status == 0)
+        status = index_location_get(txn, &out->image.place.pack_id, out->image.place.pack_sequence,
+                                    id, &out->location);
+    if (status == 0)
+        status = index_pack_get(txn, &out->location.pack, &out->pack);
+    store_read_end(txn);
+    if (status == JINI_E_NOT_FOUND && error->code == 0)
+        status = error_set(error, JINI_E_CORRUPT, "id", "the index has no location of the image");
+    if (status == 0)
+        out->image.image.state = tier_state(out->pack.state);
+    return status;
+}
+
+/* ---- From a pack on the local disk ---- */
+
+static int check_identity(const struct index_location *location, const struct pack_record *record,
+                          struct jini_error *error)
+{
+    if (hash128_equal(&record->original_hash, &location->original_hash) &&
+        record->original_length == location->original_length)
+        return 0;
+    return pack_corrupt(error, &location->pack, location->offset,
+                        "the record is not the one that the index means");
+}
+
+/* Decodes stored bytes into the caller's buffer and compares them with the hash of the original. */
+static int decode(struct jini *jini, const struct place *place, struct slice stored, void *buffer,
+                  struct jini_error *error)
+{
+    const struct codec *codec;
+    const struct index_location *location = &place->location;
+    int status = codec_find(location->codec_id, location->codec_version, &codec, error);
+    if (status)
+        return status;
+    struct buffer out = buffer_of(buffer, location->original_length);
+    status = codec->decode(&jini->codecs, stored, location->original_length, &out, error);
+    if (status)
+        return status;
+    struct hash128 hash = hash128(buffer_slice(&out));
+    if (!hash128_equal(&hash, &location->original_hash))
+        return pack_corrupt(error, &place->pack.id, location->offset,
+                            "the decoded image is not the original");
+    return 0;
+}
+
+static int read_coded(struct jini *jini, const struct place *place,
+                      const struct pack_source *source, void *buffer, struct jini_error *error)
+{
+    const struct index_location *location = &place->location;
+    struct pack_place at = {location->offset, location->sequence};
+    struct pack_record record;
+    uint8_t *stored = base_malloc(location->stored_length);
+    if (!stored)
+        return error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
+    int status = pack_read_payload(source, &at, stored, location->stored_length, &record, error);
+    if (status == 0)
+        status = check_identity(location, &record, error);
+    if (status == 0)
+        status = decode(jini, place, slice_of(stored, location->stored_length), buffer, error);
+    base_free(stored);
+    return status;
+}
+
+static int read_plain(const struct place *place, const struct pack_source *source, void *buffer,
+                      struct jini_error *error)
+{
+    const struct index_location *location = &place->location;
+    struct pack_place at = {location->offset, location->sequence};
+    struct pack_record record;
+    int status = pack_read_payload(source, &at, buffer, location->original_length, &record, error);
+    return status ? status : check_identity(location, &record, error);
+}
+
+static int read_local_metadata(const struct place *place, const struct pack_source *source,
+                               void *buffer, struct jini_error *error)
+{
+    const struct index_location *location = &place->location;
+    struct pack_place at = {location->offset, location->sequence};
+    struct pack_record record;
+    return pack_read_metadata(source, &at, buffer, location->metadata_stored_length, &record,
+                              error);
+}
+
+/* ---- From the archive ---- */
+
+/* Gets the whole record by one ranged read and checks every byte of it. */
+static int fetch_record(struct jini *jini, const struct index_pack *pack,
+                        const struct index_location *location, struct cache_entry **out,
+                        struct jini_error *error)
+{
+    struct archive *archive;
+    int status = engine_archive(jini, &archive, error);
+    if (status)
+        return status;
+    uint64_t length = pack_record_length(location->stored_length, location->metadata_stored_length);
+    struct cache_key key = {location->pack, location->sequence};
+    struct cache_entry *entry = cache_entry_new(&key, length);
+    if (!entry)
+        return error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
+    char name[INDEX_OBJECT_NAME_MAX];
+    index_object_name(pack, name);
+    struct archive_request request = {
+        .operation = ARCHIVE_GET,
+        .name = slice_of_text(name),
+        .deadline_ns = clock_boot_ns(jini->clock) + jini->options.request_timeout_ms * NS_PER_MS,
+        .get = {.offset = location->offset,
+                .length = length,
+                .buffer = cache_entry_bytes(entry),
+                .capacity = length},
+    };
+    status = archive_run(archive, &request, error);
+    struct pack_record record;
+    struct slice metadata;
+    struct slice payload;
+    if (status == 0)
+        status = pack_record_check(slice_of(cache_entry_bytes(entry), length), &location->pack,
+                                   location->offset, location->sequence, &record, &metadata,
+                                   &payload, error);
+    if (status == 0)
+        status = check_identity(location, &record, error);
+    if (status) {
+        cache_entry_release(entry);
+        return status;
+    }
+    *out = entry;
+    return 0;
+}
+
+int cold_record_fetch(struct jini *jini, const struct index_pack *pack,
+                      const struct index_location *location, struct cold_record *out,
+                      struct jini_error *error)
+{
+    struct pack_record record;
+    int status = fetch_record(jini, pack, location, &out->entry, error);
+    if (status)
+        return status;
+    uint64_t length = pack_record_length(location->stored_length, location->metadata_stored_length);
+    status = pack_record_check(slice_of(cache_entry_bytes(out->entry), length), &location->pack,
+                               location->offset, location->sequence, &record, &out->metadata,
+                               &out->payload, error);
+    if (status)
+        cold_record_release(out);
+    return status;
+}
+
+void cold_record_release(struct cold_record *record)
+{
+    cache_entry_release(record->entry);
+}
+
+/* A record of a cold pack, from the cache or the archive; to be released. */
+static int cold_record(struct jini *jini, const struct place *place, struct cache_entry **out,
+                       struct jini_error *error)
+{
+    struct cache_key key = {place->location.pack, place->location.sequence};
+    *out = cache_get(jini->image_cache, &key);
+    if (*out)
+        return 0;
+    int status = fetch_record(jini, &place->pack, &place->location, out, error);
+    if (status == 0)
+        cache_put(jini->image_cache, *out);
+    return status;
+}
+
+/* Copies a part of a cold record out, checked again: memory rots too, and a cached copy may be hours old. */
+static int read_cold(struct jini *jini, const struct place *place, enum jini_get_what what,
+                     void *buffer, struct jini_error *error)
+{
+    const struct index_location *location = &place->location;
+    struct cache_entry *entry;
+    int status = cold_record(jini, place, &entry, error);
+    if (status)
+        return status;
+    uint64_t length = pack_record_length(location->stored_length, location->metadata_stored_length);
+    struct pack_record record;
+    struct slice metadata;
+    struct slice payload;
+    status = pack_record_check(slice_of(cache_entry_bytes(entry), length), &location->pack,
+                               location->offset, location->sequence, &record, &metadata, &payload,
+                               error);
+    if (status)
+        cache_forget(jini->image_cache, entry);
+    else if (what == JINI_GET_METADATA)
+        memcpy(buffer, metadata.data, metadata.length);
+    else if (location->codec_id == PACK_CODEC_NONE)
+        memcpy(buffer, payload.data, payload.length);
+    else
+        status = decode(jini, place, payload, buffer, error);
+    cache_entry_release(entry);
+    return status;
+}
+
+/* ---- One attempt, then another ---- */
+
+static int read_local(struct jini *jini, const struct place *place, enum jini_get_what what,
+                      void *buffer, struct jini_error *error)
+{
+    const struct pack_source *source;
+    int status = pack_files_acquire(jini->pack_files, &place->location.pack, &source, error);
+    if (status)
+        return status;
+    if (what == JINI_GET_METADATA)
+        status = read_local_metadata(place, source, buffer, error);
+    else if (place->location.codec_id == PACK_CODEC_NONE)
+        status = read_plain(place, source, buffer, error);
+    else
+        status = read_coded(jini, place, source, buffer, error);
+    pack_files_release(jini->pack_files, source);
+    return status;
+}
+
+static bool has_local(const struct index_pack *pack)
+{
+    return pack->state != INDEX_PACK_COLD;
+}
+
+static bool has_object(const struct index_pack *pack)
+{
+    return pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
+}
+
+static bool may_have_moved(int status)
+{
+    return status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT || status == JINI_E_IO;
+}
+
+/* Reads the stored form of what is asked for. `place` is what the last attempt went by. */
+static int read_stored(struct jini *jini, const struct jini_id *id, enum jini_get_what what,
+                       void *buffer, struct place *place, struct jini_error *error)
+{
+    int status = 0;
+    for (int i = 0; i < READ_TRIES; i++) {
+        if (i > 0) {
+            error_clear(error);
+            status = load_place(jini, id, place, error);
+            if (status)
+                return status;
+        }
+        status = has_local(&place->pack) ? read_local(jini, place, what, buffer, error)
+                                         : read_cold(jini, place, what, buffer, error);
+        if (!may_have_moved(status))
+            return status;
+    }
+    if (has_local(&place->pack) && has_object(&place->pack)) {
+        log_record(&jini->log, JINI_LOG_ERROR, "image_local_copy_damaged",
+                   LOG_TEXT("message", error->message));
+        status = read_cold(jini, place, what, buffer, error);
+    }
+    return status == JINI_E_NOT_FOUND
+               ? error_set(error, JINI_E_CORRUPT, "image", "no copy of the image's pack is there")
+               : status;
+}
+
+static int get_metadata(struct jini *jini, struct jini_image_get *get, struct place *place)
+{
+    struct jini_error *error = &get->request.error;
+    const struct index_location *location = &place->location;
+    get->length = place->image.image.metadata_bytes;
+    if (get->length == 0)
+        return 0;
+    if (get->capacity < get->length)
+        return error_set(error, JINI_E_TOO_BIG, "capacity", "%zu bytes are needed", get->length);
+    if (place->image.metadata_inline) {
+        struct store_txn *txn;
+        struct buffer out = buffer_of(get->buffer, get->capacity);
+        int status = store_read_begin(jini->store, &txn);
+        if (status)
+            return status;
+        status = generations_image_metadata(txn, &get->id, &out, error);
+        store_read_end(txn);
+        return status;
+    }
+    uint8_t *stored = base_malloc(location->metadata_stored_length);
+    if (!stored)
+        return error_set(error, JINI_E_NO_MEMORY, "metadata", "out of memory");
+    int status = read_stored(jini, &get->id, JINI_GET_METADATA, stored, place, error);
+    const struct codec *codec = NULL;
+    if (status == 0)
+        status = codec_find(location->metadata_codec_id, location->metadata_codec_version, &codec,
+                            error);
+    struct buffer out = buffer_of(get->buffer, get->length);
+    if (status == 0)
+        status = codec->decode(&jini->codecs, slice_of(stored, location->metadata_stored_length),
+                               get->length, &out, error);
+    base_free(stored);
+    return status;
+}
+
+static int get_image(struct jini *jini, struct jini_image_get *get)
+{
+    struct place place;
+    struct jini_error *error = &get->request.error;
+    get->length = 0;
+    int status = load_place(jini, &get->id, &place, error);
+    if (status)
+        return status;
+    get->image = place.image.image;
+    if (get->what == JINI_GET_METADATA)
+        return get_metadata(jini, get, &place);
+    get->length = place.location.original_length;
+    if (get->capacity < get->length)
+        return error_set(error, JINI_E_TOO_BIG, "capacity", "%zu bytes are needed", get->length);
+    return read_stored(jini, &get->id, JINI_GET_BYTES, get->buffer, &place, error);
+}
+
+static void run_get(struct worker_task *task, int status)
+{
+    struct jini_request *request = request_of_task(task);
+    struct jini *jini = request_state(request)->jini;
+    if (status == 0)
+        status = get_image(jini, (struct jini_image_get *)request);
+    request_finish(request, status);
+}
+
+int jini_image_get(struct jini *jini, struct jini_image_get *get, jini_callback *callback)
+{
+    struct jini_request *request = &get->request;
+    int status = request_begin(jini, request, sizeof(*get), REQUEST_IMAGE_GET, callback);
+    if (status)
+        return status;
+    if (get->what > JINI_GET_METADATA || (get->capacity > 0 && !get->buffer)) {
+        status = error_set(&request->error, JINI_E_INVALID, get->capacity ? "buffer" : "what",
+                           "a buffer and JINI_GET_BYTES or JINI_GET_METADATA are needed");
+        return request_refuse(request, status);
+    }
+    if (!callback) {
+        request_finish(request, get_image(jini, get));
+        return request->status;
+    }
+    status = request_run_on(jini->cpu, request, run_get);
+    return status ? request_refuse(request, status) : 0;
+}
+
+int jini_metadata_next(const void *metadata, size_t length, size_t *position,
+                       struct jini_metadata_text *out)
+{
+    struct codec_metadata_reader reader;
+    struct codec_metadata_entry entry;
+    struct slice bytes = slice_of(metadata, length);
+    memset(out, 0, sizeof(*out));
+    int status = codec_metadata_open(&reader, bytes, NULL);
+    if (status)
+        return status;
+    if (*position > length)
+        return JINI_E_CORRUPT;
+    if (*position > 0)
+        reader.rest = slice_of(bytes.data + *position, length - *position);
+    status = codec_metadata_next(&reader, &entry, NULL);
+    if (status)
+        return status;
+    *position = length - reader.rest.length;
+    *out = (struct jini_metadata_text){(const char *)entry.keyword.data, entry.keyword.length,
+                                       entry.value.data, entry.value.length};
+    return 0;
+}

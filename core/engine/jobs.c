@@ -1,0 +1,284 @@
+/* Ending jobs: settle, release, and those that nobody came back for. */
+#include "engine/jobs.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <jini/admission.h>
+
+enum {
+    RESERVATION_VERSION = 1,
+    RESERVATION_HEADER = 28,
+    RESERVATION_QUOTA = 24,
+    RESERVATION_RATE = 48,
+    EXPIRE_SLICE = 32,
+    END_OP_BYTES = 512,
+};
+
+_Static_assert(RESERVATION_HEADER + LIMITS_MAX * RESERVATION_RATE <= GENERATIONS_RESERVATION_MAX,
+               "a reservation, of up to 8 limits of either kind, fits into a job's record");
+
+size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
+                          const struct rate_receipts *rates,
+                          uint8_t out[GENERATIONS_RESERVATION_MAX])
+{
+    uint8_t *to = out;
+    memset(out, 0, GENERATIONS_RESERVATION_MAX);
+    to[0] = RESERVATION_VERSION;
+    to[1] = (uint8_t)quotas->plan->count;
+    to[2] = (uint8_t)rates->count;
+    to[3] = (uint8_t)subject->kind;
+    store_le64(to + 4, subject->number);
+    memcpy(to + 12, subject->address, sizeof(subject->address));
+    to += RESERVATION_HEADER;
+    for (uint32_t i = 0; i < quotas->plan->count; i++, to += RESERVATION_QUOTA) {
+        store_le64(to, quotas->receipts[i].identity);
+        store_le64(to + 8, quotas->receipts[i].start_ns);
+        store_le64(to + 16, quotas->receipts[i].cost);
+    }
+    for (uint32_t i = 0; i < rates->count; i++, to += RESERVATION_RATE) {
+        const struct table_receipt *rate = &rates->items[i];
+        to[0] = (uint8_t)rate->charge.kind;
+        to[1] = (uint8_t)rate->region;
+        to[2] = (uint8_t)rate->slot;
+        store_le32(to + 4, rate->charge.period_ms);
+        store_le32(to + 8, rate->bucket);
+        store_le64(to + 16, rate->charge.window);
+        store_le64(to + 24, rate->charge.cost);
+        store_le64(to + 32, rate->generation);
+        store_le64(to + 40, rate->tag);
+    }
+    return (size_t)(to - out);
+}
+
+struct reservation {
+    struct quota_subject subject;
+    uint32_t quota_count;
+    struct quota_receipt quotas[LIMITS_MAX];
+};
+
+/* Bytes from disk: nothing is believed. An empty reservation is that of a job without limits. */
+static int reservation_decode(struct slice bytes, struct reservation *out, struct job_end *end)
+{
+    memset(out, 0, sizeof(*out));
+    if (bytes.length == 0)
+        return 0;
+    if (bytes.length < RESERVATION_HEADER || bytes.data[0] != RESERVATION_VERSION)
+        return JINI_E_CORRUPT;
+    uint32_t quotas = bytes.data[1];
+    uint32_t rates = bytes.data[2];
+    if (quotas + rates > LIMITS_MAX || bytes.length != RESERVATION_HEADER +
+                                                           quotas * (size_t)RESERVATION_QUOTA +
+                                                           rates * (size_t)RESERVATION_RATE)
+        return JINI_E_CORRUPT;
+    end->subject.kind = bytes.data[3];
+    end->subject.number = load_le64(bytes.data + 4);
+    memcpy(end->subject.address, bytes.data + 12, sizeof(end->subject.address));
+    out->subject.user_id = end->subject.kind == JINI_SUBJECT_USER ? end->subject.number : 0;
+    memcpy(out->subject.address, end->subject.address, sizeof(out->subject.address));
+    const uint8_t *from = bytes.data + RESERVATION_HEADER;
+    for (; out->quota_count < quotas; out->quota_count++, from += RESERVATION_QUOTA)
+        out->quotas[out->quota_count] =
+            (struct quota_receipt){load_le64(from), load_le64(from + 8), load_le64(from + 16)};
+    for (; end->rates.count < rates; end->rates.count++, from += RESERVATION_RATE) {
+        if (from[0] > LIMIT_GCRA || from[1] >= TABLE_REGIONS)
+            return JINI_E_CORRUPT;
+        end->rates.items[end->rates.count] = (struct table_receipt){
+            .charge = {(enum limit_algorithm)from[0], load_le32(from + 4), load_le64(from + 16),
+                       load_le64(from + 24)},
+            .generation = load_le64(from + 32),
+            .tag = load_le64(from + 40),
+            .region = from[1],
+            .bucket = load_le32(from + 8),
+            .slot = from[2],
+        };
+    }
+    return 0;
+}
+
+/* A job that nobody took from the queue was done all the same, by whoever settles it. */
+static int pass_through_progress(struct store_txn *txn, const struct job_end *end,
+                                 struct jini_error *error)
+{
+    struct jini_job job;
+    int status = generations_job_get(txn, &end->id, &job, error);
+    if (status || job.state != JINI_JOB_IN_QUEUE || end->to != JINI_JOB_COMPLETED)
+        return status;
+    struct generations_job_change change = {
+        .id = end->id, .to = JINI_JOB_IN_PROGRESS, .now_ms = end->now_ms};
+    return generations_job_transition(txn, &change, error);
+}
+
+int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error)
+{
+    struct reservation reservation;
+    struct generations_job_change change = {
+        .id = end->id, .to = end->to, .now_ms = end->now_ms, .failure = end->reason};
+    end->rates.count = 0;
+    int status = pass_through_progress(txn, end, error);
+    if (status == 0)
+        status = generations_job_transition(txn, &change, error);
+    if (status)
+        return status;
+    end->job = change.job;
+    status = reservation_decode(slice_of(change.reservation, change.reservation_length),
+                                &reservation, end);
+    if (status)
+        return error_set(error, status, "job", "the job's reservation is damaged");
+    uint64_t used = end->to == JINI_JOB_COMPLETED ? UINT64_MAX : 0;
+    if (reservation.quota_count == 0)
+        return 0;
+    return quota_settle(txn, &reservation.subject, reservation.quotas, reservation.quota_count,
+                        used);
+}
+
+int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
+               struct jini_job *out, struct jini_error *error)
+{
+    struct job_end end = {.id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms};
+    int status = job_end_in(txn, &end, error);
+    if (status == 0 && out)
+        *out = end.job;
+    return status;
+}
+
+/* ---- Requests ---- */
+
+/* Tells the caller how a job that has ended did so. */
+static int explain_conflict(struct store_txn *txn, const struct jini_id *id, struct jini_job *out)
+{
+    struct jini_error ignored;
+    generations_job_get(txn, id, out, &ignored);
+    return JINI_E_CONFLICT;
+}
+
+static int op_settle(struct store_txn *txn, void *argument)
+{
+    struct jini_settle *settle = argument;
+    int status = settle_job(txn, &settle->job_id, request_state(&settle->request)->now_ms,
+                            &settle->job, &settle->request.error);
+    return status == JINI_E_CONFLICT ? explain_conflict(txn, &settle->job_id, &settle->job)
+                                     : status;
+}
+
+int jini_settle(struct jini *jini, struct jini_settle *settle, jini_callback *callback)
+{
+    int status = request_begin(jini, &settle->request, sizeof(*settle), REQUEST_SETTLE, callback);
+    if (status)
+        return status;
+    request_state(&settle->request)->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+    status = request_write(&settle->request, op_settle, STORE_RELEASE, END_OP_BYTES, NULL);
+    if (status)
+        return request_refuse(&settle->request, status);
+    return callback ? 0 : request_wait(&settle->request);
+}
+
+struct release_work {
+    struct job_end end;
+};
+
+static int op_release(struct store_txn *txn, void *argument)
+{
+    struct jini_release *release = argument;
+    struct release_work *work = request_state(&release->request)->work;
+    int status = job_end_in(txn, &work->end, &release->request.error);
+    if (status == 0)
+        release->job = work->end.job;
+    return status == JINI_E_CONFLICT ? explain_conflict(txn, &release->job_id, &release->job)
+                                     : status;
+}
+
+static void after_release(struct jini_request *request)
+{
+    struct request_state *state = request_state(request);
+    struct release_work *work = state->work;
+    if (request->status == 0)
+        rate_refund(state->jini, &work->end.rates);
+    base_free(work);
+    state->work = NULL;
+    request_finish(request, request->status);
+}
+
+int jini_release(struct jini *jini, struct jini_release *release, jini_callback *callback)
+{
+    struct jini_request *request = &release->request;
+    int status = request_begin(jini, request, sizeof(*release), REQUEST_RELEASE, callback);
+    if (status)
+        return status;
+    if (release->state != JINI_JOB_FAILED && release->state != JINI_JOB_CANCELLED)
+        status = error_set(&request->error, JINI_E_INVALID, "state",
+                           "a job is released as FAILED or CANCELLED");
+    else if (release->reason && !text_is_utf8(slice_of_text(release->reason)))
+        status = error_set(&request->error, JINI_E_INVALID, "reason", "it is not UTF-8");
+    struct release_work *work = status == 0 ? base_calloc(1, sizeof(*work)) : NULL;
+    if (status == 0 && !work)
+        status = JINI_E_NO_MEMORY;
+    if (status)
+        return request_refuse(request, status);
+    work->end = (struct job_end){.id = release->job_id,
+                                 .to = release->state,
+                                 .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS,
+                                 .reason = release->reason};
+    request_state(request)->work = work;
+    status = request_write(request, op_release, STORE_RELEASE, END_OP_BYTES, after_release);
+    if (status) {
+        base_free(work);
+        request_state(request)->work = NULL;
+        return request_refuse(request, status);
+    }
+    return callback ? 0 : request_wait(request);
+}
+
+/* ---- Jobs that nobody came back for ---- */
+
+struct expire_jobs {
+    uint64_t now_ms;
+    size_t count;
+    struct job_end ends[EXPIRE_SLICE];
+};
+
+static int op_expire_jobs(struct store_txn *txn, void *argument)
+{
+    struct expire_jobs *expire = argument;
+    struct generations_due due[EXPIRE_SLICE];
+    struct jini_error ignored;
+    int status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, due, EXPIRE_SLICE,
+                                      &expire->count, &ignored);
+    for (size_t i = 0; status == 0 && i < expire->count; i++) {
+        expire->ends[i] =
+            (struct job_end){.id = due[i].id, .to = JINI_JOB_TIMED_OUT, .now_ms = expire->now_ms};
+        status = job_end_in(txn, &expire->ends[i], &ignored);
+        if (status == JINI_E_NOT_FOUND || status == JINI_E_CONFLICT)
+            status = generations_due_remove(txn, &due[i]);
+    }
+    return status;
+}
+
+/* Ends what is due, wherever it was admitted: the transaction makes it safe from several processes at once. */
+void jobs_expire(struct jini *jini)
+{
+    struct expire_jobs *expire = base_malloc(sizeof(*expire));
+    int status = expire ? 0 : JINI_E_NO_MEMORY;
+    while (status == 0) {
+        expire->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        expire->count = 0;
+        struct store_txn *txn;
+        struct generations_due first;
+        status = store_read_begin(jini->store, &txn);
+        if (status)
+            break;
+        status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, &first, 1,
+                                      &expire->count, NULL);
+        store_read_end(txn);
+        if (status || expire->count == 0)
+            break;
+        status = store_write_class(jini->store, op_expire_jobs, expire, STORE_RELEASE);
+        for (size_t i = 0; status == 0 && i < expire->count; i++)
+            rate_refund(jini, &expire->ends[i].rates);
+    }
+    base_free(expire);
+    if (status && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)
+        log_record(&jini->log, JINI_LOG_WARNING, "jobs_not_expired",
+                   LOG_TEXT("status", jini_status_name(status)));
+}

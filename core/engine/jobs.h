@@ -1,0 +1,44 @@
+/*
+ * The end of a job: what it reserved becomes used, or is given back, in the transaction that ends it.
+ *
+ * The reservation of a job, as its record keeps it (little-endian):
+ *
+ *   offset  size
+ *        0     1  version, 1
+ *        1     1  count of quotas
+ *        2     1  count of rate limits
+ *        3     1  kind of the subject
+ *        4     8  number of the subject
+ *       12    16  address of the subject
+ *   then for each quota 24 bytes: identity, begin of the window, cost
+ *   then for each rate limit 48 bytes: algorithm (1), region (1), slot (1), zero (1), period in ms (4), bucket (4), zero (4),
+ *   window (8), cost (8), generation of the table (8), tag (8)
+ */
+#ifndef ENGINE_JOBS_H
+#define ENGINE_JOBS_H
+
+#include "engine/rate.h"
+#include "generations/generations.h"
+
+/* How a job ends. */
+struct job_end {
+    struct jini_id id;
+    enum jini_job_state to;
+    uint64_t now_ms;
+    const char *reason; /* or NULL */
+
+    /* Out. */
+    struct jini_job job;
+    struct jini_subject subject;
+    struct rate_receipts
+        rates; /* to be refunded once the transaction has committed, unless COMPLETED */
+};
+
+/* Ends a job in a transaction. JINI_E_NOT_FOUND; JINI_E_CONFLICT: it has ended; JINI_E_CORRUPT. */
+int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error);
+
+size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
+                          const struct rate_receipts *rates,
+                          uint8_t out[GENERATIONS_RESERVATION_MAX]);
+
+#endif

@@ -1,0 +1,130 @@
+/* Rows of space LEASES; the layout and the rules stand in lease.h. */
+#include "engine/lease.h"
+
+#include "base/tuple.h"
+
+enum { ROW_BYTES = 32 };
+
+static const uint32_t nobody = UINT32_MAX;
+
+struct row {
+    uint64_t epoch;
+    struct store_process holder;
+    uint64_t until_ns;
+};
+
+static struct tuple row_key(const char *name)
+{
+    struct tuple key;
+    tuple_begin(&key);
+    tuple_add_text(&key, slice_of_text(name));
+    return key;
+}
+
+static int read_row(struct store_txn *txn, const char *name, struct row *out)
+{
+    uint8_t bytes[ROW_BYTES];
+    struct buffer value = buffer_of(bytes, sizeof(bytes));
+    struct tuple key = row_key(name);
+    *out = (struct row){.holder = {nobody, 0}};
+    int status = store_get(txn, STORE_SPACE_LEASES, tuple_key(&key), &value);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status == JINI_E_TOO_BIG || (status == 0 && value.length != ROW_BYTES))
+        return JINI_E_CORRUPT;
+    if (status)
+        return status;
+    *out = (struct row){
+        load_le64(bytes), {load_le32(bytes + 8), load_le32(bytes + 12)}, load_le64(bytes + 16)};
+    return 0;
+}
+
+static int write_row(struct store_txn *txn, const char *name, const struct row *row)
+{
+    uint8_t bytes[ROW_BYTES] = {0};
+    struct tuple key = row_key(name);
+    store_le64(bytes, row->epoch);
+    store_le32(bytes + 8, row->holder.slot);
+    store_le32(bytes + 12, row->holder.incarnation);
+    store_le64(bytes + 16, row->until_ns);
+    return store_put(txn, STORE_SPACE_LEASES, tuple_key(&key), slice_of(bytes, sizeof(bytes)));
+}
+
+struct change {
+    const char *name;
+    uint64_t expected;
+    struct row row;
+};
+
+static int op_change(struct store_txn *txn, void *argument)
+{
+    const struct change *change = argument;
+    struct row found;
+    int status = read_row(txn, change->name, &found);
+    if (status)
+        return status;
+    return found.epoch == change->expected ? write_row(txn, change->name, &change->row)
+                                           : JINI_E_CONFLICT;
+}
+
+static bool is_free(struct jini *jini, const struct row *row, uint64_t now_ns)
+{
+    uint64_t longest_ns = now_ns + jini->options.background_lease_ms * NS_PER_MS;
+    struct store_process self = store_self(jini->store);
+    if (row->holder.slot == nobody || row->until_ns <= now_ns || row->until_ns > longest_ns)
+        return true;
+    bool mine = row->holder.slot == self.slot && row->holder.incarnation == self.incarnation;
+    return mine || !store_process_alive(jini->store, row->holder);
+}
+
+int lease_take(struct jini *jini, const char *name, struct lease *out)
+{
+    struct store_txn *txn;
+    struct row row;
+    int status = store_read_begin(jini->store, &txn);
+    if (status)
+        return status;
+    status = read_row(txn, name, &row);
+    store_read_end(txn);
+    if (status)
+        return status;
+    uint64_t now = clock_boot_ns(jini->clock);
+    if (!is_free(jini, &row, now))
+        return JINI_E_LOCKED;
+    struct change change = {
+        .name = name,
+        .expected = row.epoch,
+        .row = {row.epoch + 1, store_self(jini->store),
+                now + jini->options.background_lease_ms * NS_PER_MS},
+    };
+    status = store_write(jini->store, op_change, &change);
+    *out = (struct lease){jini, name, row.epoch + 1};
+    return status == JINI_E_CONFLICT ? JINI_E_LOCKED : status;
+}
+
+static int change_mine(const struct lease *lease, struct store_process holder, uint64_t until_ns)
+{
+    struct change change = {lease->name, lease->epoch, {lease->epoch, holder, until_ns}};
+    return store_write(lease->jini->store, op_change, &change);
+}
+
+int lease_renew(const struct lease *lease)
+{
+    const struct jini *jini = lease->jini;
+    return change_mine(lease, store_self(jini->store),
+                       clock_boot_ns(jini->clock) + jini->options.background_lease_ms * NS_PER_MS);
+}
+
+void lease_give(const struct lease *lease)
+{
+    change_mine(lease, (struct store_process){nobody, 0}, 0);
+}
+
+int lease_check(struct store_txn *txn, const struct lease *lease)
+{
+    struct row found;
+    int status = read_row(txn, lease->name, &found);
+    if (status)
+        return status;
+    return found.epoch == lease->epoch ? 0 : JINI_E_CONFLICT;
+}

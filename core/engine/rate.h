@@ -1,0 +1,70 @@
+/*
+ * Rate limits of the engine: whose limits count, on the table in shared memory.
+ */
+#ifndef ENGINE_RATE_H
+#define ENGINE_RATE_H
+
+#include "engine/engine_private.h"
+#include "engine/plans.h"
+#include "limits/table.h"
+
+#include <jini/limits.h>
+
+/* Opens the table of this database, with the cache of users. */
+int rates_open(struct jini *jini, struct jini_error *error);
+void rates_close(struct jini *jini); /* takes an engine without a table */
+
+/* What a charge took; enough to give it back, from another process too. */
+struct rate_receipts {
+    uint32_t count;
+    struct table_receipt items[LIMITS_MAX];
+};
+
+struct rate_charge {
+    struct jini_subject subject;
+    const struct plan *plan;
+    uint64_t scope; /* 0: the subject's own limits */
+    uint64_t cost;
+    uint32_t flags; /* enum jini_check_flag */
+
+    /* Out. */
+    struct rate_receipts receipts;
+};
+
+/*
+ * Charges the rate limits of a plan; `answer` gets their entries, at their places in the text. JINI_E_LIMITED,
+ * JINI_E_BUSY: nothing is charged (but for JINI_CHECK_IN_ORDER).
+ */
+int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer,
+                struct jini_error *error);
+
+/* Gives back what receipts say, where their windows are still open. */
+void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
+
+/* What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. */
+struct allowed {
+    struct jini_allowance allowance;
+    const struct plan *plan;
+    uint32_t tier_group;
+    uint32_t flags;     /* of the user; JINI_USER_ACTIVE for an address */
+    uint64_t anchor_ns; /* from which anchor periods count */
+};
+int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out,
+                 struct jini_error *error);
+
+/* The same inside a transaction, without the plan. */
+int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id,
+                 struct allowed *out);
+
+/* Fills in the entries of quotas, from outcomes. */
+void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
+                     struct jini_limit_answer *answer);
+
+/* Says a refusal in words. */
+int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error);
+
+/* The part of jini_metrics() about limits. */
+struct metrics_page;
+void rates_metrics(struct jini *jini, struct metrics_page *page);
+
+#endif

@@ -1,0 +1,358 @@
+/*
+ * Archive, free, purge.
+ *
+ *   SEALED --(1) row: ARCHIVING, attempt--> (2) check the file, PUT --> (3) GET, compare --> (4) row: ARCHIVED
+ *   ARCHIVED --(1) content rows go--> (2) row: COLD --> (3) delete the file
+ *   PURGING --(1) delete the object--> (2) content rows go, delete the file --> (3) delete the row
+ *
+ * A crash between any two leaves the row in a state that leads to the same step again. An object is only ever
+ * written under a name that its row already has, so that it can be found and deleted.
+ */
+#include "engine/tiering_private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "images/pack_footer.h"
+#include "images/pack_path.h"
+#include "images/pack_scan.h"
+
+enum { CONTENT_SLICE = 256 };
+
+static uint64_t deadline(const struct tiering_run *run)
+{
+    /* Uploads are long: a lease's time, after which somebody else may take over. */
+    return clock_boot_ns(run->jini->clock) + run->jini->options.background_lease_ms * NS_PER_MS;
+}
+
+/* ---- Archive ---- */
+
+/* Every checksum in the local file, before it is trusted to be the copy that stays. */
+static int check_local(struct tiering_run *run, const struct index_pack *pack,
+                       const struct pack_source *source, struct jini_error *error)
+{
+    struct pack_scan_options options = {.depth = PACK_SCAN_EVERYTHING,
+                                        .expected = PACK_STATE_SEALED};
+    struct pack_scan_result result;
+    (void)run;
+    int status = pack_scan(source, &options, NULL, NULL, &result, error);
+    if (status)
+        return status;
+    if (result.damaged > 0 || result.length != pack->file_bytes)
+        return pack_corrupt(error, &pack->id, 0,
+                            "%u parts of the local file are damaged, or its length is wrong; it is "
+                            "not archived",
+                            result.damaged);
+    return 0;
+}
+
+struct compare {
+    struct archive_request request;
+    struct hash_stream *hash;
+};
+
+static int add_piece(struct archive_request *request, struct slice piece)
+{
+    struct compare *compare = (struct compare *)request;
+    hash_stream_add(compare->hash, piece);
+    return 0;
+}
+
+/* Reads the object back and compares its hash with that of what was sent. */
+static int verify_object(struct tiering_run *run, const struct index_pack *pack, const char *name,
+                         const struct hash128 *expected, struct jini_error *error)
+{
+    struct compare compare = {
+        .request = {.operation = ARCHIVE_GET,
+                    .name = slice_of_text(name),
+                    .deadline_ns = deadline(run),
+                    .get = {.length = ARCHIVE_TO_END, .sink = add_piece}},
+        .hash = hash_stream_new(),
+    };
+    if (!compare.hash)
+        return error_set(error, JINI_E_NO_MEMORY, "archive", "out of memory");
+    int status = archive_run(run->archive, &compare.request, error);
+    struct hash128 hash = hash_stream_128(compare.hash);
+    hash_stream_free(compare.hash);
+    if (status)
+        return status;
+    if (compare.request.bytes != pack->file_bytes || !hash128_equal(&hash, expected))
+        return error_set(error, JINI_E_ARCHIVE, name,
+                         "what was read back is not what was written; the local copy stays");
+    return 0;
+}
+
+static int hash_file(const struct pack_source *source, uint64_t length, struct hash128 *out,
+                     struct jini_error *error)
+{
+    enum { PIECE = 1 << 18 };
+    struct hash_stream *stream = hash_stream_new();
+    uint8_t *piece = base_malloc(PIECE);
+    int status =
+        stream && piece ? 0 : error_set(error, JINI_E_NO_MEMORY, "archive", "out of memory");
+    for (uint64_t at = 0; status == 0 && at < length; at += PIECE) {
+        size_t take = length - at < PIECE ? (size_t)(length - at) : PIECE;
+        status = pack_source_read(source, at, piece, take, error);
+        if (status == 0)
+            hash_stream_add(stream, slice_of(piece, take));
+    }
+    if (status == 0)
+        *out = hash_stream_128(stream);
+    base_free(piece);
+    hash_stream_free(stream);
+    return status;
+}
+
+static int delete_object(struct tiering_run *run, const struct index_pack *pack,
+                         struct jini_error *error)
+{
+    if (id_is_zero(&pack->attempt))
+        return 0;
+    int status = tiering_open_archive(run, error);
+    if (status)
+        return status;
+    char name[INDEX_OBJECT_NAME_MAX];
+    index_object_name(pack, name);
+    struct archive_request request = {
+        .operation = ARCHIVE_DELETE, .name = slice_of_text(name), .deadline_ns = deadline(run)};
+    return archive_run(run->archive, &request, error);
+}
+
+/* Gives the pack a new attempt; the object of an interrupted one goes first. */
+static int begin_attempt(struct tiering_run *run, struct index_pack *pack, struct jini_error *error)
+{
+    enum index_pack_state from = pack->state;
+    if (from == INDEX_PACK_ARCHIVING) {
+        int status = delete_object(run, pack, error);
+        if (status)
+            return status;
+    }
+    pack->state = INDEX_PACK_ARCHIVING;
+    pack->attempt = id_next(&run->jini->ids);
+    int status = tiering_change_pack(run, pack, from);
+    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+}
+
+static int put_object(struct tiering_run *run, const struct index_pack *pack, const char *name,
+                      const struct pack_source *source, struct jini_error *error)
+{
+    struct archive_extent extent = archive_file(source->descriptor, 0, pack->file_bytes);
+    struct archive_request request = {.operation = ARCHIVE_PUT,
+                                      .name = slice_of_text(name),
+                                      .deadline_ns = deadline(run),
+                                      .put = {&extent, 1}};
+    return archive_run(run->archive, &request, error);
+}
+
+int tiering_archive(struct tiering_run *run, const struct index_pack *row, struct jini_error *error)
+{
+    struct jini *jini = run->jini;
+    struct index_pack pack = *row;
+    const struct pack_source *source;
+    char name[INDEX_OBJECT_NAME_MAX];
+    int status = tiering_open_archive(run, error);
+    if (status == 0)
+        status = pack_files_acquire(jini->pack_files, &pack.id, &source, error);
+    if (status)
+        return status;
+    status = check_local(run, &pack, source, error);
+    if (status == 0)
+        status = hash_file(source, pack.file_bytes, &pack.object_hash, error);
+    if (status == 0)
+        status = begin_attempt(run, &pack, error);
+    if (status == 0) {
+        index_object_name(&pack, name);
+        status = put_object(run, &pack, name, source, error);
+    }
+    pack_files_release(jini->pack_files, source);
+    if (status == 0)
+        status = verify_object(run, &pack, name, &pack.object_hash, error);
+    if (status)
+        return status;
+    pack.state = INDEX_PACK_ARCHIVED;
+    pack.archived_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+    status = tiering_change_pack(run, &pack, INDEX_PACK_ARCHIVING);
+    if (status)
+        return error_set(error, status, "archive", "%s", jini_status_text(status));
+    run->request->packs_archived++;
+    run->request->bytes_archived += pack.file_bytes;
+    return 0;
+}
+
+/* ---- Local files ---- */
+
+struct content_slice {
+    struct index_content rows[CONTENT_SLICE];
+    size_t count;
+};
+
+static int op_forget_content(struct store_txn *txn, void *argument)
+{
+    const struct content_slice *slice = argument;
+    for (size_t i = 0; i < slice->count; i++) {
+        int status = index_content_delete(txn, &slice->rows[i]);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+int tiering_forget_content(struct tiering_run *run, const struct index_pack *pack,
+                           struct jini_error *error)
+{
+    const struct pack_source *source;
+    struct pack_contents contents;
+    int status = pack_files_acquire(run->jini->pack_files, &pack->id, &source, error);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    status = pack_contents_read(source, &contents, error);
+    pack_files_release(run->jini->pack_files, source);
+    if (status) /* without its footer nobody knows; the rows count for nothing once the pack is gone */
+        return status == JINI_E_NO_MEMORY || status == JINI_E_IO ? status : 0;
+    struct content_slice *slice = base_malloc(sizeof(*slice));
+    if (!slice)
+        status = error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
+    for (uint32_t i = 0; status == 0 && i < contents.count;) {
+        slice->count = 0;
+        while (i < contents.count && slice->count < CONTENT_SLICE) {
+            const struct pack_entry *entry = &contents.entries[i++];
+            slice->rows[slice->count++] = (struct index_content){
+                .tier_group = pack->tier_group,
+                .expiry_day = pack->expiry_day,
+                .length = entry->original_length,
+                .hash = entry->original_hash,
+                .pack = pack->id,
+            };
+        }
+        status = tiering_write(run, op_forget_content, slice);
+        if (status)
+            error_set(error, status, "pack", "%s", jini_status_text(status));
+    }
+    base_free(slice);
+    pack_contents_free(&contents);
+    return status;
+}
+
+static int remove_file(struct tiering_run *run, const struct index_pack *pack,
+                       struct jini_error *error)
+{
+    struct jini *jini = run->jini;
+    int status = pack_path_remove(jini->directory_fd, &pack->id, error);
+    if (status == JINI_E_NOT_FOUND)
+        status = 0;
+    else if (status == 0)
+        run->request->bytes_freed += pack->file_bytes;
+    if (status)
+        return status;
+    pack_files_forget(jini->pack_files, &pack->id);
+    status = pack_path_sync(jini->directory_fd, &pack->id, error);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+int tiering_free(struct tiering_run *run, const struct index_pack *row, struct jini_error *error)
+{
+    struct index_pack pack = *row;
+    int status = tiering_forget_content(run, &pack, error);
+    if (status)
+        return status;
+    pack.state = INDEX_PACK_COLD;
+    status = tiering_change_pack(run, &pack, INDEX_PACK_ARCHIVED);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    status = remove_file(run, &pack, error);
+    run->request->packs_freed += status == 0;
+    return status;
+}
+
+struct pack_removal {
+    struct jini_id id;
+};
+
+static int op_remove_row(struct store_txn *txn, void *argument)
+{
+    const struct pack_removal *removal = argument;
+    struct index_pack found;
+    int status = index_pack_get(txn, &removal->id, &found);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status == 0 && found.state != INDEX_PACK_PURGING)
+        return JINI_E_CONFLICT;
+    return status ? status : index_pack_delete(txn, &removal->id);
+}
+
+int tiering_purge(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error)
+{
+    int status = delete_object(run, pack, error);
+    if (status == 0)
+        status = tiering_forget_content(run, pack, error);
+    if (status == 0)
+        status = remove_file(run, pack, error);
+    if (status)
+        return status;
+    struct pack_removal removal = {pack->id};
+    status = tiering_write(run, op_remove_row, &removal);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    run->request->packs_purged++;
+    return 0;
+}
+
+/* ---- What nothing refers to ---- */
+
+enum { ORPHAN_AGE_MS = 3600 * 1000 };
+
+struct collecting {
+    struct tiering_run *run;
+    struct jini_error *error;
+};
+
+/* A file without a row, or of a pack that is COLD: left by a crash. Young ones may be about to get their row. */
+static int collect_file(void *context, const struct jini_id *id)
+{
+    const struct collecting *collecting = context;
+    struct tiering_run *run = collecting->run;
+    struct index_pack pack;
+    int status = tiering_load_pack(run, id, &pack);
+    if (status == JINI_E_NOT_FOUND) {
+        uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
+        if (id_time_ms(id) + ORPHAN_AGE_MS > now)
+            return 0;
+        pack = (struct index_pack){.id = *id};
+        return remove_file(run, &pack, collecting->error);
+    }
+    if (status == 0 && pack.state == INDEX_PACK_COLD)
+        return remove_file(run, &pack, collecting->error);
+    return status;
+}
+
+/* An object that no row names: of an attempt that was given up while its PUT was under way. */
+static int collect_object(struct archive_request *list, const struct archive_entry *entry)
+{
+    struct tiering_run *run = list->user;
+    struct jini_id id;
+    struct jini_id attempt;
+    struct index_pack pack;
+    if (index_object_parse(entry->name, &id, &attempt) != 0)
+        return 0; /* not ours */
+    int status = tiering_load_pack(run, &id, &pack);
+    bool named = status == 0 && id_equal(&pack.attempt, &attempt);
+    uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
+    if (named || (status && status != JINI_E_NOT_FOUND) ||
+        id_time_ms(&attempt) + ORPHAN_AGE_MS > now || run->orphan_count == TIERING_ORPHANS_MAX)
+        return 0;
+    struct index_pack *orphan = &run->orphans[run->orphan_count++];
+    *orphan = (struct index_pack){.id = id, .attempt = attempt};
+    return 0;
+}
+
+int tiering_collect(struct tiering_run *run, struct jini_error *error)
+{
+    struct collecting collecting = {run, error};
+    int status = pack_path_walk(run->jini->directory_fd, collect_file, &collecting, NULL, error);
+    if (status || !run->archive || !run->policy.now)
+        return status;
+    run->orphan_count = 0;
+    status = archive_walk(run->archive, slice_of_text("packs/"), collect_object, run, error);
+    for (size_t i = 0; status == 0 && i < run->orphan_count; i++)
+        status = delete_object(run, &run->orphans[i], error);
+    return status;
+}

@@ -1,0 +1,92 @@
+/*
+ * Images whose time is over, and the trash: the record, the location and the place in the lists go in one
+ * transaction. The bytes go when their pack has no images left, or is rewritten.
+ */
+#include "engine/tiering_private.h"
+
+#include "base/error.h"
+
+enum { DUE_SLICE = 64 };
+
+struct expiry {
+    enum generations_due_kind kind;
+    uint64_t now_ms;
+
+    /* Out. */
+    size_t images;
+    size_t rows;
+    uint64_t bytes;
+};
+
+static int flag_pack(struct store_txn *txn, const struct jini_id *id)
+{
+    struct index_pack pack;
+    int status = index_pack_get(txn, id, &pack);
+    if (status || (pack.flags & INDEX_PACK_HAS_PURGED))
+        return status;
+    pack.flags |= INDEX_PACK_HAS_PURGED;
+    return index_pack_put(txn, &pack);
+}
+
+static int delete_image(struct store_txn *txn, struct expiry *expiry, const struct jini_id *id)
+{
+    struct generations_image image;
+    struct index_location location;
+    int status = generations_image_delete(txn, id, &image, NULL);
+    if (status)
+        return status;
+    expiry->images++;
+    expiry->bytes += image.image.bytes;
+    status =
+        index_location_get(txn, &image.place.pack_id, image.place.pack_sequence, id, &location);
+    if (status == 0)
+        status = index_location_delete(txn, &location);
+    if (status == 0 && expiry->kind == GENERATIONS_DUE_PURGE)
+        status = flag_pack(txn, &image.place.pack_id);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+static int op_expire(struct store_txn *txn, void *argument)
+{
+    struct expiry *expiry = argument;
+    struct generations_due due[DUE_SLICE];
+    expiry->images = 0;
+    expiry->bytes = 0;
+    expiry->rows = 0;
+    int status = generations_due_list(txn, expiry->kind, expiry->now_ms, due, DUE_SLICE,
+                                      &expiry->rows, NULL);
+    for (size_t i = 0; status == 0 && i < expiry->rows; i++) {
+        status = delete_image(txn, expiry, &due[i].id);
+        if (status == JINI_E_NOT_FOUND)
+            status = generations_due_remove(txn, &due[i]);
+    }
+    return status;
+}
+
+static int expire_kind(struct tiering_run *run, enum generations_due_kind kind,
+                       struct jini_error *error)
+{
+    struct expiry expiry = {.kind = kind, .now_ms = clock_wall_ns(run->jini->clock) / NS_PER_MS};
+    uint64_t images = 0;
+    uint64_t bytes = 0;
+    int status;
+    do {
+        status = tiering_write(run, op_expire, &expiry);
+        if (status)
+            return error_set(error, status, "expiry", "%s", jini_status_text(status));
+        images += expiry.images;
+        bytes += expiry.bytes;
+    } while (expiry.rows == DUE_SLICE);
+    run->request->images_purged += images;
+    if (images > 0)
+        tiering_report(run, JINI_TIERING_EXPIRE, NULL, images, bytes,
+                       kind == GENERATIONS_DUE_PURGE ? "their time in the trash is over"
+                                                     : "their retention is over");
+    return 0;
+}
+
+int tiering_expire(struct tiering_run *run, struct jini_error *error)
+{
+    int status = expire_kind(run, GENERATIONS_DUE_IMAGE, error);
+    return status ? status : expire_kind(run, GENERATIONS_DUE_PURGE, error);
+}

@@ -1,0 +1,83 @@
+/*
+ * One run of tiering over all packs, shared by its steps:
+ *
+ *   tiering_run.c      goes through the packs, asks images/tiering.h what to do, and has it done
+ *   tiering_archive.c  archive, free, purge
+ *   tiering_compact.c  rewrite packs without garbage; merge small ones
+ *   tiering_share.c    find duplicates
+ *   tiering_expire.c   images whose time is over, and the trash
+ *
+ * Every step can be repeated after a crash at any point: what changes the index checks the lease in the same
+ * transaction, and files and objects are deleted only after the index has let go of them.
+ */
+#ifndef ENGINE_TIERING_PRIVATE_H
+#define ENGINE_TIERING_PRIVATE_H
+
+#include "archive/archive.h"
+#include "engine/lease.h"
+#include "generations/generations.h"
+#include "images/index.h"
+#include "images/pack_files.h"
+#include "images/tiering.h"
+
+#include <jini/archive.h>
+
+enum {
+    TIERING_SLICE = 128,     /* images of one transaction */
+    TIERING_ORPHANS_MAX = 64 /* objects collected by one run */
+};
+
+struct tiering_run {
+    struct jini *jini;
+    struct lease lease;
+    struct tiering_policy policy;
+    struct jini_archive_run *request; /* counts and reports; never NULL */
+    struct archive *archive;          /* NULL until it is needed */
+    int first_status;                 /* of a pack that could not be moved */
+    struct jini_error first_error;
+    size_t orphan_count; /* objects that nothing names, found by tiering_collect() */
+    struct index_pack orphans[TIERING_ORPHANS_MAX];
+};
+
+/* A whole run, on the background thread. JINI_E_LOCKED: another process is at it. */
+int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error);
+
+/* Reports a step that was done (or, in a dry run, would be). */
+void tiering_report(const struct tiering_run *run, enum jini_tiering_step step,
+                    const struct index_pack *pack, uint64_t images, uint64_t bytes,
+                    const char *because);
+
+/* Runs an op under the lease: it is called with `argument` after the epoch was checked. */
+int tiering_write(const struct tiering_run *run, store_op_fn *op, void *argument);
+
+/* Loads a pack, or up to TIERING_SLICE locations of it, on a snapshot of its own. */
+int tiering_load_pack(const struct tiering_run *run, const struct jini_id *id,
+                      struct index_pack *out);
+int tiering_load_locations(const struct tiering_run *run, const struct jini_id *pack,
+                           const struct index_location *after, struct index_location *out,
+                           size_t *count);
+
+/* Stores a pack's row, if its state still is `from`. JINI_E_CONFLICT. */
+int tiering_change_pack(const struct tiering_run *run, const struct index_pack *pack,
+                        enum index_pack_state from);
+
+int tiering_open_archive(struct tiering_run *run, struct jini_error *error);
+
+/* The steps. Each leaves the pack in a state from which it can go on. */
+int tiering_seal_orphan(struct tiering_run *run, const struct index_pack *pack,
+                        struct jini_error *error);
+int tiering_archive(struct tiering_run *run, const struct index_pack *pack,
+                    struct jini_error *error);
+int tiering_free(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
+int tiering_purge(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
+int tiering_compact(struct tiering_run *run, const struct index_pack *packs, size_t count,
+                    struct jini_error *error);
+int tiering_share(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
+int tiering_expire(struct tiering_run *run, struct jini_error *error);
+int tiering_collect(struct tiering_run *run, struct jini_error *error);
+
+/* Deletes the content rows of a pack that has a local file. */
+int tiering_forget_content(struct tiering_run *run, const struct index_pack *pack,
+                           struct jini_error *error);
+
+#endif
