@@ -36,8 +36,10 @@ static off_t slot_byte(uint32_t slot)
     return (off_t)REGISTRY_SLOT_LOCK + slot;
 }
 
-static bool slot_locked_by_other(const struct registry *registry, uint32_t slot)
+bool registry_slot_taken(const struct registry *registry, uint32_t slot)
 {
+    if (registry->fd < 0)
+        return false;
     return lock_byte(registry->fd, F_GETLK, F_WRLCK, slot_byte(slot)) != F_UNLCK;
 }
 
@@ -50,13 +52,13 @@ bool registry_alive(struct registry *registry, struct store_process process)
         return false;
     if (process.slot == registry->self.slot)
         return process.incarnation == registry->self.incarnation;
-    return registry->fd >= 0 && slot_locked_by_other(registry, process.slot);
+    return registry_slot_taken(registry, process.slot);
 }
 
 static bool anybody_alive(const struct registry *registry)
 {
     for (uint32_t i = 0; i < REGISTRY_SLOTS; i++) {
-        if (slot_locked_by_other(registry, i))
+        if (registry_slot_taken(registry, i))
             return true;
     }
     return false;
@@ -206,7 +208,7 @@ static int check_target(struct registry *registry, uint32_t format_max, struct j
         return 0;
     uint32_t migrator = atomic_load(&header->migrator);
     if (migrator == 0 || migrator > REGISTRY_SLOTS || migrator == registry->self.slot + 1 ||
-        !slot_locked_by_other(registry, migrator - 1))
+        !registry_slot_taken(registry, migrator - 1))
         return 0;
     return error_set(error, JINI_E_FORMAT, registry->path,
                      "the database is being migrated to format %u; this version reads up to %u",

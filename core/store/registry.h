@@ -21,8 +21,7 @@
  *  4. The file is opened once per process: closing any descriptor of a file drops all of a
  *     process's locks on it.
  *  5. The file is allocated in full before it is mapped.
- *  6. Turns are tickets, served in order of number. A ticket of a dead process is taken back by
- *     whoever waits behind it.
+ *  6. Turns to write are tickets, served in order of number (turn.c).
  */
 #ifndef STORE_REGISTRY_H
 #define STORE_REGISTRY_H
@@ -68,9 +67,8 @@ size_t registry_list(struct registry *registry, struct store_process_info *out, 
 bool registry_file_present(const struct registry *registry);
 
 /*
- * Waits for the turn to write. `on_wait` runs every few milliseconds meanwhile and ends the wait by
- * returning false. True when the turn is ours. The real mutual exclusion is the driver's lock,
- * taken after this one.
+ * Waits for the turn to write, which one process has at a time. `on_wait` runs every few
+ * milliseconds meanwhile and ends the wait by returning false. True when the turn is ours.
  */
 typedef bool registry_wait_fn(void *argument);
 bool registry_turn_take(struct registry *registry, registry_wait_fn *on_wait, void *argument);

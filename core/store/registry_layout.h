@@ -62,4 +62,7 @@ struct registry {
     char path[4096];
 };
 
+/* True while a live process other than this one has the slot. */
+bool registry_slot_taken(const struct registry *registry, uint32_t slot);
+
 #endif

@@ -353,6 +353,14 @@ static inline void fixture_kill(pid_t pid)
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* Returns when all threads of the child stand still. */
+static inline void fixture_stop(pid_t pid)
+{
+    int status;
+    CHECK(kill(pid, SIGSTOP) == 0);
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+}
+
 /* A pipe over which one process tells another to go on. */
 struct fixture_flag {
     int ends[2];
