@@ -143,14 +143,11 @@ static const struct {
     long magic;
     const char *name;
 } unsafe_filesystems[] = {
-    {NFS_SUPER_MAGIC, "NFS"},         {SMB_SUPER_MAGIC, "SMB"},
-    {SMB2_SUPER_MAGIC, "SMB"},        {CIFS_SUPER_MAGIC, "CIFS"},
-    {FUSE_SUPER_MAGIC, "FUSE"},       {OVERLAYFS_SUPER_MAGIC, "overlay"},
-    {CEPH_SUPER_MAGIC, "Ceph"},       {V9FS_MAGIC, "9p"},
-    {AFS_FS_MAGIC, "AFS"},            {AFS_SUPER_MAGIC, "AFS"},
-    {CODA_SUPER_MAGIC, "Coda"},       {OCFS2_SUPER_MAGIC, "OCFS2"},
-    {0x01161970, "GFS2"},             {0x0BD00BD0, "Lustre"},
-    {0x47504653, "GPFS"},
+    {NFS_SUPER_MAGIC, "NFS"},   {SMB_SUPER_MAGIC, "SMB"},   {SMB2_SUPER_MAGIC, "SMB"},
+    {CIFS_SUPER_MAGIC, "CIFS"}, {FUSE_SUPER_MAGIC, "FUSE"}, {OVERLAYFS_SUPER_MAGIC, "overlay"},
+    {CEPH_SUPER_MAGIC, "Ceph"}, {V9FS_MAGIC, "9p"},         {AFS_FS_MAGIC, "AFS"},
+    {AFS_SUPER_MAGIC, "AFS"},   {CODA_SUPER_MAGIC, "Coda"}, {OCFS2_SUPER_MAGIC, "OCFS2"},
+    {0x01161970, "GFS2"},       {0x0BD00BD0, "Lustre"},     {0x47504653, "GPFS"},
 };
 
 static int check_filesystem(const struct store *store, struct jini_error *error)
@@ -161,11 +158,12 @@ static int check_filesystem(const struct store *store, struct jini_error *error)
     for (size_t i = 0; i < sizeof(unsafe_filesystems) / sizeof(unsafe_filesystems[0]); i++) {
         if ((unsigned long)info.f_type == (unsigned long)unsafe_filesystems[i].magic &&
             !store->options.allow_unsafe_filesystem)
-            return error_set(error, JINI_E_UNSUPPORTED, store->directory,
-                             "the directory lies on a filesystem (%s) whose shared memory and locks "
-                             "cannot be trusted; use a local disk, or set "
-                             "store.allow_unsafe_filesystem for a single process",
-                             unsafe_filesystems[i].name);
+            return error_set(
+                error, JINI_E_UNSUPPORTED, store->directory,
+                "the directory lies on a filesystem (%s) whose shared memory and locks "
+                "cannot be trusted; use a local disk, or set "
+                "store.allow_unsafe_filesystem for a single process",
+                unsafe_filesystems[i].name);
     }
     return 0;
 }
@@ -186,7 +184,8 @@ static int prepare_directory(const struct store *store, struct jini_error *error
         if (!S_ISDIR(info.st_mode))
             return error_set(error, JINI_E_INVALID, store->directory, "not a directory");
     } else if (errno == ENOTDIR) {
-        return error_set(error, JINI_E_INVALID, store->directory, "a part of it is not a directory");
+        return error_set(error, JINI_E_INVALID, store->directory,
+                         "a part of it is not a directory");
     } else if (errno != ENOENT) {
         return error_set_errno(error, errno, store->directory, "cannot look at the directory");
     } else if (!create) {
@@ -218,8 +217,8 @@ static int sync_directories(const struct store *store, struct jini_error *error)
     if (above < 0)
         return status; /* one that may not be read was not made by us */
     if (fsync(above) != 0)
-        status = error_set_errno(error, errno, store->directory,
-                                 "cannot sync the directory above it");
+        status =
+            error_set_errno(error, errno, store->directory, "cannot sync the directory above it");
     close(above);
     return status;
 }
@@ -436,6 +435,12 @@ fail:
     return status;
 }
 
+void store_stop(struct store *store)
+{
+    if (store && store->fork_generation == fork_generation())
+        writer_stop(store);
+}
+
 void store_close(struct store *store)
 {
     if (!store || store->fork_generation != fork_generation())
@@ -477,7 +482,8 @@ void store_poison(struct store *store, const char *reason)
     if (!atomic_load(&store->poisoned)) {
         snprintf(store->poison_reason, sizeof(store->poison_reason), "%s", reason);
         atomic_store_explicit(&store->poisoned, 1, memory_order_release);
-        log_record(&store->options.log, JINI_LOG_ERROR, "store_poisoned", LOG_TEXT("reason", reason));
+        log_record(&store->options.log, JINI_LOG_ERROR, "store_poisoned",
+                   LOG_TEXT("reason", reason));
     }
     pthread_mutex_unlock(&store->poison_lock);
 }
