@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "images/appender.h"
+#include "images/pack_format.h"
 #include "images/pack_recover.h"
 
 enum { PACKS_PAGE = 64, STEPS_MAX = 8, SMALL_PARTS = 4, GARBAGE_PERCENT = 20 };
@@ -383,6 +384,7 @@ struct merge {
     struct index_pack members[16];
     size_t count;
     uint64_t bytes;
+    uint64_t records;
 };
 
 static bool is_small(const struct tiering_run *run, const struct index_pack *pack)
@@ -402,8 +404,13 @@ static int merge_now(struct tiering_run *run, struct merge *merge, struct jini_e
             tiering_report(run, JINI_TIERING_COMPACT, &merge->members[0], 0, merge->bytes,
                            "small packs of one class become one");
     }
+    if (status && !ends_run(status)) { /* one that cannot be read holds up no other */
+        note_failure(run, &merge->members[0].id, status, error);
+        status = 0;
+    }
     merge->count = 0;
     merge->bytes = 0;
+    merge->records = 0;
     return status;
 }
 
@@ -429,8 +436,9 @@ static int add_small(struct tiering_run *run, struct merges *merges, const struc
         merges->count++;
         merge->count = 0;
         merge->bytes = 0;
+        merge->records = 0;
     }
-    if (merge->count == MEMBERS_MAX ||
+    if (merge->count == MEMBERS_MAX || merge->records + pack->records > PACK_RECORDS_MAX ||
         merge->bytes + pack->file_bytes > run->jini->options.pack_bytes_max) {
         int status = merge_now(run, merge, error);
         if (status)
@@ -438,6 +446,7 @@ static int add_small(struct tiering_run *run, struct merges *merges, const struc
     }
     merge->members[merge->count++] = *pack;
     merge->bytes += pack->file_bytes;
+    merge->records += pack->records;
     return 0;
 }
 
