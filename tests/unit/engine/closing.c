@@ -100,3 +100,29 @@ TEST(a_database_open_for_reading_admits_nothing,
     CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_READ_ONLY);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+static int admit_one(struct jini *jini, uint64_t user, uint32_t lease_ms, struct jini_admit *admit)
+{
+    jini_request_init(admit);
+    admit->subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = user};
+    admit->parameters.width = 64;
+    admit->parameters.height = 64;
+    admit->parameters.steps = 1;
+    admit->parameters.count = 1;
+    admit->lease_ms = lease_ms;
+    return jini_admit(jini, admit, NULL);
+}
+
+TEST(an_admission_that_ends_given_up_jobs_gives_their_rates_back,
+     "A job that timed out gives its rate units back, also when an admission finds it first.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_admit admit;
+    uint64_t user = fixture_user(jini, "fay", "Free");
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(admit_one(jini, user, i < 4 ? 1 : 60000, &admit));
+        usleep(5000);
+    }
+    CHECK_UINT(admit.answer.entries[0].remaining, >=, 3);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
