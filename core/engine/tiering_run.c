@@ -336,6 +336,12 @@ static bool ends_run(int status)
            status == JINI_E_CANCELLED || status == JINI_E_NO_MEMORY;
 }
 
+/* Closing and cancelling end a run between two packs: one over all of them may take hours. */
+static bool must_end(const struct tiering_run *run)
+{
+    return (run->stop && atomic_load(run->stop)) || (run->cancelled && atomic_load(run->cancelled));
+}
+
 typedef int pack_fn(struct tiering_run *run, const struct index_pack *pack,
                     struct jini_error *error);
 
@@ -357,6 +363,10 @@ static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_er
         store_read_end(txn);
         for (size_t i = 0; status == 0 && i < count; i++) {
             last = page[i].id;
+            if (must_end(run)) {
+                status = JINI_E_CANCELLED;
+                break;
+            }
             int failed = visit(run, &page[i], error);
             if (failed && ends_run(failed))
                 status = failed;
@@ -501,7 +511,10 @@ static int seal_pack(struct tiering_run *run, const struct index_pack *pack,
 
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
 {
-    struct tiering_run run = {.jini = jini, .request = request};
+    struct tiering_run run = {.jini = jini,
+                              .request = request,
+                              .stop = &jini->state, /* ENGINE_OPEN is 0 */
+                              .cancelled = &request_state(&request->request)->cancelled};
     bool dry = request->flags & JINI_TIERING_DRY_RUN;
     error_clear(error);
     set_policy(&run);
