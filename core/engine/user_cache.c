@@ -8,7 +8,15 @@
 
 enum { ENTRIES_MIN = 64, WORDS = 7 };
 
-enum { WORD_USER, WORD_USER_CHANGE, WORD_TIERS_CHANGE, WORD_PLAN, WORD_GENERATION, WORD_TAG, WORD_PLACE };
+enum {
+    WORD_USER,
+    WORD_USER_CHANGE,
+    WORD_TIERS_CHANGE,
+    WORD_PLAN,
+    WORD_GENERATION,
+    WORD_TAG,
+    WORD_PLACE
+};
 
 /* Bit 0 of the sequence: being written. Bit 0 of the plan, which is aligned: the user is active. */
 struct line {
