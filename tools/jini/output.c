@@ -127,6 +127,9 @@ static void write_line(FILE *stream, const char *style, const char *text)
 }
 
 static void format_line(FILE *stream, const char *style, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+static void format_line(FILE *stream, const char *style, const char *format, va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0)
