@@ -302,10 +302,13 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
 int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback)
 {
     struct jini_request *request = &admit->request;
-    int status = request_begin(jini, request, sizeof(*admit), callback);
+    int status = request_begin(jini, request, sizeof(*admit), REQUEST_ADMIT, callback);
     if (status)
         return status;
-    status = check_admit(admit, &request->error);
+    if (!jini->rates)
+        status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
+    else
+        status = check_admit(admit, &request->error);
     if (status)
         return request_refuse(request, status);
     struct admit_work *work = base_calloc(1, sizeof(*work));

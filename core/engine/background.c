@@ -149,7 +149,7 @@ void background_free(struct jini *jini)
 
 int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
 {
-    int status = request_begin(jini, &run->request, sizeof(*run), callback);
+    int status = request_begin(jini, &run->request, sizeof(*run), REQUEST_ARCHIVE_RUN, callback);
     if (status)
         return status;
     struct background *background = jini->background;
@@ -165,10 +165,10 @@ int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callb
         *(background->last ? &request_state(background->last)->next : &background->first) =
             &run->request;
         background->last = &run->request;
+        pthread_cond_signal(&background->wake);
     }
     pthread_mutex_unlock(&background->lock);
     if (status)
         return request_refuse(&run->request, status);
-    pthread_cond_signal(&background->wake);
     return callback ? 0 : request_wait(&run->request);
 }

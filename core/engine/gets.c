@@ -382,7 +382,7 @@ static void run_get(struct worker_task *task, int status)
 int jini_image_get(struct jini *jini, struct jini_image_get *get, jini_callback *callback)
 {
     struct jini_request *request = &get->request;
-    int status = request_begin(jini, request, sizeof(*get), callback);
+    int status = request_begin(jini, request, sizeof(*get), REQUEST_IMAGE_GET, callback);
     if (status)
         return status;
     if (get->what > JINI_GET_METADATA || (get->capacity > 0 && !get->buffer)) {

@@ -40,7 +40,7 @@ static int load_options(const char *path, const struct jini_options *given,
                              "the size is not the one of this library; call jini_options_init() "
                              "and build against the same release");
         *out = *given;
-        return 0;
+        return options_check(out, error);
     }
     jini_options_init(out);
     char file[4200];
@@ -206,6 +206,7 @@ static void stop_work(struct jini *jini)
     appender_stop(jini->appender);
     if (jini->store)
         give_ids_back(jini);
+    loop_end_ticks(jini);
     store_close(jini->store);
     jini->store = NULL;
 }

@@ -310,7 +310,7 @@ static void run_prepare(struct worker_task *task, int status)
 int jini_image_put(struct jini *jini, struct jini_image_put *put, jini_callback *callback)
 {
     struct jini_request *request = &put->request;
-    int status = request_begin(jini, request, sizeof(*put), callback);
+    int status = request_begin(jini, request, sizeof(*put), REQUEST_IMAGE_PUT, callback);
     if (status)
         return status;
     if (!jini->appender)

@@ -595,7 +595,7 @@ static int reset_rates(struct jini *jini, const struct jini_subject *subject,
 int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset, jini_callback *callback)
 {
     struct jini_request *request = &reset->request;
-    int status = request_begin(jini, request, sizeof(*reset), callback);
+    int status = request_begin(jini, request, sizeof(*reset), REQUEST_LIMIT_RESET, callback);
     if (status)
         return status;
     if (!jini->rates)
@@ -707,15 +707,15 @@ void rates_metrics(struct jini *jini, struct metrics_page *page)
                    "Words that no charge can have written.", counters.corrupt);
     metrics_number(page, "limits_claims_broken_total", "counter",
                    "Claims of dead processes that were broken.", counters.broken);
+    struct table_occupancy occupancy[TABLE_REGIONS] = {0};
+    for (int region = 0; region < TABLE_REGIONS; region++)
+        table_occupancy(jini->rates->table, (enum table_region)region, &occupancy[region]);
     metrics_head(page, "limits_slots", "gauge", "Slots of the table.");
-    metrics_head(page, "limits_slots_live", "gauge", "Slots that count somebody.");
-    for (int region = 0; region < TABLE_REGIONS; region++) {
-        struct table_occupancy occupancy;
-        if (table_occupancy(jini->rates->table, (enum table_region)region, &occupancy) != 0)
-            continue;
+    for (int region = 0; region < TABLE_REGIONS; region++)
         metrics_add(page, "jini_limits_slots{region=\"%s\"} %llu\n", regions[region],
-                    (unsigned long long)occupancy.slots);
+                    (unsigned long long)occupancy[region].slots);
+    metrics_head(page, "limits_slots_live", "gauge", "Slots that count somebody.");
+    for (int region = 0; region < TABLE_REGIONS; region++)
         metrics_add(page, "jini_limits_slots_live{region=\"%s\"} %llu\n", regions[region],
-                    (unsigned long long)occupancy.live);
-    }
+                    (unsigned long long)occupancy[region].live);
 }

@@ -19,8 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { OP_BYTES = 256 };
-
 void jini_request_init_as(struct jini_request *request, size_t size)
 {
     memset(request, 0, size);
@@ -61,7 +59,7 @@ static void count_down(struct jini *jini)
 }
 
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
-                  jini_callback *callback)
+                  enum request_kind kind, jini_callback *callback)
 {
     if (request->version != JINI_REQUEST_VERSION || request->size != size)
         return refuse_early(request, JINI_E_INVALID, "request",
@@ -90,6 +88,7 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
     request->status = 0;
     state->jini = jini;
     state->callback = callback;
+    state->kind = (uint32_t)kind;
     uint64_t timeout_ms =
         request->timeout_ms ? request->timeout_ms : jini->options.request_timeout_ms;
     state->deadline_ns = clock_boot_ns(jini->clock) + timeout_ms * NS_PER_MS;
@@ -101,9 +100,14 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
     return 0;
 }
 
-/* Every status that ends a request has at least its own text as an error. */
+/* Counts the end. Every status that ends a request has at least its own text as an error. */
 static void settle(struct jini_request *request, int status)
 {
+    const struct request_state *state = request_state(request);
+    /* The functions of callers return what they like. */
+    int index = status > -REQUEST_STATUS_OTHER ? -status : REQUEST_STATUS_OTHER;
+    JINI_ASSERT(status <= 0 && state->kind < REQUEST_KINDS);
+    atomic_fetch_add_explicit(&state->jini->ended[state->kind][index], 1, memory_order_relaxed);
     request->status = status;
     if (status == 0)
         error_clear(&request->error);
@@ -203,18 +207,6 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
         .class = class,
     };
     return store_submit(state->jini->store, &state->write);
-}
-
-int request_run_op(struct jini *jini, struct jini_request *request, size_t size, store_op_fn *op,
-                   jini_callback *callback)
-{
-    int status = request_begin(jini, request, size, callback);
-    if (status)
-        return status;
-    status = request_write(request, op, STORE_NEW_WORK, OP_BYTES, NULL);
-    if (status)
-        return request_refuse(request, status);
-    return callback ? 0 : request_wait(request);
 }
 
 int request_run_on(struct workers *workers, struct jini_request *request,

@@ -440,10 +440,10 @@ int appender_submit(struct appender *appender, struct appender_item *item)
         *(appender->last ? &appender->last->next : &appender->first) = item;
         appender->last = item;
         appender->queue_bytes += bytes;
+        /* Under the lock: the end of the item may free the appender before this function returns. */
+        pthread_cond_signal(&appender->wake);
     }
     pthread_mutex_unlock(&appender->lock);
-    if (status == 0)
-        pthread_cond_signal(&appender->wake);
     return status;
 }
 

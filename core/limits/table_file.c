@@ -16,7 +16,7 @@
  *       80  8   buckets of the authenticated region
  *     4096      64 cache lines of counters (table_internal.h)
  *     8192      buckets of each region in turn, 512 bytes each, every region from a multiple of
- * 4096; then the details of each region's slots, 48 bytes each, likewise
+ *               4096; then the details of each region's slots, 48 bytes each, likewise
  *
  * Zeros after the header are an empty table. The first 24 bytes have this meaning in every version.
  *
@@ -25,14 +25,14 @@
  *
  * Invariants
  *  1. limits.shm is only ever replaced, by rename, under the lock of byte 0. Its header never
- * changes.
+ *     changes.
  *  2. The shared generation word never falls, but for a number at its very end. It is set to a
- * table's generation after the table stands at its path; where a crash came between, the next one
- * to look sets it.
+ *     table's generation after the table stands at its path; where a crash came between, the next
+ *     one to look sets it.
  *  3. The table that counts is the one at the path whose generation is the word's. Processes with
- * another view move to it at their next call.
+ *     another view move to it at their next call.
  *  4. A view that was left keeps its addresses, filled with zeros, until close: whoever still works
- * in it finds an empty table.
+ *     in it finds an empty table.
  */
 #include "limits/table_internal.h"
 
@@ -298,8 +298,10 @@ static int view_map(int file, const struct header *header, const struct stat *in
     return 0;
 }
 
-/* Invariant 4. Where the addresses cannot be filled anew, the old file stays mapped, which does no
- * harm either. */
+/*
+ * Invariant 4. Where the addresses cannot be filled anew, the old file stays mapped, which does no
+ * harm either.
+ */
 static void view_leave(struct table_view *view)
 {
     if (view)
@@ -336,8 +338,10 @@ static void new_header(const struct table *table, uint64_t generation, const uin
     out->checksum = header_checksum(page, sizeof(*out));
 }
 
-/* The whole file is reserved, so that a full disk fails here and not under a process that writes a
- * page of it. */
+/*
+ * The whole file is reserved, so that a full disk fails here and not under a process that writes a
+ * page of it.
+ */
 static int write_table(int file, const struct header *header)
 {
     int failed = posix_fallocate(file, 0, (off_t)file_bytes(header->bucket_counts));

@@ -1,12 +1,13 @@
 /*
- * The LMDB driver: each space is one named database of one environment, the files data.mdb and lock.mdb.
+ * The LMDB driver: each space is one named database of one environment, the files data.mdb and
+ * lock.mdb.
  *
  *  1. One environment per process and directory (LMDB's file locks need it; open.c sees to it).
  *  2. Read transactions belong to reader objects, not to threads (MDB_NOTLS).
- *  3. The file is checked before it is mapped (lmdb_file.h): a file that was cut is refused, where reading it
- *     through the map would end the process by SIGBUS.
- *  4. The map is read by transactions only, which the store keeps away while it is resized; its size is
- *     also kept beside it, for everybody else.
+ *  3. The file is checked before it is mapped (lmdb_file.h): a file that was cut is refused, where
+ *     reading it through the map would end the process by SIGBUS.
+ *  4. The map is read by transactions only, which the store keeps away while it is resized; its
+ *     size is also kept beside it, for everybody else.
  *  5. Codes of LMDB are translated here and nowhere else.
  */
 #include "store/driver.h"
@@ -136,8 +137,9 @@ static unsigned environment_flags(const struct store_options *options)
 }
 
 /*
- * LMDB only extends lock.mdb; a hole of it that is first written to while the disk is full would end the process. So it is
- * allocated, before LMDB opens it: closing it later would drop LMDB's own locks on it.
+ * LMDB only extends lock.mdb; a hole of it that is first written to while the disk is full would
+ * end the process. So it is allocated, before LMDB opens it: closing it later would drop LMDB's own
+ * locks on it.
  */
 static int allocate_lock_file(const char *directory, struct jini_error *error)
 {
@@ -295,9 +297,10 @@ static bool cannot_grow(int fd)
 }
 
 /*
- * LMDB answers EIO for a write that a full disk cut short as well as for a sync that failed, and after a failed sync
- * nothing may go on. The kernel tells each descriptor of a file once that writing it back failed: when ours
- * knows of nothing and the file cannot grow, it was the disk that is full.
+ * LMDB answers EIO for a write that a full disk cut short as well as for a sync that failed, and
+ * after a failed sync nothing may go on. The kernel tells each descriptor of a file once that
+ * writing it back failed: when ours knows of nothing and the file cannot grow, it was the disk that
+ * is full.
  */
 static int write_status(const struct driver *driver, int code)
 {
@@ -365,8 +368,7 @@ static int lmdb_put(struct driver_txn *txn, enum store_space space, struct slice
 static int lmdb_remove(struct driver_txn *txn, enum store_space space, struct slice key)
 {
     MDB_val key_val = to_val(key);
-    return write_status(txn->driver,
-                        mdb_del(txn->txn, txn->driver->dbi[space], &key_val, NULL));
+    return write_status(txn->driver, mdb_del(txn->txn, txn->driver->dbi[space], &key_val, NULL));
 }
 
 static int lmdb_cursor_open(struct driver_txn *txn, enum store_space space,
@@ -479,7 +481,9 @@ struct reader_list {
     uint64_t oldest;
 };
 
-/* A line of mdb_reader_list(): pid, thread and transaction id, which is "-" for a reader at rest. */
+/*
+ * A line of mdb_reader_list(): pid, thread and transaction id, which is "-" for a reader at rest.
+ */
 static int count_reader(const char *line, void *context)
 {
     struct reader_list *list = context;
@@ -494,7 +498,9 @@ static int count_reader(const char *line, void *context)
     return 0;
 }
 
-/* Free pages stand in LMDB's own database 0: each value begins with the number of page ids in it. */
+/*
+ * Free pages stand in LMDB's own database 0: each value begins with the number of page ids in it.
+ */
 static int count_free_pages(MDB_txn *txn, uint64_t *out)
 {
     MDB_cursor *cursor;

@@ -1,12 +1,15 @@
 /*
- * Processes that write are killed at random points; what they had been told is compared with what is there.
+ * Processes that write are killed at random points; what they had been told is compared with what
+ * is there.
  *
- * A writer's threads each count upward. One op of a thread puts its next number under two keys in two spaces, raises
- * the thread's counter in both, and enters the number under a commit stamp. What was acknowledged goes through a
- * pipe, one record a write, to the process that kills and then verifies:
+ * A writer's threads each count upward. One op of a thread puts its next number under two keys in
+ * two spaces, raises the thread's counter in both, and enters the number under a commit stamp. What
+ * was acknowledged goes through a pipe, one record a write, to the process that kills and then
+ * verifies:
  *
  *   - every acknowledged op is there, and the one after it wholly or not at all (P1);
- *   - each number stands under exactly one stamp, and stamps rise with the numbers of a thread, over all restarts.
+ *   - each number stands under exactly one stamp, and stamps rise with the numbers of a thread,
+ *     over all restarts.
  */
 #include "store/store.h"
 
@@ -224,7 +227,9 @@ static void verify_lane(struct store_txn *txn, struct verifier *verifier, uint64
     verifier->acknowledged[lane] = counters[0].number;
 }
 
-/* The log behind the last stamp holds as many entries as were found: none twice, none of a half op. */
+/*
+ * The log behind the last stamp holds as many entries as were found: none twice, none of a half op.
+ */
 static uint64_t count_log(struct store_txn *txn, uint64_t *last_stamp)
 {
     struct store_cursor cursor;
@@ -286,7 +291,8 @@ static unsigned rounds_of(unsigned rounds)
 }
 
 TEST(what_was_acknowledged_survives_kill_9,
-     "Over hundreds of kills at random points, every acknowledged op is there, every other one wholly or not "
+     "Over hundreds of kills at random points, every acknowledged op is there, every other one "
+     "wholly or not "
      "at all, and stamps rise over all restarts.")
 {
     run_rounds(rounds_of(240), STORE_SYNC_NONE);
@@ -297,7 +303,8 @@ TEST(what_was_acknowledged_and_synced_survives_kill_9, "The same with each commi
     run_rounds(rounds_of(60), STORE_SYNC_FULL);
 }
 
-TEST(what_was_acknowledged_and_half_synced_survives_kill_9, "The same with the meta pages not synced.")
+TEST(what_was_acknowledged_and_half_synced_survives_kill_9,
+     "The same with the meta pages not synced.")
 {
     run_rounds(rounds_of(30), STORE_SYNC_META);
 }

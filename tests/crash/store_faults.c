@@ -1,7 +1,7 @@
 /*
- * One work, with its nth allocation failing and with its nth system call failing, for n = 1, 2, 3, ... until a run
- * meets no failure. Every call answers with a status, nothing crashes or hangs, every op that was acknowledged is
- * there in the end, and every other one wholly or not at all.
+ * One work, with its nth allocation failing and with its nth system call failing, for n = 1, 2, 3,
+ * ... until a run meets no failure. Every call answers with a status, nothing crashes or hangs,
+ * every op that was acknowledged is there in the end, and every other one wholly or not at all.
  */
 #include "store/store.h"
 
@@ -38,7 +38,10 @@ static struct store_options options_of(enum store_driver driver, const char *dir
 
 /* ---- The work ---- */
 
-/* What is known of each key: the value that was acknowledged last, and one that may be there instead. */
+/*
+ * What is known of each key: the value that was acknowledged last, and one that may be there
+ * instead.
+ */
 struct knowledge {
     uint64_t certain[KEYS];
     uint64_t possible[KEYS];
@@ -157,7 +160,8 @@ static int work(const struct store_options *options, struct knowledge *knowledge
             read_all(store);
     }
     for (uint64_t i = 0; i < 40; i++) /* until the map has grown */
-        make_change(store, knowledge, (struct change){.key = 0, .value = 100 + i, .fill = FILL_BYTES});
+        make_change(store, knowledge,
+                    (struct change){.key = 0, .value = 100 + i, .fill = FILL_BYTES});
     (void)store_verify(store, &error);
     if (options->driver == STORE_DRIVER_LMDB && store_copy(store, "copy", &error) != 0)
         CHECK(access("copy", F_OK) != 0);
@@ -196,7 +200,10 @@ static void verify_reopened(const struct store_options *options, struct knowledg
     store_close(store);
 }
 
-/* A directory for one run, in memory where the machine has it: every run makes a database of its own. */
+/*
+ * A directory for one run, in memory where the machine has it: every run makes a database of its
+ * own.
+ */
 static const char *new_directory(void)
 {
     static char directory[512];
@@ -206,7 +213,8 @@ static const char *new_directory(void)
 
 static void remove_database(const char *directory)
 {
-    static const char *const names[] = {"data.mdb", "data.mdb.new", "lock.mdb", "processes", "reserve"};
+    static const char *const names[] = {"data.mdb", "data.mdb.new", "lock.mdb", "processes",
+                                        "reserve"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char path[600];
         snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
@@ -245,13 +253,14 @@ static void fail_allocations(enum store_driver driver)
     CHECK_UINT(n, >, 10);
 }
 
-TEST(any_allocation_may_fail_on_lmdb,
-     "With the nth allocation failing, calls answer JINI_E_NO_MEMORY, leave nothing half done and leak nothing.")
+TEST(any_allocation_may_fail_on_lmdb, "With the nth allocation failing, calls answer "
+                                      "JINI_E_NO_MEMORY, leave nothing half done and leak nothing.")
 {
     fail_allocations(STORE_DRIVER_LMDB);
 }
 
-TEST(any_allocation_may_fail_in_memory, "The same for the memory driver, every node of its trees included.")
+TEST(any_allocation_may_fail_in_memory,
+     "The same for the memory driver, every node of its trees included.")
 {
     fail_allocations(STORE_DRIVER_MEMORY);
 }
@@ -280,7 +289,8 @@ static void fail_calls(const struct fault_plan *plan)
     CHECK_UINT(n, >, 10);
 }
 
-TEST(any_call_may_fail_once, "With the nth call that writes failing with EIO or ENOSPC, nothing acknowledged is lost.")
+TEST(any_call_may_fail_once,
+     "With the nth call that writes failing with EIO or ENOSPC, nothing acknowledged is lost.")
 {
     static const int errors[] = {EIO, ENOSPC};
     fault_attach(harness_path("control"));
@@ -304,12 +314,12 @@ TEST(a_disk_may_stay_full_from_any_call_on,
      "With every write from the nth on failing for want of room, nothing acknowledged is lost.")
 {
     fault_attach(harness_path("control"));
-    fail_calls(&(struct fault_plan){.kinds = FAULT_WRITE | FAULT_SIZE,
-                                    .error = ENOSPC,
-                                    .repeat = FAULT_FROM_THEN_ON});
+    fail_calls(&(struct fault_plan){
+        .kinds = FAULT_WRITE | FAULT_SIZE, .error = ENOSPC, .repeat = FAULT_FROM_THEN_ON});
 }
 
-TEST(a_sync_that_fails_poisons, "After a sync that failed for good, the store only closes, and says why.")
+TEST(a_sync_that_fails_poisons,
+     "After a sync that failed for good, the store only closes, and says why.")
 {
     struct knowledge knowledge = {{0}, {0}};
     struct jini_error error;

@@ -67,7 +67,8 @@ static uint64_t random_cost(const struct algorithm *limit)
     return 1 + harness_random_below(capacity(limit) + 1);
 }
 
-/* The answers of a charge or peek hold at the moments that they name, and not a nanosecond earlier.
+/*
+ * The answers of a charge or peek hold at the moments that they name, and not a nanosecond earlier.
  */
 static void check_promises(const struct algorithm *limit, uint64_t word, uint64_t now,
                            uint64_t cost, const struct algorithm_outcome *outcome)
@@ -201,7 +202,7 @@ static void fixed_sequence(struct run *run, enum algorithm_denied denied)
         struct hit *hit = random_hit(&history);
         if (hit && harness_random_below(5) == 0) {
             run->word = algorithm_refund(run->word, &hit->receipt, run->now_ns);
-            if (hit->receipt.window * ms_ns == model.expiry_ns)
+            if (hit->receipt.window * ms_ns == model.expiry_ns && model.expiry_ns > run->now_ns)
                 model.used -= hit->cost;
             hit->cost = 0;
             continue;
@@ -298,7 +299,8 @@ static void sliding_sequence(struct run *run)
         struct hit *hit = random_hit(&history);
         if (hit && harness_random_below(5) == 0) {
             run->word = algorithm_refund(run->word, &hit->receipt, run->now_ns);
-            hit->cost = 0;
+            if (hit->counts_ns > run->now_ns)
+                hit->cost = 0;
             continue;
         }
         uint64_t cost = random_cost(limit);
@@ -333,27 +335,38 @@ TEST(sliding_windows_agree_with_the_model, "No window of the period ever holds m
     }
 }
 
+/* Gives the run another amount, within what its period can count. */
+static void change_amount(struct run *run)
+{
+    static const uint64_t amounts[] = {1, 2, 5, 6, 7, 14, 30, 60, 62, 63, 64, 300, 2046, 0};
+    uint64_t amount = amounts[harness_random_below(sizeof(amounts) / sizeof(amounts[0]))];
+    uint64_t most = algorithm_amount_max(LIMIT_SLIDING_WINDOW, run->limit.period_ms);
+    struct limit limit = {.amount = amount < most ? amount : most,
+                          .multiples = run->limit.period_ms / 1000,
+                          .unit = LIMIT_SECOND,
+                          .algorithm = LIMIT_SLIDING_WINDOW};
+    CHECK_OK(limit_check(&limit, NULL));
+    CHECK_OK(algorithm_prepare(&limit, &run->limit, NULL));
+}
+
 TEST(a_changed_amount_never_shortens_what_counts,
      "Over changes of the amount, no hit is admitted into a window that holds its amount already.")
 {
-    static const uint64_t amounts[] = {1, 2, 5, 6, 7, 60, 62, 63, 64, 300, 2046, 0};
-    for (unsigned i = 0; i < 1500 * harness_scale(); i++) {
-        struct run run = {.limit = prepare("5/minute sliding"),
+    static const char *const texts[] = {"5/minute sliding",     "5/40 seconds sliding",
+                                        "5/second sliding",     "5/3 seconds sliding",
+                                        "5/17 seconds sliding", "5/59 minutes sliding"};
+    for (unsigned i = 0; i < 2400 * harness_scale(); i++) {
+        struct run run = {.limit = prepare(texts[i % 6]),
                           .now_ns = harness_random_below(UINT64_C(1) << 58) + hour_ns * 9,
                           .stale_clocks = harness_random_below(2)};
         struct history history = {0};
+        uint64_t period = run.limit.period_ns;
         uint64_t widest = ms_ns << sliding_shift_max(run.limit.period_ms);
         for (int s = 0; s < 250; s++) {
             struct algorithm_outcome out;
             uint64_t now = step_clock(&run);
-            if (harness_random_below(12) == 0) {
-                struct limit limit = {.amount = amounts[harness_random_below(12)],
-                                      .multiples = 1,
-                                      .unit = LIMIT_MINUTE,
-                                      .algorithm = LIMIT_SLIDING_WINDOW};
-                CHECK_OK(limit_check(&limit, NULL));
-                CHECK_OK(algorithm_prepare(&limit, &run.limit, NULL));
-            }
+            if (harness_random_below(8) == 0)
+                change_amount(&run);
             struct hit *hit = random_hit(&history);
             if (hit && harness_random_below(6) == 0) {
                 uint64_t word = algorithm_refund(run.word, &hit->receipt, run.now_ns);
@@ -364,19 +377,42 @@ TEST(a_changed_amount_never_shortens_what_counts,
             }
             uint64_t cost = random_cost(&run.limit);
             charge(&run, &now, cost, ALGORITHM_DENIED_FREE, &out);
-            uint64_t amount = run.limit.amount;
-            uint64_t period = run.limit.period_ns;
             if (out.verdict == ALGORITHM_ADMITTED) {
                 hit = remember(&history, &run, now, cost, &out);
-                CHECK_UINT(units_within(&history, hit->at_ns - period, hit->at_ns), <=, amount);
-            } else if (cost <= amount && amount > 62 && now == run.now_ns) {
-                /* Counts of narrow words that were full stand for any number: not asked here. */
-                CHECK_UINT(units_within(&history, now - period - 3 * widest, now), >, 0);
+                CHECK_UINT(units_within(&history, hit->at_ns - period, hit->at_ns), <=,
+                           run.limit.amount);
+            } else if (cost <= run.limit.amount && now == run.now_ns) {
+                CHECK_UINT(units_within(&history, now - period - 2 * widest, now) + cost, >,
+                           run.limit.amount);
             }
             if (now == run.now_ns)
                 check_promises(&run.limit, run.word, now, cost, &out);
         }
     }
+}
+
+TEST(a_full_count_stands_for_any_number,
+     "A count with all bits set, read by a limit with a larger amount, still leaves no room.")
+{
+    struct algorithm narrow = prepare("6/minute sliding");
+    struct algorithm wide = prepare("2046/minute sliding");
+    struct algorithm_outcome out;
+    algorithm_charge(ALGORITHM_FREE, &narrow, hour_ns, 6, ALGORITHM_DENIED_FREE, &out);
+    uint64_t full = out.word + 1;
+    CHECK_UINT(full & 7, ==, 7);
+    algorithm_charge(full, &wide, hour_ns, 1, ALGORITHM_DENIED_FREE, &out);
+    CHECK_UINT(out.verdict, ==, ALGORITHM_REFUSED);
+    algorithm_charge(full, &wide, hour_ns + 2 * narrow.period_ns, 1, ALGORITHM_DENIED_FREE, &out);
+    CHECK_UINT(out.verdict, ==, ALGORITHM_ADMITTED);
+    /*
+     * And a count that is too large for narrow words leaves none there, until it ceases to count.
+     */
+    algorithm_charge(ALGORITHM_FREE, &wide, hour_ns, 300, ALGORITHM_DENIED_FREE, &out);
+    uint64_t word = out.word;
+    algorithm_charge(word, &narrow, hour_ns, 1, ALGORITHM_DENIED_FREE, &out);
+    CHECK_UINT(out.verdict, ==, ALGORITHM_REFUSED);
+    CHECK_UINT(out.word, ==, word);
+    check_promises(&narrow, word, hour_ns, 1, &out);
 }
 
 TEST(sliding_layouts_fit_their_words, "Over every period, each layout fits and covers the period.")
@@ -427,6 +463,7 @@ static void gcra_sequence(struct run *run, bool refunds)
 {
     struct history history = {0};
     const struct algorithm *limit = &run->limit;
+    CHECK_UINT(limit->interval_ns * limit->amount, >=, limit->period_ns);
     for (int i = 0; i < 300; i++) {
         struct algorithm_outcome out;
         uint64_t now = step_clock(run);

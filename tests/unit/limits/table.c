@@ -32,6 +32,7 @@ TEST(a_limit_is_kept_and_explained,
     CHECK_UINT(charge_peek(table, &charge).remaining, ==, 3);
     CHECK_OK(charge_once(table, &charge, &answer));
     CHECK_UINT(charge_peek(table, &charge).remaining, ==, 1);
+    CHECK_UINT(charge_peek(table, &charge).reset_ns, ==, 60 * NS_PER_S);
     CHECK_UINT(charge_peek(table, &charge).verdict, ==, TABLE_REFUSED);
     struct table_counters counters;
     CHECK_OK(table_counters(table, &counters));
@@ -172,7 +173,9 @@ TEST(a_refund_names_its_window,
         CHECK_OK(charge_once(table, &charge, &second));
         CHECK_OK(table_refund(table, &second.receipt));
         CHECK_UINT(charge_peek(table, &charge).remaining, ==, 1);
+        CHECK_OK(charge_once(table, &charge, &second));
         fixture_advance_ms(130000);
+        CHECK_STATUS(table_refund(table, &second.receipt), JINI_E_NOT_FOUND);
         CHECK_OK(charge_once(table, &charge, &second));
         CHECK_STATUS(table_refund(table, &first.receipt), JINI_E_NOT_FOUND);
         CHECK_UINT(charge_peek(table, &charge).remaining, ==, 1);

@@ -1,5 +1,7 @@
-/* Tables for tests: a clock that the test moves, a generation word and processes that are
- * registered in shared memory. */
+/*
+ * Tables for tests: a clock that the test moves, a generation word and processes that are
+ * registered in shared memory.
+ */
 #ifndef TABLE_FIXTURE_H
 #define TABLE_FIXTURE_H
 
@@ -41,7 +43,8 @@ static uint64_t fixture_clock_ns(void *context)
 
 static const struct jini_clock fixture_clock = {fixture_clock_ns, fixture_clock_ns, NULL};
 
-/* A process lives while it holds the lock on its byte and its incarnation is the last of its slot.
+/*
+ * A process lives while it holds the lock on its byte and its incarnation is the last of its slot.
  */
 static bool fixture_alive(void *context, uint32_t slot, uint32_t incarnation)
 {

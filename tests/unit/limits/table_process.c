@@ -1,4 +1,5 @@
-/* The table of rate limits under several processes, which are killed, stopped, and lose their file.
+/*
+ * The table of rate limits under several processes, which are killed, stopped, and lose their file.
  */
 #include "table_fixture.h"
 

@@ -37,7 +37,8 @@ static void write_marked(struct store *store, uint64_t value)
     CHECK_OK(store_write(store, op_marked, &marked));
 }
 
-STORE_TEST(a_word_moves_with_each_change, "A commit moves the words that its ops marked, and no other.")
+STORE_TEST(a_word_moves_with_each_change,
+           "A commit moves the words that its ops marked, and no other.")
 {
     struct store *store = fixture_open(driver);
     CHECK_UINT(store_change_word(store, WORD) & 1, ==, 0);
@@ -181,9 +182,10 @@ static void open_and_wait(void *argument)
     store_close(store);
 }
 
-TEST(a_writer_killed_in_the_middle_leaves_its_word_odd_until_the_next,
-     "Readers read through an odd word; the next writer of any process sets it right, also when the "
-     "dead one's place has a new owner.")
+TEST(
+    a_writer_killed_in_the_middle_leaves_its_word_odd_until_the_next,
+    "Readers read through an odd word; the next writer of any process sets it right, also when the "
+    "dead one's place has a new owner.")
 {
     struct actors actors = {fixture_flag(), fixture_flag(), fixture_flag(), fixture_flag()};
     struct cache cache = {0};
@@ -241,9 +243,10 @@ static void kill_writers(void *argument)
     fixture_kill(pids[1]);
 }
 
-TEST(caches_stay_true_while_writers_are_killed,
-     "Over hundreds of writers killed at random, a copy never differs from the store while its even "
-     "word stands, and the next writer leaves no word odd.")
+TEST(
+    caches_stay_true_while_writers_are_killed,
+    "Over hundreds of writers killed at random, a copy never differs from the store while its even "
+    "word stands, and the next writer leaves no word odd.")
 {
     unsigned rounds = (harness_sanitized() ? 30 : 150) * harness_scale();
     store_close(fixture_open(STORE_DRIVER_LMDB));

@@ -2,8 +2,9 @@
 #include "fixture.h"
 #include "small_disk.h"
 
-TEST(an_overlay_filesystem_is_refused_unless_forced,
-     "On an overlay filesystem opening is JINI_E_UNSUPPORTED, until the caller takes it on himself.")
+TEST(
+    an_overlay_filesystem_is_refused_unless_forced,
+    "On an overlay filesystem opening is JINI_E_UNSUPPORTED, until the caller takes it on himself.")
 {
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
     struct jini_error error;
@@ -23,7 +24,8 @@ TEST(an_overlay_filesystem_is_refused_unless_forced,
     store_close(store);
 }
 
-TEST(read_only_media_are_read, "A database on a filesystem that is mounted read-only opens read-only.")
+TEST(read_only_media_are_read,
+     "A database on a filesystem that is mounted read-only opens read-only.")
 {
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
     struct jini_error error;

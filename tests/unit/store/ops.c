@@ -144,7 +144,8 @@ static int op_count_runs(struct store_txn *txn, void *argument)
     return put_text(txn, "a", "1");
 }
 
-STORE_TEST(every_op_runs_twice_when_asked, "With run_twice an op runs, is rolled back and runs again.")
+STORE_TEST(every_op_runs_twice_when_asked,
+           "With run_twice an op runs, is rolled back and runs again.")
 {
     struct store *store = fixture_open(driver);
     unsigned runs = 0;
@@ -257,7 +258,8 @@ STORE_TEST(an_op_reads_what_it_wrote, "Reads of an op see its own writes and del
     store_close(store);
 }
 
-STORE_TEST(later_ops_see_earlier_ones, "The ops of one submitter run in order, each seeing the last.")
+STORE_TEST(later_ops_see_earlier_ones,
+           "The ops of one submitter run in order, each seeing the last.")
 {
     enum { COUNT = 500 };
     struct store *store = fixture_open(driver);
