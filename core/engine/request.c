@@ -197,16 +197,16 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
                   uint32_t bytes, request_step_fn *after)
 {
     struct request_state *state = request_state(request);
+    struct store_write *write = &state->write;
     state->op = op;
     state->after = after;
-    state->write = (struct store_write){
-        .op = run_op,
-        .argument = request,
-        .done = on_written,
-        .deadline_ns = state->deadline_ns,
-        .bytes = bytes,
-        .class = class,
-    };
+    /* One by one: the store's own members stay, which jini_cancel() may be looking at. */
+    write->op = run_op;
+    write->argument = request;
+    write->done = on_written;
+    write->deadline_ns = state->deadline_ns;
+    write->bytes = bytes;
+    write->class = class;
     return store_submit(state->jini->store, &state->write);
 }
 
@@ -225,7 +225,7 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
     if (jini->fork_generation != fork_generation() || !atomic_load(&state->submitted))
         return;
     atomic_store(&state->cancelled, 1);
-    if (state->write.done)
+    if (atomic_load(&jini->state) == ENGINE_OPEN) /* else the store cancels what is queued itself */
         store_cancel(jini->store, &state->write);
 }
 

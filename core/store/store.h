@@ -176,7 +176,7 @@ struct store_write {
     uint64_t digest;
     uint64_t first_digest;
     int first_status;
-    int state;
+    _Atomic int state; /* changes under the store's lock, but for its end */
 };
 
 /*

@@ -46,6 +46,13 @@ enum file_replace { FILE_KEEP, FILE_REPLACE };
 int file_write(const char *path, const void *bytes, size_t length, enum file_replace replace,
                struct jini_error *error);
 
+/*
+ * Gives a finished and synced file its name, in the same folder, and syncs the folder. Errors as of file_write(); the
+ * temporary is removed by them.
+ */
+int file_give_name(const char *temporary, const char *path, enum file_replace replace,
+                   struct jini_error *error);
+
 bool file_is_folder(const char *path);
 
 #endif

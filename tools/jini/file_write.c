@@ -98,15 +98,13 @@ static void choose_mode(int descriptor)
         return; /* it stays private to its owner, which is safe */
 }
 
-/* Gives the finished temporary its name. errno, or 0. */
-static int give_name(const char *temporary, const char *path, enum file_replace replace)
+/* errno, or 0. */
+static int rename_or_link(const char *temporary, const char *path, enum file_replace replace)
 {
     if (replace == FILE_REPLACE)
         return rename(temporary, path) == 0 ? 0 : errno;
-    if (link(temporary, path) == 0) {
-        unlink(temporary);
-        return 0;
-    }
+    if (link(temporary, path) == 0)
+        return unlink(temporary) == 0 ? 0 : errno;
     if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
         return errno;
     /* A filesystem without links: the check and the rename are two steps. */
@@ -115,15 +113,32 @@ static int give_name(const char *temporary, const char *path, enum file_replace 
     return rename(temporary, path) == 0 ? 0 : errno;
 }
 
-/* Writes and syncs the temporary and gives it its name; what is left of it on failure is the caller's to remove. */
-static int fill(int descriptor, const char *temporary, const char *path, const void *bytes,
-                size_t length, enum file_replace replace)
+int file_give_name(const char *temporary, const char *path, enum file_replace replace,
+                   struct jini_error *error)
+{
+    int folder = open_folder(path);
+    int failed = folder < 0 ? errno : rename_or_link(temporary, path, replace);
+    if (failed)
+        unlink(temporary);
+    else if (fsync(folder) != 0)
+        failed = errno;
+    if (folder >= 0)
+        close(folder);
+    if (failed == EEXIST)
+        return file_error(error, JINI_E_EXISTS, path, "it is there already");
+    return failed ? file_error_errno(error, failed, path, "cannot be written") : 0;
+}
+
+/* Writes and syncs a temporary that was just made, and closes it. errno, or 0. */
+static int fill(int descriptor, const void *bytes, size_t length)
 {
     choose_mode(descriptor);
     int failed = write_all(descriptor, bytes, length);
     if (!failed && fsync(descriptor) != 0)
         failed = errno;
-    return failed ? failed : give_name(temporary, path, replace);
+    if (close(descriptor) != 0 && !failed)
+        failed = errno;
+    return failed;
 }
 
 static int write_beside(const char *path, const void *bytes, size_t length,
@@ -135,26 +150,15 @@ static int write_beside(const char *path, const void *bytes, size_t length,
     int written = snprintf(temporary, sizeof(temporary), "%.*s.jini-XXXXXX", folder_length, path);
     if (written < 0 || (size_t)written >= sizeof(temporary))
         return file_error(error, JINI_E_INVALID, path, "the path is too long");
-    int folder = open_folder(path);
-    if (folder < 0)
-        return file_error_errno(error, errno, path, "cannot be made in its folder");
     int descriptor = mkostemp(temporary, O_CLOEXEC);
-    if (descriptor < 0) {
-        int failed = errno;
-        close(folder);
-        return file_error_errno(error, failed, path, "cannot be made in its folder");
-    }
-    int failed = fill(descriptor, temporary, path, bytes, length, replace);
-    if (close(descriptor) != 0 && !failed)
-        failed = errno;
-    if (failed)
+    if (descriptor < 0)
+        return file_error_errno(error, errno, path, "cannot be made in its folder");
+    int failed = fill(descriptor, bytes, length);
+    if (failed) {
         unlink(temporary);
-    else if (fsync(folder) != 0)
-        failed = errno;
-    close(folder);
-    if (failed == EEXIST)
-        return file_error(error, JINI_E_EXISTS, path, "it is there already; --force replaces it");
-    return failed ? file_error_errno(error, failed, path, "cannot be written") : 0;
+        return file_error_errno(error, failed, path, "cannot be written");
+    }
+    return file_give_name(temporary, path, replace, error);
 }
 
 int file_write(const char *path, const void *bytes, size_t length, enum file_replace replace,

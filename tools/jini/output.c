@@ -126,8 +126,10 @@ static void write_line(FILE *stream, const char *style, const char *text)
     free(safe);
 }
 
-__attribute__((format(printf, 3, 0))) static void
-format_line(FILE *stream, const char *style, const char *format, va_list arguments)
+static void format_line(FILE *stream, const char *style, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+static void format_line(FILE *stream, const char *style, const char *format, va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0)

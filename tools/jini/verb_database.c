@@ -1,5 +1,7 @@
 /* jini init, backup, options: the database as a whole. */
 #include "command.h"
+#include "file.h"
+#include "interrupt.h"
 #include "layout.h"
 #include "object.h"
 #include "words.h"
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- init ---- */
 
@@ -48,6 +51,27 @@ int verb_init(struct command *command)
 
 /* ---- backup ---- */
 
+/* The copy is made under another name beside it: what has the name that was asked for is whole. */
+static int copy_to(struct command *command, const char *path)
+{
+    char temporary[4096];
+    int length = snprintf(temporary, sizeof(temporary), "%s.%d.partial", path, (int)getpid());
+    if (length < 0 || (size_t)length >= sizeof(temporary))
+        return command_fail(command, JINI_E_INVALID, "FILE", "the path is too long");
+    if (access(path, F_OK) == 0)
+        return command_fail(command, JINI_E_EXISTS, "FILE", "%.300s is there already", path);
+    int status = jini_copy(command->jini, temporary, &command->error);
+    if (status) {
+        snprintf(command->error.field, sizeof(command->error.field), "%s", path);
+        return status;
+    }
+    if (interrupt_signal()) {
+        unlink(temporary);
+        return command_fail(command, JINI_E_CANCELLED, "FILE", "interrupted");
+    }
+    return file_give_name(temporary, path, FILE_KEEP, &command->error);
+}
+
 int verb_backup(struct command *command)
 {
     struct stat info;
@@ -55,7 +79,7 @@ int verb_backup(struct command *command)
     const char *path = command_argument(command, 0);
     int status = command_open(command);
     if (status == 0)
-        status = jini_copy(command->jini, path, &command->error);
+        status = copy_to(command, path);
     if (status)
         return status;
     uint64_t bytes = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;

@@ -209,8 +209,9 @@ class Database(Case):
         (self.directory / "copy").mkdir()
         line = self.json("backup", "copy/data.mdb").object()
         self.assertEqual(line["bytes"], (self.directory / "copy/data.mdb").stat().st_size)
-        self.check_error(self.json("backup", "copy/data.mdb", code=4), "E_EXISTS", "copy/data.mdb")
-        self.assertNotEqual(self.finish(self.start("backup", "no/such/file")).code, 0)
+        self.check_error(self.json("backup", "copy/data.mdb", code=4), "E_EXISTS", "FILE", "copy/data.mdb")
+        self.check_error(self.json("backup", "no/such/file", code=3), "E_NOT_FOUND", "no/such/file")
+        self.assertEqual(sorted(p.name for p in (self.directory / "copy").iterdir()), ["data.mdb"])
         looking = ["--db", "copy", "--read-only"]
         self.assertEqual(self.json(*looking, "show", name).object()["id"], name)
         self.assertEqual(len(self.json(*looking, "user", "list").lines()), 1)

@@ -314,6 +314,69 @@ TEST(readers_meet_no_error_beside_tiering, "Readers beside sealing, sharing, rew
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+struct come_back {
+    struct jini_image_put put;
+    uint8_t *file;
+    _Atomic unsigned times;
+};
+
+static void count_return(struct jini_request *request)
+{
+    struct come_back *back = request->data;
+    atomic_fetch_add(&back->times, 1);
+}
+
+static bool all_came_back(struct come_back *backs, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (atomic_load(&backs[i].times) == 0)
+            return false;
+    }
+    return true;
+}
+
+TEST(puts_that_are_cancelled_come_back_once, "Puts that are cancelled again and again, wherever "
+                                             "they are, come back once: stored, or not at all.")
+{
+    enum { PUTS = 48 };
+    static struct come_back backs[PUTS];
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    for (uint64_t i = 0; i < PUTS; i++) {
+        struct png_request png = {64, 64, i, "made for a test", NULL};
+        struct jini_image_put *put = &backs[i].put;
+        jini_request_init(put);
+        backs[i].file = png_make(&png, &put->length);
+        put->bytes = backs[i].file;
+        put->user_id = user;
+        put->request.data = &backs[i];
+        CHECK_OK(jini_image_put(jini, put, count_return));
+        if (i % 3 == 0)
+            jini_cancel(jini, &put->request);
+    }
+    while (!all_came_back(backs, PUTS)) {
+        for (unsigned i = 0; i < PUTS; i += 2) {
+            if (atomic_load(&backs[i].times) == 0)
+                jini_cancel(jini, &backs[i].put.request);
+        }
+    }
+    usleep(20000);
+    uint64_t stored = 0;
+    for (unsigned i = 0; i < PUTS; i++) {
+        int status = backs[i].put.request.status;
+        CHECK_UINT(atomic_load(&backs[i].times), ==, 1);
+        CHECK(status == 0 || status == JINI_E_CANCELLED);
+        stored += status == 0;
+        free(backs[i].file);
+    }
+    struct jini_usage usage;
+    struct jini_error error;
+    CHECK_OK(jini_usage_get(jini, user, &usage, &error));
+    CHECK_UINT(usage.images, ==, stored);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(bytes_that_are_no_image_are_refused,
      "What is no image, or too large, is refused by name and leaves nothing.")
 {
