@@ -74,7 +74,8 @@ int accounts_user_check(const struct jini_user *user, uint32_t fields,
 int accounts_tier_check(const struct jini_tier *tier, accounts_check_limits_fn *check_limits,
                         struct jini_error *error);
 
-/* What a user may: the tier's allowance, each member replaced that the user's override_mask names.
+/*
+ * What a user may: the tier's allowance, each member replaced that the user's override_mask names.
  */
 void accounts_allowance(const struct jini_tier *tier, const struct jini_user *user,
                         struct jini_allowance *out);
@@ -122,10 +123,11 @@ int accounts_password_verify(const char *password, const char *stored,
  * is written once per block. An id is given once for ever; a process that dies leaves a gap of up
  * to one block.
  *
- *   accounts_ids_draw()    any thread, before the op is submitted
- *   accounts_user_create() inside the op: takes a block when the draw says so
- *   accounts_ids_settle()  any thread, exactly once per draw, after the op completed or was not
- * submitted accounts_ids_drain() and accounts_ids_give_back() at close
+ *   accounts_ids_draw()       any thread, before the op is submitted
+ *   accounts_user_create()    inside the op: takes a block when the draw says so
+ *   accounts_ids_settle()     any thread, exactly once per draw, after the op completed or was not
+ *                             submitted
+ *   accounts_ids_drain() and accounts_ids_give_back() at close
  */
 struct accounts_ids {
     _Atomic uint64_t state; /* next id << 16 | ids left << 1 | somebody is taking a block */
@@ -150,7 +152,8 @@ void accounts_ids_settle(struct accounts_ids *ids, const struct accounts_draw *d
 /* Empties the pool. No draw may be open. */
 struct accounts_id_range accounts_ids_drain(struct accounts_ids *ids);
 
-/* Puts a drained range back when no other process took a block since; else it stays a gap. Writes.
+/*
+ * Puts a drained range back when no other process took a block since; else it stays a gap. Writes.
  */
 int accounts_ids_give_back(struct store_txn *txn, const struct accounts_id_range *range);
 
@@ -206,8 +209,10 @@ struct accounts_create {
 };
 
 /*
- * JINI_E_EXISTS: "username" or "email" is taken; "id": the id is in use, which no right counter
- * gives. JINI_E_NOT_FOUND: "tier". JINI_E_TOO_BIG: "id", all ids are used up.
+ *   JINI_E_EXISTS     "username" or "email" is taken; "id": the id is in use, which no right
+ *                     counter gives
+ *   JINI_E_NOT_FOUND  "tier"
+ *   JINI_E_TOO_BIG    "id", all ids are used up
  */
 int accounts_user_create(struct store_txn *txn, const struct accounts_create *create,
                          struct jini_error *error);
@@ -248,8 +253,10 @@ struct accounts_login {
 
 /*
  * Records a login: last_login_ms, and the renewed hash unless another login renewed it first. Marks
- * nothing. JINI_E_INACTIVE: the account is disabled. JINI_E_CONFLICT: password or sessions were
- * revoked since the check; check again. JINI_E_NOT_FOUND: "id".
+ * nothing.
+ *   JINI_E_INACTIVE   the account is disabled
+ *   JINI_E_CONFLICT   password or sessions were revoked since the check; check again
+ *   JINI_E_NOT_FOUND  "id"
  */
 int accounts_login_record(struct store_txn *txn, const struct accounts_login *login,
                           struct jini_error *error);
@@ -266,8 +273,10 @@ int accounts_tiers_create(struct store_txn *txn);
 /* As jini_tier_get(); `out` is all zero after an error. */
 int accounts_tier_get(struct store_txn *txn, const char *name, struct jini_tier *out);
 
-/* In the order in which they were added. JINI_E_TOO_BIG: more than `capacity`, of which `out` has
- * the first. */
+/*
+ * In the order in which they were added. JINI_E_TOO_BIG: more than `capacity`, of which `out` has
+ * the first.
+ */
 int accounts_tier_list(struct store_txn *txn, struct jini_tier *out, size_t capacity,
                        size_t *count);
 
@@ -279,8 +288,10 @@ int accounts_tier_list(struct store_txn *txn, struct jini_tier *out, size_t capa
 int accounts_tier_set(struct store_txn *txn, struct jini_tier *tier,
                       accounts_check_limits_fn *check_limits, struct jini_error *error);
 
-/* Deletes a tier. Marks the tiers' word. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, or it is
- * the default. */
+/*
+ * Deletes a tier. Marks the tiers' word. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, or it is
+ * the default.
+ */
 int accounts_tier_remove(struct store_txn *txn, const char *name, struct jini_error *error);
 
 #endif

@@ -66,7 +66,8 @@ static int check_limits_text(const char *text, const char *owner,
     return 0;
 }
 
-/* The members of an allowance that `mask` names; `owner` begins the name of the field of an error.
+/*
+ * The members of an allowance that `mask` names; `owner` begins the name of the field of an error.
  */
 static int check_allowance(const struct jini_allowance *allowance, uint32_t mask, const char *owner,
                            accounts_check_limits_fn *check_limits, struct jini_error *error)

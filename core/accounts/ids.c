@@ -2,11 +2,11 @@
  * Handing out user ids from blocks.
  *
  *  1. The counter in the store is the lowest id that no process has taken; it only grows, but for
- * (3).
+ *     (3).
  *  2. Of the draws that find the pool empty, one takes a block for those that come after it; the
- * others take one id each, so that a burst of draws leaves no gaps.
+ *     others take one id each, so that a burst of draws leaves no gaps.
  *  3. A range is given back only when its end is the counter, so nobody has taken an id above it,
- * and only from a pool that is empty then, so nobody gets an id of it any more.
+ *     and only from a pool that is empty then, so nobody gets an id of it any more.
  */
 #include "accounts/accounts.h"
 

@@ -7,8 +7,8 @@
  *   USER_KEYS  (text "mail", bytes folded email address)      user id, 8 bytes little-endian
  *   USER_KEYS  (text "tier", bytes folded tier name, uint id) empty: this user has this tier
  *   USER_KEYS  (text "ids")                                   next user id to be given, 8 bytes
- * little-endian TIERS      (bytes folded tier name)                       the tier's document,
- * tier_record.h
+ *                                                             little-endian
+ *   TIERS      (bytes folded tier name)                       the tier's document, tier_record.h
  *
  * Other modules keep rows of a user in USERS under the same first element. Id 0 is no user's; rows
  * under it are theirs.

@@ -1,5 +1,7 @@
-/* Taking a field of a stored record into a member, and putting a member into a record unless it is
- * 0. */
+/*
+ * Taking a field of a stored record into a member, and putting a member into a record unless it is
+ * 0.
+ */
 #ifndef ACCOUNTS_RECORD_H
 #define ACCOUNTS_RECORD_H
 

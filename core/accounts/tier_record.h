@@ -7,8 +7,13 @@
  *   field  name            type  what it holds
  *    1     name            text  1 to 32 bytes, as typed when the tier was added, always there
  *    2     position        uint  the place among the tiers, by the time they were added, always
- * there 3     currency        text  three letters 4     price_minor     uint 5     limits text  up
- * to 256 bytes 6     width_max       uint  32 bits 7     height_max      uint 8     steps_max uint
+ *                                there
+ *    3     currency        text  three letters
+ *    4     price_minor     uint
+ *    5     limits          text  up to 256 bytes
+ *    6     width_max       uint  32 bits
+ *    7     height_max      uint
+ *    8     steps_max       uint
  *    9     parallel_max    uint
  *   10     retention_days  uint
  *
@@ -30,7 +35,8 @@ struct tier_record {
     struct document_rest rest;
 };
 
-/* JINI_E_CORRUPT: then `out` holds anything. JINI_E_FORMAT: more unknown fields than can be kept.
+/*
+ * JINI_E_CORRUPT: then `out` holds anything. JINI_E_FORMAT: more unknown fields than can be kept.
  */
 int tier_record_read(struct slice bytes, struct tier_record *out);
 

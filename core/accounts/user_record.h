@@ -15,10 +15,15 @@
  *    8     last_login_ms     uint
  *    9     revocation_epoch  uint
  *   10     password_hash     text  argon2id in PHC form, pbkdf2_sha256 as Django writes it, or '!'
- * first 11     override_mask     uint  enum jini_allowance_field, 32 bits; unknown bits are kept 12
- * limits            text  this and the next five: there when the mask names them, and not 0 13
- * width_max         uint  32 bits 14     height_max        uint 15     steps_max         uint 16
- * parallel_max      uint 17     retention_days    uint
+ *                                  first
+ *   11     override_mask     uint  enum jini_allowance_field, 32 bits; unknown bits are kept
+ *   12     limits            text  this and the next five: there when the mask names them, and not
+ *                                  0
+ *   13     width_max         uint  32 bits
+ *   14     height_max        uint
+ *   15     steps_max         uint
+ *   16     parallel_max      uint
+ *   17     retention_days    uint
  *
  * Fields of other numbers are of a newer version and are kept when the record is rewritten. A
  * record that lacks what is always there, has a field twice, a known field of another type, a text
@@ -55,8 +60,10 @@ struct user_record {
 int user_record_read(struct slice record, uint64_t id, struct jini_user *user,
                      struct user_extra *extra);
 
-/* Reads the record of a user from the store, to be changed. JINI_E_NOT_FOUND, and as
- * user_record_read(). */
+/*
+ * Reads the record of a user from the store, to be changed. JINI_E_NOT_FOUND, and as
+ * user_record_read().
+ */
 int user_record_load(struct store_txn *txn, uint64_t id, struct user_record *out);
 
 /* JINI_E_TOO_BIG: the record is longer than `out` can take. */

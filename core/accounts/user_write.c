@@ -4,10 +4,10 @@
  * The record and the index rows of a user change together, in one transaction:
  *
  *  1. Every user has one "name" row, one "mail" row unless the address is empty, and one "tier"
- * row; the rows follow from the record alone.
+ *     row; the rows follow from the record alone.
  *  2. A "name" or "mail" row names a user who has that text, folded; so no two users share one.
  *  3. All reading and checking comes before the first write, so that a refusal leaves nothing to
- * undo.
+ *     undo.
  */
 #include "accounts/accounts.h"
 

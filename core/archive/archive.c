@@ -3,10 +3,11 @@
  * and close, statistics.
  *
  * 1. `outstanding` counts the requests between a submit that was taken and the end of their
- * callback.
- * 2. No request is taken once `stopping` is set, so `outstanding` then only falls, and 0 is final.
+ *    callback.
+ * 2. No request is taken once `stopping` is set, so `outstanding` then only falls, and 0 is
+ *    final.
  * 3. A request is SUBMITTED before its driver sees it and FINISHED before its callback, so a
- * callback may submit it again.
+ *    callback may submit it again.
  */
 #include "archive/driver.h"
 

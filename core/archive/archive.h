@@ -7,13 +7,13 @@
  *
  * 1. An object is stored whole or not at all: nobody ever sees a part of one.
  * 2. A PUT that answered 0 is durable. One that answered JINI_E_EXISTS changed nothing, and the
- * object that stands there is durable. After any other answer the object may be there or not; to
- * know, PUT again, and read back what stands there if the answer is JINI_E_EXISTS. That GET, HEAD
- * or LIST show an object does not say that it is durable.
+ *    object that stands there is durable. After any other answer the object may be there or not;
+ *    to know, PUT again, and read back what stands there if the answer is JINI_E_EXISTS. That
+ *    GET, HEAD or LIST show an object does not say that it is durable.
  * 3. No PUT replaces an object. The caller never uses a name again, not even after a DELETE.
  * 4. A request that was taken calls back exactly once, later, on a thread of the driver.
  * 5. Nothing grows without end: the queue, the threads and the memory of an archive are bounded
- * when it is opened.
+ *    when it is opened.
  *
  * Names are checked by name.h. They form a tree, as paths do: no name may be the beginning of
  * another one up to a '/'. A driver may refuse the second of such a pair with JINI_E_CONFLICT;

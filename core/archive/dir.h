@@ -6,10 +6,12 @@
  *
  * Format of the directory:
  *
- *     PATH/.jini-archive         the 15 bytes "jini-archive 1\n"; 1 is the version of this format
- *     PATH/.tmp/<32 hex digits>  an object that is being written. Its writer holds an exclusive
- * flock() on it; one without is left over from a crash and means nothing. PATH/a/b/c the object
- * "a/b/c": its bytes and nothing else
+ *     PATH/.jini-archive         the 15 bytes "jini-archive 1\n"; 1 is the version of the format
+ *     PATH/.tmp/<32 hex digits>  an object that is being written
+ *     PATH/a/b/c                 the object "a/b/c": its bytes and nothing else
+ *
+ * The writer of a temporary holds an exclusive flock() on it; one that nobody has locked is left
+ * over from a crash and means nothing.
  *
  * Any tool may copy the directory while it is in use. The whole directory lies on one file system.
  * Several processes may have it open at once, also of several machines where the file system
@@ -19,15 +21,15 @@
  * Invariants:
  *
  * 1. A file gets its final name only by renaming or linking that fails where the name exists, and
- * only after fdatasync() of the file.
+ *    only after fdatasync() of the file.
  * 2. An answer that says "durable" (PUT: 0 and JINI_E_EXISTS; DELETE: 0) is given only after
- * fsync() of the directory that holds the name, and, once for each directory and process, of all
- * directories above it.
+ *    fsync() of the directory that holds the name, and, once for each directory and process, of
+ *    all directories above it.
  * 3. Paths are walked segment by segment from the root's descriptor and never through a symbolic
- * link, so no name leads out of the root, whatever somebody puts below it.
+ *    link, so no name leads out of the root, whatever somebody puts below it.
  * 4. Directories are made and never removed, so a walk that has begun cannot lose its ground.
  * 5. After a failed fsync() of a directory the kernel may call a later one good although nothing
- * was written: PUT and DELETE then answer JINI_E_POISONED until the archive is opened anew.
+ *    was written: PUT and DELETE then answer JINI_E_POISONED until the archive is opened anew.
  *
  * Of this header, other files of the driver use what follows; nothing else does.
  */

@@ -1,12 +1,12 @@
 /*
  * The fault driver: a request is handed on to the archive behind, unchanged, changed or not at all.
  *
- * 1. Each request holds one slot, from submit until just before its callback. There are `queue_max`
- * slots, plus the requests that the archive behind can run at once.
+ * 1. Each request holds one slot, from submit until just before its callback. There are
+ *    `queue_max` slots, plus the requests that the archive behind can run at once.
  * 2. A slot is HELD (refuse, delay, hang: the thread of this driver sees to it) or INNER (the
- * archive behind has it).
+ *    archive behind has it).
  * 3. The locks order: this driver's, then the locks of the archive behind. Callbacks come with
- * neither held.
+ *    neither held.
  */
 #include "archive/fault.h"
 

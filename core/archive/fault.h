@@ -13,8 +13,8 @@
  *     seed=N          0 to 2^64 - 1 (1): from it and a request's number everything random is drawn
  *     every=N         1 to 1,000,000,000: the Nth, 2Nth, 3Nth ... request
  *     rate=N          1 to 1000: so many of 1000 requests, drawn
- *     skip=N          0 to 1,000,000,000 (0): the first N requests pass, and do not count for
- * `every` script=K+K+...  up to 256 kinds or "pass", one a request; after the last one, all pass
+ *     skip=N          0 to 1,000,000,000 (0): the first N requests pass and are not counted
+ *     script=K+K+...  up to 256 kinds or "pass", one a request; after the last one, all pass
  *     kinds=K+K+...   what `every` and `rate` do, drawn among those that fit the operation (refuse)
  *     operations=O+O  put, get, head, list, delete (all): others pass and are not numbered
  *     status=NAME     what refuse and lost answer, a name of the status table (E_ARCHIVE)
@@ -24,11 +24,13 @@
  *
  *     refuse   the request is not done and answers `status`
  *     lost     the request is done and answers `status` (the answer was lost on the way)
- *     short    GET: the object is as if its end were cut off: JINI_E_CORRUPT for a range that was
- * given, fewer bytes and status 0 up to the end flip     GET: one bit of what is delivered is
- * wrong; the checksum is of what is delivered delay    the request is done after `delay_ms` hang
- * the request is not done, and answers when it is cancelled, past its deadline, or the archive
- * stops
+ *     short    GET: the object is as if its end were cut off
+ *     flip     GET: one bit of what is delivered is wrong
+ *     delay    the request is done after `delay_ms`
+ *     hang     the request is not done, and ends by cancel, deadline or the archive's stop
+ *
+ * short answers JINI_E_CORRUPT for a range that was given, and fewer bytes with status 0 up to the
+ * end. The checksum of a GET is always of what was delivered.
  *
  * A kind that does not fit the operation (short or flip for a PUT) is a pass. Requests are numbered
  * as they are submitted, so a sequential caller meets the same faults in every run.

@@ -6,9 +6,9 @@
  *
  *   - 1 to 512 bytes of UTF-8, in 1 to 16 segments separated by '/'; no '/' at either end
  *   - a segment has 1 to 255 bytes and does not begin with '.', so "." and ".." are none, and names
- * with a dot in front are left to the drivers
+ *     with a dot in front are left to the drivers
  *   - no control character (U+0000 to U+001F, U+007F to U+009F), no U+FFFE and U+FFFF (XML, in
- * which S3 lists, cannot carry them), no '\'
+ *     which S3 lists, cannot carry them), no '\'
  *   - the first segment is not "lost+found", which some file systems keep for themselves
  */
 #ifndef ARCHIVE_NAME_H

@@ -3,11 +3,11 @@
  *
  * 1. A request is in exactly one of three lists, or with one thread, or finished.
  * 2. Reading an image does not wait for archiving: of several threads, one is kept free of slow
- * requests (PUT, LIST, DELETE) for the quick ones (GET, HEAD). A thread that may take either kind
- * takes them in turn.
+ *    requests (PUT, LIST, DELETE) for the quick ones (GET, HEAD). A thread that may take either
+ *    kind takes them in turn.
  * 3. A cancelled request that waits goes to the `cancelled` list, which any thread empties first.
  * 4. Threads start when there is work for them and stay until the pool is closed. They take no
- * signals but those of a fault of their own.
+ *    signals but those of a fault of their own.
  */
 #ifndef ARCHIVE_POOL_H
 #define ARCHIVE_POOL_H

@@ -92,7 +92,8 @@ static bool take_text(const char **text, const char *expected)
     return true;
 }
 
-/* A decimal number from 1 to `max`, without sign, blanks or leading zeros: the one way to write it.
+/*
+ * A decimal number from 1 to `max`, without sign, blanks or leading zeros: the one way to write it.
  */
 static bool take_number(const char **text, uint32_t max, uint32_t *out)
 {

@@ -33,9 +33,11 @@ struct crypto_password_cost {
 
 /*
  * Hashes a password into the PHC text form, "$argon2id$v=19$m=...,t=...,p=1$salt$hash". Takes tens
- * of milliseconds and `memory_kib` of memory. JINI_E_TOO_BIG: the password is longer than
- * CRYPTO_PASSWORD_MAX. JINI_E_INVALID: the cost is below 8 KiB or one pass, above 1 GiB, or more
- * work than four passes over 1 GiB. JINI_E_NO_MEMORY: the memory could not be had.
+ * of milliseconds and `memory_kib` of memory.
+ *   JINI_E_TOO_BIG    the password is longer than CRYPTO_PASSWORD_MAX
+ *   JINI_E_INVALID    the cost is below 8 KiB or one pass, above 1 GiB, or more work than four
+ *                     passes over 1 GiB
+ *   JINI_E_NO_MEMORY  the memory could not be had
  */
 int crypto_password_hash(struct slice password, struct crypto_password_cost cost,
                          char out[CRYPTO_PASSWORD_HASH_MAX]);
@@ -49,12 +51,16 @@ int crypto_password_hash(struct slice password, struct crypto_password_cost cost
  */
 int crypto_password_verify(struct slice password, const char *stored);
 
-/* JINI_E_INVALID unless `stored` is of a form that crypto_password_verify() takes, or marked
- * unusable by '!'. */
+/*
+ * JINI_E_INVALID unless `stored` is of a form that crypto_password_verify() takes, or marked
+ * unusable by '!'.
+ */
 int crypto_password_check_form(const char *stored);
 
-/* True when `stored` is not an argon2id hash of at least this cost, and is to be made anew at the
- * next login. */
+/*
+ * True when `stored` is not an argon2id hash of at least this cost, and is to be made anew at the
+ * next login.
+ */
 bool crypto_password_outdated(const char *stored, struct crypto_password_cost cost);
 
 #endif

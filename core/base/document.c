@@ -1,5 +1,7 @@
-/* MessagePack maps, token by token, through libmpack: no allocation, no recursion into hostile
- * bytes. */
+/*
+ * MessagePack maps, token by token, through libmpack: no allocation, no recursion into hostile
+ * bytes.
+ */
 #include "base/document.h"
 
 #include <jini/status.h>

@@ -58,7 +58,8 @@ struct document_reader {
 /* JINI_E_CORRUPT: the bytes are no map. */
 int document_open(struct document_reader *reader, struct slice document);
 
-/* The next field; type DOCUMENT_END after the last. JINI_E_CORRUPT: the bytes are no such document.
+/*
+ * The next field; type DOCUMENT_END after the last. JINI_E_CORRUPT: the bytes are no such document.
  */
 int document_next(struct document_reader *reader, struct document_field *out);
 
@@ -69,7 +70,8 @@ struct document_rest {
     uint8_t bytes[DOCUMENT_REST_MAX];
 };
 
-/* JINI_E_FORMAT: more unknown fields than can be kept; the record belongs to a much newer version.
+/*
+ * JINI_E_FORMAT: more unknown fields than can be kept; the record belongs to a much newer version.
  */
 int document_keep(struct document_rest *rest, const struct document_field *field);
 void document_add_rest(struct document_writer *writer, const struct document_rest *rest);

@@ -18,8 +18,10 @@ int error_set(struct jini_error *error, int code, const char *field, const char 
 int error_set_errno(struct jini_error *error, int saved_errno, const char *field,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* The status for an errno: ENOSPC and EDQUOT are JINI_E_FULL, ENOMEM is JINI_E_NO_MEMORY, and so
- * on. */
+/*
+ * The status for an errno: ENOSPC and EDQUOT are JINI_E_FULL, ENOMEM is JINI_E_NO_MEMORY, and so
+ * on.
+ */
 int error_from_errno(int saved_errno);
 
 void error_clear(struct jini_error *error);

@@ -5,7 +5,10 @@
 
 #include <xxhash.h>
 
-/* The library's plain entry points use the vectors of the baseline CPU; these choose by the CPU at hand. */
+/*
+ * The library's plain entry points use the vectors of the baseline CPU; these choose by the CPU at
+ * hand.
+ */
 #if defined(__x86_64__) && defined(__has_include)
 #if __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h>

@@ -7,7 +7,8 @@
 
 enum { FRACTION_BITS = 12, POOL_IDS = 64, POOL_BYTES = POOL_IDS * 8 };
 
-/* Random bytes are drawn in blocks: one system call for 64 ids. A child drops what its parent drew.
+/*
+ * Random bytes are drawn in blocks: one system call for 64 ids. A child drops what its parent drew.
  */
 static _Thread_local struct {
     uint8_t bytes[POOL_BYTES];

@@ -6,9 +6,10 @@
 #include <jini/status.h>
 #include <utf8proc.h>
 
-enum { DECOMPOSED_MAX = 128 }; /* code points of one character, with room to spare: 18 are the most */
+/* Code points that one character may become, with room to spare: 18 are the most. */
+enum { DECOMPOSED_MAX = 128 };
 
-#define EACH_BYTE(value) ((uint64_t)(value) * UINT64_C(0x0101010101010101))
+#define EACH_BYTE(value) ((uint64_t)(value)*UINT64_C(0x0101010101010101))
 
 /* The length of the well-formed character at `data`, or 0. */
 static size_t character_length(const uint8_t *data, size_t length)
@@ -18,7 +19,10 @@ static size_t character_length(const uint8_t *data, size_t length)
     return taken > 0 && codepoint > 0 ? (size_t)taken : 0;
 }
 
-/* True for eight bytes from 1 to 127: none has its high bit set, and none would after taking away 1. */
+/*
+ * True for eight bytes from 1 to 127: none has its high bit set, and none would after taking
+ * away 1.
+ */
 static bool is_plain(const uint8_t *bytes)
 {
     uint64_t word = load_le64(bytes);
@@ -150,8 +154,8 @@ static int fold_ascii(struct slice text, struct buffer *out)
 
 static int fold_unicode(struct slice text, struct buffer *out)
 {
-    const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE |
-                                      UTF8PROC_CASEFOLD | UTF8PROC_IGNORE;
+    const utf8proc_option_t options =
+        UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE;
     utf8proc_ssize_t length = (utf8proc_ssize_t)text.length;
     utf8proc_ssize_t count = utf8proc_decompose(text.data, length, NULL, 0, options);
     if (count < 0)

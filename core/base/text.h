@@ -13,8 +13,10 @@ bool text_is_utf8(struct slice text);
  */
 size_t text_copy_utf8(char *to, size_t capacity, const char *from);
 
-/* What a character is, from its general category in Unicode. The order is kept: what words are made of
- * comes first, what can be seen comes before what cannot. */
+/*
+ * What a character is, from its general category in Unicode. The order is kept: what words are made
+ * of comes first, what can be seen comes before what cannot.
+ */
 enum text_kind {
     TEXT_LETTER,    /* L: of any script */
     TEXT_MARK,      /* M: accents, vowel signs */
@@ -30,12 +32,15 @@ struct text_character {
     enum text_kind kind;
 };
 
-/* Takes the first character off `text`. False at its end and where it is not UTF-8 (text is left). */
+/*
+ * Takes the first character off `text`. False at its end and where it is not UTF-8 (text is left).
+ */
 bool text_take(struct slice *text, struct text_character *out);
 
 /*
- * Appends the ASCII that is left of `text` after compatibility decomposition (NFKD): letters lose their
- * accents, what has no ASCII form goes. JINI_E_INVALID: not UTF-8. JINI_E_TOO_BIG: it does not fit `out`.
+ * Appends the ASCII that is left of `text` after compatibility decomposition (NFKD): letters lose
+ * their accents, what has no ASCII form goes. JINI_E_INVALID: not UTF-8. JINI_E_TOO_BIG: it does
+ * not fit `out`.
  */
 int text_to_ascii(struct slice text, struct buffer *out);
 

@@ -2,7 +2,8 @@
  * Reading the boxes of an AVIF (AVIF 1.1; ISO 14496-12 for the boxes, ISO 23008-12 for items).
  *
  *   box       size (32 bits, big-endian; 1: 64 bits follow the type, 0: up to the end), type,
- * content full box  a box whose content begins with a version byte and 24 bits of flags
+ *             content
+ *   full box  a box whose content begins with a version byte and 24 bits of flags
  *
  *   ftyp      brands, one of which is avif or avis
  *   meta      full box:

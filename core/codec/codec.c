@@ -86,7 +86,8 @@ int codec_compress_if_smaller(struct codec_pool *pool, struct slice from, int le
     JINI_ASSERT(!out->overflow && room <= out->capacity - out->length);
     uint8_t *place = out->data ? out->data + out->length : NULL;
     struct buffer part = buffer_of(place, room);
-    /* What does not fit that much room does not save enough, and zstd stops as soon as it sees so.
+    /*
+     * What does not fit that much room does not save enough, and zstd stops as soon as it sees so.
      */
     int status = codec_zstd_compress(pool, from, level, &part, error);
     if (status == 0) {

@@ -8,7 +8,7 @@
  *   id  version  name    what is stored
  *    0        0  stored  the bytes as they are
  *    1        1  zstd    one zstd frame (RFC 8878) with its content size, no dictionary, no
- * checksum of its own: the record that holds it has one
+ *                        checksum of its own: the record that holds it has one
  *
  * An image codec that takes PNG or JPEG apart and rebuilds it byte by byte is one more row of the
  * table in codec.c.

@@ -1,5 +1,7 @@
-/* Finding the pairs of an infotext by hand, in one pass: a regular expression engine could be made
- * to crawl. */
+/*
+ * Finding the pairs of an infotext by hand, in one pass: a regular expression engine could be made
+ * to crawl.
+ */
 #include "codec/infotext.h"
 
 enum { PAIRS_MIN = 3 };
@@ -54,8 +56,10 @@ static bool find_key(struct slice line, struct slice *key, size_t *value)
     return false;
 }
 
-/* The end of the quoted value that begins at `begin`, if a comma or the end of the line follows it;
- * else 0. */
+/*
+ * The end of the quoted value that begins at `begin`, if a comma or the end of the line follows it;
+ * else 0.
+ */
 static size_t quoted_end(struct slice line, size_t begin)
 {
     if (begin >= line.length || line.data[begin] != '"')

@@ -6,7 +6,8 @@
  *     2             length n of the segment, these two bytes included, big-endian
  *     n - 2         what it holds
  *   FF DA, segment  start of scan; behind it lie the coded pixels, in which FF is written FF 00 and
- * only the restart markers FF D0 to FF D7 may stand FF D9           end of image
+ *                   only the restart markers FF D0 to FF D7 may stand
+ *   FF D9           end of image
  *
  * The picture's size stands in the frame header (FF C0 to FF CF but C4, C8 and CC), which precedes
  * all scans.
@@ -42,7 +43,8 @@ static bool has_segment(uint8_t marker)
     return marker != MARKER_TEM && !(marker >= MARKER_RST0 && marker <= MARKER_EOI);
 }
 
-/* The position of the marker byte that follows, past everything that is none; or the file's length.
+/*
+ * The position of the marker byte that follows, past everything that is none; or the file's length.
  */
 static size_t find_marker(struct slice file, size_t position)
 {

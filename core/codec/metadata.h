@@ -89,8 +89,10 @@ int codec_text_value(const struct codec_text *text, struct buffer *out);
  */
 int codec_text_to_utf8(enum codec_text_encoding encoding, struct slice value, struct buffer *out);
 
-/* Bytes that an entry takes in raw metadata. The header before the first one is
- * CODEC_METADATA_HEADER. */
+/*
+ * Bytes that an entry takes in raw metadata. The header before the first one is
+ * CODEC_METADATA_HEADER.
+ */
 enum { CODEC_METADATA_HEADER = 4, CODEC_METADATA_ENTRY = 8 };
 
 /* Writes the header, or an entry, of raw metadata. What does not fit sets out->overflow. */
@@ -110,8 +112,10 @@ struct codec_metadata_entry {
     struct slice value;
 };
 
-/* JINI_E_CORRUPT: no raw metadata. JINI_E_FORMAT: of a version that is not read here. No bytes: no
- * entries. */
+/*
+ * JINI_E_CORRUPT: no raw metadata. JINI_E_FORMAT: of a version that is not read here. No bytes: no
+ * entries.
+ */
 int codec_metadata_open(struct codec_metadata_reader *reader, struct slice bytes,
                         struct jini_error *error);
 

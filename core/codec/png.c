@@ -93,7 +93,8 @@ static void check_crc(struct probe *probe, const struct chunk *chunk)
                      (size_t)(chunk->type_bytes - probe->file.data) - 4, stored, found);
 }
 
-/* Splits `data` at its first NUL. False when there is none among the first `length_max` + 1 bytes.
+/*
+ * Splits `data` at its first NUL. False when there is none among the first `length_max` + 1 bytes.
  */
 static bool split_at_nul(struct slice data, size_t length_max, struct slice *head,
                          struct slice *tail)

@@ -9,8 +9,8 @@ struct probe {
     unsigned flags;
     struct codec_image *image;
     struct jini_error *error;
-    size_t inflate_left; /* bytes that may yet be inflated for this file, so that bombs cannot add
-                            up */
+    size_t inflate_left;               /* bytes that may yet be inflated for this file, so that
+                                          bombs cannot add up */
     const struct codec_text *infotext; /* the text to look for a seed in */
     int status;                        /* the first failure that is not the file's fault */
 };
@@ -25,15 +25,18 @@ int codec_webp_probe(struct probe *probe);
 int codec_gif_probe(struct probe *probe);
 int codec_avif_probe(struct probe *probe);
 
-/* Texts of an Exif block, which is a TIFF file: header, IFD0, and the Exif IFD that it points to.
+/*
+ * Texts of an Exif block, which is a TIFF file: header, IFD0, and the Exif IFD that it points to.
  */
 void codec_exif_probe(struct probe *probe, struct slice tiff);
 
 /* Fills the picture's size. JINI_E_NOT_IMAGE: a side of 0, or over 2^31 - 1. */
 int probe_size(struct probe *probe, uint32_t width, uint32_t height);
 
-/* Refuses the file: what makes its header unreadable, as a sentence without its end.
- * JINI_E_NOT_IMAGE. */
+/*
+ * Refuses the file: what makes its header unreadable, as a sentence without its end.
+ * JINI_E_NOT_IMAGE.
+ */
 int probe_refuse(struct probe *probe, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -41,7 +44,8 @@ int probe_refuse(struct probe *probe, const char *format, ...)
 void probe_damage(struct probe *probe, enum codec_damage damage, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Adds a text, whose length this finds out. One that is broken or too much is left out and flagged.
+/*
+ * Adds a text, whose length this finds out. One that is broken or too much is left out and flagged.
  */
 void probe_add_text(struct probe *probe, struct codec_text text);
 

@@ -40,10 +40,46 @@ struct rates;
 
 enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
 
+/* X(enumerator, name in figures): what callers can ask for by a request. */
+#define REQUEST_KIND_MAP(X)                                                                        \
+    X(WRITE, "write")                                                                              \
+    X(USER_ADD, "user_add")                                                                        \
+    X(USER_SET, "user_set")                                                                        \
+    X(PASSWORD_SET, "password_set")                                                                \
+    X(LOGIN, "login")                                                                              \
+    X(TIER_SET, "tier_set")                                                                        \
+    X(TIER_REMOVE, "tier_remove")                                                                  \
+    X(LIMIT_RESET, "limit_reset")                                                                  \
+    X(ADMIT, "admit")                                                                              \
+    X(SETTLE, "settle")                                                                            \
+    X(RELEASE, "release")                                                                          \
+    X(IMAGE_PUT, "image_put")                                                                      \
+    X(IMAGE_GET, "image_get")                                                                      \
+    X(IMAGE_REMOVE, "image_remove")                                                                \
+    X(IMAGE_RESTORE, "image_restore")                                                              \
+    X(ARCHIVE_RUN, "archive_run")                                                                  \
+    X(VERIFY, "verify")
+
+enum request_kind {
+#define REQUEST_KIND_ENUM(name, text) REQUEST_##name,
+    REQUEST_KIND_MAP(REQUEST_KIND_ENUM)
+#undef REQUEST_KIND_ENUM
+        REQUEST_KINDS
+};
+
+/* An end is counted at its status without the sign; one that status.h does not have at the last place. */
+enum { REQUEST_STATUS_OTHER = 31, REQUEST_STATUSES = 32 };
+
+#define REQUEST_STATUS_FITS(name, value, exit_code, http, retry, text)                             \
+    _Static_assert((value) <= 0 && (value) > -REQUEST_STATUS_OTHER, "a counter is missing");
+JINI_STATUS_MAP(REQUEST_STATUS_FITS)
+#undef REQUEST_STATUS_FITS
+
 struct jini {
     uint32_t fork_generation;
-    _Atomic uint32_t state;  /* enum engine_state */
-    _Atomic uint64_t active; /* requests under way */
+    _Atomic uint32_t state;                                  /* enum engine_state */
+    _Atomic uint64_t active;                                 /* requests under way */
+    _Atomic uint64_t ended[REQUEST_KINDS][REQUEST_STATUSES]; /* what was taken, by kind and end */
     struct jini_options options;
     struct log log;
     const struct jini_clock *clock;
@@ -105,6 +141,7 @@ struct request_state {
     struct store_write write;
     struct worker_task task;
     uint64_t deadline_ns;
+    uint32_t kind; /* enum request_kind */
     _Atomic uint32_t cancelled;
     _Atomic uint32_t finished; /* a futex */
     _Atomic uint32_t submitted;
@@ -123,7 +160,7 @@ static inline struct request_state *request_state(struct jini_request *request)
  * after an error it was never taken, and the error stands in it.
  */
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
-                  jini_callback *callback);
+                  enum request_kind kind, jini_callback *callback);
 
 /* On a loop thread: hands a request that is finished back to its caller. */
 void request_deliver(struct jini_request *request);
@@ -140,10 +177,6 @@ int request_wait(struct jini_request *request);
 /* Queues `op` (its argument is the request) and then `after` on the writer thread, or request_finish() when NULL. */
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after);
-
-/* The whole way of a request that is one op: begin, write, wait. Checks have been made by the caller. */
-int request_run_op(struct jini *jini, struct jini_request *request, size_t size, store_op_fn *op,
-                   jini_callback *callback);
 
 /* Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled. */
 int request_run_on(struct workers *workers, struct jini_request *request,
@@ -215,6 +248,9 @@ uint32_t workers_waiting(struct workers *workers);
 /* ---- Others ------------------------------------------------------------------------------------- */
 
 enum { MS_PER_DAY = 86400000 };
+
+/* options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows. */
+int options_check(const struct jini_options *options, struct jini_error *error);
 
 /* archives.c: the archive of the options, opened by the first who needs it. */
 int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);

@@ -68,9 +68,9 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
         return JINI_E_CORRUPT;
     uint32_t quotas = bytes.data[1];
     uint32_t rates = bytes.data[2];
-    if (quotas + rates > LIMITS_MAX ||
-        bytes.length != RESERVATION_HEADER + quotas * (size_t)RESERVATION_QUOTA +
-                            rates * (size_t)RESERVATION_RATE)
+    if (quotas + rates > LIMITS_MAX || bytes.length != RESERVATION_HEADER +
+                                                           quotas * (size_t)RESERVATION_QUOTA +
+                                                           rates * (size_t)RESERVATION_RATE)
         return JINI_E_CORRUPT;
     end->subject.kind = bytes.data[3];
     end->subject.number = load_le64(bytes.data + 4);
@@ -164,7 +164,7 @@ static int op_settle(struct store_txn *txn, void *argument)
 
 int jini_settle(struct jini *jini, struct jini_settle *settle, jini_callback *callback)
 {
-    int status = request_begin(jini, &settle->request, sizeof(*settle), callback);
+    int status = request_begin(jini, &settle->request, sizeof(*settle), REQUEST_SETTLE, callback);
     if (status)
         return status;
     request_state(&settle->request)->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
@@ -203,7 +203,7 @@ static void after_release(struct jini_request *request)
 int jini_release(struct jini *jini, struct jini_release *release, jini_callback *callback)
 {
     struct jini_request *request = &release->request;
-    int status = request_begin(jini, request, sizeof(*release), callback);
+    int status = request_begin(jini, request, sizeof(*release), REQUEST_RELEASE, callback);
     if (status)
         return status;
     if (release->state != JINI_JOB_FAILED && release->state != JINI_JOB_CANCELLED)

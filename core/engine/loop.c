@@ -4,7 +4,8 @@
  *
  *  1. The list is guarded by the loop's lock; everything else of a loop belongs to the thread that runs it.
  *  2. An attached loop is kept running by our handle only while requests are under way that come back on it.
- *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping timer.
+ *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping timer, which ticks
+ *     the store; so the store is freed only after the own loop has ended.
  */
 #include "engine/engine_private.h"
 
@@ -240,7 +241,7 @@ void loop_detach_and_call(struct loop *loop, jini_close_callback *callback, void
 static void on_tick(uv_timer_t *timer)
 {
     struct loop *loop = timer->data;
-    store_tick(loop->jini->store);
+    store_tick(loop->jini->store); /* which is freed after this loop has ended */
 }
 
 static void *own_main(void *argument)

@@ -89,6 +89,28 @@ static void store_part(struct metrics_page *page, const struct store_figures *f)
               STORE_BATCH_BUCKETS, 1.0, f->ops);
 }
 
+/* Every kind stands there from the beginning, with its successes; other ends once they came. */
+static void request_part(struct metrics_page *page, struct jini *jini)
+{
+    static const char *const kinds[] = {
+#define KIND_NAME(name, text) text,
+        REQUEST_KIND_MAP(KIND_NAME)
+#undef KIND_NAME
+    };
+    metrics_head(page, "requests_total", "counter",
+                 "Requests to this process that ended, by kind and status.");
+    for (int kind = 0; kind < REQUEST_KINDS; kind++) {
+        for (int status = 0; status < REQUEST_STATUSES; status++) {
+            uint64_t count = atomic_load_explicit(&jini->ended[kind][status], memory_order_relaxed);
+            if (count > 0 || status == 0)
+                metrics_add(page, "jini_requests_total{kind=\"%s\",status=\"%s\"} %llu\n",
+                            kinds[kind], jini_status_name(-status), (unsigned long long)count);
+        }
+    }
+    metrics_number(page, "requests_active", "gauge", "Requests of this process under way.",
+                   atomic_load(&jini->active));
+}
+
 static void process_part(struct metrics_page *page, struct jini *jini)
 {
     struct jini_process processes[JINI_PROCESSES_MAX];
@@ -156,6 +178,7 @@ int jini_metrics(struct jini *jini, char *text, size_t capacity, size_t *length,
     if (status)
         return error_set(error, status, "metrics", "%s", jini_status_text(status));
     store_part(&page, &figures);
+    request_part(&page, jini);
     process_part(&page, jini);
     image_part(&page, jini);
     if (jini->rates)

@@ -1,7 +1,7 @@
 /*
  * Options from code, files and the environment: everything comes from the table in <jini/options.h>.
  */
-#include <jini/options.h>
+#include "engine/engine_private.h"
 
 #include "base/alloc.h"
 #include "base/bytes.h"
@@ -144,6 +144,16 @@ static bool find_choice(const char *choices, const char *word, uint64_t *out)
     return false;
 }
 
+static uint64_t count_choices(const char *choices)
+{
+    uint64_t count = 1;
+    while ((choices = strchr(choices, '|')) != NULL) {
+        choices++;
+        count++;
+    }
+    return count;
+}
+
 static int set_row(struct jini_options *options, const struct row *row, const char *value,
                    struct jini_error *error)
 {
@@ -168,6 +178,29 @@ static int set_row(struct jini_options *options, const struct row *row, const ch
                          value, (unsigned long long)info->least, (unsigned long long)info->most);
     }
     *number_of(options, row) = number;
+    return 0;
+}
+
+int options_check(const struct jini_options *options, struct jini_error *error)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct jini_option_info *info = &rows[i].info;
+        const char *member = (const char *)options + rows[i].offset;
+        if (info->default_text) {
+            if (!memchr(member, '\0', JINI_OPTION_TEXT_MAX) || !text_is_utf8(slice_of_text(member)))
+                return error_set(error, JINI_E_INVALID, info->name,
+                                 "the text is not UTF-8, or longer than %d bytes",
+                                 JINI_OPTION_TEXT_MAX - 1);
+            continue;
+        }
+        uint64_t number;
+        memcpy(&number, member, sizeof(number));
+        uint64_t most = info->choices ? count_choices(info->choices) - 1 : info->most;
+        if (number < info->least || number > most)
+            return error_set(error, JINI_E_INVALID, info->name, "%llu is not from %llu to %llu",
+                             (unsigned long long)number, (unsigned long long)info->least,
+                             (unsigned long long)most);
+    }
     return 0;
 }
 

@@ -107,17 +107,13 @@ static int take_metadata(struct jini *jini, struct put_work *work, struct pack_i
     return 0;
 }
 
-static void describe(struct put_work *work, const struct jini_image_put *put)
+/* What a probe says, in the words of the public record. */
+static void describe_file(const struct codec_image *probe, size_t length, struct jini_image *image)
 {
-    struct jini_image *image = &work->image.image;
-    const struct codec_image *probe = &work->probe;
-    image->id = work->location.image;
-    image->job_id = put->job_id;
-    image->user_id = put->user_id;
-    image->created_ms = work->now_ms;
-    image->bytes = put->length;
+    image->bytes = length;
     image->width = probe->width;
     image->height = probe->height;
+    image->metadata_bytes = probe->metadata_bytes;
     if (probe->has_seed && probe->seed <= INT64_MAX) {
         image->flags |= JINI_IMAGE_HAS_SEED;
         image->seed = (int64_t)probe->seed;
@@ -126,6 +122,31 @@ static void describe(struct put_work *work, const struct jini_image_put *put)
         image->flags |= JINI_IMAGE_DAMAGED;
     text_copy_utf8(image->media_type, sizeof(image->media_type),
                    codec_image_media_type(probe->type));
+}
+
+int jini_image_probe(const void *bytes, size_t length, struct jini_image *out,
+                     struct jini_error *error)
+{
+    memset(out, 0, sizeof(*out));
+    error_clear(error);
+    struct codec_image *probe = base_malloc(sizeof(*probe));
+    if (!probe)
+        return error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
+    int status = codec_image_probe(slice_of(bytes, length), CODEC_PROBE_DEFAULT, probe, error);
+    if (status == 0)
+        describe_file(probe, length, out);
+    base_free(probe);
+    return status;
+}
+
+static void describe(struct put_work *work, const struct jini_image_put *put)
+{
+    struct jini_image *image = &work->image.image;
+    describe_file(&work->probe, put->length, image);
+    image->id = work->location.image;
+    image->job_id = put->job_id;
+    image->user_id = put->user_id;
+    image->created_ms = work->now_ms;
 }
 
 static int prepare(struct jini *jini, struct put_work *work, const struct jini_image_put *put,
@@ -289,7 +310,7 @@ static void run_prepare(struct worker_task *task, int status)
 int jini_image_put(struct jini *jini, struct jini_image_put *put, jini_callback *callback)
 {
     struct jini_request *request = &put->request;
-    int status = request_begin(jini, request, sizeof(*put), callback);
+    int status = request_begin(jini, request, sizeof(*put), REQUEST_IMAGE_PUT, callback);
     if (status)
         return status;
     if (!jini->appender)

@@ -195,11 +195,26 @@ void jini_limit_describe(const struct jini_limit_entry *entry, char *text, size_
                  entry->multiples, unit);
 }
 
+/* A span as people say it, rounded up, so that coming back then is not too early. */
+static void describe_span(uint64_t ms, char *text, size_t capacity)
+{
+    uint64_t s = ms / 1000 + (ms % 1000 != 0);
+    if (ms < 1000)
+        snprintf(text, capacity, "%llu ms", (unsigned long long)ms);
+    else if (s < 120)
+        snprintf(text, capacity, "%llu s", (unsigned long long)s);
+    else
+        snprintf(text, capacity, "%llu h %llu min", (unsigned long long)((s + 59) / 3600),
+                 (unsigned long long)((s + 59) % 3600 / 60));
+}
+
 int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error)
 {
     char limit[64];
     char field[64];
+    char when[32];
     const struct jini_limit_entry *entry = &answer->entries[answer->decided];
+    describe_span(entry->retry_after_ms, when, sizeof(when));
     jini_limit_describe(entry, limit, sizeof(limit));
     snprintf(field, sizeof(field), "%s", entry->flags & JINI_LIMIT_QUOTA ? "quota" : "rate");
     if (entry->retry_after_ms == UINT64_MAX)
@@ -208,9 +223,8 @@ int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *erro
                   (unsigned long long)answer->cost);
     else
         error_set(error, JINI_E_LIMITED, field,
-                  "Rate limit exceeded: %s; %llu left, the cost is %llu; come back in %llu ms", limit,
-                  (unsigned long long)entry->remaining, (unsigned long long)answer->cost,
-                  (unsigned long long)entry->retry_after_ms);
+                  "Rate limit exceeded: %s; %llu left, the cost is %llu; come back in %s", limit,
+                  (unsigned long long)entry->remaining, (unsigned long long)answer->cost, when);
     if (error)
         error->retry_after_ms = entry->retry_after_ms;
     return JINI_E_LIMITED;
@@ -251,8 +265,7 @@ static int peek_all(struct table *table, struct attempt *attempt)
 {
     int status = 0;
     for (uint32_t i = 0; i < attempt->plan->rate_count; i++) {
-        int peeked =
-            table_peek(table, &attempt->items[i], attempt->now_ns, &attempt->answers[i]);
+        int peeked = table_peek(table, &attempt->items[i], attempt->now_ns, &attempt->answers[i]);
         if (peeked)
             return peeked;
         if (attempt->answers[i].verdict == TABLE_REFUSED && status == 0)
@@ -277,10 +290,9 @@ static int run(struct rates *rates, struct attempt *attempt, struct jini_limit_a
     if (attempt->flags & JINI_CHECK_PEEK)
         status = peek_all(rates->table, attempt);
     else if (count > 0)
-        status = table_charge(
-            rates->table, attempt->items, count,
-            attempt->flags & JINI_CHECK_IN_ORDER ? TABLE_SEED : TABLE_ALL_OR_NONE, attempt->now_ns,
-            attempt->answers);
+        status = table_charge(rates->table, attempt->items, count,
+                              attempt->flags & JINI_CHECK_IN_ORDER ? TABLE_SEED : TABLE_ALL_OR_NONE,
+                              attempt->now_ns, attempt->answers);
     if (__builtin_expect(status != 0 && status != JINI_E_LIMITED, 0))
         return explain_unable(status, attempt->answers, count, error);
     answer->count = attempt->places ? plan->list.count : count;
@@ -292,8 +304,7 @@ static int run(struct rates *rates, struct attempt *attempt, struct jini_limit_a
         struct jini_limit_entry *entry = &answer->entries[place];
         *entry = plan->entries[plan->rate_index[i]];
         fill_entry(entry, &attempt->answers[i]);
-        if (attempt->answers[i].verdict == TABLE_REFUSED &&
-            answer->decided == JINI_LIMITS_MAX) {
+        if (attempt->answers[i].verdict == TABLE_REFUSED && answer->decided == JINI_LIMITS_MAX) {
             answer->decided = place;
             answer->retry_after_ms = entry->retry_after_ms;
         }
@@ -587,12 +598,13 @@ static int reset_rates(struct jini *jini, const struct jini_subject *subject,
 int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset, jini_callback *callback)
 {
     struct jini_request *request = &reset->request;
-    int status = request_begin(jini, request, sizeof(*reset), callback);
+    int status = request_begin(jini, request, sizeof(*reset), REQUEST_LIMIT_RESET, callback);
     if (status)
         return status;
     if (!jini->rates)
         status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
-    else if (reset->subject.kind != JINI_SUBJECT_USER && reset->subject.kind != JINI_SUBJECT_ADDRESS)
+    else if (reset->subject.kind != JINI_SUBJECT_USER &&
+             reset->subject.kind != JINI_SUBJECT_ADDRESS)
         status = error_set(&request->error, JINI_E_INVALID, "subject",
                            "users and addresses have limits of their own");
     if (status == 0)
@@ -609,9 +621,9 @@ int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset, jini_cal
 static struct jini_subject subject_of(const struct slot_description *description)
 {
     static const uint32_t kinds[] = {
-        [TABLE_USER] = JINI_SUBJECT_USER,       [TABLE_API_KEY] = JINI_SUBJECT_API_KEY,
-        [TABLE_IPV4] = JINI_SUBJECT_ADDRESS,    [TABLE_IPV6] = JINI_SUBJECT_ADDRESS,
-        [TABLE_TIER] = JINI_SUBJECT_TIER,       [TABLE_MODEL] = JINI_SUBJECT_MODEL,
+        [TABLE_USER] = JINI_SUBJECT_USER,     [TABLE_API_KEY] = JINI_SUBJECT_API_KEY,
+        [TABLE_IPV4] = JINI_SUBJECT_ADDRESS,  [TABLE_IPV6] = JINI_SUBJECT_ADDRESS,
+        [TABLE_TIER] = JINI_SUBJECT_TIER,     [TABLE_MODEL] = JINI_SUBJECT_MODEL,
         [TABLE_GLOBAL] = JINI_SUBJECT_GLOBAL,
     };
     struct jini_subject subject = {0};
@@ -676,8 +688,8 @@ int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capac
 void rates_metrics(struct jini *jini, struct metrics_page *page)
 {
     struct table_counters counters;
-    static const char *const regions[] = {[TABLE_ANONYMOUS] = "anonymous",
-                                          [TABLE_AUTHENTICATED] = "authenticated"};
+    static const char *const regions[] = {
+        [TABLE_ANONYMOUS] = "anonymous", [TABLE_AUTHENTICATED] = "authenticated"};
     if (table_counters(jini->rates->table, &counters) != 0)
         return;
     metrics_number(page, "limits_admitted_total", "counter", "Rate limits charged.",
@@ -698,15 +710,15 @@ void rates_metrics(struct jini *jini, struct metrics_page *page)
                    "Words that no charge can have written.", counters.corrupt);
     metrics_number(page, "limits_claims_broken_total", "counter",
                    "Claims of dead processes that were broken.", counters.broken);
+    struct table_occupancy occupancy[TABLE_REGIONS] = {0};
+    for (int region = 0; region < TABLE_REGIONS; region++)
+        table_occupancy(jini->rates->table, (enum table_region)region, &occupancy[region]);
     metrics_head(page, "limits_slots", "gauge", "Slots of the table.");
-    metrics_head(page, "limits_slots_live", "gauge", "Slots that count somebody.");
-    for (int region = 0; region < TABLE_REGIONS; region++) {
-        struct table_occupancy occupancy;
-        if (table_occupancy(jini->rates->table, (enum table_region)region, &occupancy) != 0)
-            continue;
+    for (int region = 0; region < TABLE_REGIONS; region++)
         metrics_add(page, "jini_limits_slots{region=\"%s\"} %llu\n", regions[region],
-                    (unsigned long long)occupancy.slots);
+                    (unsigned long long)occupancy[region].slots);
+    metrics_head(page, "limits_slots_live", "gauge", "Slots that count somebody.");
+    for (int region = 0; region < TABLE_REGIONS; region++)
         metrics_add(page, "jini_limits_slots_live{region=\"%s\"} %llu\n", regions[region],
-                    (unsigned long long)occupancy.live);
-    }
+                    (unsigned long long)occupancy[region].live);
 }

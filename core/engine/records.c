@@ -138,10 +138,11 @@ static int op_restore(struct store_txn *txn, void *argument)
                                      : status;
 }
 
-static int run_release_op(struct jini *jini, struct jini_image_remove *remove, store_op_fn *op,
-                          jini_callback *callback)
+static int run_release_op(struct jini *jini, struct jini_image_remove *remove,
+                          enum request_kind kind, jini_callback *callback)
 {
-    int status = request_begin(jini, &remove->request, sizeof(*remove), callback);
+    store_op_fn *op = kind == REQUEST_IMAGE_REMOVE ? op_remove : op_restore;
+    int status = request_begin(jini, &remove->request, sizeof(*remove), kind, callback);
     if (status)
         return status;
     request_state(&remove->request)->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
@@ -153,11 +154,11 @@ static int run_release_op(struct jini *jini, struct jini_image_remove *remove, s
 
 int jini_image_remove(struct jini *jini, struct jini_image_remove *remove, jini_callback *callback)
 {
-    return run_release_op(jini, remove, op_remove, callback);
+    return run_release_op(jini, remove, REQUEST_IMAGE_REMOVE, callback);
 }
 
 int jini_image_restore(struct jini *jini, struct jini_image_remove *restore,
                        jini_callback *callback)
 {
-    return run_release_op(jini, restore, op_restore, callback);
+    return run_release_op(jini, restore, REQUEST_IMAGE_RESTORE, callback);
 }

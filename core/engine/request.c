@@ -19,8 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { OP_BYTES = 256 };
-
 void jini_request_init_as(struct jini_request *request, size_t size)
 {
     memset(request, 0, size);
@@ -61,7 +59,7 @@ static void count_down(struct jini *jini)
 }
 
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
-                  jini_callback *callback)
+                  enum request_kind kind, jini_callback *callback)
 {
     if (request->version != JINI_REQUEST_VERSION || request->size != size)
         return refuse_early(request, JINI_E_INVALID, "request",
@@ -90,6 +88,7 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
     request->status = 0;
     state->jini = jini;
     state->callback = callback;
+    state->kind = (uint32_t)kind;
     uint64_t timeout_ms =
         request->timeout_ms ? request->timeout_ms : jini->options.request_timeout_ms;
     state->deadline_ns = clock_boot_ns(jini->clock) + timeout_ms * NS_PER_MS;
@@ -101,9 +100,14 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
     return 0;
 }
 
-/* Every status that ends a request has at least its own text as an error. */
+/* Counts the end. Every status that ends a request has at least its own text as an error. */
 static void settle(struct jini_request *request, int status)
 {
+    const struct request_state *state = request_state(request);
+    /* The functions of callers return what they like. */
+    int index = status > -REQUEST_STATUS_OTHER ? -status : REQUEST_STATUS_OTHER;
+    JINI_ASSERT(status <= 0 && state->kind < REQUEST_KINDS);
+    atomic_fetch_add_explicit(&state->jini->ended[state->kind][index], 1, memory_order_relaxed);
     request->status = status;
     if (status == 0)
         error_clear(&request->error);
@@ -169,6 +173,7 @@ static struct jini_request *request_of_write(struct store_write *write)
 static int run_op(struct store_txn *txn, void *argument)
 {
     struct jini_request *request = argument;
+    loop_mark_worker_thread(); /* a blocking call in a caller's function would wait for itself */
     error_clear(&request->error);
     return request_state(request)->op(txn, request);
 }
@@ -192,29 +197,17 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
                   uint32_t bytes, request_step_fn *after)
 {
     struct request_state *state = request_state(request);
+    struct store_write *write = &state->write;
     state->op = op;
     state->after = after;
-    state->write = (struct store_write){
-        .op = run_op,
-        .argument = request,
-        .done = on_written,
-        .deadline_ns = state->deadline_ns,
-        .bytes = bytes,
-        .class = class,
-    };
+    /* One by one: the store's own members stay, which jini_cancel() may be looking at. */
+    write->op = run_op;
+    write->argument = request;
+    write->done = on_written;
+    write->deadline_ns = state->deadline_ns;
+    write->bytes = bytes;
+    write->class = class;
     return store_submit(state->jini->store, &state->write);
-}
-
-int request_run_op(struct jini *jini, struct jini_request *request, size_t size, store_op_fn *op,
-                   jini_callback *callback)
-{
-    int status = request_begin(jini, request, size, callback);
-    if (status)
-        return status;
-    status = request_write(request, op, STORE_NEW_WORK, OP_BYTES, NULL);
-    if (status)
-        return request_refuse(request, status);
-    return callback ? 0 : request_wait(request);
 }
 
 int request_run_on(struct workers *workers, struct jini_request *request,
@@ -232,7 +225,7 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
     if (jini->fork_generation != fork_generation() || !atomic_load(&state->submitted))
         return;
     atomic_store(&state->cancelled, 1);
-    if (state->write.done)
+    if (atomic_load(&jini->state) == ENGINE_OPEN) /* else the store cancels what is queued itself */
         store_cancel(jini->store, &state->write);
 }
 

@@ -247,15 +247,20 @@ static int copy_pack(struct compaction *compaction, const struct index_pack *pac
 
 /* ---- Beginning and end ---- */
 
-static int create(struct compaction *compaction, const struct index_pack *like,
+/* A pack of the class of `packs`. Its duplicates have been looked for when those of all of them have. */
+static int create(struct compaction *compaction, const struct index_pack *packs, size_t count,
                   struct jini_error *error)
 {
     struct jini *jini = compaction->run->jini;
     uint64_t now_ns = clock_wall_ns(jini->clock);
+    const struct index_pack *like = &packs[0];
+    uint32_t flags = INDEX_PACK_SHARED;
+    for (size_t i = 0; i < count; i++)
+        flags &= packs[i].flags;
     compaction->row = (struct index_pack){
         .id = id_next(&jini->ids),
         .state = INDEX_PACK_OPEN,
-        .flags = like->flags & INDEX_PACK_SHARED,
+        .flags = flags,
         .tier_group = like->tier_group,
         .expiry_day = like->expiry_day,
         .owner = {UINT32_MAX, 0},
@@ -290,7 +295,7 @@ int tiering_compact(struct tiering_run *run, const struct index_pack *packs, siz
                     struct jini_error *error)
 {
     struct compaction compaction = {.run = run};
-    int status = create(&compaction, &packs[0], error);
+    int status = create(&compaction, packs, count, error);
     for (size_t i = 0; status == 0 && i < count; i++)
         status = copy_pack(&compaction, &packs[i], error);
     if (compaction.has_row) {

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "images/appender.h"
+#include "images/pack_format.h"
 #include "images/pack_recover.h"
 
 enum { PACKS_PAGE = 64, STEPS_MAX = 8, SMALL_PARTS = 4, GARBAGE_PERCENT = 20 };
@@ -167,6 +168,19 @@ const char *jini_tiering_step_name(enum jini_tiering_step step)
     return step >= JINI_TIERING_SEAL && step <= JINI_TIERING_EXPIRE ? names[step] : names[0];
 }
 
+/* The length of the file, now that it has its footer. */
+static int sealed_length(struct jini *jini, const struct jini_id *pack, uint64_t *out,
+                         struct jini_error *error)
+{
+    const struct pack_source *source;
+    int status = pack_files_acquire(jini->pack_files, pack, &source, error);
+    if (status)
+        return status;
+    status = pack_source_length(source, out, error);
+    pack_files_release(jini->pack_files, source);
+    return status;
+}
+
 /* The pack of a process that is gone: cut its torn tail, write its footer, then say so in the index. */
 int tiering_seal_orphan(struct tiering_run *run, const struct index_pack *pack,
                         struct jini_error *error)
@@ -196,7 +210,9 @@ int tiering_seal_orphan(struct tiering_run *run, const struct index_pack *pack,
         sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         sealed.records = result.records;
         sealed.payload_bytes = result.payload_bytes;
-        sealed.file_bytes = result.length;
+        status = sealed_length(jini, &pack->id, &sealed.file_bytes, error);
+        if (status)
+            return status;
     }
     status = tiering_change_pack(run, &sealed, INDEX_PACK_OPEN);
     return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
@@ -266,10 +282,74 @@ static uint64_t bytes_of(enum tiering_step step, const struct index_pack *pack, 
     return step == TIERING_SEAL || step == TIERING_COMPACT ? live_bytes : pack->file_bytes;
 }
 
+static bool is_shown(enum tiering_step step)
+{
+    return step != TIERING_SHARE && step != TIERING_PURGE_BEGIN;
+}
+
+/* What a step would make of a pack's row. False: what would follow cannot be foreseen. */
+static bool pretend(enum tiering_step step, struct index_pack *pack, uint64_t now_ms,
+                    uint64_t live_bytes)
+{
+    switch (step) {
+    case TIERING_SEAL:
+        pack->state = INDEX_PACK_SEALED;
+        pack->sealed_ms = now_ms;
+        pack->file_bytes = live_bytes;
+        return true;
+    case TIERING_SHARE:
+        pack->flags |= INDEX_PACK_SHARED;
+        return true;
+    case TIERING_ARCHIVE:
+        pack->state = INDEX_PACK_ARCHIVED;
+        pack->archived_ms = now_ms;
+        return true;
+    case TIERING_FREE:
+        pack->state = INDEX_PACK_COLD;
+        return true;
+    case TIERING_PURGE_BEGIN:
+        pack->state = INDEX_PACK_PURGING;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/*
+ * Reports the steps that are due, on a row that only pretends to change. Duplicates that a run would find, and small packs
+ * that it would merge, are not foreseen.
+ */
+static int foresee(struct tiering_run *run, const struct jini_id *id, struct jini_error *error)
+{
+    struct index_pack pack;
+    struct tiering_facts facts;
+    uint64_t bytes;
+    char reason[TIERING_REASON_MAX];
+    int status = tiering_load_pack(run, id, &pack);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status == 0)
+        status = gather(run, &pack, &facts, &bytes);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    for (int i = 0; i < STEPS_MAX; i++) {
+        enum tiering_step step = tiering_decide(&facts, &run->policy, reason);
+        if (step == TIERING_NOTHING)
+            return 0;
+        if (is_shown(step))
+            tiering_report(run, public_step(step), &pack, facts.live_images,
+                           bytes_of(step, &pack, bytes), reason);
+        if (!pretend(step, &pack, facts.now_ms, bytes))
+            return 0;
+    }
+    return 0;
+}
+
 /* Takes a pack through all steps that are due. */
 static int advance(struct tiering_run *run, const struct jini_id *id, struct jini_error *error)
 {
-    bool dry = run->request->flags & JINI_TIERING_DRY_RUN;
+    if (run->request->flags & JINI_TIERING_DRY_RUN)
+        return foresee(run, id, error);
     for (int i = 0; i < STEPS_MAX; i++) {
         struct index_pack pack;
         struct tiering_facts facts;
@@ -285,16 +365,14 @@ static int advance(struct tiering_run *run, const struct jini_id *id, struct jin
         enum tiering_step step = tiering_decide(&facts, &run->policy, reason);
         if (step == TIERING_NOTHING)
             return 0;
-        if (!dry) {
-            status = do_step(run, step, &facts, error);
-            if (status)
-                return status;
-        }
-        if (step != TIERING_SHARE && step != TIERING_PURGE_BEGIN)
+        status = do_step(run, step, &facts, error);
+        if (status)
+            return status;
+        if (step == TIERING_ARCHIVE)
+            run->request->images_archived += facts.live_images;
+        if (is_shown(step))
             tiering_report(run, public_step(step), &pack, facts.live_images,
                            bytes_of(step, &pack, bytes), reason);
-        if (dry)
-            return 0;
     }
     return 0;
 }
@@ -320,10 +398,19 @@ static bool ends_run(int status)
            status == JINI_E_CANCELLED || status == JINI_E_NO_MEMORY;
 }
 
+/* Closing and cancelling end a run between two packs: one over all of them may take hours. */
+static bool must_end(const struct tiering_run *run)
+{
+    return (run->stop && atomic_load(run->stop)) || (run->cancelled && atomic_load(run->cancelled));
+}
+
 typedef int pack_fn(struct tiering_run *run, const struct index_pack *pack,
                     struct jini_error *error);
 
-/* Calls `visit` for every pack, page by page; the lease is renewed for each page. */
+/*
+ * Calls `visit` for every pack, page by page, those among them that the visits make: their ids are younger than all
+ * before. The lease is renewed for each page.
+ */
 static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_error *error)
 {
     struct index_pack *page = base_malloc(sizeof(*page) * PACKS_PAGE);
@@ -332,7 +419,7 @@ static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_er
     struct jini_id last = {{0}};
     size_t count = PACKS_PAGE;
     int status = 0;
-    while (status == 0 && count == PACKS_PAGE) {
+    while (status == 0 && count > 0) {
         struct store_txn *txn;
         status = store_read_begin(run->jini->store, &txn);
         if (status)
@@ -341,6 +428,10 @@ static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_er
         store_read_end(txn);
         for (size_t i = 0; status == 0 && i < count; i++) {
             last = page[i].id;
+            if (must_end(run)) {
+                status = JINI_E_CANCELLED;
+                break;
+            }
             int failed = visit(run, &page[i], error);
             if (failed && ends_run(failed))
                 status = failed;
@@ -368,6 +459,7 @@ struct merge {
     struct index_pack members[16];
     size_t count;
     uint64_t bytes;
+    uint64_t records;
 };
 
 static bool is_small(const struct tiering_run *run, const struct index_pack *pack)
@@ -387,8 +479,13 @@ static int merge_now(struct tiering_run *run, struct merge *merge, struct jini_e
             tiering_report(run, JINI_TIERING_COMPACT, &merge->members[0], 0, merge->bytes,
                            "small packs of one class become one");
     }
+    if (status && !ends_run(status)) { /* one that cannot be read holds up no other */
+        note_failure(run, &merge->members[0].id, status, error);
+        status = 0;
+    }
     merge->count = 0;
     merge->bytes = 0;
+    merge->records = 0;
     return status;
 }
 
@@ -414,8 +511,9 @@ static int add_small(struct tiering_run *run, struct merges *merges, const struc
         merges->count++;
         merge->count = 0;
         merge->bytes = 0;
+        merge->records = 0;
     }
-    if (merge->count == MEMBERS_MAX ||
+    if (merge->count == MEMBERS_MAX || merge->records + pack->records > PACK_RECORDS_MAX ||
         merge->bytes + pack->file_bytes > run->jini->options.pack_bytes_max) {
         int status = merge_now(run, merge, error);
         if (status)
@@ -423,6 +521,7 @@ static int add_small(struct tiering_run *run, struct merges *merges, const struc
     }
     merge->members[merge->count++] = *pack;
     merge->bytes += pack->file_bytes;
+    merge->records += pack->records;
     return 0;
 }
 
@@ -477,7 +576,10 @@ static int seal_pack(struct tiering_run *run, const struct index_pack *pack,
 
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
 {
-    struct tiering_run run = {.jini = jini, .request = request};
+    struct tiering_run run = {.jini = jini,
+                              .request = request,
+                              .stop = &jini->state, /* ENGINE_OPEN is 0 */
+                              .cancelled = &request_state(&request->request)->cancelled};
     bool dry = request->flags & JINI_TIERING_DRY_RUN;
     error_clear(error);
     set_policy(&run);

@@ -12,7 +12,7 @@ static int op_tier_set(struct store_txn *txn, void *argument)
 
 int jini_tier_set(struct jini *jini, struct jini_tier_set *set, jini_callback *callback)
 {
-    int status = request_begin(jini, &set->request, sizeof(*set), callback);
+    int status = request_begin(jini, &set->request, sizeof(*set), REQUEST_TIER_SET, callback);
     if (status)
         return status;
     status = accounts_tier_check(&set->tier, limits_text_check, &set->request.error);
@@ -31,7 +31,8 @@ static int op_tier_remove(struct store_txn *txn, void *argument)
 
 int jini_tier_remove(struct jini *jini, struct jini_tier_remove *remove, jini_callback *callback)
 {
-    int status = request_begin(jini, &remove->request, sizeof(*remove), callback);
+    int status =
+        request_begin(jini, &remove->request, sizeof(*remove), REQUEST_TIER_REMOVE, callback);
     if (status)
         return status;
     if (!memchr(remove->name, '\0', sizeof(remove->name)))

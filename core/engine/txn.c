@@ -10,6 +10,7 @@ static int op_run_function(struct store_txn *store, void *argument)
 {
     struct jini_write *write = argument;
     struct jini_txn txn = {request_state(&write->request)->jini, store};
+    loop_mark_worker_thread(); /* a blocking request of the function would wait for this thread */
     int status = write->function(&txn, write->argument);
     if (status > 0)
         return error_set(
@@ -20,7 +21,7 @@ static int op_run_function(struct store_txn *store, void *argument)
 
 int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callback)
 {
-    int status = request_begin(jini, &write->request, sizeof(*write), callback);
+    int status = request_begin(jini, &write->request, sizeof(*write), REQUEST_WRITE, callback);
     if (status)
         return status;
     if (!write->function) {

@@ -125,7 +125,7 @@ static int check_add(const struct jini_user_add *add, struct jini_error *error)
 int jini_user_add(struct jini *jini, struct jini_user_add *add, jini_callback *callback)
 {
     struct jini_request *request = &add->request;
-    int status = request_begin(jini, request, sizeof(*add), callback);
+    int status = request_begin(jini, request, sizeof(*add), REQUEST_USER_ADD, callback);
     if (status)
         return status;
     status = check_add(add, &request->error);
@@ -158,7 +158,7 @@ static int op_user_set(struct store_txn *txn, void *argument)
 
 int jini_user_set(struct jini *jini, struct jini_user_set *set, jini_callback *callback)
 {
-    int status = request_begin(jini, &set->request, sizeof(*set), callback);
+    int status = request_begin(jini, &set->request, sizeof(*set), REQUEST_USER_SET, callback);
     if (status)
         return status;
     status = accounts_user_check(&set->user, set->fields, limits_text_check, &set->request.error);
@@ -208,7 +208,7 @@ static void hash_for_set(struct worker_task *task, int status)
 int jini_password_set(struct jini *jini, struct jini_password_set *set, jini_callback *callback)
 {
     struct jini_request *request = &set->request;
-    int status = request_begin(jini, request, sizeof(*set), callback);
+    int status = request_begin(jini, request, sizeof(*set), REQUEST_PASSWORD_SET, callback);
     if (status)
         return status;
     if (set->password)
@@ -314,7 +314,7 @@ static void check_login(struct worker_task *task, int status)
 int jini_login(struct jini *jini, struct jini_login *login, jini_callback *callback)
 {
     struct jini_request *request = &login->request;
-    int status = request_begin(jini, request, sizeof(*login), callback);
+    int status = request_begin(jini, request, sizeof(*login), REQUEST_LOGIN, callback);
     if (status)
         return status;
     if (!login->login || !login->password || strlen(login->password) >= JINI_PASSWORD_MAX) {

@@ -474,7 +474,7 @@ static void run_verify(struct worker_task *task, int status)
 
 int jini_verify(struct jini *jini, struct jini_verify *verify, jini_callback *callback)
 {
-    int status = request_begin(jini, &verify->request, sizeof(*verify), callback);
+    int status = request_begin(jini, &verify->request, sizeof(*verify), REQUEST_VERIFY, callback);
     if (status)
         return status;
     verify->users = verify->jobs = verify->images = verify->packs = 0;

@@ -145,10 +145,10 @@ int workers_submit(struct workers *workers, struct worker_task *task)
         *(workers->last ? &workers->last->next : &workers->first) = task;
         workers->last = task;
         workers->waiting++;
+        /* Under the lock: the task's end may close the engine before this function returns. */
+        pthread_cond_signal(&workers->wake);
     }
     pthread_mutex_unlock(&workers->lock);
-    if (status == 0)
-        pthread_cond_signal(&workers->wake);
     return status;
 }
 

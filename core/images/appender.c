@@ -1,4 +1,7 @@
-/* The thread of appender.h: takes what waits, appends it class by class, syncs each pack once, hands it back. */
+/*
+ * The thread of appender.h: takes what waits, appends it class by class, syncs each pack once,
+ * hands it back.
+ */
 #include "images/appender.h"
 
 #include "base/alloc.h"
@@ -7,6 +10,7 @@
 #include "images/pack_file.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -23,8 +27,8 @@ struct appender_pack {
     struct index_pack row;
     uint64_t created_ns; /* boot time */
     uint32_t unreleased; /* items appended and not yet released; under the lock */
-    bool retired;        /* takes no more records; sealed when all are released */
-    bool broken;         /* not to be written to: the next process seals it */
+    atomic_bool retired; /* takes no more records; sealed when all are released */
+    atomic_bool broken;  /* not to be written to: the next process seals it */
     bool touched;        /* by the batch that runs */
 };
 
@@ -157,7 +161,11 @@ static void append_run(struct appender *appender, struct appender_pack *pack,
     pack->unreleased += (uint32_t)appended;
     pthread_mutex_unlock(&appender->lock);
     pack->touched = true;
-    pack->broken |= status == JINI_E_POISONED;
+    if (status == JINI_E_POISONED) {
+        pack->broken = true; /* this pack, not the engine: the next image goes to another one */
+        status = JINI_E_IO;
+        error.code = status;
+    }
     for (size_t i = 0; i < count; i++) {
         items[i]->place = i < appended ? pack : NULL;
         items[i]->status = i < appended ? 0 : status;
@@ -299,7 +307,8 @@ static void settle_packs(struct appender *appender)
     for (struct appender_pack *pack = appender->packs; pack; pack = next) {
         next = pack->next;
         pthread_mutex_lock(&appender->lock);
-        pack->retired |= is_old(appender, pack) || appender->stopping;
+        if (is_old(appender, pack) || appender->stopping)
+            pack->retired = true;
         bool ready = (pack->retired || pack->broken) && pack->unreleased == 0;
         pthread_mutex_unlock(&appender->lock);
         if (!ready)
@@ -433,10 +442,10 @@ int appender_submit(struct appender *appender, struct appender_item *item)
         *(appender->last ? &appender->last->next : &appender->first) = item;
         appender->last = item;
         appender->queue_bytes += bytes;
+        /* Under the lock: the end of the item may free the appender before this function returns. */
+        pthread_cond_signal(&appender->wake);
     }
     pthread_mutex_unlock(&appender->lock);
-    if (status == 0)
-        pthread_cond_signal(&appender->wake);
     return status;
 }
 

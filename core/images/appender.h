@@ -1,11 +1,12 @@
 /*
- * The appender: one thread per process that writes images to the open packs of this process, many images to a
- * sync, and seals packs that are large, old or asked for.
+ * The appender: one thread per process that writes images to the open packs of this process, many
+ * images to a sync, and seals packs that are large, old or asked for.
  *
  *   submit -> queued -> appended -> synced -> done() -> the caller commits the index -> released
  *
  *  1. done() runs after the record is durable, and before anything in the index names it.
- *  2. A pack is sealed only when every item of it has been released, so that no location is added to it later.
+ *  2. A pack is sealed only when every item of it has been released, so that no location is added
+ *     to it later.
  *  3. A pack whose append or sync failed in a way that leaves doubt is not written to again.
  *  4. Per class (tier group, expiry day) at most one pack of this process takes new records.
  */
@@ -35,8 +36,8 @@ int appender_new(const struct appender_options *options, struct appender **out,
                  struct jini_error *error);
 
 /*
- * Refuses new items, completes those that wait with JINI_E_CANCELLED and those that run as they turn out, waits until
- * all are released, seals the open packs, and ends the thread. Takes NULL.
+ * Refuses new items, completes those that wait with JINI_E_CANCELLED and those that run as they
+ * turn out, waits until all are released, seals the open packs, and ends the thread. Takes NULL.
  */
 void appender_stop(struct appender *appender);
 void appender_free(struct appender *appender);
@@ -48,7 +49,10 @@ struct appender_item {
     struct pack_prepared *record; /* gets its offset and sequence number */
     uint32_t tier_group;
     uint32_t expiry_day;
-    /* On the appender's thread; must not block for long. After status 0 the caller calls appender_release() later. */
+    /*
+     * On the appender's thread; must not block for long. After status 0 the caller calls
+     * appender_release() later.
+     */
     void (*done)(struct appender_item *item, int status);
 
     /* Out. */
@@ -61,15 +65,18 @@ struct appender_item {
     int status;
 };
 
-/* JINI_E_BUSY: queue_bytes_max of records wait. JINI_E_CLOSED. JINI_E_NO_MEMORY: no thread. Any thread. */
+/*
+ * JINI_E_BUSY: queue_bytes_max of records wait. JINI_E_CLOSED. JINI_E_NO_MEMORY: no thread. Any
+ * thread.
+ */
 int appender_submit(struct appender *appender, struct appender_item *item);
 
 /* The index names the record, or never will. Any thread. */
 void appender_release(struct appender *appender, struct appender_item *item);
 
 /*
- * Seals all packs that are open now, and waits for it. Not from done(). The first error; the other packs are
- * sealed all the same.
+ * Seals all packs that are open now, and waits for it. Not from done(). The first error; the other
+ * packs are sealed all the same.
  */
 int appender_seal(struct appender *appender, struct jini_error *error);
 

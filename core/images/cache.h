@@ -1,8 +1,9 @@
 /*
- * Records of cold packs, kept in memory up to a bound. What goes when room is needed is chosen by SIEVE (Y. Zhang
- * and others, "SIEVE is Simpler than LRU", NSDI 2024): entries stand in the order of their arrival, a use
- * marks an entry, and a hand that moves from old to new takes the first without a mark and clears marks as it
- * passes. A scan over many images so displaces little of what is used again.
+ * Records of cold packs, kept in memory up to a bound. What goes when room is needed is chosen by
+ * SIEVE (Y. Zhang and others, "SIEVE is Simpler than LRU", NSDI 2024): entries stand in the order
+ * of their arrival, a use marks an entry, and a hand that moves from old to new takes the first
+ * without a mark and clears marks as it passes. A scan over many images so displaces little of what
+ * is used again.
  *
  * Any thread. Entries are counted references: what somebody holds stays until it is released.
  */
@@ -33,7 +34,10 @@ void cache_entry_release(struct cache_entry *entry);
 /* The entry of a key, held, or NULL. */
 struct cache_entry *cache_get(struct cache *cache, const struct cache_key *key);
 
-/* Adds a filled entry; the caller still holds it. One that is too large, or of a key that is there, is not kept. */
+/*
+ * Adds a filled entry; the caller still holds it. One that is too large, or of a key that is there,
+ * is not kept.
+ */
 void cache_put(struct cache *cache, struct cache_entry *entry);
 
 /* Takes an entry out, if it is in. */

@@ -29,9 +29,21 @@ enum {
 enum { PACK_DOCUMENT_MAX = 512 };
 
 /*
- * A location, little-endian: version 1 (0), codec id (2) and version (4), metadata codec id (6) and version (8), zero (10),
- * metadata stored (12) and original length (16), zero (20), offset (24), stored (32) and original length (40), XXH3-128 of the
- * original (48), zero to 96.
+ * A location, 96 bytes, little-endian:
+ *      0   2  version, 1
+ *      2   2  codec id
+ *      4   2  codec version
+ *      6   2  metadata codec id
+ *      8   2  metadata codec version
+ *     10   2  zero
+ *     12   4  metadata stored length
+ *     16   4  metadata original length
+ *     20   4  zero
+ *     24   8  offset
+ *     32   8  stored length
+ *     40   8  original length
+ *     48  16  XXH3-128 of the original
+ *     64      zero
  */
 enum { LOCATION_VERSION = 1, LOCATION_BYTES = 96 };
 

@@ -1,17 +1,21 @@
 /*
- * The index of images: which packs there are and in which state, and where each image's bytes lie. Functions
- * of a store transaction; the bytes themselves are in pack files (pack_format.h).
+ * The index of images: which packs there are and in which state, and where each image's bytes lie.
+ * Functions of a store transaction; the bytes themselves are in pack files (pack_format.h).
  *
- *   space PACKS      (id pack)                          a document, struct index_pack
- *   space LOCATIONS  (id pack, uint sequence, id image) 96 bytes, struct index_location
- *   space CONTENT    (uint tier group, uint expiry day, bytes hash, uint length) -> (id pack, uint sequence)
+ *   space PACKS      (id pack)                           a document, struct index_pack
+ *   space LOCATIONS  (id pack, uint sequence, id image)  96 bytes, struct index_location
+ *   space CONTENT    (uint tier group, uint expiry day, bytes hash, uint length)
+ *                                                        (id pack, uint sequence)
  *
- *  1. A location exists exactly while its image does; several images may share one record of a pack, each
- *     with a location of its own. A record without locations is garbage, a pack without locations is dropped.
- *  2. Locations are added to a pack only while it is OPEN by its owner, or by the one who rewrites packs.
- *  3. The content row of a hash names a record that exists, or one whose pack is gone: then it counts for nothing.
- *  4. A pack's object in the archive is byte for byte the pack's sealed file. Its name has the id of the attempt
- *     that wrote it, so that no name is used twice.
+ *  1. A location exists exactly while its image does; several images may share one record of a
+ *     pack, each with a location of its own. A record without locations is garbage, a pack without
+ *     locations is dropped.
+ *  2. Locations are added to a pack only while it is OPEN by its owner, or by the one who rewrites
+ *     packs.
+ *  3. The content row of a hash names a record that exists, or one whose pack is gone: then it
+ *     counts for nothing.
+ *  4. A pack's object in the archive is byte for byte the pack's sealed file. Its name has the id
+ *     of the attempt that wrote it, so that no name is used twice.
  */
 #ifndef IMAGES_INDEX_H
 #define IMAGES_INDEX_H
@@ -69,7 +73,10 @@ struct index_location {
 
 enum { INDEX_OBJECT_NAME_MAX = 128 };
 
-/* The name of the object that an attempt writes: packs/YYYY-MM/PACK-ATTEMPT.pack, the month being the pack's. */
+/*
+ * The name of the object that an attempt writes: packs/YYYY-MM/PACK-ATTEMPT.pack, the month being
+ * the pack's.
+ */
 void index_object_name(const struct index_pack *pack, char out[INDEX_OBJECT_NAME_MAX]);
 
 /* The pack of an object's name. JINI_E_INVALID: it is no such name. */
@@ -81,13 +88,16 @@ int index_pack_get(struct store_txn *txn, const struct jini_id *id, struct index
 int index_pack_put(struct store_txn *txn, const struct index_pack *pack);
 int index_pack_delete(struct store_txn *txn, const struct jini_id *id);
 
-/* Lists packs by id, that is by age, behind `after` (NULL: from the first); `*count` of up to `capacity`. */
+/*
+ * Lists packs by id, that is by age, behind `after` (NULL: from the first); `*count` of up to
+ * `capacity`.
+ */
 int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct index_pack *out,
                     size_t capacity, size_t *count);
 
 /*
- * Makes the row of a pack that this process has just created, or finds it. JINI_E_CONFLICT: it is not OPEN
- * by this owner any more: append to another pack.
+ * Makes the row of a pack that this process has just created, or finds it. JINI_E_CONFLICT: it is
+ * not OPEN by this owner any more: append to another pack.
  */
 int index_pack_open(struct store_txn *txn, const struct index_pack *pack);
 
@@ -98,7 +108,10 @@ int index_location_get(struct store_txn *txn, const struct jini_id *pack, uint32
                        const struct jini_id *image, struct index_location *out);
 int index_location_delete(struct store_txn *txn, const struct index_location *location);
 
-/* Lists a pack's locations in order behind `after` (NULL: from the first); `*count` of up to `capacity`. */
+/*
+ * Lists a pack's locations in order behind `after` (NULL: from the first); `*count` of up to
+ * `capacity`.
+ */
 int index_location_list(struct store_txn *txn, const struct jini_id *pack,
                         const struct index_location *after, struct index_location *out,
                         size_t capacity, size_t *count);

@@ -75,7 +75,7 @@ static int write_header(struct pack_file *file, const char *path, struct jini_er
 {
     uint8_t header[PACK_HEADER_BYTES];
     pack_header_encode(&file->header, header);
-    pack_writer_begin(&file->writer, file->descriptor, 0);
+    pack_writer_begin(&file->writer, file->descriptor, 0, sizeof(header));
     pack_writer_add(&file->writer, slice_of(header, sizeof(header)));
     pack_writer_flush(&file->writer);
     if (file->writer.failed_errno)
@@ -122,13 +122,14 @@ free_file:
 
 /* Appending. */
 
+/* Where the pack will end with these records. */
 static int check_room(const struct pack_file *file, struct pack_prepared *const *records,
-                      size_t count, struct jini_error *error)
+                      size_t count, uint64_t *end, struct jini_error *error)
 {
-    uint64_t end = atomic_load(&file->end);
-    for (size_t i = 0; i < count && end < PACK_BYTES_MAX; i++)
-        end += records[i]->length;
-    if (count > PACK_RECORDS_MAX - file->count || end >= PACK_BYTES_MAX)
+    *end = atomic_load(&file->end);
+    for (size_t i = 0; i < count && *end < PACK_BYTES_MAX; i++)
+        *end += records[i]->length;
+    if (count > PACK_RECORDS_MAX - file->count || *end >= PACK_BYTES_MAX)
         return error_set(
             error, JINI_E_TOO_BIG, "pack",
             "the pack holds %u records in %llu bytes and cannot take %zu more; seal it",
@@ -202,15 +203,16 @@ int pack_file_append(struct pack_file *file, struct pack_prepared *const *record
     if (!status && atomic_load(&file->state) == FILE_SEALED)
         status =
             error_set(error, JINI_E_READ_ONLY, "pack", "the pack is sealed; append to a new one");
+    uint64_t end;
     if (!status)
-        status = check_room(file, records, count, error);
+        status = check_room(file, records, count, &end, error);
     if (!status)
         status = reserve_entries(file, count, error);
     if (status)
         return status;
     uint64_t offset = atomic_load(&file->end);
     struct pack_writer *writer = &file->writer;
-    pack_writer_begin(writer, file->descriptor, offset);
+    pack_writer_begin(writer, file->descriptor, offset, end);
     for (size_t i = 0; i < count && !writer->failed_errno; i++) {
         struct pack_prepared *record = records[i];
         record->offset = offset;
@@ -223,7 +225,7 @@ int pack_file_append(struct pack_file *file, struct pack_prepared *const *record
     *appended = take_over(file, records, count, writer->offset);
     if (writer->failed_errno)
         return cut_back(file, writer->failed_errno, "append to", error);
-    JINI_ASSERT(*appended == count && atomic_load(&file->end) == offset);
+    JINI_ASSERT(*appended == count && atomic_load(&file->end) == end);
     return 0;
 }
 
@@ -278,7 +280,7 @@ int pack_file_seal(struct pack_file *file, struct jini_error *error)
                                &length, error);
     if (status)
         return status;
-    pack_writer_begin(&file->writer, file->descriptor, end);
+    pack_writer_begin(&file->writer, file->descriptor, end, end + length);
     pack_writer_add(&file->writer, slice_of(footer, length));
     pack_writer_flush(&file->writer);
     base_free(footer);

@@ -9,14 +9,14 @@
  * Invariants
  *
  *  1. Bytes of a whole record are never overwritten. What a failed append left behind the last
- * whole record is cut off before anything else is written.
+ *     whole record is cut off before anything else is written.
  *  2. Everything below the end that pack_file_sync() answered survives kill -9 and power loss,
- * together with the name of the file and of the directories above it.
+ *     together with the name of the file and of the directories above it.
  *  3. After a failed sync nothing is known of what was written since the last good one, and the
- * kernel may show bytes that are not on the disk. So the file is not appended to again and not
- * sealed by this process.
+ *     kernel may show bytes that are not on the disk. So the file is not appended to again and not
+ *     sealed by this process.
  *  4. The process that may write to a pack holds an open-file-description lock on it (fcntl,
- * F_OFD_SETLK), which goes with the process.
+ *     F_OFD_SETLK), which goes with the process.
  *
  * One thread at a time may append or seal; one other thread may sync at the same time. Readers need
  * no permission: they read by places that were given out after a sync.
@@ -31,9 +31,10 @@ struct pack_file;
 /*
  * Creates the file of a new pack in the database directory `directory` (borrowed until close) and
  * writes its header; nothing is durable before pack_file_sync(). The id in `header` names the file;
- * it must be a new one. JINI_E_EXISTS: there is such a file. JINI_E_LOCKED: somebody cleans up the
- * file at this instant; take another id. JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_IO and others of the
- * file system: there is no file then.
+ * it must be a new one.
+ *   JINI_E_EXISTS  there is such a file
+ *   JINI_E_LOCKED  somebody cleans up the file at this instant; take another id
+ *   JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_IO and others of the file system: there is no file then
  */
 int pack_file_create(int directory, const struct pack_header *header, struct pack_file **out,
                      struct jini_error *error);
@@ -41,12 +42,17 @@ int pack_file_create(int directory, const struct pack_header *header, struct pac
 /*
  * Appends records in this order, straight from the callers' buffers. `*appended` tells how many of
  * them now stand whole in the file, from the first; after success all. Each of those has its offset
- * and sequence number. Nothing is durable before pack_file_sync(). JINI_E_FULL: disk, quota or file
- * size limit; the rest was cut off, and the pack may be appended to again. JINI_E_TOO_BIG: the pack
- * would pass PACK_RECORDS_MAX or PACK_BYTES_MAX: seal it; nothing was written. JINI_E_IO: as
- * JINI_E_FULL. JINI_E_NO_MEMORY: nothing was written. JINI_E_POISONED: see invariant 3, or the rest
- * could not be cut off: close, and append to a new pack. JINI_E_READ_ONLY: sealed. JINI_E_FORKED:
- * the file was created before a fork, by the parent.
+ * and sequence number. Nothing is durable before pack_file_sync().
+ *   JINI_E_FULL       disk, quota or file size limit; the rest was cut off, and the pack may be
+ *                     appended to again
+ *   JINI_E_IO         as JINI_E_FULL
+ *   JINI_E_TOO_BIG    the pack would pass PACK_RECORDS_MAX or PACK_BYTES_MAX: seal it; nothing was
+ *                     written
+ *   JINI_E_NO_MEMORY  nothing was written
+ *   JINI_E_POISONED   see invariant 3, or the rest could not be cut off: close, and append to a new
+ *                     pack
+ *   JINI_E_READ_ONLY  sealed
+ *   JINI_E_FORKED     the file was created before a fork, by the parent
  */
 int pack_file_append(struct pack_file *file, struct pack_prepared *const *records, size_t count,
                      size_t *appended, struct jini_error *error);

@@ -1,5 +1,7 @@
-/* The cache of read descriptors: a hash table of slots, the idle ones in a list from newest to
- * oldest. */
+/*
+ * The cache of read descriptors: a hash table of slots, the idle ones in a list from newest to
+ * oldest.
+ */
 #include "images/pack_files.h"
 
 #include "base/alloc.h"
@@ -153,8 +155,10 @@ static void hold(struct pack_files *files, struct slot *slot)
     }
 }
 
-/* Empties a slot that nobody holds and nothing lists. Returns the descriptor, to be closed without
- * the mutex. */
+/*
+ * Empties a slot that nobody holds and nothing lists. Returns the descriptor, to be closed without
+ * the mutex.
+ */
 static int vacate(struct pack_files *files, struct slot *slot)
 {
     int descriptor = slot->source.descriptor;

@@ -6,7 +6,7 @@
  *  1. At most `capacity` descriptors are open, at any instant.
  *  2. A descriptor that somebody holds is not closed; the one that was idle for longest goes first.
  *  3. After pack_files_forget() nobody gets the forgotten descriptor any more, also when another
- * thread was opening the file just then.
+ *     thread was opening the file just then.
  */
 #ifndef IMAGES_PACK_FILES_H
 #define IMAGES_PACK_FILES_H
@@ -28,9 +28,11 @@ void pack_files_free(struct pack_files *files);
 
 /*
  * The pack, open for reading, until pack_files_release(). Any thread. A damaged pack header is no
- * hindrance: each record proves by itself that it belongs to this pack. JINI_E_NOT_FOUND: the file
- * is gone: read the index again. JINI_E_FORMAT: a newer version wrote it. JINI_E_BUSY: all
- * descriptors are held, or the process may open no more. JINI_E_IO.
+ * hindrance: each record proves by itself that it belongs to this pack.
+ *   JINI_E_NOT_FOUND  the file is gone: read the index again
+ *   JINI_E_FORMAT     a newer version wrote it
+ *   JINI_E_BUSY       all descriptors are held, or the process may open no more
+ *   JINI_E_IO
  */
 int pack_files_acquire(struct pack_files *files, const struct jini_id *pack,
                        const struct pack_source **out, struct jini_error *error);

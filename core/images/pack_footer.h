@@ -25,9 +25,11 @@ struct pack_contents {
 /*
  * Reads and checks trailer and footer: the entries then are ascending, apart from each other and
  * within the records' area. Takes one read of 64 bytes and one of the footer, at most 5.1 MiB. Free
- * with pack_contents_free(). JINI_E_NOT_FOUND: there is no whole trailer: the pack is not sealed,
- * or its end is damaged. JINI_E_CORRUPT: there is one, and the footer does not hold. JINI_E_FORMAT:
- * newer. JINI_E_IO, JINI_E_NO_MEMORY.
+ * with pack_contents_free().
+ *   JINI_E_NOT_FOUND  there is no whole trailer: the pack is not sealed, or its end is damaged
+ *   JINI_E_CORRUPT    there is one, and the footer does not hold
+ *   JINI_E_FORMAT     newer
+ *   JINI_E_IO, JINI_E_NO_MEMORY
  */
 int pack_contents_read(const struct pack_source *source, struct pack_contents *out,
                        struct jini_error *error);

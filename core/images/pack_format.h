@@ -14,31 +14,49 @@
  * tells damage (the checksum fails) from a newer version (it holds, the version is larger), and
  * refuses the latter.
  *
+ * The tables below give offset, length and meaning.
+ *
  * Pack header, 4096 bytes, at offset 0:
  *      0   8  magic "JINIPACK"
  *      8   4  format version, 1
  *     12   4  flags, 0
  *     16  16  pack id (UUIDv7)
  *     32   4  tier group of the pack's class
- *     36   4  the day on which all of its images expire, in days since 1970-01-01; 0 = they are
- * kept 40  16  id of the engine instance that created it 56   8  created, nanoseconds since
- * 1970-01-01T00:00:00Z 64      zero 4088   8  XXH3-64 of bytes 0 to 4087
+ *     36   4  the day on which all of its images expire, in days since 1970-01-01; 0 = kept
+ *     40  16  id of the engine instance that created it
+ *     56   8  created, nanoseconds since 1970-01-01T00:00:00Z
+ *     64      zero
+ *   4088   8  XXH3-64 of bytes 0 to 4087
  *
  * Record, at a multiple of 64: header, block table, metadata, payload, zeros up to the next
- * multiple of 64. 0   4  magic "JREC" 4   2  format version, 1 6   2  kind: 1 = image 8   4
- * sequence number in the pack, from 0, below 65536 12   4  flags, 0 16  16  image id 32   2  codec
- * of the payload; 0 = the payload is the original 34   2  version of that codec 36   2  codec of
- * the metadata; 0 = as it was 38   2  version of that codec 40   8  length of the original bytes,
- * at most 256 MiB 48   8  length of the payload, at most 256 MiB 56   4  length of the original
- * metadata, at most 16 MiB 60   4  length of the stored metadata, at most 16 MiB 64  16  XXH3-128
- * of the original bytes 80  16  XXH3-128 of the payload 96   8  XXH3-64 of the block table 104   8
- * XXH3-64 of the stored metadata 112  16  key id; zero = not encrypted 128  24  nonce of the
- * payload (reserved for encryption; zero without a key) 152  24  nonce of the metadata (the same)
+ * multiple of 64. The header:
+ *      0   4  magic "JREC"
+ *      4   2  format version, 1
+ *      6   2  kind: 1 = image
+ *      8   4  sequence number in the pack, from 0, below 65536
+ *     12   4  flags, 0
+ *     16  16  image id
+ *     32   2  codec of the payload; 0 = the payload is the original
+ *     34   2  version of that codec
+ *     36   2  codec of the metadata; 0 = as it was
+ *     38   2  version of that codec
+ *     40   8  length of the original bytes, at most 256 MiB
+ *     48   8  length of the payload, at most 256 MiB
+ *     56   4  length of the original metadata, at most 16 MiB
+ *     60   4  length of the stored metadata, at most 16 MiB
+ *     64  16  XXH3-128 of the original bytes
+ *     80  16  XXH3-128 of the payload
+ *     96   8  XXH3-64 of the block table
+ *    104   8  XXH3-64 of the stored metadata
+ *    112  16  key id; zero = not encrypted
+ *    128  24  nonce of the payload (reserved for encryption; zero without a key)
+ *    152  24  nonce of the metadata (the same)
  *    176      zero
  *    248   8  XXH3-64 of bytes 0 to 247, seeded by XXH3-64(pack id, 8 bytes offset of the record)
- *   The block table holds, for every 64 KiB of the payload (the last block may be shorter), 8
- * bytes: the XXH3-64 of the block. The seed makes a record valid at its place only: one that was
- * copied to another pack or offset, or is left from an earlier file, fails its check.
+ *
+ * The block table holds, for every 64 KiB of the payload (the last block may be shorter), 8 bytes:
+ * the XXH3-64 of the block. The seed makes a record valid at its place only: one that was copied to
+ * another pack or offset, or is left from an earlier file, fails its check.
  *
  * Footer, behind the last record:
  *      0   4  magic "JFTR"
@@ -64,7 +82,8 @@
  *     74   2  codec of the payload
  *     76   2  version of that codec
  *     78   2  codec of the metadata
- *   A record of which nothing is legible has no entry: bytes between two records that belong to
+ *
+ * A record of which nothing is legible has no entry: bytes between two records that belong to
  * neither were damaged before the pack was sealed.
  *
  * Trailer, the last 64 bytes of a sealed pack:

@@ -31,7 +31,8 @@ static inline bool pack_part_holds(const void *part, size_t length, uint64_t see
     return load_le64(end - sizeof(uint64_t)) == pack_part_checksum(part, length, seed);
 }
 
-/* Fills `error` with JINI_E_FORMAT: `what` has the value `value`, which this version does not know.
+/*
+ * Fills `error` with JINI_E_FORMAT: `what` has the value `value`, which this version does not know.
  */
 int pack_newer(struct jini_error *error, const struct jini_id *pack, uint64_t offset,
                const char *what, uint32_t value);

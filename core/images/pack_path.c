@@ -110,8 +110,10 @@ struct walk {
     struct jini_error *error;
 };
 
-/* Opens a directory for reading its names. NULL in `out` and 0 when there is none, or when it is no
- * directory. */
+/*
+ * Opens a directory for reading its names. NULL in `out` and 0 when there is none, or when it is no
+ * directory.
+ */
 static int names_open(int directory, const char *path, DIR **out, struct jini_error *error)
 {
     *out = NULL;

@@ -26,7 +26,8 @@ void pack_path(const struct jini_id *pack, char out[PACK_PATH_MAX]);
  */
 int pack_path_prepare(int directory, const struct jini_id *pack, struct jini_error *error);
 
-/* Makes durable that the pack's file is there, or that it is gone, with the directories above it.
+/*
+ * Makes durable that the pack's file is there, or that it is gone, with the directories above it.
  */
 int pack_path_sync(int directory, const struct jini_id *pack, struct jini_error *error);
 

@@ -3,9 +3,12 @@
  * caller's buffer holds bytes of no meaning.
  *
  * Every function here takes the place that the index holds, may run on any thread beside the
- * appender of the same pack, and answers JINI_E_CORRUPT  the record is damaged or is not the one at
- * that place: read the index again, retry once, then take another copy JINI_E_FORMAT   the record
- * is of a newer version JINI_E_IO       reading failed `error` may be NULL.
+ * appender of the same pack, and answers
+ *   JINI_E_CORRUPT  the record is damaged or is not the one at that place: read the index again,
+ *                   retry once, then take another copy
+ *   JINI_E_FORMAT   the record is of a newer version
+ *   JINI_E_IO       reading failed
+ * `error` may be NULL.
  */
 #ifndef IMAGES_PACK_READ_H
 #define IMAGES_PACK_READ_H

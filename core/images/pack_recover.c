@@ -79,7 +79,7 @@ static int write_footer(struct recovery *recovery, uint64_t end)
         goto done;
     }
     struct pack_writer writer = {.started = end};
-    pack_writer_begin(&writer, recovery->descriptor, end);
+    pack_writer_begin(&writer, recovery->descriptor, end, end + length);
     pack_writer_add(&writer, slice_of(footer, length));
     pack_writer_flush(&writer);
     if (writer.failed_errno) {

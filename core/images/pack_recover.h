@@ -16,11 +16,12 @@
  * ever. From it on, whole records are kept up to the first that is not.
  *
  * Durable when it returns 0. `result` tells what is in the pack.
- * JINI_E_LOCKED: its process lives, or somebody recovers it: leave it alone.
- * JINI_E_NOT_FOUND: there is no such file; or it had no whole header and nothing was acknowledged:
- * the process died while it created it, and it has been removed. JINI_E_FORMAT: a newer version
- * wrote it: untouched. JINI_E_INVALID: `acknowledged_end` is no multiple of 64. JINI_E_FULL,
- * JINI_E_IO, JINI_E_NO_MEMORY: try again; all records are as they were.
+ *   JINI_E_LOCKED     its process lives, or somebody recovers it: leave it alone
+ *   JINI_E_NOT_FOUND  there is no such file; or it had no whole header and nothing was
+ *                     acknowledged: the process died while it created it, and it has been removed
+ *   JINI_E_FORMAT     a newer version wrote it: untouched
+ *   JINI_E_INVALID    `acknowledged_end` is no multiple of 64
+ *   JINI_E_FULL, JINI_E_IO, JINI_E_NO_MEMORY  try again; all records are as they were
  */
 int pack_recover(int directory, const struct jini_id *pack, uint64_t acknowledged_end,
                  struct pack_scan_result *result, struct jini_error *error);

@@ -225,8 +225,10 @@ static int scan_contents(struct scan *scan, const struct pack_contents *contents
 
 /* Walking from record to record. */
 
-/* What stands at a position: a record with a header that holds (and its status), a footer, or
- * neither. */
+/*
+ * What stands at a position: a record with a header that holds (and its status), a footer, or
+ * neither.
+ */
 struct found {
     bool is_footer;
     bool is_record;
@@ -280,8 +282,10 @@ static int look_at(struct scan *scan, uint64_t offset, struct found *out)
     return fatal(status) ? status : 0;
 }
 
-/* Looks for the next header that holds, from `position` to `limit`; `out` is `limit` when there is
- * none. */
+/*
+ * Looks for the next header that holds, from `position` to `limit`; `out` is `limit` when there is
+ * none.
+ */
 static int find_next(struct scan *scan, uint64_t limit, uint64_t *out)
 {
     uint64_t offset = scan->position + PACK_ALIGNMENT;
@@ -420,8 +424,10 @@ static int scan_records(struct scan *scan)
         pack_contents_free(&contents);
         return status;
     }
-    /* A whole trailer is proof of a sealed pack, unless the index tells that sealing was
-     * interrupted. */
+    /*
+     * A whole trailer is proof of a sealed pack, unless the index tells that sealing was
+     * interrupted.
+     */
     bool was_sealed = scan->options.expected == PACK_STATE_SEALED ||
                       (scan->options.expected == PACK_STATE_UNKNOWN && status == JINI_E_CORRUPT);
     if (!was_sealed)

@@ -24,8 +24,10 @@ enum pack_part {
     PACK_PART_FOOTER
 };
 
-/* One find, borrowed for the length of the callback. Parts other than records are reported when
- * damaged only. */
+/*
+ * One find, borrowed for the length of the callback. Parts other than records are reported when
+ * damaged only.
+ */
 struct pack_scan_item {
     enum pack_part part;
     int status; /* 0, or JINI_E_CORRUPT */
@@ -51,8 +53,8 @@ enum pack_state { PACK_STATE_UNKNOWN, PACK_STATE_OPEN, PACK_STATE_SEALED };
 
 struct pack_scan_options {
     enum pack_scan_depth depth;
-    enum pack_state expected; /* SEALED: a missing footer is damage, and nothing is a tail; UNKNOWN:
-                                 the same, if at least the trailer is whole */
+    enum pack_state expected;  /* SEALED: a missing footer is damage, and nothing is a tail;
+                                  UNKNOWN: the same, if at least the trailer is whole */
     uint64_t acknowledged_end; /* of a pack that is not sealed; 0: nothing was acknowledged */
 };
 

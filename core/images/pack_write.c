@@ -9,11 +9,12 @@
 
 enum { PAGE_BYTES = 4096 };
 
-void pack_writer_begin(struct pack_writer *writer, int descriptor, uint64_t offset)
+void pack_writer_begin(struct pack_writer *writer, int descriptor, uint64_t offset, uint64_t end)
 {
     writer->descriptor = descriptor;
     writer->failed_errno = 0;
     writer->offset = offset;
+    writer->end = end;
     writer->gathered = 0;
     writer->count = 0;
 }
@@ -30,12 +31,13 @@ void pack_writer_cut(struct pack_writer *writer, uint64_t length)
  */
 static void start_disk(struct pack_writer *writer)
 {
-    uint64_t end = writer->offset & ~(uint64_t)(PAGE_BYTES - 1);
-    if (end < writer->started + PACK_WRITE_BYTES)
+    uint64_t whole = writer->offset & ~(uint64_t)(PAGE_BYTES - 1);
+    if (whole < writer->started + PACK_WRITE_BYTES ||
+        writer->end < writer->offset + PACK_WRITE_REST)
         return;
     (void)sync_file_range(writer->descriptor, (off_t)writer->started,
-                          (off_t)(end - writer->started), SYNC_FILE_RANGE_WRITE);
-    writer->started = end;
+                          (off_t)(whole - writer->started), SYNC_FILE_RANGE_WRITE);
+    writer->started = whole;
 }
 
 /* Drops the first `bytes` of the pieces. */

@@ -7,7 +7,8 @@
  *                                                     v
  *                              without images: PURGING --every copy deleted--> (gone)
  *
- * The caller carries the step out in a way that can be repeated after a crash at any point, and asks again.
+ * The caller carries the step out in a way that can be repeated after a crash at any point, and
+ * asks again.
  */
 #ifndef IMAGES_TIERING_H
 #define IMAGES_TIERING_H

@@ -96,11 +96,12 @@ static void fixed_peek(uint64_t word, const struct algorithm *limit, uint64_t no
                                                              : out->reset_ns;
 }
 
-static uint64_t fixed_refund(uint64_t word, const struct algorithm_receipt *receipt)
+static uint64_t fixed_refund(uint64_t word, const struct algorithm_receipt *receipt,
+                             uint64_t now_ns)
 {
     uint64_t count = fixed_count(word);
     if (!is_fixed(word) || fixed_expiry_ms(word) != receipt->window ||
-        count == WORD_FIXED_COUNT_MAX)
+        fixed_mark_ns(word) <= now_ns || count == WORD_FIXED_COUNT_MAX)
         return word;
     return fixed_word(fixed_expiry_ms(word), count - min_u64(count, receipt->cost));
 }
@@ -288,9 +289,9 @@ uint64_t algorithm_refund(uint64_t word, const struct algorithm_receipt *receipt
     now_ns = clock_cut(now_ns);
     switch (receipt->kind) {
     case LIMIT_FIXED_WINDOW:
-        return fixed_refund(word, receipt);
+        return fixed_refund(word, receipt, now_ns);
     case LIMIT_SLIDING_WINDOW:
-        return sliding_refund(word, receipt);
+        return sliding_refund(word, receipt, now_ns);
     default:
         return gcra_refund(word, receipt, now_ns);
     }

@@ -4,10 +4,11 @@
  *
  * Layouts of the word, from the most significant bit. Times are since boot (CLOCK_BOOTTIME).
  *
- *     1    fixed window     expiry in ms (40)   count (23)
- *     01   sliding window   shift - 6 (4)   ordinal of the newest sub-window (40 - shift)   counts
- * (18 + shift) 001  GCRA             theoretical arrival time in ns (61) 000  no algorithm     0:
- * the slot is free; 1: the slot is reserved (slot.h)
+ *     1    fixed window     expiry in ms (40), count (23)
+ *     01   sliding window   shift - 6 (4), ordinal of the newest sub-window (40 - shift),
+ *                           counts (18 + shift)
+ *     001  GCRA             theoretical arrival time in ns (61)
+ *     000  no algorithm     0: the slot is free; 1: the slot is reserved (slot.h)
  *
  * Fixed window: opens with its first hit and ends when `expiry` has come (the first ms not before
  * the hit plus the period). A count with all bits set stands for that many or more.
@@ -29,11 +30,11 @@
  * it:
  *  1. A charge yields a word whose mark lies after `now`.
  *  2. Fixed and sliding words of one subject never get a smaller mark, by whatever function and
- * clock.
+ *     clock.
  *  3. A GCRA word gets a smaller mark by a refund only.
  *  4. Equal words have equal marks, and the algorithm can be told from the word.
  *  5. The mark of a word that a charge at time `now` yields lies at most algorithm_reach_ns() after
- * `now`.
+ *     `now`.
  *
  * A clock that its caller read a while ago is safe: it admits at most what a fresh one would, and
  * moves nothing back. Only algorithm_refund() and a verdict of ALGORITHM_IMPOSSIBLE need a clock
@@ -104,8 +105,9 @@ struct algorithm_receipt {
 };
 
 /*
- * Makes a rate limit ready. JINI_E_INVALID: it is outside the bounds of its word; `error` names
- * "amount", "period", "algorithm" or "burst" and the bound.
+ * Makes a rate limit ready.
+ * JINI_E_INVALID: it is outside the bounds of its word; `error` names "amount", "period",
+ * "algorithm" or "burst" and the bound.
  */
 int algorithm_prepare(const struct limit *limit, struct algorithm *out, struct jini_error *error);
 
@@ -123,8 +125,10 @@ uint64_t algorithm_amount_max(enum limit_algorithm kind, uint32_t period_ms);
 void algorithm_charge(uint64_t word, const struct algorithm *limit, uint64_t now_ns, uint64_t cost,
                       enum algorithm_denied denied, struct algorithm_outcome *out);
 
-/* What a charge of `cost` (0 or more) would find. `remaining` is what is left before it. The word
- * stays. */
+/*
+ * What a charge of `cost` (0 or more) would find. `remaining` is what is left before it. The word
+ * stays.
+ */
 void algorithm_peek(uint64_t word, const struct algorithm *limit, uint64_t now_ns, uint64_t cost,
                     struct algorithm_outcome *out);
 
@@ -143,8 +147,10 @@ struct algorithm_receipt algorithm_receipt_of(const struct algorithm *limit, uin
  */
 uint64_t algorithm_refund(uint64_t word, const struct algorithm_receipt *receipt, uint64_t now_ns);
 
-/* The word's place in time, which orders the words of a slot (see above). 0 for a free or reserved
- * slot. */
+/*
+ * The word's place in time, which orders the words of a slot (see above). 0 for a free or reserved
+ * slot.
+ */
 uint64_t algorithm_mark_ns(uint64_t word);
 
 /* From when the word says no more than ALGORITHM_FREE does. `period_ms` is its limit's. */

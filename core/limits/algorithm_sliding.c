@@ -90,8 +90,10 @@ bool sliding_is_possible(uint64_t word, uint32_t period_ms, uint64_t now_ns)
            sliding_mark_ns(word) <= now_ns + algorithm_reach_ns(LIMIT_SLIDING_WINDOW, period_ms);
 }
 
-/* The end of the sub-window that lies `age` before the newest, plus the period: when its hits cease
- * to count. */
+/*
+ * The end of the sub-window that lies `age` before the newest, plus the period: when its hits cease
+ * to count.
+ */
 static uint64_t leaves_ns(const struct sliding *window, uint64_t period_ns, unsigned age)
 {
     uint64_t ordinal = window->newest + 1;
@@ -117,8 +119,10 @@ static void advance(struct sliding *window, uint64_t ordinal)
                          : window->counts << (steps * layout->count_bits) & counts_mask(layout);
 }
 
-/* The ordinal, in the layout of `to`, of the last sub-window within the one of `from` that lies
- * `age` before its newest. */
+/*
+ * The ordinal, in the layout of `to`, of the last sub-window within the one of `from` that lies
+ * `age` before its newest.
+ */
 static uint64_t converted_ordinal(const struct sliding *from, unsigned age,
                                   const struct sliding_layout *to)
 {
@@ -129,18 +133,19 @@ static uint64_t converted_ordinal(const struct sliding *from, unsigned age,
 }
 
 /*
- * The same hits in another layout. None gets earlier, so none ceases to count earlier: a hit goes
- * to the last sub-window that it may belong to, and what would be too old for the new layout goes
- * to its oldest.
+ * The hits that still count, in another layout. None gets earlier, so none ceases to count earlier:
+ * a hit goes to the last sub-window that it may belong to, and what would be too old for the new
+ * layout goes to its oldest.
  */
-static struct sliding convert(const struct sliding *from, const struct sliding_layout *to)
+static struct sliding convert(const struct sliding *from, const struct sliding_layout *to,
+                              uint64_t period_ns, uint64_t now_ns)
 {
     struct sliding made = {.layout = *to, .newest = converted_ordinal(from, 0, to)};
     uint64_t full = count_mask(to);
     uint64_t from_full = count_mask(&from->layout);
     for (unsigned age = 0; age < from->layout.sub_windows; age++) {
         uint64_t count = from->counts >> (age * from->layout.count_bits) & from_full;
-        if (count == 0)
+        if (count == 0 || leaves_ns(from, period_ns, age) <= now_ns)
             continue;
         uint64_t made_age = made.newest - converted_ordinal(from, age, to);
         if (made_age >= to->sub_windows)
@@ -154,23 +159,34 @@ static struct sliding convert(const struct sliding *from, const struct sliding_l
     return made;
 }
 
-static struct sliding unpack(uint64_t word, const struct algorithm *limit, uint64_t now_ns)
+static struct sliding_layout layout_of(const struct algorithm *limit)
 {
-    struct sliding_layout wanted = {limit->shift, limit->sub_windows, limit->count_bits};
-    uint64_t ordinal = now_ns / ALGORITHM_NS_PER_MS >> limit->shift;
-    struct sliding window = {.layout = wanted, .newest = ordinal};
+    return (struct sliding_layout){limit->shift, limit->sub_windows, limit->count_bits};
+}
+
+/* The word as it stands, in its own layout. It is possible, or ALGORITHM_FREE. */
+static struct sliding unpack(uint64_t word, const struct algorithm *limit)
+{
+    struct sliding window = {.layout = layout_of(limit)};
     if (word == ALGORITHM_FREE)
         return window;
-    window.layout.shift = (uint8_t)word_shift(word);
+    if (word_shift(word) != limit->shift)
+        JINI_ASSERT(sliding_layout_of(limit->period_ms, word_shift(word), &window.layout));
     window.newest = word_newest(word);
-    if (window.layout.shift == wanted.shift) {
-        window.counts = word & counts_mask(&wanted);
-    } else {
-        JINI_ASSERT(sliding_layout_of(limit->period_ms, window.layout.shift, &window.layout));
-        window.counts = word & counts_mask(&window.layout);
-        window = convert(&window, &wanted);
+    window.counts = word & counts_mask(&window.layout);
+    return window;
+}
+
+/* The window in the limit's layout, with the sub-window of `now` as its newest. */
+static struct sliding brought_up(const struct sliding *from, const struct algorithm *limit,
+                                 uint64_t now_ns)
+{
+    struct sliding window = *from;
+    if (from->layout.shift != limit->shift) {
+        struct sliding_layout layout = layout_of(limit);
+        window = convert(from, &layout, limit->period_ns, now_ns);
     }
-    advance(&window, ordinal);
+    advance(&window, now_ns / ALGORITHM_NS_PER_MS >> limit->shift);
     return window;
 }
 
@@ -216,23 +232,17 @@ static void describe(const struct sums *sums, const struct algorithm *limit, uin
                                                              : sums->retry_ns - now_ns;
 }
 
-static uint64_t window_id(const struct sliding *window)
-{
-    return (uint64_t)window->layout.shift << WORD_TIME_BITS | window->newest;
-}
-
 void sliding_charge(uint64_t word, const struct algorithm *limit, uint64_t now_ns, uint64_t cost,
                     struct algorithm_outcome *out)
 {
-    struct sliding window = unpack(word, limit, now_ns);
-    struct sums sums = add_up(&window, limit, now_ns, cost);
-    describe(&sums, limit, now_ns, cost, out);
-    out->window = window_id(&window);
-    out->word = word;
+    sliding_peek(word, limit, now_ns, cost, out);
     if (out->verdict == ALGORITHM_REFUSED)
         return;
+    struct sliding was = unpack(word, limit);
+    struct sliding window = brought_up(&was, limit, now_ns);
     window.counts += cost;
     out->word = pack(&window);
+    out->window = (uint64_t)window.layout.shift << WORD_TIME_BITS | window.newest;
     out->remaining -= cost;
     out->reset_ns = leaves_ns(&window, limit->period_ns, 0) - now_ns;
 }
@@ -240,26 +250,27 @@ void sliding_charge(uint64_t word, const struct algorithm *limit, uint64_t now_n
 void sliding_peek(uint64_t word, const struct algorithm *limit, uint64_t now_ns, uint64_t cost,
                   struct algorithm_outcome *out)
 {
-    struct sliding window = unpack(word, limit, now_ns);
+    struct sliding window = unpack(word, limit);
     struct sums sums = add_up(&window, limit, now_ns, cost);
     describe(&sums, limit, now_ns, cost, out);
-    out->window = window_id(&window);
+    out->window = 0;
     out->word = word;
 }
 
-uint64_t sliding_refund(uint64_t word, const struct algorithm_receipt *receipt)
+uint64_t sliding_refund(uint64_t word, const struct algorithm_receipt *receipt, uint64_t now_ns)
 {
     struct sliding_layout layout;
     if (word >> 62 != 1 || !sliding_layout_of(receipt->period_ms, word_shift(word), &layout))
         return word;
-    uint64_t newest = word_newest(word);
     uint64_t ordinal = receipt->window & ((UINT64_C(1) << WORD_TIME_BITS) - 1);
-    if (receipt->window >> WORD_TIME_BITS != layout.shift || ordinal > newest ||
-        newest - ordinal >= layout.sub_windows)
+    struct sliding window = {.layout = layout, .newest = word_newest(word)};
+    if (receipt->window >> WORD_TIME_BITS != layout.shift || ordinal > window.newest ||
+        window.newest - ordinal >= layout.sub_windows)
         return word;
-    unsigned place = (unsigned)(newest - ordinal) * layout.count_bits;
-    uint64_t count = word >> place & count_mask(&layout);
-    if (count == count_mask(&layout))
+    unsigned age = (unsigned)(window.newest - ordinal);
+    uint64_t count = word >> (age * layout.count_bits) & count_mask(&layout);
+    if (count == count_mask(&layout) ||
+        leaves_ns(&window, receipt->period_ms * ALGORITHM_NS_PER_MS, age) <= now_ns)
         return word;
-    return word - ((count < receipt->cost ? count : receipt->cost) << place);
+    return word - ((count < receipt->cost ? count : receipt->cost) << (age * layout.count_bits));
 }

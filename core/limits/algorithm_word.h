@@ -37,6 +37,6 @@ void sliding_charge(uint64_t word, const struct algorithm *limit, uint64_t now_n
                     struct algorithm_outcome *out);
 void sliding_peek(uint64_t word, const struct algorithm *limit, uint64_t now_ns, uint64_t cost,
                   struct algorithm_outcome *out);
-uint64_t sliding_refund(uint64_t word, const struct algorithm_receipt *receipt);
+uint64_t sliding_refund(uint64_t word, const struct algorithm_receipt *receipt, uint64_t now_ns);
 
 #endif

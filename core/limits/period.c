@@ -20,7 +20,8 @@ enum {
 
 static const uint64_t ns_per_second = UINT64_C(1000000000);
 
-/* A date of the proleptic Gregorian calendar as a count of months since year 0, and a day from 1.
+/*
+ * A date of the proleptic Gregorian calendar as a count of months since year 0, and a day from 1.
  */
 struct date {
     int64_t month;
@@ -86,8 +87,7 @@ static GTimeZone *glib_zone(const struct period_zone *zone)
 
 /*
  * Names as the database forms them: Area/Location, or a single word of letters ("UTC", "Japan").
- * GLib itself also takes rules
- * ("EST5EDT,M3.2.0,M11.1.0"), offsets and paths, which are no names.
+ * GLib itself also takes rules ("EST5EDT,M3.2.0,M11.1.0"), offsets and paths, which are no names.
  */
 static bool is_zone_name(const char *name)
 {

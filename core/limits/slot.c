@@ -1,13 +1,18 @@
 /*
  * The machine of the slot protocol. Rules and reasons: slot.h.
  *
- *   charge  FIND -> LOAD -> VERIFY [-> CLOCK] -> SWAP -> end
- *             |                                    (lost: LOAD)
- *             +-- nobody has the tag --> CLAIM_LOAD -> CLAIM_TAKE -> HELD_CLOCK -> SCAN_* over all
- * slots |                                      | found: RELEASE -> LOAD (held by a living process:
- * CLAIM_ALIVE -> CLAIM_WAIT -> FIND)     v RESERVE -> DESCRIBE -> SET_TAG -> PUBLISH -> RELEASE ->
- * end refund  LOAD -> VERIFY -> CLOCK [-> FLOOR_LOAD -> FLOOR_RAISE] -> SWAP -> end reset   CLAIM_*
- * -> SCAN_* -> RESET_LOAD -> FLOOR_* -> RESET_RESERVE -> RESET_TAG -> RESET_FREE -> RELEASE -> end
+ *   charge  FIND -> LOAD -> VERIFY [-> CLOCK] -> SWAP -> end       (swap lost: LOAD)
+ *             |
+ *             no slot has the tag: CLAIM_LOAD -> CLAIM_TAKE -> HELD_CLOCK -> SCAN_* of all slots
+ *               |                                                          |
+ *               a living process has it: CLAIM_ALIVE -> CLAIM_WAIT -> FIND found: RELEASE -> LOAD
+ *                                                                          |
+ *               end <- RELEASE <- PUBLISH <- SET_TAG <- DESCRIBE <- RESERVE, not found
+ *
+ *   refund  LOAD -> VERIFY -> CLOCK [-> FLOOR_LOAD -> FLOOR_RAISE] -> SWAP -> end
+ *
+ *   reset   CLAIM_* -> SCAN_* -> RESET_LOAD -> FLOOR_* -> RESET_RESERVE -> RESET_TAG -> RESET_FREE
+ *           -> RELEASE -> end
  *
  * SLOT_BROKEN(rule) is false. The test that includes this file defines it to break one rule at a
  * time.
@@ -68,8 +73,7 @@ static void release(struct slot_actor *actor, enum slot_result result)
 {
     actor->step = SLOT_STEP_RELEASE;
     actor->after_release = SLOT_STEP_END;
-    actor->result = SLOT_RUNNING;
-    actor->chosen = (uint32_t)result; /* kept until the claim is given back */
+    actor->released_result = result;
 }
 
 static void search(struct slot_actor *actor)
@@ -94,8 +98,10 @@ static void first_charge(const struct slot_actor *actor, struct algorithm_outcom
     algorithm_charge(ALGORITHM_FREE, job->limit, actor->now_ns, job->cost, job->denied, out);
 }
 
-/* The subject has no slot. A refused charge does not take one, but where a refused charge is
- * counted. */
+/*
+ * The subject has no slot. A refused charge does not take one, but where a refused charge is
+ * counted.
+ */
 static void claim(struct slot_actor *actor)
 {
     actor->step = SLOT_STEP_CLAIM_LOAD;
@@ -127,8 +133,10 @@ void slot_begin(struct slot_actor *actor, const struct slot_process *process,
     actor->bucket = *bucket;
     actor->job = job;
     actor->now_ns = now_ns;
-    if (job->operation == SLOT_REFUND)
+    if (job->operation == SLOT_REFUND) {
+        JINI_ASSERT(job->slot < bucket->count);
         slot = job->slot;
+    }
     if (job->operation == SLOT_RESET) {
         actor->step = SLOT_STEP_CLAIM_LOAD;
     } else if (slot < bucket->count) {
@@ -334,15 +342,14 @@ static void step_held_clock(struct slot_actor *actor)
 
 static void scanned_all(struct slot_actor *actor)
 {
-    if (actor->job->operation != SLOT_CHARGE)
+    if (actor->job->operation != SLOT_CHARGE) {
         release(actor, SLOT_ABSENT);
-    else if (actor->chosen == SLOT_NONE)
+    } else if (actor->chosen == SLOT_NONE) {
         release(actor, SLOT_FULL);
-    else
-        actor->step = SLOT_STEP_RESERVE;
-    actor->slot = actor->chosen;
-    if (actor->step == SLOT_STEP_RESERVE && SLOT_BROKEN(rule_tag_after_reserve))
-        actor->step = SLOT_STEP_SET_TAG;
+    } else {
+        actor->slot = actor->chosen;
+        actor->step = SLOT_BROKEN(rule_tag_after_reserve) ? SLOT_STEP_SET_TAG : SLOT_STEP_RESERVE;
+    }
 }
 
 static void scan_next(struct slot_actor *actor)
@@ -356,8 +363,10 @@ static void scan_next(struct slot_actor *actor)
         scanned_all(actor);
 }
 
-/* A slot that nobody owns, or whose owner is not the subject: worth taking? Without a candidate so
- * far, yes. */
+/*
+ * A slot that nobody owns, or whose owner is not the subject: worth taking? Without a candidate so
+ * far, yes.
+ */
 static void scan_judged(struct slot_actor *actor)
 {
     if (actor->job->operation == SLOT_CHARGE && actor->chosen == SLOT_NONE)
@@ -404,7 +413,8 @@ static void step_scan_tag(struct slot_actor *actor)
     }
 }
 
-/* True when no word that the subject will have here can equal one that the slot had before: rule 4.
+/*
+ * True when no word that the subject will have here can equal one that the slot had before: rule 4.
  */
 static bool floor_is_passed(const struct slot_actor *actor)
 {
@@ -535,11 +545,10 @@ static void step_reset_free(struct slot_actor *actor)
 static void step_release(struct slot_actor *actor)
 {
     uint64_t expected = actor->process->claim;
-    enum slot_result result = (enum slot_result)actor->chosen;
     atomic_compare_exchange_strong(actor->bucket.claim, &expected, 0);
     actor->step = actor->after_release;
     if (actor->after_release == SLOT_STEP_END)
-        finish(actor, result);
+        finish(actor, actor->released_result);
 }
 
 void slot_step(struct slot_actor *actor)

@@ -12,31 +12,32 @@
  * shows that each rule below is needed.)
  *
  *   1. A slot's tag changes only while its state is RESERVED, and only by the process that the
- * claim word names.
+ *      claim word names.
  *   2. A state becomes RESERVED only by a compare-and-swap, made by that process, from FREE, from
- * an expired word, or (reset) from the word just read.
+ *      an expired word, or (reset) from the word just read.
  *   3. At most one slot of a bucket has a given tag and a state that is neither FREE nor RESERVED.
- * A slot is given a tag only after all slots were searched for it under the claim.
+ *      A slot is given a tag only after all slots were searched for it under the claim.
  *   4. No state that a slot had under one owner comes back under a later one. So a compare-and-swap
- * from a word that was read under an owner fails once the owner is another, however late it comes.
+ *      from a word that was read under an owner fails once the owner is another, however late it
+ *      comes.
  *   5. A charge or refund swaps from a state that was read BEFORE the tag was seen to be the
- * subject's. By 1 and 4 the swap then charges that subject or fails.
+ *      subject's. By 1 and 4 the swap then charges that subject or fails.
  *   6. A claim whose holder is alive is never taken from it. That of a dead one is taken over by
- * compare-and-swap; whoever holds the claim frees the slots that are RESERVED by nobody before it
- * looks for room.
+ *      compare-and-swap; whoever holds the claim frees the slots that are RESERVED by nobody before
+ *      it looks for room.
  *   7. Every charge that was answered "admitted" is counted in the subject's slot until its window
- * ends, is refunded or reset.
+ *      ends, is refunded or reset.
  *
  * Why 4 holds. Every word has a mark, a time (algorithm.h); equal words have equal marks. All words
  * of an owner have marks after the time at which it took the slot, and it takes the slot when every
  * earlier mark lies before that time:
  *   - an expired word is the one with the owner's latest mark, but for GCRA words, whose mark a
- * refund puts back, and for words that were reset while they counted. Both first raise the slot's
- * FLOOR to the mark they leave.
+ *     refund puts back, and for words that were reset while they counted. Both first raise the
+ *     slot's FLOOR to the mark they leave.
  *   - a slot is taken only by who finds its floor passed: at or before `now`, or (when marks of the
- * new owner cannot fall) before the mark of its first word.
+ *     new owner cannot fall) before the mark of its first word.
  *   - the clock under a claim is read after the claim was taken, so it is no earlier than any that
- * the slot was judged by before.
+ *     the slot was judged by before.
  *
  * Clocks may otherwise be old. A word that seems to lie too far in the future is judged again by a
  * clock read after it, before it counts as corrupt; a refund always reads its clock after the word.
@@ -102,11 +103,15 @@ struct slot_bucket {
 struct slot_process {
     uint64_t claim; /* what it writes into a claim word: not 0, and never used by another process */
     const struct jini_clock *clock;
-    /* False when the process that this claim names is dead for certain. `waits` counts the tries
-     * before. */
+    /*
+     * False when the process that this claim names is dead for certain. `waits` counts the tries
+     * before.
+     */
     bool (*alive)(void *context, uint64_t claim, uint32_t waits);
-    /* Pauses before the next look at a claim that another holds; false when that has lasted long
-     * enough. */
+    /*
+     * Pauses before the next look at a claim that another holds; false when that has lasted long
+     * enough.
+     */
     bool (*wait)(void *context, uint32_t waits);
     void *context;
 };
@@ -173,11 +178,12 @@ struct slot_actor {
     struct slot_bucket bucket;
 
     enum slot_step step;
-    enum slot_step after_release;
     enum slot_result result;
-    uint32_t slot;     /* the one that is worked on, or was charged in the end */
-    uint32_t searched; /* slots looked at in this search */
-    uint32_t chosen;   /* the slot to take; SLOT_NONE */
+    enum slot_step after_release;
+    enum slot_result released_result; /* when that is SLOT_STEP_END */
+    uint32_t slot;                    /* the one that is worked on, or was charged in the end */
+    uint32_t searched;                /* slots looked at in this search */
+    uint32_t chosen;                  /* the slot to take; SLOT_NONE */
     uint32_t waits;
     uint32_t searches;   /* lost slots since the start */
     bool clock_is_fresh; /* `now_ns` was read after `state` */

@@ -37,7 +37,7 @@ enum {
     TABLE_SLOTS_MIN = 31,
     TABLE_SLOTS_MAX = 1 << 28,
     TABLE_WAIT_MS_DEFAULT = 20,
-    TABLE_VALUE_MAX = 64,
+    TABLE_VALUE_MAX = 72,
     TABLE_ITEMS_MAX = 3 * LIMITS_MAX
 };
 
@@ -60,24 +60,29 @@ struct table_options {
      */
     uint32_t holder_slot;
     uint32_t holder_incarnation;
-    /* False only when the process that a pair names is dead for certain. Called while it holds
-     * others up. */
+    /*
+     * False only when the process that a pair names is dead for certain. Called while it holds
+     * others up.
+     */
     bool (*alive)(void *context, uint32_t slot, uint32_t incarnation);
     void *alive_context;
     uint32_t wait_ms; /* how long a stopped process may hold up newcomers to its bucket */
     struct table_region_options regions[TABLE_REGIONS];
 };
 
-/* 65,536 anonymous slots (full: no) and 1,048,576 authenticated ones (full: no), waiting 20 ms. The
- * rest is zero. */
+/*
+ * 65,536 anonymous slots (full: no) and 1,048,576 authenticated ones (full: no), waiting 20 ms. The
+ * rest is zero.
+ */
 void table_options_init(struct table_options *options);
 
 /*
  * Opens the table, or makes it. A table of this boot with other sizes is used as it is while other
- * processes have it open, and is replaced otherwise. JINI_E_INVALID: an option is out of its range.
- * JINI_E_FORMAT: processes of another version have the table open. JINI_E_BUSY: another process is
- * making the table, for more than 5 s. JINI_E_FULL: no room for the file; it is reserved as a
- * whole. JINI_E_IO, JINI_E_NO_MEMORY.
+ * processes have it open, and is replaced otherwise.
+ * JINI_E_INVALID: an option is out of its range.
+ * JINI_E_FORMAT: processes of another version have the table open.
+ * JINI_E_BUSY: another process is making the table, for more than 5 s.
+ * JINI_E_FULL: no room for the file; it is reserved as a whole. JINI_E_IO, JINI_E_NO_MEMORY.
  */
 int table_open(const struct table_options *options, struct table **out, struct jini_error *error);
 
@@ -124,6 +129,7 @@ struct table_subject {
     uint64_t scope;
     uint8_t value[TABLE_VALUE_MAX];
 };
+_Static_assert(sizeof(struct table_subject) == 128, "two cache lines, where the caller aligns it");
 
 /*
  * Names a subject by the bytes of its value (copied) under a limit. `scope` sets limits apart that
@@ -196,12 +202,13 @@ enum table_profile { TABLE_ALL_OR_NONE, TABLE_SEED };
 
 /*
  * Charges items in their order up to the first that refuses. `now_ns` is a reading of the table's
- * clock, the fresher the better. `answers` has `count` places, all are filled. 0: all are admitted
- * (or in shadow mode, or uncounted). JINI_E_LIMITED: one refused. JINI_E_BUSY: a region that fails
- * closed is full or its bucket is held. JINI_E_INVALID: a cost is 0, a limit does not belong to its
- * subject, or `count` is not within 1 and TABLE_ITEMS_MAX; nothing is charged. JINI_E_FORKED.
- * Errors of table_open(): the table was replaced and cannot be opened; a region that fails open
- * then admits, uncounted.
+ * clock, the fresher the better. `answers` has `count` places, all are filled.
+ * 0: all are admitted (or in shadow mode, or uncounted).
+ * JINI_E_LIMITED: one refused.
+ * JINI_E_BUSY: a region that fails closed is full or its bucket is held.
+ * JINI_E_INVALID: a cost is 0, a limit does not belong to its subject, or `count` is not within 1
+ * and TABLE_ITEMS_MAX; nothing is charged. JINI_E_FORKED. Errors of table_open(): the table was
+ * replaced and cannot be opened; a region that fails open then admits, uncounted.
  */
 int table_charge(struct table *table, const struct table_item *items, size_t count,
                  enum table_profile profile, uint64_t now_ns, struct table_answer *answers);
@@ -222,8 +229,8 @@ int table_peek(struct table *table, const struct table_item *item, uint64_t now_
 
 /*
  * Forgets what was counted of a subject. Receipts from before refund nothing any more.
- * JINI_E_NOT_FOUND: nothing was counted. JINI_E_BUSY: its bucket is held by a stopped process.
- * JINI_E_FORKED, errors of table_open().
+ * JINI_E_NOT_FOUND: nothing was counted.
+ * JINI_E_BUSY: its bucket is held by a stopped process. JINI_E_FORKED, errors of table_open().
  */
 int table_reset(struct table *table, struct table_subject *subject);
 

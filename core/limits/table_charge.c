@@ -18,8 +18,10 @@ enum {
     SLEEP_US = 50
 };
 
-/* Looks for the subject's tag from its first slot on. What it answers may be outdated at once:
- * slot.c's FIND. */
+/*
+ * Looks for the subject's tag from its first slot on. What it answers may be outdated at once:
+ * slot.c's FIND.
+ */
 static uint32_t find_slot(const struct table_bucket *bucket, const struct table_subject *subject)
 {
     uint32_t slot = subject->first;

@@ -16,7 +16,7 @@
  *       80  8   buckets of the authenticated region
  *     4096      64 cache lines of counters (table_internal.h)
  *     8192      buckets of each region in turn, 512 bytes each, every region from a multiple of
- * 4096; then the details of each region's slots, 48 bytes each, likewise
+ *               4096; then the details of each region's slots, 48 bytes each, likewise
  *
  * Zeros after the header are an empty table. The first 24 bytes have this meaning in every version.
  *
@@ -25,13 +25,14 @@
  *
  * Invariants
  *  1. limits.shm is only ever replaced, by rename, under the lock of byte 0. Its header never
- * changes.
- *  2. The shared generation word never falls. It is set to a table's generation after the table
- * stands at its path; where a crash came between, the next one to look sets it.
+ *     changes.
+ *  2. The shared generation word never falls, but for a number at its very end. It is set to a
+ *     table's generation after the table stands at its path; where a crash came between, the next
+ *     one to look sets it.
  *  3. The table that counts is the one at the path whose generation is the word's. Processes with
- * another view move to it at their next call.
+ *     another view move to it at their next call.
  *  4. A view that was left keeps its addresses, filled with zeros, until close: whoever still works
- * in it finds an empty table.
+ *     in it finds an empty table.
  */
 #include "limits/table_internal.h"
 
@@ -167,8 +168,8 @@ static enum finding judge_header(const uint8_t page[PAGE_BYTES], const struct he
         return FOUND_DAMAGED;
     if (header->version != FORMAT_VERSION)
         return FOUND_OTHER_VERSION;
-    if (header->header_bytes != sizeof(*header) || header->bucket_slots != TABLE_BUCKET_SLOTS ||
-        header->region_count != TABLE_REGIONS)
+    if (header->header_bytes != sizeof(*header) || header->generation == 0 ||
+        header->bucket_slots != TABLE_BUCKET_SLOTS || header->region_count != TABLE_REGIONS)
         return FOUND_DAMAGED;
     for (unsigned r = 0; r < TABLE_REGIONS; r++) {
         if (header->bucket_counts[r] < 1 ||
@@ -250,14 +251,17 @@ static void unlock_making(const struct table *table)
 }
 
 /*
- * Becomes a user of the table; byte 0 is locked. True when no other handle has it open. Users only
- * come under byte 0, so that this stays true until it is unlocked.
+ * Becomes a user of the table; byte 0 is locked. `*sole` tells whether no other handle has it open.
+ * Users only come under byte 0, so that it stays true until that is unlocked.
  */
-static bool become_user(const struct table *table)
+static int become_user(const struct table *table, bool *sole, struct jini_error *error)
 {
-    bool sole = lock_byte(table, F_WRLCK, LOCK_USING) == 0;
-    lock_byte(table, F_RDLCK, LOCK_USING);
-    return sole;
+    *sole = lock_byte(table, F_WRLCK, LOCK_USING) == 0;
+    int failed = lock_byte(table, F_RDLCK, LOCK_USING);
+    if (failed)
+        return error_set_errno(error, failed, "limits.lock",
+                               "The table of rate limits cannot be locked for use.");
+    return 0;
 }
 
 /* Views. */
@@ -277,7 +281,12 @@ static int view_map(int file, const struct header *header, const struct stat *in
         return error_set_errno(error, errno, "limits.shm",
                                "The table of rate limits cannot be mapped.");
     }
-    madvise(base, bytes, MADV_HUGEPAGE); /* where the filesystem has huge pages, it helps */
+    /*
+     * Without read-around a page costs memory and time only once somebody in it is counted. Huge
+     * pages were no faster here, and a filesystem that has them writes 2 MiB back for each word
+     * that changed.
+     */
+    madvise(base, bytes, MADV_RANDOM);
     view->base = base;
     view->bytes = bytes;
     view->generation = header->generation;
@@ -289,8 +298,10 @@ static int view_map(int file, const struct header *header, const struct stat *in
     return 0;
 }
 
-/* Invariant 4. Where the addresses cannot be filled anew, the old file stays mapped, which does no
- * harm either. */
+/*
+ * Invariant 4. Where the addresses cannot be filled anew, the old file stays mapped, which does no
+ * harm either.
+ */
 static void view_leave(struct table_view *view)
 {
     if (view)
@@ -327,8 +338,10 @@ static void new_header(const struct table *table, uint64_t generation, const uin
     out->checksum = header_checksum(page, sizeof(*out));
 }
 
-/* The whole file is reserved, so that a full disk fails here and not under a process that writes a
- * page of it. */
+/*
+ * The whole file is reserved, so that a full disk fails here and not under a process that writes a
+ * page of it.
+ */
 static int write_table(int file, const struct header *header)
 {
     int failed = posix_fallocate(file, 0, (off_t)file_bytes(header->bucket_counts));
@@ -394,6 +407,19 @@ static int decide(const struct table *table, const struct found *found, uint64_t
     return 0;
 }
 
+/*
+ * A larger one, by a step that nobody else takes: tables that are made without knowledge of each
+ * other (the word and the file were both lost) must not get the same number, or a process would
+ * miss the change.
+ */
+static uint64_t next_generation(uint64_t newest)
+{
+    uint32_t step;
+    crypto_random(&step, sizeof(step));
+    uint64_t next = newest + 1 + step;
+    return next > newest ? next : UINT64_C(1) + step;
+}
+
 static int find_locked(struct table *table, struct jini_error *error)
 {
     uint8_t boot_id[JINI_ID_BYTES];
@@ -430,7 +456,7 @@ static int find_locked(struct table *table, struct jini_error *error)
             newest = word;
         if (now && newest < now->generation)
             newest = now->generation;
-        status = make(table, newest + 1, boot_id, &view, error);
+        status = make(table, next_generation(newest), boot_id, &view, error);
     }
     if (!status) {
         atomic_store(table->generation, view->generation);
@@ -446,8 +472,11 @@ static int find(struct table *table, struct jini_error *error)
     int status = lock_making(table, error);
     if (status)
         return status;
-    table->sole_user = atomic_load(&table->view) == NULL && become_user(table);
-    status = find_locked(table, error);
+    table->sole_user = false;
+    if (!atomic_load(&table->view))
+        status = become_user(table, &table->sole_user, error);
+    if (!status)
+        status = find_locked(table, error);
     unlock_making(table);
     return status;
 }

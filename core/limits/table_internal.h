@@ -52,8 +52,10 @@ struct table_view_region {
     struct slot_details *details;
 };
 
-/* A table as it is mapped. Immutable once it is published; kept until close, so that late readers
- * of it do no harm. */
+/*
+ * A table as it is mapped. Immutable once it is published; kept until close, so that late readers
+ * of it do no harm.
+ */
 struct table_view {
     uint64_t generation;
     uint8_t key[CRYPTO_HASH_KEY_BYTES];

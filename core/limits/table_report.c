@@ -1,5 +1,7 @@
-/* What the table tells about itself: counters, occupancy, and who uses most. All of it is read
- * while others write. */
+/*
+ * What the table tells about itself: counters, occupancy, and who uses most. All of it is read
+ * while others write.
+ */
 #include "limits/table_internal.h"
 
 #include <arpa/inet.h>
@@ -117,8 +119,10 @@ static bool entry_of(const struct sighting *sighting, uint64_t now_ns, struct ta
     return true;
 }
 
-/* True when `a` has used a smaller share than `b`, or the same of less. Amounts have less than 32
- * bits. */
+/*
+ * True when `a` has used a smaller share than `b`, or the same of less. Amounts have less than 32
+ * bits.
+ */
 static bool is_less(const struct table_entry *a, const struct table_entry *b)
 {
     uint64_t a_all = a->used + a->remaining;

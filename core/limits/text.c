@@ -1,4 +1,5 @@
-/* Reading limit texts. The grammar stands in text.h, the rules that a limit keeps in text_rules.c.
+/*
+ * Reading limit texts. The grammar stands in text.h, the rules that a limit keeps in text_rules.c.
  */
 #include "limits/text.h"
 

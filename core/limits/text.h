@@ -1,20 +1,18 @@
 /*
- * Limits as people write them: "5/minute; 30/day calendar Europe/Berlin; 10/second gcra burst 20
- * shadow".
+ * Limits as people write them: "5/minute; 30/day calendar Europe/Berlin; 9/second gcra burst 20".
  *
  * Grammar (letter case does not matter but in ZONE; any white space may stand between the parts):
  *
  *     text      = limit *( ( "," | ";" | "|" ) limit )
  *     limit     = AMOUNT ( "/" | "per" ) [ MULTIPLES ] unit [ "s" ] [ algorithm ] [ "shadow" ]
  *     unit      = "second" | "minute" | "hour" | "day" | "month" | "year"
- *     algorithm = "sliding" | "gcra" [ "burst" BURST ]           periods under an hour: rate limits
- *               | "calendar" [ ZONE ] | "anchor" [ ZONE ]        periods of an hour and more:
- * quotas
+ *     algorithm = "sliding" | "gcra" [ "burst" BURST ]       a rate limit: less than an hour
+ *               | "calendar" [ ZONE ] | "anchor" [ ZONE ]    a quota: an hour or more
  *
  * Up to `unit` this is the notation of the Python library `limits` 2.8 (its regular expression, but
- * for a stray
- * ":" before a separator, which that takes). Without an algorithm a window begins with its first
- * hit. A month is then 30 days and a year 360, as there; calendar and anchor periods use real ones.
+ * for a stray ":" before a separator, which that takes). Without an algorithm a window begins with
+ * its first hit. A month is then 30 days and a year 360, as there; calendar and anchor periods use
+ * real ones.
  */
 #ifndef LIMITS_TEXT_H
 #define LIMITS_TEXT_H
@@ -40,8 +38,10 @@ enum limit_unit { LIMIT_SECOND, LIMIT_MINUTE, LIMIT_HOUR, LIMIT_DAY, LIMIT_MONTH
 /* How a rate limit counts. A quota always counts in windows. */
 enum limit_algorithm { LIMIT_FIXED_WINDOW, LIMIT_SLIDING_WINDOW, LIMIT_GCRA };
 
-/* Where the windows of a quota begin: with the first hit, by the calendar, or at the billing
- * anchor. */
+/*
+ * Where the windows of a quota begin: with the first hit, by the calendar, or at the billing
+ * anchor.
+ */
 enum limit_period { LIMIT_FIRST_HIT, LIMIT_CALENDAR, LIMIT_ANCHOR };
 
 struct limit {
@@ -64,7 +64,8 @@ struct limit_list {
     struct limit limits[LIMITS_MAX];
 };
 
-/* True for a quota, which lives in the store; false for a rate limit, which lives in shared memory.
+/*
+ * True for a quota, which lives in the store; false for a rate limit, which lives in shared memory.
  */
 static inline bool limit_is_quota(const struct limit *limit)
 {
@@ -94,8 +95,10 @@ int limit_format(const struct limit_list *list, struct buffer *out);
 /* What a refusal says of the limit: "5 per 1 minute". Returns the length. */
 size_t limit_human(const struct limit *limit, char out[LIMIT_HUMAN_MAX]);
 
-/* The name of a unit ("minute"), an algorithm ("fixed", "sliding", "gcra") or a period's kind.
- * Static. */
+/*
+ * The name of a unit ("minute"), an algorithm ("fixed", "sliding", "gcra") or a period's kind.
+ * Static.
+ */
 const char *limit_unit_name(enum limit_unit unit);
 const char *limit_algorithm_name(enum limit_algorithm algorithm);
 const char *limit_period_name(enum limit_period period);

@@ -1,18 +1,20 @@
 /*
  * One commit: running the ops of a batch, and settling what becomes of each.
  *
- * The happy path: begin, run every op, write the last stamp, set the change words, commit and sync, clear the
- * change words. What else may happen:
+ * The happy path: begin, run every op, write the last stamp, set the change words, commit and sync,
+ * clear the change words. What else may happen:
  *
- *   an op fails before it wrote        its status is its own; the batch goes on
- *   an op fails after it wrote         roll back; run the batch again with every op in an overlay, so that the
- *                                      failing one is undone alone
- *   the two runs of an op differ       (run_twice) it completes with JINI_E_UNREPEATABLE; the rest runs again
- *   the map is full                    roll back, grow the map behind the gate, run again; at the reserve the
- *                                      store is `full`: new work gets JINI_E_FULL, releases go on
- *   the disk is full                   roll back, give the reserve file back to the disk; the same
- *   too many pages for one transaction run again with half of the ops
- *   the sync or a page write fails     the store is poisoned
+ *   an op fails before it wrote       its status is its own; the batch goes on
+ *   an op fails after it wrote        roll back; run again with every op in an overlay, so that the
+ *                                     failing one is undone alone
+ *   the two runs of an op differ      (run_twice) it completes with JINI_E_UNREPEATABLE; the rest
+ *                                     runs again
+ *   the map is full                   roll back, grow the map behind the gate, run again; at the
+ *                                     reserve the store is `full`: new work gets JINI_E_FULL,
+ *                                     releases go on
+ *   the disk is full                  roll back, give the reserve file back to the disk; the same
+ *   too many pages for a transaction  run again with half of the ops
+ *   the sync or a page write fails    the store is poisoned
  */
 #include "store/store_private.h"
 
@@ -20,8 +22,8 @@
 #include <unistd.h>
 
 enum outcome {
-    DONE,       /* every op of the batch has its status */
-    RUN_AGAIN,  /* rolled back; the cause is out of the way */
+    DONE,      /* every op of the batch has its status */
+    RUN_AGAIN, /* rolled back; the cause is out of the way */
 };
 
 static bool refused_when_full(const struct store *store, const struct store_write *write)
@@ -81,9 +83,10 @@ static int run_ops(struct store *store)
 }
 
 /*
- * Change words. Each is set to its next odd value before the commit and to the even one behind that after it. Setting
- * odd happens under the driver's lock; setting even happens after it is given back, when another process
- * may have gone on already: so it is done only where the word still stands as this commit left it.
+ * Change words. Each is set to its next odd value before the commit and to the even one behind that
+ * after it. Setting odd happens under the driver's lock; setting even happens after it is given
+ * back, when another process may have gone on already: so it is done only where the word still
+ * stands as this commit left it.
  */
 static void begin_change(struct store *store)
 {
@@ -110,8 +113,8 @@ static void end_change(struct store *store)
 }
 
 /*
- * Sets right the words that a process left odd when it died in the middle of a commit. The driver's lock is ours, so
- * no commit runs, and each odd word is of one that has ended.
+ * Sets right the words that a process left odd when it died in the middle of a commit. The driver's
+ * lock is ours, so no commit runs, and each odd word is of one that has ended.
  */
 static void repair_change_words(struct store *store)
 {
@@ -183,7 +186,10 @@ static bool runs_agree(struct store *store)
     return agree;
 }
 
-/* Bytes that this thread has handed to write calls so far, from /proc; 0 where the kernel does not tell. */
+/*
+ * Bytes that this thread has handed to write calls so far, from /proc; 0 where the kernel does not
+ * tell.
+ */
 static uint64_t bytes_written(const struct store *store)
 {
     char text[512];
@@ -205,15 +211,18 @@ static unsigned bucket_of(uint64_t value, unsigned buckets)
     return bucket;
 }
 
-static void count_commit(struct store *store, uint64_t begin_ns, uint64_t bytes_before)
+static void count_commit(struct store *store, uint64_t begin_ns)
 {
     struct counters *counters = &store->counters;
     uint64_t us = (clock_boot_ns(&clock_system) - begin_ns) / NS_PER_US;
     atomic_fetch_add(&counters->commits, 1);
     atomic_fetch_add(&counters->commit_us_sum, us);
     atomic_fetch_add(&counters->commit_buckets[bucket_of(us, STORE_LATENCY_BUCKETS)], 1);
-    atomic_fetch_add(&counters->batch_buckets[bucket_of(store->batch_count, STORE_BATCH_BUCKETS)], 1);
-    uint64_t written = bytes_written(store) - bytes_before;
+    atomic_fetch_add(&counters->batch_buckets[bucket_of(store->batch_count, STORE_BATCH_BUCKETS)],
+                     1);
+    uint64_t before = store->io_bytes; /* between commits the thread writes next to nothing */
+    store->io_bytes = bytes_written(store);
+    uint64_t written = store->io_bytes - before;
     atomic_fetch_add(&counters->bytes_written, written ? written : store->write_txn.bytes);
 }
 
@@ -230,14 +239,13 @@ static int commit(struct store *store)
         return status;
     }
     uint64_t begin_ns = clock_boot_ns(&clock_system);
-    uint64_t bytes_before = bytes_written(store);
     begin_change(store);
     status = store->ops->write_commit(txn->driver_txn);
     txn->driver_txn = NULL;
     gate_leave_writer(store);
     end_change(store);
     if (status == 0)
-        count_commit(store, begin_ns, bytes_before);
+        count_commit(store, begin_ns);
     return status;
 }
 
@@ -254,8 +262,8 @@ static void fail_with_poison(struct store *store, int status, const char *reason
 }
 
 /*
- * Doubles the map. Its last part is the reserve: going into it makes the store full, and a batch that finds it used up
- * runs once more, without its new work.
+ * Doubles the map. Its last part is the reserve: going into it makes the store full, and a batch
+ * that finds it used up runs once more, without its new work.
  */
 static enum outcome grow(struct store *store)
 {
@@ -343,7 +351,10 @@ static enum outcome attempt(struct store *store)
     return status ? recover(store, status) : DONE;
 }
 
-/* Runs the batch of the store, or its first part: batch_count tells how much. The turn to write is ours. */
+/*
+ * Runs the batch of the store, or its first part: batch_count tells how much. The turn to write is
+ * ours.
+ */
 void batch_run(struct store *store)
 {
     store->batch_overlays = false;

@@ -1,9 +1,11 @@
 /*
- * What a driver of the store must do. The store above it queues, batches, checks bounds, gives stamps and
- * keeps readers away while a map is resized; a driver keeps ordered bytes in transactions.
+ * What a driver of the store must do. The store above it queues, batches, checks bounds, gives
+ * stamps and keeps readers away while a map is resized; a driver keeps ordered bytes in
+ * transactions.
  *
- * A driver promises: snapshot isolation for readers; one writer at a time, over all processes; a commit is
- * wholly there or not at all, and durable as its sync mode says when commit returns; keys order by memcmp, then length.
+ * A driver promises: snapshot isolation for readers; one writer at a time, over all processes; a
+ * commit is wholly there or not at all, and durable as its sync mode says when commit returns; keys
+ * order by memcmp, then length.
  */
 #ifndef STORE_DRIVER_H
 #define STORE_DRIVER_H
@@ -32,12 +34,16 @@ struct driver_figures {
 };
 
 struct driver_ops {
-    /* Makes the database unless it is there. One process at a time; the caller syncs the directory. */
+    /*
+     * Makes the database unless it is there. One process at a time; the caller syncs the directory.
+     */
     int (*create)(const struct store_options *options, struct jini_error *error);
     int (*open)(const struct store_options *options, struct driver **out, struct jini_error *error);
     void (*close)(struct driver *driver);
 
-    /* Makes what is missing of the spaces. Called once, with the write lock held, unless read-only. */
+    /*
+     * Makes what is missing of the spaces. Called once, with the write lock held, unless read-only.
+     */
     int (*create_spaces)(struct driver *driver, struct jini_error *error);
     bool (*has_spaces)(struct driver *driver);
 
@@ -52,31 +58,36 @@ struct driver_ops {
     void (*write_abort)(struct driver_txn *txn);
 
     /* `value` is borrowed until the next write of the transaction. */
-    int (*get)(struct driver_txn *txn, enum store_space space, struct slice key, struct slice *value);
-    int (*put)(struct driver_txn *txn, enum store_space space, struct slice key, struct slice value);
+    int (*get)(struct driver_txn *txn, enum store_space space, struct slice key,
+               struct slice *value);
+    int (*put)(struct driver_txn *txn, enum store_space space, struct slice key,
+               struct slice value);
     int (*remove)(struct driver_txn *txn, enum store_space space, struct slice key);
 
     /*
      * A cursor is positioned by seek and moved by step; both answer with the entry, borrowed, or
-     * JINI_E_NOT_FOUND. Seek finds the first key at or after `key`, or with `after` the first one behind it; backward,
-     * the last key before `key`, or with an empty `key` the last of all. A write invalidates the position.
+     * JINI_E_NOT_FOUND. Seek finds the first key at or after `key`, or with `after` the first one
+     * behind it; backward, the last key before `key`, or with an empty `key` the last of all. A
+     * write invalidates the position.
      */
     int (*cursor_open)(struct driver_txn *txn, enum store_space space, struct driver_cursor **out);
-    int (*cursor_seek)(struct driver_cursor *cursor, struct slice key, enum store_direction direction,
-                       bool after, struct slice *found_key, struct slice *found_value);
+    int (*cursor_seek)(struct driver_cursor *cursor, struct slice key,
+                       enum store_direction direction, bool after, struct slice *found_key,
+                       struct slice *found_value);
     int (*cursor_step)(struct driver_cursor *cursor, enum store_direction direction,
                        struct slice *found_key, struct slice *found_value);
     void (*cursor_close)(struct driver_cursor *cursor);
 
     /*
-     * Resizes the map; 0 adopts the size that another process chose. No transaction is open in this process. The map
-     * may become larger than asked for, never smaller than what is in it. JINI_E_NO_MEMORY: nothing changed. After any
-     * other error there is no map any more.
+     * Resizes the map; 0 adopts the size that another process chose. No transaction is open in this
+     * process. The map may become larger than asked for, never smaller than what is in it.
+     * JINI_E_NO_MEMORY: nothing changed. After any other error there is no map any more.
      */
     int (*resize)(struct driver *driver, uint64_t map_bytes);
     uint64_t (*map_bytes)(const struct driver *driver); /* any thread, also during a resize */
     int (*copy)(struct driver *driver, int fd);
-    int (*verify)(const struct store_options *options, struct jini_error *error); /* every page in use */
+    int (*verify)(const struct store_options *options,
+                  struct jini_error *error); /* every page in use */
     int (*clear_stale_readers)(struct driver *driver);
 
     /* Cheap; free_pages only when `walk_free_list`. `reader` is begun. */

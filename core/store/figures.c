@@ -26,7 +26,8 @@ int store_copy(struct store *store, const char *path, struct jini_error *error)
     struct store_txn *txn;
     int status = store_read_begin(store, &txn); /* keeps the map from being resized meanwhile */
     if (status)
-        return error_set(error, status, path, "cannot open a snapshot: %s", jini_status_text(status));
+        return error_set(error, status, path, "cannot open a snapshot: %s",
+                         jini_status_text(status));
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         status = error_set_errno(error, errno, path, "cannot create the copy");
@@ -54,7 +55,8 @@ int store_verify(struct store *store, struct jini_error *error)
 {
     struct store_txn *txn;
     error_clear(error);
-    int status = store_read_begin(store, &txn); /* keeps the pages that are read from being used again */
+    int status =
+        store_read_begin(store, &txn); /* keeps the pages that are read from being used again */
     if (status)
         return error_set(error, status, "store", "cannot open a snapshot: %s",
                          jini_status_text(status));
@@ -112,6 +114,5 @@ int store_figures(struct store *store, struct store_figures *out)
 
 size_t store_processes(struct store *store, struct store_process_info *out, size_t capacity)
 {
-    return store_check(store) == JINI_E_FORKED ? 0
-                                               : registry_list(store->registry, out, capacity);
+    return store_check(store) == JINI_E_FORKED ? 0 : registry_list(store->registry, out, capacity);
 }

@@ -1,12 +1,13 @@
 /*
- * The LMDB driver: each space is one named database of one environment, the files data.mdb and lock.mdb.
+ * The LMDB driver: each space is one named database of one environment, the files data.mdb and
+ * lock.mdb.
  *
  *  1. One environment per process and directory (LMDB's file locks need it; open.c sees to it).
  *  2. Read transactions belong to reader objects, not to threads (MDB_NOTLS).
- *  3. The file is checked before it is mapped (lmdb_file.h): a file that was cut is refused, where reading it
- *     through the map would end the process by SIGBUS.
- *  4. The map is read by transactions only, which the store keeps away while it is resized; its size is
- *     also kept beside it, for everybody else.
+ *  3. The file is checked before it is mapped (lmdb_file.h): a file that was cut is refused, where
+ *     reading it through the map would end the process by SIGBUS.
+ *  4. The map is read by transactions only, which the store keeps away while it is resized; its
+ *     size is also kept beside it, for everybody else.
  *  5. Codes of LMDB are translated here and nowhere else.
  */
 #include "store/driver.h"
@@ -28,7 +29,8 @@ enum { SPACES_MAX = 64, READERS_MAX = 4096 };
 struct driver {
     MDB_env *env;
     bool read_only;
-    int probe_fd; /* of the data file, to ask whether a sync failed; -1 */
+    bool syncs;   /* commits are synced */
+    int probe_fd; /* of the data file, to ask why a write failed; -1 */
     _Atomic uint64_t map_bytes;
     unsigned present; /* how many spaces exist: all, or fewer in an older database */
     MDB_dbi dbi[STORE_SPACES];
@@ -135,8 +137,9 @@ static unsigned environment_flags(const struct store_options *options)
 }
 
 /*
- * LMDB only extends lock.mdb; a hole of it that is first written to while the disk is full would end the process. So it is
- * allocated, before LMDB opens it: closing it later would drop LMDB's own locks on it.
+ * LMDB only extends lock.mdb; a hole of it that is first written to while the disk is full would
+ * end the process. So it is allocated, before LMDB opens it: closing it later would drop LMDB's own
+ * locks on it.
  */
 static int allocate_lock_file(const char *directory, struct jini_error *error)
 {
@@ -196,7 +199,7 @@ static int open_probe(struct driver *driver, const char *directory, struct jini_
 {
     char path[4200];
     snprintf(path, sizeof(path), "%s/data.mdb", directory);
-    driver->probe_fd = open(path, O_RDONLY | O_CLOEXEC);
+    driver->probe_fd = open(path, O_RDWR | O_CLOEXEC);
     if (driver->probe_fd < 0)
         return error_set_errno(error, errno, path, "cannot open the data file");
     return 0;
@@ -223,6 +226,7 @@ static int lmdb_open(const struct store_options *options, struct driver **out,
     if (!driver)
         return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
     driver->read_only = options->read_only;
+    driver->syncs = options->sync != STORE_SYNC_NONE;
     driver->probe_fd = -1;
     int status = lmdb_file_check(options->directory, LMDB_CHECK_ROOTS, error);
     if (status == 0 && !options->read_only)
@@ -282,15 +286,32 @@ static void lmdb_reader_free(struct driver_txn *reader)
     base_free(reader);
 }
 
+/* True when the file cannot grow: the disk, a quota or a limit of this process is in the way. */
+static bool cannot_grow(int fd)
+{
+    enum { MORE_BYTES = 1 << 20 };
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end < 0 || fallocate(fd, 0, end, MORE_BYTES) == 0)
+        return false;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+}
+
 /*
- * LMDB answers EIO for a write that the full disk cut short as well as for a sync that failed. The kernel tells
- * every descriptor of a file once that writing it back failed: where ours knows of nothing, no sync has failed.
+ * LMDB answers EIO for a write that a full disk cut short as well as for a sync that failed, and
+ * after a failed sync nothing may go on. The kernel tells each descriptor of a file once that
+ * writing it back failed: when ours knows of nothing and the file cannot grow, it was the disk that
+ * is full.
  */
 static int write_status(const struct driver *driver, int code)
 {
-    if (code == EIO && fdatasync(driver->probe_fd) == 0)
+    int status = translate(code);
+    if (status != JINI_E_FULL && code != EIO)
+        return status;
+    if (driver->syncs && fdatasync(driver->probe_fd) != 0)
+        return JINI_E_IO;
+    if (code == EIO && cannot_grow(driver->probe_fd))
         return JINI_E_FULL;
-    return translate(code);
+    return status;
 }
 
 static int lmdb_write_begin(struct driver *driver, struct driver_txn **out)
@@ -347,8 +368,7 @@ static int lmdb_put(struct driver_txn *txn, enum store_space space, struct slice
 static int lmdb_remove(struct driver_txn *txn, enum store_space space, struct slice key)
 {
     MDB_val key_val = to_val(key);
-    return write_status(txn->driver,
-                        mdb_del(txn->txn, txn->driver->dbi[space], &key_val, NULL));
+    return write_status(txn->driver, mdb_del(txn->txn, txn->driver->dbi[space], &key_val, NULL));
 }
 
 static int lmdb_cursor_open(struct driver_txn *txn, enum store_space space,
@@ -461,7 +481,9 @@ struct reader_list {
     uint64_t oldest;
 };
 
-/* A line of mdb_reader_list(): pid, thread and transaction id, which is "-" for a reader at rest. */
+/*
+ * A line of mdb_reader_list(): pid, thread and transaction id, which is "-" for a reader at rest.
+ */
 static int count_reader(const char *line, void *context)
 {
     struct reader_list *list = context;
@@ -476,7 +498,9 @@ static int count_reader(const char *line, void *context)
     return 0;
 }
 
-/* Free pages stand in LMDB's own database 0: each value begins with the number of page ids in it. */
+/*
+ * Free pages stand in LMDB's own database 0: each value begins with the number of page ids in it.
+ */
 static int count_free_pages(MDB_txn *txn, uint64_t *out)
 {
     MDB_cursor *cursor;

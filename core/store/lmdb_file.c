@@ -1,8 +1,9 @@
 /*
  * Making and checking data.mdb. The format stands in lmdb_file.h.
  *
- * The check reads beside live writers and takes no lock. A commit never touches the pages of the commit before it,
- * so damage is believed only while the newest meta page is still the one that the walk began with.
+ * The check reads beside live writers and takes no lock. A commit never touches the pages of the
+ * commit before it, so damage is believed only while the newest meta page is still the one that the
+ * walk began with.
  */
 #include "store/lmdb_file.h"
 
@@ -199,8 +200,7 @@ static bool in_order(const struct database *database, struct slice before, struc
 
 static bool pages_exist(const struct walk *walk, uint64_t first, uint64_t count)
 {
-    return first > 1 && first <= walk->meta.last_page &&
-           count <= walk->meta.last_page - first + 1;
+    return first > 1 && first <= walk->meta.last_page && count <= walk->meta.last_page - first + 1;
 }
 
 /* A value of the database of free pages: counts its pages that lie beyond the end of the file. */
@@ -339,8 +339,9 @@ static int walk_tree(struct walk *walk, const struct database *database, uint64_
 /* ---- The whole ---- */
 
 /*
- * LMDB does not write pages at the end of the file that the commit took and freed again, so a file may be shorter
- * than its last page says; but then every page that is missing stands in the list of free pages.
+ * LMDB does not write pages at the end of the file that the commit took and freed again, so a file
+ * may be shorter than its last page says; but then every page that is missing stands in the list of
+ * free pages.
  */
 static int check_length(struct walk *walk)
 {

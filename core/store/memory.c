@@ -1,7 +1,7 @@
 /*
- * The memory driver: spaces as persistent trees, one root per space. A snapshot holds the roots of its commit,
- * a write transaction holds roots of its own and puts them in place when it commits. For tests: it runs the
- * same conformance suite as LMDB and keeps nothing.
+ * The memory driver: spaces as persistent trees, one root per space. A snapshot holds the roots of
+ * its commit, a write transaction holds roots of its own and puts them in place when it commits.
+ * For tests: it runs the same conformance suite as LMDB and keeps nothing.
  */
 #include "store/driver.h"
 
@@ -214,8 +214,8 @@ static int memory_cursor_step(struct driver_cursor *cursor, enum store_direction
 {
     const struct tree_node *root = cursor->txn->roots.space[cursor->space];
     struct slice key = tree_key(cursor->at);
-    cursor->at = direction == STORE_FORWARD ? tree_first(root, key, true)
-                                            : tree_last_before(root, key);
+    cursor->at =
+        direction == STORE_FORWARD ? tree_first(root, key, true) : tree_last_before(root, key);
     return cursor_found(cursor, found_key, found_value);
 }
 

@@ -1,9 +1,10 @@
 /*
  * The format of a database, and moving it to a newer one.
  *
- * Space META, key "format": version (u32), version that a migration is moving to (u32, 0: none), both
- * little-endian. Key "migration": the cursor of the step that is to run next. Both change in the transaction of
- * each step, so a migration that was interrupted goes on where it stood, by whoever opens next.
+ * Space META, key "format": version (u32), version that a migration is moving to (u32, 0: none),
+ * both little-endian. Key "migration": the cursor of the step that is to run next. Both change in
+ * the transaction of each step, so a migration that was interrupted goes on where it stood, by
+ * whoever opens next.
  */
 #include "store/store_private.h"
 
@@ -94,7 +95,8 @@ static int op_step(struct store_txn *txn, void *argument)
     return write_record(txn, (struct format_record){from + 1, 0});
 }
 
-static const struct store_migration *find_migration(const struct store_format *format, uint32_t from)
+static const struct store_migration *find_migration(const struct store_format *format,
+                                                    uint32_t from)
 {
     for (uint32_t i = 0; i < format->migration_count; i++) {
         if (format->migrations[i].from == from)
@@ -110,10 +112,11 @@ static int wait_for_old_processes(struct store *store, uint32_t target, struct j
     uint64_t end = clock_boot_ns(&clock_system) + store->options.migrate_wait_ms * NS_PER_MS;
     while (registry_format_blocker(store->registry, target, &blocker)) {
         if (clock_boot_ns(&clock_system) >= end)
-            return error_set(error, JINI_E_FORMAT_BUSY, "store.migrate_wait_ms",
-                             "process %d (%s) works with format %u and must end before the database "
-                             "can move to format %u",
-                             blocker.pid, blocker.name, blocker.format_version, target);
+            return error_set(
+                error, JINI_E_FORMAT_BUSY, "store.migrate_wait_ms",
+                "process %d (%s) works with format %u and must end before the database "
+                "can move to format %u",
+                blocker.pid, blocker.name, blocker.format_version, target);
         struct timespec pause = {.tv_nsec = BLOCKER_POLL_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
@@ -136,8 +139,9 @@ static int migrate_one(struct store *store, uint32_t from, struct jini_error *er
         steps++;
     } while (status == 0 && !step.finished);
     if (status)
-        error_set(error, status, "format", "migration \"%s\" from format %u failed at step %llu: %s",
-                  step.migration->name, from, (unsigned long long)steps, jini_status_text(status));
+        error_set(error, status, "format",
+                  "migration \"%s\" from format %u failed at step %llu: %s", step.migration->name,
+                  from, (unsigned long long)steps, jini_status_text(status));
     else
         log_record(&store->options.log, JINI_LOG_INFO, "store_migrated",
                    LOG_TEXT("name", step.migration->name), LOG_NUMBER("from", from),

@@ -1,6 +1,7 @@
 /*
- * Opening and closing, in this order and back: the directory, one handle per process and directory, the
- * registry, the data file, the driver, readers, the reserve, the writer, the format. Health: forked, poisoned.
+ * Opening and closing, in this order and back: the directory, one handle per process and directory,
+ * the registry, the data file, the driver, readers, the reserve, the writer, the format. Health:
+ * forked, poisoned.
  */
 #include "store/store_private.h"
 
@@ -8,13 +9,7 @@
 #include "base/error.h"
 #include "base/fork.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
 enum { CREATE_WAIT_MS = 10000 };
 
@@ -27,7 +22,10 @@ enum { CREATE_WAIT_MS = 10000 };
 #define SANITIZED 1
 #endif
 
-/* Sanitizers keep tables of the address space, so it is not reserved by the hundred gigabytes under them. */
+/*
+ * Sanitizers keep tables of the address space, so it is not reserved by the hundred gigabytes under
+ * them.
+ */
 #ifdef SANITIZED
 static const uint64_t default_map_bytes = UINT64_C(1) << 30;
 #else
@@ -59,169 +57,6 @@ void store_options_init(struct store_options *options)
         .gate_wait_ms = 1000,
         .migrate_wait_ms = 10000,
     };
-}
-
-/* ---- One handle per process and directory ---- */
-
-struct open_directory {
-    dev_t device;
-    ino_t inode;
-    uint32_t fork_generation;
-    const struct store *store;
-    struct open_directory *next;
-};
-
-static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct open_directory *open_directories;
-
-/* A fork while another thread holds the lock would leave it held for ever in the child. */
-static void lock_open(void)
-{
-    pthread_mutex_lock(&open_lock);
-}
-
-static void unlock_open(void)
-{
-    pthread_mutex_unlock(&open_lock);
-}
-
-__attribute__((constructor)) static void guard_forks(void)
-{
-    pthread_atfork(lock_open, unlock_open, unlock_open);
-}
-
-/* Entries of a parent process do not count: its handles are not ours. */
-static int claim_directory(const struct store *store, struct jini_error *error)
-{
-    struct stat info;
-    if (stat(store->directory, &info) != 0)
-        return error_set_errno(error, errno, store->directory, "cannot look at the directory");
-    struct open_directory *entry = base_malloc(sizeof(*entry));
-    if (!entry)
-        return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
-    *entry = (struct open_directory){.device = info.st_dev,
-                                     .inode = info.st_ino,
-                                     .fork_generation = fork_generation(),
-                                     .store = store};
-    int status = 0;
-    pthread_mutex_lock(&open_lock);
-    for (struct open_directory *other = open_directories; other; other = other->next) {
-        if (other->device == entry->device && other->inode == entry->inode &&
-            other->fork_generation == entry->fork_generation)
-            status = JINI_E_LOCKED;
-    }
-    if (status == 0) {
-        entry->next = open_directories;
-        open_directories = entry;
-    }
-    pthread_mutex_unlock(&open_lock);
-    if (status) {
-        base_free(entry);
-        error_set(error, status, store->directory,
-                  "this process has the database open already; share that handle");
-    }
-    return status;
-}
-
-static void release_directory(const struct store *store)
-{
-    pthread_mutex_lock(&open_lock);
-    for (struct open_directory **link = &open_directories; *link; link = &(*link)->next) {
-        struct open_directory *entry = *link;
-        if (entry->store == store && entry->fork_generation == store->fork_generation) {
-            *link = entry->next;
-            base_free(entry);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&open_lock);
-}
-
-/* ---- The directory ---- */
-
-static const struct {
-    long magic;
-    const char *name;
-} unsafe_filesystems[] = {
-    {NFS_SUPER_MAGIC, "NFS"},         {SMB_SUPER_MAGIC, "SMB"},
-    {SMB2_SUPER_MAGIC, "SMB"},        {CIFS_SUPER_MAGIC, "CIFS"},
-    {FUSE_SUPER_MAGIC, "FUSE"},       {OVERLAYFS_SUPER_MAGIC, "overlay"},
-    {CEPH_SUPER_MAGIC, "Ceph"},       {V9FS_MAGIC, "9p"},
-    {AFS_FS_MAGIC, "AFS"},            {AFS_SUPER_MAGIC, "AFS"},
-    {CODA_SUPER_MAGIC, "Coda"},       {OCFS2_SUPER_MAGIC, "OCFS2"},
-    {0x01161970, "GFS2"},             {0x0BD00BD0, "Lustre"},
-    {0x47504653, "GPFS"},
-};
-
-static int check_filesystem(const struct store *store, struct jini_error *error)
-{
-    struct statfs info;
-    if (statfs(store->directory, &info) != 0)
-        return error_set_errno(error, errno, store->directory, "cannot look at the filesystem");
-    for (size_t i = 0; i < sizeof(unsafe_filesystems) / sizeof(unsafe_filesystems[0]); i++) {
-        if ((unsigned long)info.f_type == (unsigned long)unsafe_filesystems[i].magic &&
-            !store->options.allow_unsafe_filesystem)
-            return error_set(error, JINI_E_UNSUPPORTED, store->directory,
-                             "the directory lies on a filesystem (%s) whose shared memory and locks "
-                             "cannot be trusted; use a local disk, or set "
-                             "store.allow_unsafe_filesystem for a single process",
-                             unsafe_filesystems[i].name);
-    }
-    return 0;
-}
-
-static bool has_data_file(const struct store *store)
-{
-    char path[4200];
-    struct stat info;
-    snprintf(path, sizeof(path), "%s/data.mdb", store->directory);
-    return stat(path, &info) == 0 || errno != ENOENT;
-}
-
-static int prepare_directory(const struct store *store, struct jini_error *error)
-{
-    struct stat info;
-    bool create = store->options.create && !store->options.read_only;
-    if (stat(store->directory, &info) == 0) {
-        if (!S_ISDIR(info.st_mode))
-            return error_set(error, JINI_E_INVALID, store->directory, "not a directory");
-    } else if (errno == ENOTDIR) {
-        return error_set(error, JINI_E_INVALID, store->directory, "a part of it is not a directory");
-    } else if (errno != ENOENT) {
-        return error_set_errno(error, errno, store->directory, "cannot look at the directory");
-    } else if (!create) {
-        return error_set(error, JINI_E_NOT_FOUND, store->directory,
-                         "there is no database; create one first");
-    } else if (mkdir(store->directory, 0700) != 0 && errno != EEXIST) {
-        return error_set_errno(error, errno, store->directory, "cannot create the directory");
-    }
-    if (!create && !has_data_file(store))
-        return error_set(error, JINI_E_NOT_FOUND, store->directory,
-                         "the directory holds no database; create one first");
-    return check_filesystem(store, error);
-}
-
-/*
- * Makes the entries of data.mdb in the directory, and of the directory in the one above, durable. Done at every
- * opening, not only by who made them: that one may have been killed before it came to it.
- */
-static int sync_directories(const struct store *store, struct jini_error *error)
-{
-    int status = 0;
-    int directory = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0)
-        return error_set_errno(error, errno, store->directory, "cannot open the directory");
-    if (fsync(directory) != 0)
-        status = error_set_errno(error, errno, store->directory, "cannot sync the directory");
-    int above = status ? -1 : openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    close(directory);
-    if (above < 0)
-        return status; /* one that may not be read was not made by us */
-    if (fsync(above) != 0)
-        status = error_set_errno(error, errno, store->directory,
-                                 "cannot sync the directory above it");
-    close(above);
-    return status;
 }
 
 /* ---- Options ---- */
@@ -320,7 +155,7 @@ static int create_data(struct store *store, const struct store_options *options,
         status = store->ops->create(options, error);
         registry_setup_end(store->registry);
     }
-    return status || !store->directory ? status : sync_directories(store, error);
+    return status || !store->directory ? status : directory_sync(store, error);
 }
 
 static int open_driver(struct store *store, struct jini_error *error)
@@ -340,9 +175,9 @@ static int open_parts(struct store *store, struct jini_error *error)
 {
     int status = 0;
     if (store->directory) {
-        status = prepare_directory(store, error);
+        status = directory_prepare(store, error);
         if (status == 0)
-            status = claim_directory(store, error);
+            status = directory_claim(store, error);
         if (status)
             return status;
     }
@@ -371,7 +206,7 @@ static void destroy(struct store *store)
         store->ops->close(store->driver);
     registry_close(store->registry);
     if (store->directory)
-        release_directory(store);
+        directory_release(store);
     pthread_cond_destroy(&store->gate_opened);
     pthread_mutex_destroy(&store->gate_wait_lock);
     pthread_mutex_destroy(&store->gate_lock);
@@ -391,7 +226,7 @@ static void init_locks(struct store *store)
     pthread_mutex_init(&store->poison_lock, NULL);
     pthread_mutex_init(&store->reserve_lock, NULL);
     pthread_mutex_init(&store->lock, NULL);
-    pthread_cond_init(&store->wake, NULL);
+    pthread_cond_init(&store->wake, &monotonic);
     pthread_mutex_init(&store->gate_lock, NULL);
     pthread_mutex_init(&store->gate_wait_lock, NULL);
     pthread_cond_init(&store->gate_opened, &monotonic);
@@ -436,6 +271,12 @@ fail:
     return status;
 }
 
+void store_stop(struct store *store)
+{
+    if (store && store->fork_generation == fork_generation())
+        writer_stop(store);
+}
+
 void store_close(struct store *store)
 {
     if (!store || store->fork_generation != fork_generation())
@@ -477,7 +318,8 @@ void store_poison(struct store *store, const char *reason)
     if (!atomic_load(&store->poisoned)) {
         snprintf(store->poison_reason, sizeof(store->poison_reason), "%s", reason);
         atomic_store_explicit(&store->poisoned, 1, memory_order_release);
-        log_record(&store->options.log, JINI_LOG_ERROR, "store_poisoned", LOG_TEXT("reason", reason));
+        log_record(&store->options.log, JINI_LOG_ERROR, "store_poisoned",
+                   LOG_TEXT("reason", reason));
     }
     pthread_mutex_unlock(&store->poison_lock);
 }

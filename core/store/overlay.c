@@ -1,6 +1,7 @@
 /*
- * Overlays: writes of a part of an op, kept in trees of their own until they are kept or discarded. A deletion
- * is an entry with its mark set. Reads look from the newest overlay down to the database.
+ * Overlays: writes of a part of an op, kept in trees of their own until they are kept or discarded.
+ * A deletion is an entry with its mark set. Reads look from the newest overlay down to the
+ * database.
  */
 #include "store/store_private.h"
 
@@ -56,11 +57,10 @@ static int move_down(struct store_txn *txn, struct tree_node *const *roots)
         const struct tree_node *node = tree_first(roots[space], slice_of(NULL, 0), false);
         while (node) {
             struct slice key = tree_key(node);
-            int status = txn->overlays
-                             ? tree_put(&txn->overlay[txn->overlays - 1][space], key,
-                                        tree_value(node), tree_mark(node))
-                             : txn_apply(txn, (enum store_space)space, key, tree_value(node),
-                                         tree_mark(node));
+            int status = txn->overlays ? tree_put(&txn->overlay[txn->overlays - 1][space], key,
+                                                  tree_value(node), tree_mark(node))
+                                       : txn_apply(txn, (enum store_space)space, key,
+                                                   tree_value(node), tree_mark(node));
             if (status && !(status == JINI_E_NOT_FOUND && tree_mark(node))) {
                 if (txn->failure == 0)
                     txn->failure = status;

@@ -2,10 +2,12 @@
  * Snapshots, and the gate that keeps them away while the map is resized.
  *
  *  1. A reader belongs to whoever swapped its `busy` from 0 to 1, until that is 0 again.
- *  2. Who takes a reader looks at the gate after the swap; who closes the gate looks at the readers after the
- *     store. Both are sequentially consistent, so at least one of the two sees the other.
- *  3. The writer passes the gate like a reader, by `writer_inside`, for the length of each of its transactions.
- *  4. While the gate is closed and all of them are idle, no pointer into the map is in use in this process.
+ *  2. Who takes a reader looks at the gate after the swap; who closes the gate looks at the readers
+ *     after the store. Both are sequentially consistent, so at least one of the two sees the other.
+ *  3. The writer passes the gate like a reader, by `writer_inside`, for the length of each of its
+ *     transactions.
+ *  4. While the gate is closed and all of them are idle, no pointer into the map is in use in this
+ *     process.
  *  5. When the map could not be mapped again, the store is poisoned and the gate stays closed.
  */
 #include "store/store_private.h"
@@ -45,7 +47,10 @@ void readers_destroy(struct store *store)
     store->readers = NULL;
 }
 
-/* Threads begin their search at different places, and each at the place that it found free last time. */
+/*
+ * Threads begin their search at different places, and each at the place that it found free last
+ * time.
+ */
 static _Thread_local uint32_t preferred;
 static _Atomic uint32_t next_preferred;
 
@@ -68,7 +73,7 @@ static struct reader *take_reader(struct store *store)
 
 static void give_reader(struct reader *reader)
 {
-    atomic_store(&reader->busy, 0);
+    atomic_store_explicit(&reader->busy, 0, memory_order_release);
 }
 
 /* Waits until the gate opens, up to the time that growth itself may take. */
@@ -87,7 +92,10 @@ static bool wait_for_gate(struct store *store)
     return waited == 0;
 }
 
-/* Waits as long as the gate is closed: a resize is bounded by itself. JINI_E_POISONED: it will not open again. */
+/*
+ * Waits as long as the gate is closed: a resize is bounded by itself. JINI_E_POISONED: it will not
+ * open again.
+ */
 int gate_enter_writer(struct store *store)
 {
     for (;;) {
@@ -185,9 +193,10 @@ static bool wait_until_idle(const struct store *store)
 }
 
 /*
- * Closes the gate, waits for the readers that run, resizes (0: to what another process chose) and opens again.
- * JINI_E_BUSY: a reader or the writer ran for longer than gate_wait_ms; nothing changed. JINI_E_NO_MEMORY: there is no
- * address space for it; nothing changed. Other errors: the store is poisoned. Not inside a transaction.
+ * Closes the gate, waits for the readers that run, resizes (0: to what another process chose) and
+ * opens again. JINI_E_BUSY: a reader or the writer ran for longer than gate_wait_ms; nothing
+ * changed. JINI_E_NO_MEMORY: there is no address space for it; nothing changed. Other errors: the
+ * store is poisoned. Not inside a transaction.
  */
 int gate_resize(struct store *store, uint64_t map_bytes)
 {

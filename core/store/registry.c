@@ -1,4 +1,7 @@
-/* Laying out, taking slots and judging who is alive; turns are in turn.c. The format stands in registry.h. */
+/*
+ * Laying out, taking slots and judging who is alive; turns are in turn.c. The format stands in
+ * registry.h.
+ */
 #include "store/registry_layout.h"
 
 #include "base/alloc.h"
@@ -33,8 +36,10 @@ static off_t slot_byte(uint32_t slot)
     return (off_t)REGISTRY_SLOT_LOCK + slot;
 }
 
-static bool slot_locked_by_other(const struct registry *registry, uint32_t slot)
+bool registry_slot_taken(const struct registry *registry, uint32_t slot)
 {
+    if (registry->fd < 0)
+        return false;
     return lock_byte(registry->fd, F_GETLK, F_WRLCK, slot_byte(slot)) != F_UNLCK;
 }
 
@@ -47,13 +52,13 @@ bool registry_alive(struct registry *registry, struct store_process process)
         return false;
     if (process.slot == registry->self.slot)
         return process.incarnation == registry->self.incarnation;
-    return registry->fd >= 0 && slot_locked_by_other(registry, process.slot);
+    return registry_slot_taken(registry, process.slot);
 }
 
 static bool anybody_alive(const struct registry *registry)
 {
     for (uint32_t i = 0; i < REGISTRY_SLOTS; i++) {
-        if (slot_locked_by_other(registry, i))
+        if (registry_slot_taken(registry, i))
             return true;
     }
     return false;
@@ -118,9 +123,10 @@ static int lock_setup(const struct registry *registry, struct jini_error *error)
         struct timespec step = {.tv_nsec = SETUP_STEP_MS * 1000000L};
         nanosleep(&step, NULL);
     }
-    return error_set(error, JINI_E_BUSY, registry->path,
-                     "another process has been opening this database for over %d ms; is it stopped?",
-                     SETUP_WAIT_MS);
+    return error_set(
+        error, JINI_E_BUSY, registry->path,
+        "another process has been opening this database for over %d ms; is it stopped?",
+        SETUP_WAIT_MS);
 }
 
 static void unlock_setup(const struct registry *registry)
@@ -144,7 +150,10 @@ static int map_file(struct registry *registry, struct jini_error *error)
     struct stat info;
     if (fstat(registry->fd, &info) != 0)
         return error_set_errno(error, errno, registry->path, "cannot look at the registry");
-    /* Allocated and not only extended: a hole that is written to while the disk is full ends the process. */
+    /*
+     * Allocated and not only extended: a hole that is written to while the disk is full ends the
+     * process.
+     */
     int failed = posix_fallocate(registry->fd, 0, sizeof(struct registry_map));
     if (failed)
         return error_set_errno(error, failed, registry->path, "cannot allocate the registry");
@@ -171,8 +180,7 @@ static void fill_slot(struct registry *registry, const struct registry_options *
     slot->started_ns = clock_wall_ns(registry->clock);
     slot->wait_since_ns = 0;
     memset(slot->name, 0, sizeof(slot->name));
-    strncpy(slot->name, options->process_name ? options->process_name : "",
-            sizeof(slot->name) - 1);
+    strncpy(slot->name, options->process_name ? options->process_name : "", sizeof(slot->name) - 1);
     atomic_store(&slot->incarnation, registry->self.incarnation);
 }
 
@@ -200,7 +208,7 @@ static int check_target(struct registry *registry, uint32_t format_max, struct j
         return 0;
     uint32_t migrator = atomic_load(&header->migrator);
     if (migrator == 0 || migrator > REGISTRY_SLOTS || migrator == registry->self.slot + 1 ||
-        !slot_locked_by_other(registry, migrator - 1))
+        !registry_slot_taken(registry, migrator - 1))
         return 0;
     return error_set(error, JINI_E_FORMAT, registry->path,
                      "the database is being migrated to format %u; this version reads up to %u",
@@ -234,7 +242,10 @@ static int join(struct registry *registry, const struct registry_options *option
     if (alone)
         atomic_store(&header->format_target, 0);
     status = take_slot(registry, options, error);
-    /* Looked at with the slot taken: whoever announces a target after this finds us among the processes. */
+    /*
+     * Looked at with the slot taken: whoever announces a target after this finds us among the
+     * processes.
+     */
     return status ? status : check_target(registry, options->format_max, error);
 }
 

@@ -1,22 +1,27 @@
 /*
- * The registry: which processes have a database open, whose turn it is to write, and words that they share.
+ * The registry: which processes have a database open, whose turn it is to write, and words that
+ * they share.
  *
  * The file `processes` in the database directory, mapped by all of them:
  *
- *   offset 0      header: magic "JINIPROC", version, geometry, boot id, PID namespace; then the shared words
+ *   offset 0      header: magic "JINIPROC", version, geometry, boot id, PID namespace, turn; then
+ *                 the shared words
  *   offset 4096   64 slots of 256 bytes, one per process
  *   offset 20480  4096 change words of 8 bytes
  *
  * Nothing in it needs to survive a reboot, so it is never synced: another boot id makes it anew.
  *
- *  1. A process owns slot i while it holds the fcntl write lock on byte 4096 + i. The kernel drops the lock
- *     when the process dies, however it dies; a child does not inherit it. Alive is never judged otherwise.
- *  2. A slot's incarnation grows each time the slot is taken, and begins with a random number when the file is laid
- *     out, so (slot, incarnation) names a process for ever, also where it was written down before a reboot.
+ *  1. A process owns slot i while it holds the fcntl write lock on byte 4096 + i. The kernel drops
+ *     the lock when the process dies, however it dies; a child does not inherit it. Alive is never
+ *     judged otherwise.
+ *  2. A slot's incarnation grows each time the slot is taken, and begins with a random number when
+ *     the file is laid out, so (slot, incarnation) names a process for ever, also where it was
+ *     written down before a reboot.
  *  3. Byte 0 is locked while the file is laid out, a slot is taken or the database is made.
- *  4. The file is opened once per process: closing any descriptor of a file drops all of a process's locks on it.
+ *  4. The file is opened once per process: closing any descriptor of a file drops all of a
+ *     process's locks on it.
  *  5. The file is allocated in full before it is mapped.
- *  6. Turns are tickets, served in order of number. A ticket of a dead process is taken back by whoever waits behind it.
+ *  6. Turns to write are tickets, served in order of number (turn.c).
  */
 #ifndef STORE_REGISTRY_H
 #define STORE_REGISTRY_H
@@ -36,15 +41,19 @@ struct registry_options {
 };
 
 /*
- * Takes a slot. JINI_E_LOCKED: live processes of another PID namespace have the database open. JINI_E_BUSY: all
- * slots are taken, or another process holds byte 0 for over 5 s. JINI_E_FORMAT: a migration to a format that
- * this process cannot read is under way. JINI_E_CORRUPT: the file is damaged while others use it. JINI_E_IO.
+ * Takes a slot. JINI_E_LOCKED: live processes of another PID namespace have the database open.
+ * JINI_E_BUSY: all slots are taken, or another process holds byte 0 for over 5 s. JINI_E_FORMAT: a
+ * migration to a format that this process cannot read is under way. JINI_E_CORRUPT: the file is
+ * damaged while others use it. JINI_E_IO.
  */
 int registry_open(const struct registry_options *options, struct registry **out,
                   struct jini_error *error);
 void registry_close(struct registry *registry);
 
-/* Locks out other processes that open the database. JINI_E_BUSY: one of them has been at it for over 5 s. */
+/*
+ * Locks out other processes that open the database. JINI_E_BUSY: one of them has been at it for
+ * over 5 s.
+ */
 int registry_setup_begin(struct registry *registry, struct jini_error *error);
 void registry_setup_end(struct registry *registry);
 
@@ -58,8 +67,8 @@ size_t registry_list(struct registry *registry, struct store_process_info *out, 
 bool registry_file_present(const struct registry *registry);
 
 /*
- * Waits for the turn to write. `on_wait` runs every few milliseconds meanwhile and ends the wait by returning
- * false. True when the turn is ours. The real mutual exclusion is the driver's lock, taken after this one.
+ * Waits for the turn to write, which one process has at a time. `on_wait` runs every few
+ * milliseconds meanwhile and ends the wait by returning false. True when the turn is ours.
  */
 typedef bool registry_wait_fn(void *argument);
 bool registry_turn_take(struct registry *registry, registry_wait_fn *on_wait, void *argument);
@@ -69,8 +78,9 @@ void registry_turn_give(struct registry *registry);
 bool registry_turn_was_broken(struct registry *registry);
 
 /*
- * Announces that the database moves to `format`, so that nobody who cannot read it opens it any more; 0 ends
- * that. Then registry_format_blocker() finds a live process that cannot work with it; false when there is none.
+ * Announces that the database moves to `format`, so that nobody who cannot read it opens it any
+ * more; 0 ends that. Then registry_format_blocker() finds a live process that cannot work with it;
+ * false when there is none.
  */
 void registry_format_target(struct registry *registry, uint32_t format);
 bool registry_format_blocker(struct registry *registry, uint32_t format,

@@ -24,7 +24,8 @@ struct registry_header {
     _Atomic uint32_t migrator;      /* slot + 1 of the process that announced it */
     _Atomic uint64_t next_ticket;
     _Atomic uint32_t turn; /* a futex: changes whenever somebody leaves the queue */
-    _Atomic uint32_t holder; /* slot + 1 of the process that writes; 0: nobody; or REGISTRY_HOLDER_GONE */
+    _Atomic uint32_t
+        holder; /* slot + 1 of the process that writes; 0: nobody; or REGISTRY_HOLDER_GONE */
     _Atomic uint64_t holder_since_ns;
     _Atomic uint64_t shared_words[STORE_SHARED_WORDS];
 };
@@ -56,9 +57,12 @@ struct registry {
     int fd; /* -1: anonymous */
     struct registry_map *map;
     struct store_process self;
-    bool turn_broken; /* writer thread only */
+    bool turn_broken;               /* writer thread only */
     const struct jini_clock *clock; /* for the wall clock; what processes compare is the system's */
     char path[4096];
 };
+
+/* True while a live process other than this one has the slot. */
+bool registry_slot_taken(const struct registry *registry, uint32_t slot);
 
 #endif

@@ -1,17 +1,20 @@
 /*
  * What is kept back for releases, settlements, deletions and expiries when disk or map run full.
  *
- *   disk   the file `reserve`, allocated to reserve_bytes, shared by all processes. When a write meets a full disk,
- *          the file is cut to nothing, so that small writes fit again, and the store is full.
- *   map    the last reserve_bytes below map_bytes_max. The map grows into them only when the store is full.
+ *   disk   the file `reserve`, allocated to reserve_bytes, shared by all processes. When a write
+ *          meets a full disk, the file is cut to nothing, so that small writes fit again, and the
+ *          store is full.
+ *   map    the last reserve_bytes below map_bytes_max. The map grows into them only when the store
+ *          is full.
  *
- *      open ---- the disk is full, or the map is down to its reserve ----> full: new work is refused
- *      open <--- the file can be allocated again, the map has room ------- full
+ *      room ---- the disk is full, or the map is down to its reserve ---> full: new work refused
+ *      room <--- the file can be allocated again, the map has room ------ full
  *
- *  1. `full` is of this process; another one finds out by itself, at its first write that does not fit.
+ *  1. `full` is of this process; another one finds out by itself, at its first write that does not
+ *     fit.
  *  2. It is left only with twice the reserve free in the map, and with the reserve file in place.
- *  3. The file never shrinks: once it has grown into the map's reserve, free pages are counted again whenever a
- *     quarter of the reserve has been written.
+ *  3. The file never shrinks: once it has grown into the map's reserve, free pages are counted
+ *     again whenever a quarter of the reserve has been written.
  */
 #include "store/store_private.h"
 
@@ -39,7 +42,9 @@ static bool allocate_file(struct store *store)
     return false;
 }
 
-/* Room for the file and as much again, so that the store does not become full with the next write. */
+/*
+ * Room for the file and as much again, so that the store does not become full with the next write.
+ */
 static bool disk_has_room(const struct store *store)
 {
     struct statvfs info;
@@ -152,7 +157,10 @@ static void watch(struct store *store)
         watch_map(store);
 }
 
-/* Before each batch: looks once a second while the store is full, else when much was written into the map's reserve. */
+/*
+ * Before each batch: looks once a second while the store is full, else when much was written into
+ * the map's reserve.
+ */
 void reserve_watch(struct store *store)
 {
     bool full = atomic_load(&store->full) != 0;
@@ -160,8 +168,7 @@ void reserve_watch(struct store *store)
     if ((!full && !deep) || pthread_mutex_trylock(&store->reserve_lock) != 0)
         return;
     uint64_t idle_ns = clock_boot_ns(&clock_system) - atomic_load(&store->reserve_checked_ns);
-    uint64_t written =
-        atomic_load(&store->counters.bytes_written) - store->reserve_checked_bytes;
+    uint64_t written = atomic_load(&store->counters.bytes_written) - store->reserve_checked_bytes;
     if ((full && idle_ns >= NS_PER_S) || (deep && written >= store->options.reserve_bytes / 4))
         watch(store);
     pthread_mutex_unlock(&store->reserve_lock);

@@ -1,7 +1,8 @@
 /*
- * Cursors, and scans in slices. A cursor remembers the last key that it gave; after a write of its own
- * transaction it looks that key up again, so it never stands on a page that has moved. With overlays it merges:
- * at each step the nearest key of the database and of every overlay wins, and a deletion hides what lies below.
+ * Cursors, and scans in slices. A cursor remembers the last key that it gave; after a write of its
+ * own transaction it looks that key up again, so it never stands on a page that has moved. With
+ * overlays it merges: at each step the nearest key of the database and of every overlay wins, and a
+ * deletion hides what lies below.
  */
 #include "store/store_private.h"
 
@@ -146,8 +147,8 @@ int store_cursor_next(struct store_cursor *cursor, struct buffer *value)
 }
 
 /*
- * Scans in slices. A slice is copied from its snapshot into an arena and visited when the snapshot is closed, so that a visit
- * may take its time, and may write.
+ * Scans in slices. A slice is copied from its snapshot into an arena and visited when the snapshot
+ * is closed, so that a visit may take its time, and may write.
  */
 enum { ARENA_BYTES = 256 * 1024, ENTRY_MAX = 8 + STORE_KEY_MAX + STORE_VALUE_MAX };
 
@@ -224,9 +225,8 @@ int store_each(struct store *store, enum store_space space, struct slice low, st
     uint8_t *bytes = base_malloc(STORE_VALUE_MAX + ARENA_BYTES);
     if (!bytes)
         return JINI_E_NO_MEMORY;
-    struct sliced_scan scan = {.space = space,
-                               .high = high,
-                               .arena = buffer_of(bytes + STORE_VALUE_MAX, ARENA_BYTES)};
+    struct sliced_scan scan = {
+        .space = space, .high = high, .arena = buffer_of(bytes + STORE_VALUE_MAX, ARENA_BYTES)};
     int status = 0;
     while (status == 0 && !scan.ended) {
         struct store_txn *txn;

@@ -1,31 +1,31 @@
 /*
- * The spaces of the store: who keeps what under which keys. A number is pinned for ever. Adding a space needs
- * no migration; it is made at the next open.
+ * The spaces of the store: who keeps what under which keys. A number is pinned for ever. Adding a
+ * space needs no migration; it is made at the next open.
  */
 #ifndef STORE_SPACES_H
 #define STORE_SPACES_H
 
 /* X(name, number, name in LMDB): the owning module describes keys and values in its header. */
 #define STORE_SPACE_MAP(X)                                                                         \
-    X(META, 0, "meta")               /* store: format, stamp, migration */                          \
-    X(APPLICATION, 1, "application") /* the caller's own records */                                 \
-    X(LEASES, 2, "leases")           /* engine: background work */                                  \
-    X(USERS, 3, "users")             /* accounts, limits, generations: all of a user in one place */ \
-    X(USER_KEYS, 4, "user_keys")     /* accounts: user name and email to user */                    \
-    X(TIERS, 5, "tiers")             /* accounts */                                                 \
-    X(JOBS, 6, "jobs")               /* generations */                                              \
-    X(IMAGES, 7, "images")           /* generations */                                              \
-    X(LISTS, 8, "lists")             /* generations: full pages of a user's lists */                \
-    X(QUEUE, 9, "queue")             /* engine: what falls due, by time */                          \
-    X(PACKS, 10, "packs")            /* images */                                                   \
-    X(LOCATIONS, 11, "locations")    /* images: where each image's bytes lie */                     \
-    X(CONTENT, 12, "content")        /* images: hash to location, for duplicates */
+    X(META, 0, "meta")               /* store: format, stamp, migration */                         \
+    X(APPLICATION, 1, "application") /* the caller's own records */                                \
+    X(LEASES, 2, "leases")           /* engine: background work */                                 \
+    X(USERS, 3, "users")          /* accounts, limits, generations: all of a user in one place */  \
+    X(USER_KEYS, 4, "user_keys")  /* accounts: user name and email to user */                      \
+    X(TIERS, 5, "tiers")          /* accounts */                                                   \
+    X(JOBS, 6, "jobs")            /* generations */                                                \
+    X(IMAGES, 7, "images")        /* generations */                                                \
+    X(LISTS, 8, "lists")          /* generations: full pages of a user's lists */                  \
+    X(QUEUE, 9, "queue")          /* engine: what falls due, by time */                            \
+    X(PACKS, 10, "packs")         /* images */                                                     \
+    X(LOCATIONS, 11, "locations") /* images: where each image's bytes lie */                       \
+    X(CONTENT, 12, "content")     /* images: hash to location, for duplicates */
 
 enum store_space {
 #define STORE_SPACE_ENUM(name, number, text) STORE_SPACE_##name = (number),
     STORE_SPACE_MAP(STORE_SPACE_ENUM)
 #undef STORE_SPACE_ENUM
-    STORE_SPACES
+        STORE_SPACES
 };
 
 #endif

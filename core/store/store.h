@@ -1,23 +1,27 @@
 /*
- * The store: an ordered, transactional key-value store. All durable state but image bytes goes through it.
+ * The store: an ordered, transactional key-value store. All durable state but image bytes goes
+ * through it.
  *
- * Keys are tuples (base/tuple.h) of 1 to 400 bytes, values 0 to 65,536 bytes, in numbered spaces (spaces.h).
+ * Keys are tuples (base/tuple.h) of 1 to 400 bytes, values 0 to 65,536 bytes, in numbered spaces
+ * (spaces.h).
  *
- * Writing. A write is an op: a function of a transaction. Any thread submits ops to a bounded queue; one writer
- * thread per process runs many of them in one transaction, syncs once and completes each with its own
- * status (group commit). An op may run more than once before it counts, so it
+ * Writing. A write is an op: a function of a transaction. Any thread submits ops to a bounded
+ * queue; one writer thread per process runs many of them in one transaction, syncs once and
+ * completes each with its own status (group commit). An op may run more than once before it counts,
+ * so it
  *   - takes time, ids and random bytes from its argument,
  *   - does no I/O, takes no lock and touches no memory that other threads see,
  *   - writes its results into its argument afresh at each run,
  *   - reads and checks first and writes after.
- * An op that fails leaves nothing behind, whenever it fails. Builds with `run_twice` run every op, roll back,
- * run it again, and answer JINI_E_UNREPEATABLE when the two runs differ.
+ * An op that fails leaves nothing behind, whenever it fails. Builds with `run_twice` run every op,
+ * roll back, run it again, and answer JINI_E_UNREPEATABLE when the two runs differ.
  *
- * Reading. Any thread opens a snapshot, reads what it needs and ends it: snapshots never wait for the writer,
- * and an old one keeps dead pages from being used again, so scans over many keys go through store_each().
+ * Reading. Any thread opens a snapshot, reads what it needs and ends it: snapshots never wait for
+ * the writer, and an old one keeps dead pages from being used again, so scans over many keys go
+ * through store_each().
  *
- * Order. store_stamp() gives numbers that strictly increase in commit order over all processes and for the
- * whole life of the database: they are the keys of logs.
+ * Order. store_stamp() gives numbers that strictly increase in commit order over all processes and
+ * for the whole life of the database: they are the keys of logs.
  */
 #ifndef STORE_H
 #define STORE_H
@@ -56,8 +60,8 @@ enum store_driver {
 
 /*
  * One step from format `from` to `from` + 1. `step` is an op that does a bounded piece of the work:
- * `cursor_in` is empty at first and then what the step before it put into `cursor_out`; a step that leaves
- * `cursor_out` empty was the last. A crash in between loses at most the step that ran.
+ * `cursor_in` is empty at first and then what the step before it put into `cursor_out`; a step that
+ * leaves `cursor_out` empty was the last. A crash in between loses at most the step that ran.
  */
 struct store_migration {
     uint32_t from;
@@ -77,21 +81,21 @@ struct store_options {
     const char *directory;    /* of the database; copied. Unused by the memory driver */
     const char *process_name; /* shown to operators beside the pid; copied */
     enum store_sync sync;
-    bool create;                   /* make the directory when it is missing */
-    bool read_only;                /* no writer; works on read-only media */
-    bool allow_unsafe_filesystem;  /* open on network and overlay filesystems */
-    bool run_twice;                /* see above */
-    uint64_t map_bytes;            /* address space reserved at open */
-    uint64_t map_bytes_max;        /* growth stops here */
-    uint64_t reserve_bytes;        /* of disk and of map, kept for ops of class STORE_RELEASE */
-    uint32_t readers_max;          /* snapshots open at once in this process */
-    uint32_t queue_ops_max;        /* ops that wait; more is JINI_E_BUSY */
-    uint64_t queue_bytes_max;      /* their `bytes`, summed; more is JINI_E_BUSY */
-    uint32_t batch_ops_max;        /* ops of one commit */
-    uint64_t batch_bytes_max;      /* bytes written by one commit */
-    uint32_t batch_run_ms;         /* time that one commit's ops may run */
-    uint32_t gate_wait_ms;         /* how long growth of the map waits for running readers */
-    uint32_t migrate_wait_ms;      /* how long a migration waits for processes of the old format */
+    bool create;                    /* make the directory when it is missing */
+    bool read_only;                 /* no writer; works on read-only media */
+    bool allow_unsafe_filesystem;   /* open on network and overlay filesystems */
+    bool run_twice;                 /* see above */
+    uint64_t map_bytes;             /* address space reserved at open */
+    uint64_t map_bytes_max;         /* growth stops here */
+    uint64_t reserve_bytes;         /* of disk and of map, kept for ops of class STORE_RELEASE */
+    uint32_t readers_max;           /* snapshots open at once in this process */
+    uint32_t queue_ops_max;         /* ops that wait; more is JINI_E_BUSY */
+    uint64_t queue_bytes_max;       /* their `bytes`, summed; more is JINI_E_BUSY */
+    uint32_t batch_ops_max;         /* ops of one commit */
+    uint64_t batch_bytes_max;       /* bytes written by one commit */
+    uint32_t batch_run_ms;          /* time that one commit's ops may run */
+    uint32_t gate_wait_ms;          /* how long growth of the map waits for running readers */
+    uint32_t migrate_wait_ms;       /* how long a migration waits for processes of the old format */
     const struct jini_clock *clock; /* borrowed while the store is open; NULL: the system's */
     struct log log;
     const struct store_format *format; /* borrowed while the store is open */
@@ -101,20 +105,30 @@ struct store_options {
 void store_options_init(struct store_options *options);
 
 /*
- * Opens a database, creating, migrating and registering as needed. Blocks: up to migrate_wait_ms for a
- * migration's wait, and for the migration itself.
+ * Opens a database, creating, migrating and registering as needed. Blocks: up to migrate_wait_ms
+ * for a migration's wait, and for the migration itself.
  *   JINI_E_NOT_FOUND    there is no database and `create` is false
  *   JINI_E_UNSUPPORTED  a network or overlay filesystem; move it, or set allow_unsafe_filesystem
  *   JINI_E_LOCKED       open already in this process, or by processes of another PID namespace
  *   JINI_E_FORMAT       written by a newer version
  *   JINI_E_FORMAT_BUSY  older processes are alive; the error names them
- *   JINI_E_CORRUPT, JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_INVALID (an option out of its range)
+ *   JINI_E_INVALID      an option out of its range; the error names it
+ *   JINI_E_CORRUPT      the data file is damaged; restore a copy
+ *   JINI_E_BUSY         64 processes have it open, or one stands still in its own opening
+ *   JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_READ_ONLY
  */
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
 
 /*
- * Stops the writer after the batch that it runs, completes what waits with JINI_E_CANCELLED, and frees the
- * store. No snapshot may be open and no call may be running. In a child after fork it frees nothing.
+ * Stops the writer after the batch that it runs and completes what waits with JINI_E_CANCELLED. Reading goes on; a
+ * write is refused with JINI_E_CLOSED. Takes NULL; once or more. Not on the writer's thread.
+ */
+void store_stop(struct store *store);
+
+/*
+ * Stops the writer after the batch that it runs, completes what waits with JINI_E_CANCELLED, and
+ * frees the store. No snapshot may be open and no call may be running. In a child after fork it
+ * frees nothing.
  */
 void store_close(struct store *store);
 
@@ -124,10 +138,13 @@ int store_health(const struct store *store, struct jini_error *error);
 /* Puts the store into the poisoned state, after `reason` was found to be impossible. Any thread. */
 void store_poison(struct store *store, const char *reason);
 
-/* Housekeeping that wants to run about once a second, on any one thread: stale readers, reserve, registry. */
+/*
+ * Housekeeping that wants to run about once a second, on any one thread: stale readers, reserve,
+ * registry.
+ */
 void store_tick(struct store *store);
 
-/* ---- Writing ------------------------------------------------------------------------------------ */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 typedef int store_op_fn(struct store_txn *txn, void *argument);
 
@@ -140,12 +157,18 @@ enum store_class {
 struct store_write {
     store_op_fn *op;
     void *argument;
-    /* Called once, on the writer thread, when `status` is final. Must not block or submit with waiting. */
+    /* Called once, on the writer thread, when `status` is final. May submit; must not block. */
     void (*done)(struct store_write *write);
-    uint64_t deadline_ns; /* boot time; 0: none. Still queued then: JINI_E_TIMEOUT, nothing written */
+    uint64_t deadline_ns; /* boot time; 0: none. Still queued then: JINI_E_TIMEOUT */
     uint32_t bytes;       /* what the op is likely to write; counted against queue_bytes_max */
     enum store_class class;
-    int status; /* the op's, or JINI_E_TIMEOUT, _CANCELLED, _FULL, _BUSY, _POISONED, _UNREPEATABLE, _IO */
+    /*
+     * The op's own, or what kept it from being committed: JINI_E_TIMEOUT or _CANCELLED while it was
+     * queued, _FULL, _BUSY (the map could not grow: a snapshot was open for too long),
+     * _UNREPEATABLE, _NO_MEMORY, _TOO_BIG, _CORRUPT, _POISONED. Nothing is written then, but after
+     * JINI_E_POISONED it may be found there when the database is opened again.
+     */
+    int status;
 
     /* Private to the store. */
     struct store_write *next;
@@ -153,39 +176,47 @@ struct store_write {
     uint64_t digest;
     uint64_t first_digest;
     int first_status;
-    int state;
+    _Atomic int state; /* changes under the store's lock, but for its end */
 };
 
 /*
  * Queues a write. After 0, `done` is called exactly once, later; after an error, never. Any thread.
- * JINI_E_BUSY: the queue is full. JINI_E_TOO_BIG: `bytes` alone is over queue_bytes_max. JINI_E_READ_ONLY.
- * JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
+ * JINI_E_BUSY: the queue is full. JINI_E_TOO_BIG: `bytes` alone is over queue_bytes_max.
+ * JINI_E_READ_ONLY. JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
  */
 int store_submit(struct store *store, struct store_write *write);
 
-/* Takes a write out of the queue, if it still waits there: it completes with JINI_E_CANCELLED. Any thread. */
+/*
+ * Takes a write out of the queue, if it still waits there: it completes with JINI_E_CANCELLED. Any
+ * thread.
+ */
 void store_cancel(struct store *store, struct store_write *write);
 
-/* Runs an op and waits for its commit. Returns the op's status. JINI_E_ON_LOOP: called from an op or from `done`. */
+/*
+ * Runs an op and waits for its commit. Returns the op's status. JINI_E_ON_LOOP: called from an op
+ * or from `done`.
+ */
 int store_write(struct store *store, store_op_fn *op, void *argument);
 int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class);
 
-/* ---- Reading ------------------------------------------------------------------------------------ */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /*
- * Opens a snapshot of the newest commit. Any thread; ended by store_read_end() on any thread. Short: a few
- * milliseconds. JINI_E_BUSY: readers_max are open, or the map is being resized for longer than the bound.
+ * Opens a snapshot of the newest commit. Any thread; ended by store_read_end() on any thread.
+ * Short: a few milliseconds. JINI_E_BUSY: readers_max are open, or the map is being resized for
+ * longer than the bound.
  */
 int store_read_begin(struct store *store, struct store_txn **out);
 void store_read_end(struct store_txn *txn);
 
-/* ---- In a transaction --------------------------------------------------------------------------- */
+/* ---- In a transaction ------------------------------------------------------------------------ */
 
 /*
- * Copies a value. `value` is emptied first. JINI_E_NOT_FOUND. JINI_E_TOO_BIG: it does not fit the buffer.
- * JINI_E_CORRUPT, JINI_E_IO: the database is damaged.
+ * Copies a value. `value` is emptied first. JINI_E_NOT_FOUND. JINI_E_TOO_BIG: it does not fit the
+ * buffer. JINI_E_CORRUPT, JINI_E_IO: the database is damaged.
  */
-int store_get(struct store_txn *txn, enum store_space space, struct slice key, struct buffer *value);
+int store_get(struct store_txn *txn, enum store_space space, struct slice key,
+              struct buffer *value);
 
 /* 0 when the key is there, else JINI_E_NOT_FOUND. */
 int store_has(struct store_txn *txn, enum store_space space, struct slice key);
@@ -200,8 +231,9 @@ struct store_lookup {
 void store_get_many(struct store_txn *txn, struct store_lookup *lookups, size_t count);
 
 /*
- * Writes or replaces a value. JINI_E_TOO_BIG: key, value or number of keys is over its bound. JINI_E_INVALID: an
- * empty key. JINI_E_READ_ONLY: a snapshot. Other errors fail the whole op whatever it returns.
+ * Writes or replaces a value. JINI_E_TOO_BIG: key, value or number of keys is over its bound.
+ * JINI_E_INVALID: an empty key. JINI_E_READ_ONLY: a snapshot. Other errors fail the whole op
+ * whatever it returns.
  */
 int store_put(struct store_txn *txn, enum store_space space, struct slice key, struct slice value);
 
@@ -211,14 +243,15 @@ int store_delete(struct store_txn *txn, enum store_space space, struct slice key
 enum store_direction { STORE_FORWARD, STORE_BACKWARD };
 
 /*
- * A scan over the keys from `low` (included) to `high` (excluded; empty: no bound), in order or from the end. It may
- * run beside writes of its own transaction and sees them.
+ * A scan over the keys from `low` (included) to `high` (excluded; empty: no bound), in order or
+ * from the end. It may run beside writes of its own transaction and sees them.
  */
 struct store_cursor {
     struct store_txn *txn;
     enum store_space space;
     enum store_direction direction;
-    struct slice key; /* of the entry that store_cursor_next() found; borrowed until the next call */
+    struct slice
+        key; /* of the entry that store_cursor_next() found; borrowed until the next call */
 
     /* Private. */
     void *driver_cursor;
@@ -236,49 +269,56 @@ int store_cursor_open(struct store_txn *txn, enum store_space space, struct slic
                       struct slice high, enum store_direction direction, struct store_cursor *out);
 
 /*
- * The next entry: its key into the cursor, its value into `value` (emptied first; NULL: not wanted).
- * JINI_E_NOT_FOUND after the last. JINI_E_TOO_BIG: the value does not fit; the cursor has moved on to it.
+ * The next entry: its key into the cursor, its value into `value` (emptied first; NULL: not
+ * wanted). JINI_E_NOT_FOUND after the last. JINI_E_TOO_BIG: the value does not fit; the cursor has
+ * moved on to it.
  */
 int store_cursor_next(struct store_cursor *cursor, struct buffer *value);
 void store_cursor_close(struct store_cursor *cursor);
 
 /*
- * The next commit stamp: larger than every stamp of every commit before this one, in any process. Close to
- * nanoseconds since 1970, but ordered by commit and never by clock. Write transactions only.
+ * The next commit stamp: larger than every stamp of every commit before this one, in any process.
+ * Close to nanoseconds since 1970, but ordered by commit and never by clock. Write transactions
+ * only.
  */
 int store_stamp(struct store_txn *txn, uint64_t *out);
 
 /*
- * An overlay collects the writes that follow, so that a group of steps inside an op can be undone: kept, they go to the
- * overlay below or to the database; discarded, they never were. Overlays nest; reads see through them. What an
- * op leaves open is discarded. JINI_E_TOO_BIG: STORE_OVERLAYS_MAX are open. JINI_E_READ_ONLY: a snapshot.
- * Other errors fail the whole op whatever it returns.
+ * An overlay collects the writes that follow, so that a group of steps inside an op can be undone:
+ * kept, they go to the overlay below or to the database; discarded, they never were. Overlays nest;
+ * reads see through them. What an op leaves open is discarded. JINI_E_TOO_BIG: STORE_OVERLAYS_MAX
+ * are open. JINI_E_READ_ONLY: a snapshot. Other errors fail the whole op whatever it returns.
  */
 int store_overlay_begin(struct store_txn *txn);
 int store_overlay_keep(struct store_txn *txn);
 void store_overlay_discard(struct store_txn *txn);
 
-/* ---- Change words ------------------------------------------------------------------------------- */
+/* ---- Change words ---------------------------------------------------------------------------- */
 
 /*
- * Caches of what is stored stay valid while their change word stands still. A word is even while no commit that
- * touches its things runs, and odd from before such a commit until after it.
+ * Caches of what is stored stay valid while their change word stands still. A word is even while no
+ * commit that touches its things runs, and odd from before such a commit until after it.
  *
- *   filling: word = store_change_word(w); if it is odd, do not cache; read on a snapshot opened after that; keep
- *            the word with the copy
+ *   filling: word = store_change_word(w); if it is odd, do not cache; read on a snapshot opened
+ *            after that; keep the word with the copy
  *   using:   the copy holds while store_change_word(w) equals the word kept with it
  *
- * A process killed in the middle leaves the word odd, which only makes others read the store, until the next
- * writer of any process sets it right.
+ * A process killed in the middle leaves the word odd, which only makes others read the store, until
+ * the next writer of any process sets it right.
  */
 uint64_t store_change_word(const struct store *store, uint32_t word);
 
-/* In an op: the commit changes things whose caches hang on this word (0 to STORE_CHANGE_WORDS - 1). */
+/*
+ * In an op: the commit changes things whose caches hang on this word (0 to STORE_CHANGE_WORDS - 1).
+ */
 void store_mark_changed(struct store_txn *txn, uint32_t word);
 
-/* ---- Processes ---------------------------------------------------------------------------------- */
+/* ---- Processes ------------------------------------------------------------------------------- */
 
-/* This process in the table of those that have the database open. Alive means: it holds a kernel file lock. */
+/*
+ * This process in the table of those that have the database open. Alive means: it holds a kernel
+ * file lock.
+ */
 struct store_process {
     uint32_t slot;
     uint32_t incarnation; /* of the slot: never used again */
@@ -290,31 +330,34 @@ bool store_process_alive(struct store *store, struct store_process process);
 enum { STORE_SHARED_WORDS = 16 };
 _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 
-/* ---- Copies and scans in slices ----------------------------------------------------------------- */
+/* ---- Copies and scans in slices -------------------------------------------------------------- */
 
 /*
- * Copies a snapshot of the database into the new file `path` while it is in use, without free pages, synced
- * with its directory. JINI_E_EXISTS, JINI_E_FULL, JINI_E_IO. What failed leaves no file.
+ * Copies a snapshot of the database into the new file `path` while it is in use, without free
+ * pages, synced with its directory. JINI_E_EXISTS, JINI_E_FULL, JINI_E_IO. What failed leaves no
+ * file.
  */
 int store_copy(struct store *store, const char *path, struct jini_error *error);
 
 /*
- * Checks the structure of every page of the data file that the newest commit uses, as the start of `jini verify`. Reads the
- * whole file, with a snapshot open. JINI_E_CORRUPT: the error names the page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
+ * Checks the structure of every page of the data file that the newest commit uses, as the start of
+ * `jini verify`. Reads the whole file, with a snapshot open. JINI_E_CORRUPT: the error names the
+ * page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
  */
 int store_verify(struct store *store, struct jini_error *error);
 
 /*
- * Calls `visit` for each entry in key order, renewing the snapshot every few hundred entries, so that it may
- * run for hours. An entry that is changed meanwhile is seen before or after the change. No snapshot is open while
- * `visit` runs, so it may write; it may not keep the slices. A visit that returns non-zero ends the scan with
- * that value. JINI_E_NO_MEMORY, JINI_E_BUSY and what store_cursor_next() answers.
+ * Calls `visit` for each entry in key order, renewing the snapshot every few hundred entries, so
+ * that it may run for hours. An entry that is changed meanwhile is seen before or after the change.
+ * No snapshot is open while `visit` runs, so it may write; it may not keep the slices. A visit that
+ * returns non-zero ends the scan with that value. JINI_E_NO_MEMORY, JINI_E_BUSY and what
+ * store_cursor_next() answers.
  */
 typedef int store_visit_fn(void *argument, struct slice key, struct slice value);
 int store_each(struct store *store, enum store_space space, struct slice low, struct slice high,
                store_visit_fn *visit, void *argument);
 
-/* ---- Figures ------------------------------------------------------------------------------------ */
+/* ---- Figures --------------------------------------------------------------------------------- */
 
 enum { STORE_LATENCY_BUCKETS = 24, STORE_BATCH_BUCKETS = 16 };
 
@@ -323,8 +366,8 @@ struct store_figures {
     uint64_t used_bytes; /* of the file, free pages included */
     uint64_t free_pages;
     uint64_t page_bytes;
-    uint32_t readers;             /* snapshots open now, in all processes */
-    uint64_t oldest_reader_lag;   /* commits between the oldest of them and the newest */
+    uint32_t readers;           /* snapshots open now, in all processes */
+    uint64_t oldest_reader_lag; /* commits between the oldest of them and the newest */
     uint64_t commits;
     uint64_t ops;
     uint64_t op_failures;
@@ -348,8 +391,8 @@ struct store_process_info {
     int32_t pid;
     bool holds_write_lock;
     bool waits_for_write_lock;
-    uint64_t lock_ns;       /* how long it has held it or waited for it */
-    uint64_t started_ns;    /* wall clock */
+    uint64_t lock_ns;    /* how long it has held it or waited for it */
+    uint64_t started_ns; /* wall clock */
     uint32_t format_version;
     char name[STORE_NAME_MAX];
 };

@@ -1,11 +1,14 @@
 /*
  * The inside of the store, shared by its own files.
  *
- *   open.c     opening, closing, health           txn.c      what an op and a reader may do
- *   writer.c   queue and writer thread            scan.c     cursors, scans in slices
- *   batch.c    one commit: run, check, complete   overlay.c  writes that can be undone
- *   reader.c   snapshots and the gate             migrate.c  formats
- *   reserve.c  disk kept back for releases        figures.c  copies and figures
+ *   open.c       opening, closing, health          directory.c  one handle, durable entries
+ *   writer.c     queue and writer thread           txn.c        what an op and a reader may do
+ *   batch.c      one commit: run, check, complete  scan.c       cursors, scans in slices
+ *   reader.c     snapshots and the gate            overlay.c    writes that can be undone
+ *   reserve.c    what is kept back for releases    migrate.c    formats
+ *   figures.c    copies and figures                tree.c       a persistent map in memory
+ *   registry.c, turn.c                             processes, and whose turn it is to write
+ *   lmdb.c, lmdb_file.c, memory.c                  the drivers behind driver.h
  */
 #ifndef STORE_PRIVATE_H
 #define STORE_PRIVATE_H
@@ -19,8 +22,8 @@
 #include <stdatomic.h>
 
 enum {
-    MARKS_MAX = 512, /* change words of one commit; beyond that all of them are set */
-    OVERLAYS_MAX = STORE_OVERLAYS_MAX + 1, /* those of an op, and one that the batch puts around it */
+    MARKS_MAX = 512,                       /* change words of one commit; beyond, all are set */
+    OVERLAYS_MAX = STORE_OVERLAYS_MAX + 1, /* those of an op, and the batch's around it */
 };
 
 struct store_txn {
@@ -71,7 +74,8 @@ struct counters {
     _Atomic uint64_t lock_wait_us_max;
 };
 
-enum write_state { WRITE_IDLE, WRITE_QUEUED, WRITE_RUNNING };
+/* Changed under `lock`. A write stays taken after it has completed, until it is submitted again. */
+enum write_state { WRITE_IDLE, WRITE_QUEUED, WRITE_TAKEN };
 
 struct store {
     struct store_options options;
@@ -94,7 +98,8 @@ struct store {
     uint32_t queue_ops;
     uint64_t queue_bytes;
     uint64_t earliest_deadline_ns;
-    uint32_t cancels; /* queued writes marked as cancelled and not yet taken out */
+    uint32_t cancels;       /* queued writes marked as cancelled and not yet taken out */
+    uint32_t gather_target; /* queued ops that the writer waits for a moment; 0: it does not */
     bool closing;
 
     /* The writer thread and what it alone uses. */
@@ -103,7 +108,10 @@ struct store {
     struct store_write **batch;
     uint32_t batch_count;
     bool batch_overlays; /* every op of the batch in an overlay */
-    int io_fd; /* /proc of the writer thread, for bytes written; -1 */
+    uint32_t gather_ops; /* how many ops the next batch may expect, and until when */
+    uint64_t gather_until_ns;
+    int io_fd;         /* /proc of the writer thread, for bytes written; -1 */
+    uint64_t io_bytes; /* as of the last commit */
     struct store_txn write_txn;
 
     uint64_t odd_words[STORE_CHANGE_WORDS]; /* what the commit that runs has set its words to */
@@ -113,7 +121,7 @@ struct store {
     struct reader *readers; /* in it, each on cache lines of its own */
     _Atomic uint32_t gate_closed;
     _Atomic uint32_t writer_inside; /* a write transaction is open */
-    pthread_mutex_t gate_lock; /* one resize at a time */
+    pthread_mutex_t gate_lock;      /* one resize at a time */
     pthread_mutex_t gate_wait_lock;
     pthread_cond_t gate_opened;
 
@@ -128,8 +136,14 @@ struct store {
 };
 
 /* open.c */
-int store_check(const struct store *store); /* 0, JINI_E_FORKED or JINI_E_POISONED */
+int store_check(const struct store *store);     /* 0, JINI_E_FORKED or JINI_E_POISONED */
 void store_check_registry(struct store *store); /* poisons when others do not see us any more */
+
+/* directory.c */
+int directory_prepare(const struct store *store, struct jini_error *error);
+int directory_sync(const struct store *store, struct jini_error *error);
+int directory_claim(const struct store *store, struct jini_error *error);
+void directory_release(const struct store *store);
 
 /* txn.c */
 int txn_check(const struct store_txn *txn); /* 0 or JINI_E_FORKED */

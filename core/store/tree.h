@@ -1,10 +1,12 @@
 /*
- * A persistent ordered map in memory: every change makes a new version and leaves the old ones whole. A version
- * is its root; versions share what they have in common, and a reference count frees what no version holds.
- * The memory driver keeps its spaces in it, and a transaction its overlays.
+ * A persistent ordered map in memory: every change makes a new version and leaves the old ones
+ * whole. A version is its root; versions share what they have in common, and a reference count
+ * frees what no version holds. The memory driver keeps its spaces in it, and a transaction its
+ * overlays.
  *
  * It is a treap whose priorities are hashes of the keys (C. R. Aragon and R. G. Seidel, "Randomized
- * search trees", 1989): the same content has the same shape, and depth is O(log n) whatever the order of the changes.
+ * search trees", 1989): the same content has the same shape, and depth is O(log n) whatever the
+ * order of the changes.
  */
 #ifndef STORE_TREE_H
 #define STORE_TREE_H
@@ -28,7 +30,10 @@ int tree_delete(struct tree_node **root, struct slice key);
 /* The entry with this key, or NULL. Borrowed from the version. */
 const struct tree_node *tree_find(const struct tree_node *root, struct slice key);
 
-/* The first entry at or after `key` (behind it with `after`), the last before `key`, the last of all; or NULL. */
+/*
+ * The first entry at or after `key` (behind it with `after`), the last before `key`, the last of
+ * all; or NULL.
+ */
 const struct tree_node *tree_first(const struct tree_node *root, struct slice key, bool after);
 const struct tree_node *tree_last_before(const struct tree_node *root, struct slice key);
 const struct tree_node *tree_last(const struct tree_node *root);

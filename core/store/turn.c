@@ -1,10 +1,17 @@
 /*
- * Whose turn it is to write: tickets in shared memory, first come, first served over all processes. LMDB's own lock
- * is neither fair nor timed; it is taken only by the process whose turn it is, and so without waiting.
+ * Whose turn it is to write: tickets in shared memory, first come, first served over all processes.
+ * LMDB's own lock is neither fair nor timed; it is taken only by the process whose turn it is, and
+ * so without waiting.
  *
- * A process draws a ticket, enters it into its slot and waits until no live process has a smaller one. Between
- * drawing and entering it is not seen, and a later ticket may go first: that costs order once, never
- * exclusion, which is the driver's lock.
+ *  1. A process has the turn while `holder` names it. It takes it by swapping its name in for
+ *     nobody's, or for the name of a process that is dead; whoever gives the turn clears its name.
+ *  2. Only the process with the smallest ticket tries to. A process draws a ticket and enters it
+ *     into its slot; in between it is not seen, and a later ticket may go first, once.
+ *  3. A ticket is taken back by those behind it when its process is dead, or when the turn is free
+ *     and it has not been taken for PASS_OVER_MS: that process is stopped. It draws another one
+ *     when it goes on.
+ *  4. `turn` changes whenever somebody leaves the queue or the turn: those who wait sleep on it,
+ *     for WAIT_STEP_MS at most.
  */
 #include "store/registry_layout.h"
 
@@ -14,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_STEP_MS = 5 };
+enum { WAIT_STEP_MS = 5, PASS_OVER_MS = 100 };
 
 /* The futex lies in shared memory, so it is not a private one. */
 static void wait_for_change(_Atomic uint32_t *word, uint32_t seen)
@@ -44,44 +51,75 @@ static uint32_t first_before(struct registry *registry, uint64_t ticket)
     return first;
 }
 
-/* Takes back the ticket of a slot whose process is gone. */
-static void collect_ticket(struct registry *registry, uint32_t index)
+static void take_back(struct registry *registry, uint32_t index, uint64_t ticket)
 {
     struct registry_slot *slot = &registry->map->slots[index];
-    uint64_t ticket = atomic_load(&slot->ticket);
-    struct store_process process = {index, atomic_load(&slot->incarnation)};
-    if (ticket == 0 || registry_alive(registry, process))
-        return;
     if (atomic_compare_exchange_strong(&slot->ticket, &ticket, 0))
         announce_change(&registry->map->header);
+}
+
+/* Looks at the first in the queue after a wait in which nothing has changed. */
+static void judge_first(struct registry *registry, uint32_t index, unsigned *idle_steps)
+{
+    uint64_t ticket = atomic_load(&registry->map->slots[index].ticket);
+    bool free = atomic_load(&registry->map->header.holder) == 0;
+    *idle_steps = free ? *idle_steps + 1 : 0;
+    if (ticket == 0)
+        return;
+    if (*idle_steps >= PASS_OVER_MS / WAIT_STEP_MS || !registry_slot_taken(registry, index))
+        take_back(registry, index, ticket);
+}
+
+static bool take_holder(struct registry *registry)
+{
+    struct registry_header *header = &registry->map->header;
+    uint32_t self = registry->self.slot + 1;
+    uint32_t holder = 0;
+    if (!atomic_compare_exchange_strong(&header->holder, &holder, self)) {
+        bool names_slot = holder != self && holder <= REGISTRY_SLOTS;
+        if (names_slot && registry_slot_taken(registry, holder - 1))
+            return false;
+        if (!atomic_compare_exchange_strong(&header->holder, &holder, self))
+            return false;
+        registry->turn_broken = true;
+    }
+    atomic_store(&header->holder_since_ns, clock_boot_ns(&clock_system));
+    return true;
+}
+
+static uint64_t draw_ticket(struct registry *registry)
+{
+    struct registry_slot *slot = &registry->map->slots[registry->self.slot];
+    uint64_t ticket = atomic_fetch_add(&registry->map->header.next_ticket, 1) + 1;
+    atomic_store(&slot->ticket, ticket);
+    return ticket;
 }
 
 bool registry_turn_take(struct registry *registry, registry_wait_fn *on_wait, void *argument)
 {
     struct registry_header *header = &registry->map->header;
     struct registry_slot *slot = &registry->map->slots[registry->self.slot];
-    uint64_t ticket = atomic_fetch_add(&header->next_ticket, 1) + 1;
+    unsigned idle_steps = 0;
     atomic_store(&slot->wait_since_ns, clock_boot_ns(&clock_system));
-    atomic_store(&slot->ticket, ticket);
+    uint64_t ticket = draw_ticket(registry);
     for (;;) {
         uint32_t seen = atomic_load(&header->turn);
+        if (atomic_load(&slot->ticket) != ticket)
+            ticket = draw_ticket(registry); /* this process was passed over while it was stopped */
         uint32_t first = first_before(registry, ticket);
-        if (first == REGISTRY_SLOTS)
-            break;
+        if (first == REGISTRY_SLOTS && take_holder(registry))
+            return true;
         wait_for_change(&header->turn, seen);
-        if (atomic_load(&header->turn) == seen)
-            collect_ticket(registry, first);
+        if (atomic_load(&header->turn) != seen)
+            idle_steps = 0;
+        else if (first != REGISTRY_SLOTS)
+            judge_first(registry, first, &idle_steps);
         if (!on_wait(argument)) {
             atomic_store(&slot->ticket, 0);
             announce_change(header);
             return false;
         }
     }
-    atomic_store(&header->holder_since_ns, clock_boot_ns(&clock_system));
-    /* Whoever gives the turn clears its name: one that still stands is of a process that died with the turn. */
-    if (atomic_exchange(&header->holder, registry->self.slot + 1) != 0)
-        registry->turn_broken = true;
-    return true;
 }
 
 bool registry_turn_was_broken(struct registry *registry)

@@ -1,6 +1,6 @@
 /*
- * What may be done inside a transaction: reads, writes, stamps, marks. Writes of an op are counted, bounded and,
- * where every op runs twice, digested.
+ * What may be done inside a transaction: reads, writes, stamps, marks. Writes of an op are counted,
+ * bounded and, where every op runs twice, digested.
  */
 #include "store/store_private.h"
 
@@ -50,7 +50,10 @@ static int public_status(int status)
     return status <= DRIVER_CODES ? JINI_E_FULL : status;
 }
 
-/* An error of the driver that the op cannot mend: remembered, so that the op fails whatever it answers. */
+/*
+ * An error of the driver that the op cannot mend: remembered, so that the op fails whatever it
+ * answers.
+ */
 static int driver_failed(struct store_txn *txn, int status)
 {
     if (txn->failure == 0)
@@ -58,7 +61,8 @@ static int driver_failed(struct store_txn *txn, int status)
     return public_status(status);
 }
 
-static int find(struct store_txn *txn, enum store_space space, struct slice key, struct slice *value)
+static int find(struct store_txn *txn, enum store_space space, struct slice key,
+                struct slice *value)
 {
     int status = txn_check(txn);
     if (status == 0)
@@ -164,9 +168,10 @@ int store_delete(struct store_txn *txn, enum store_space space, struct slice key
 }
 
 /*
- * The last stamp lies in space META as 8 bytes, little-endian, and travels with every copy of the database. The
- * clock only lifts it: a clock that stands or runs backwards gives last + 1, and a copy that is put back
- * in place of a newer database goes on above what the newer one had given, as long as the clock is right.
+ * The last stamp lies in space META as 8 bytes, little-endian, and travels with every copy of the
+ * database. The clock only lifts it: a clock that stands or runs backwards gives last + 1, and a
+ * copy that is put back in place of a newer database goes on above what the newer one had given, as
+ * long as the clock is right.
  */
 static int load_stamp(struct store_txn *txn)
 {
@@ -207,8 +212,9 @@ int txn_flush_stamp(struct store_txn *txn)
         return 0;
     uint8_t bytes[sizeof(uint64_t)];
     store_le64(bytes, txn->stamp);
-    return txn_apply(txn, STORE_SPACE_META, slice_of_text(stamp_key), slice_of(bytes, sizeof(bytes)),
-                     false);
+    int status = txn_apply(txn, STORE_SPACE_META, slice_of_text(stamp_key),
+                           slice_of(bytes, sizeof(bytes)), false);
+    return txn->failure ? txn->failure : status;
 }
 
 void store_mark_changed(struct store_txn *txn, uint32_t word)

@@ -1,10 +1,12 @@
 /*
  * The queue of writes and the thread that serves it.
  *
- *  1. A write is in one place: with its caller, in the queue (linked, counted), or in the batch that runs.
- *  2. Its `done` runs once, on the writer thread, after its batch is settled and the write lock is given back.
- *  3. A write whose deadline passes while it is queued completes with JINI_E_TIMEOUT; that holds also while the
- *     thread waits for another process's lock.
+ *  1. A write is in one place: with its caller, in the queue (linked, counted), or in the batch
+ *     that runs.
+ *  2. Its `done` runs once, on the writer thread, after its batch is settled and the write lock is
+ *     given back.
+ *  3. A write whose deadline passes while it is queued completes with JINI_E_TIMEOUT; that holds
+ *     also while the thread waits for another process's lock.
  */
 #include "store/store_private.h"
 
@@ -16,9 +18,17 @@
 #include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { WRITER_STACK_BYTES = 1024 * 1024 };
+enum { WRITER_STACK_BYTES = 1024 * 1024, GATHER_MAX_NS = 1000000 };
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
 
 /* Held under `lock`. */
 static void enqueue(struct store *store, struct store_write *write)
@@ -46,12 +56,11 @@ static void unlink_write(struct store *store, struct store_write *write)
     *(write->next ? &write->next->previous : &store->last) = write->previous;
     store->queue_ops--;
     store->queue_bytes -= write->bytes;
-    write->state = WRITE_RUNNING;
+    write->state = WRITE_TAKEN;
 }
 
 void writer_complete(struct store_write *write, int status)
 {
-    write->state = WRITE_IDLE;
     write->status = status;
     write->done(write);
 }
@@ -73,16 +82,16 @@ int store_submit(struct store *store, struct store_write *write)
         status = JINI_E_BUSY;
     else
         enqueue(store, write);
-    bool wake = status == 0 && store->queue_ops == 1;
-    pthread_mutex_unlock(&store->lock);
-    if (wake)
+    /* Under the lock: who gets the write back may close the store before this returns. */
+    if (status == 0 && (store->queue_ops == 1 || store->queue_ops == store->gather_target))
         pthread_cond_signal(&store->wake);
+    pthread_mutex_unlock(&store->lock);
     return status;
 }
 
 /* Takes out of the queue, in order, what `wants` names; returns it linked by `next`. */
-static struct store_write *extract(struct store *store, bool (*wants)(const struct store_write *, uint64_t),
-                                   uint64_t argument)
+static struct store_write *
+extract(struct store *store, bool (*wants)(const struct store_write *, uint64_t), uint64_t argument)
 {
     struct store_write *found = NULL;
     struct store_write **link = &found;
@@ -157,9 +166,9 @@ void store_cancel(struct store *store, struct store_write *write)
     if (write->state == WRITE_QUEUED) {
         write->status = JINI_E_CANCELLED;
         store->cancels++;
+        pthread_cond_signal(&store->wake);
     }
     pthread_mutex_unlock(&store->lock);
-    pthread_cond_signal(&store->wake);
 }
 
 static bool on_wait(void *argument)
@@ -185,8 +194,11 @@ static void fill_batch(struct store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
-/* Puts the tail of the batch, which has not run, back to the head of the queue. */
-static void return_rest(struct store *store, uint32_t from, uint32_t count)
+/*
+ * Puts the tail of the batch, which has not run, back to the head of the queue; returns how long
+ * that is.
+ */
+static uint32_t return_rest(struct store *store, uint32_t from, uint32_t count)
 {
     pthread_mutex_lock(&store->lock);
     for (uint32_t i = count; i > from; i--) {
@@ -202,7 +214,9 @@ static void return_rest(struct store *store, uint32_t from, uint32_t count)
         if (write->deadline_ns && write->deadline_ns < store->earliest_deadline_ns)
             store->earliest_deadline_ns = write->deadline_ns;
     }
+    uint32_t queued = store->queue_ops;
     pthread_mutex_unlock(&store->lock);
+    return queued;
 }
 
 static void note_lock_wait(struct store *store, uint64_t begin_ns)
@@ -211,6 +225,34 @@ static void note_lock_wait(struct store *store, uint64_t begin_ns)
     atomic_fetch_add(&store->counters.lock_wait_us_sum, us);
     if (us > atomic_load(&store->counters.lock_wait_us_max))
         atomic_store(&store->counters.lock_wait_us_max, us);
+}
+
+/*
+ * Submitters that have just been answered are likely to submit again at once. Without a moment's
+ * wait the next batch would be the few that came first, the one after it all others, and so on:
+ * half of the syncs for nothing. So the writer expects as many ops as it has answered and as were
+ * queued by then, less an eighth, for an eighth of what the commit took and at most GATHER_MAX_NS.
+ */
+static void expect_next(struct store *store, uint32_t answered, uint32_t queued, uint64_t took_ns)
+{
+    uint64_t expected = (uint64_t)answered + queued;
+    if (expected > store->options.batch_ops_max)
+        expected = store->options.batch_ops_max;
+    uint64_t wait_ns = took_ns / 8 < GATHER_MAX_NS ? took_ns / 8 : GATHER_MAX_NS;
+    store->gather_ops = (uint32_t)(expected - expected / 8);
+    store->gather_until_ns = monotonic_ns() + wait_ns;
+}
+
+/* Held under `lock`. */
+static void gather(struct store *store)
+{
+    struct timespec until = {.tv_sec = (time_t)(store->gather_until_ns / NS_PER_S),
+                             .tv_nsec = (long)(store->gather_until_ns % NS_PER_S)};
+    store->gather_target = store->gather_ops;
+    while (store->queue_ops < store->gather_target && !store->closing &&
+           monotonic_ns() < store->gather_until_ns)
+        pthread_cond_timedwait(&store->wake, &store->lock, &until);
+    store->gather_target = 0;
 }
 
 static void serve_queue(struct store *store)
@@ -222,13 +264,17 @@ static void serve_queue(struct store *store)
     writer_sweep(store);
     fill_batch(store);
     uint32_t taken = store->batch_count;
+    uint64_t run_begin = monotonic_ns();
+    uint32_t queued = 0;
     if (taken > 0) {
         batch_run(store);
-        return_rest(store, store->batch_count, taken);
+        queued = return_rest(store, store->batch_count, taken);
     }
     registry_turn_give(store->registry);
+    uint64_t took_ns = monotonic_ns() - run_begin;
     for (uint32_t i = 0; i < store->batch_count; i++)
         writer_complete(store->batch[i], store->batch[i]->status);
+    expect_next(store, store->batch_count, queued, took_ns);
 }
 
 static void *writer_main(void *argument)
@@ -240,6 +286,7 @@ static void *writer_main(void *argument)
         pthread_mutex_lock(&store->lock);
         while (!store->first && !store->closing)
             pthread_cond_wait(&store->wake, &store->lock);
+        gather(store);
         bool closing = store->closing;
         pthread_mutex_unlock(&store->lock);
         if (closing)

@@ -36,7 +36,7 @@ static uint64_t mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-struct chooser chooser_of(uint64_t seed)
+struct chooser model_chooser(uint64_t seed)
 {
     static const uint32_t grains[] = {SECTOR_BYTES, SECTOR_BYTES, 4096, 1 << 16, 0, 0};
     uint64_t word = mix(seed * UINT64_C(0x9e3779b97f4a7c15) + 1);
@@ -51,7 +51,7 @@ struct chooser chooser_of(uint64_t seed)
     return chooser;
 }
 
-size_t choose(const struct chooser *chooser, uint64_t key, uint64_t index, size_t count)
+size_t model_choose(const struct chooser *chooser, uint64_t key, uint64_t index, size_t count)
 {
     uint64_t word = mix(mix(chooser->seed ^ mix(key + 1)) + index);
     uint32_t sixteenth = word & 15;
@@ -70,8 +70,8 @@ static void add_operation(struct model_file *file, struct file_operation operati
     file->size_now = operation.size_after;
 }
 
-void file_write(struct model_file *file, uint64_t offset, const uint8_t *data, uint64_t length,
-                bool durable)
+void model_file_write(struct model_file *file, uint64_t offset, const uint8_t *data,
+                      uint64_t length, bool durable)
 {
     uint64_t end = offset + length;
     errno = EFBIG;
@@ -85,13 +85,13 @@ void file_write(struct model_file *file, uint64_t offset, const uint8_t *data, u
                                           .durable = durable});
 }
 
-void file_zero(struct model_file *file, uint64_t offset, uint64_t length)
+void model_file_zero(struct model_file *file, uint64_t offset, uint64_t length)
 {
     add_operation(file, (struct file_operation){
                             .offset = offset, .length = length, .size_after = file->size_now});
 }
 
-void file_resize(struct model_file *file, uint64_t size)
+void model_file_resize(struct model_file *file, uint64_t size)
 {
     struct file_operation operation = {.offset = size, .size_after = size};
     if (size < file->size_now)
@@ -128,7 +128,7 @@ static size_t span_of(const struct model_file *file)
     return (size_t)span;
 }
 
-void file_sync(struct model_file *file)
+void model_file_sync(struct model_file *file)
 {
     size_t span = span_of(file);
     file->bytes = model_grow(file->bytes, &file->capacity, span, 1);
@@ -143,7 +143,7 @@ void file_sync(struct model_file *file)
     file->operation_count = 0;
 }
 
-void file_free(struct model_file *file)
+void model_file_free(struct model_file *file)
 {
     free(file->bytes);
     free(file->operations);
@@ -174,7 +174,7 @@ static size_t *choose_moments(const struct model_file *file, const struct choose
     for (size_t s = 0; s < sectors; s++) {
         uint64_t begin = (uint64_t)s * SECTOR_BYTES;
         uint64_t index = chooser->grain_bytes ? begin / chooser->grain_bytes : 0;
-        moments[s] = choose(chooser, key, index, file->operation_count);
+        moments[s] = model_choose(chooser, key, index, file->operation_count);
     }
     for (size_t i = 0; i < file->operation_count; i++) {
         if (file->operations[i].durable)
@@ -189,7 +189,7 @@ static uint64_t choose_size(const struct model_file *file, const struct chooser 
 {
     /* With whole files as the grain the size belongs to the moment of the bytes. */
     uint64_t index = chooser->grain_bytes ? UINT64_MAX : 0;
-    size_t taken = choose(chooser, key, index, file->operation_count);
+    size_t taken = model_choose(chooser, key, index, file->operation_count);
     uint64_t size = taken ? file->operations[taken - 1].size_after : file->size;
     for (size_t i = taken; i < file->operation_count; i++) {
         const struct file_operation *operation = &file->operations[i];
@@ -234,7 +234,8 @@ static void apply_moments(const struct model_file *file, const size_t *moments, 
     }
 }
 
-void file_build(const struct model_file *file, const struct chooser *chooser, uint64_t key, int fd)
+void model_file_build(const struct model_file *file, const struct chooser *chooser, uint64_t key,
+                      int fd)
 {
     size_t span = span_of(file);
     uint8_t *bytes = calloc(span ? span : 1, 1);

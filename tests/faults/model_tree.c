@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct object *tree_find(const struct tree *tree, uint64_t inode)
+struct object *model_tree_find(const struct tree *tree, uint64_t inode)
 {
     struct object *object = tree->buckets[inode % TREE_BUCKETS];
     while (object && object->inode != inode)
@@ -18,7 +18,7 @@ struct object *tree_find(const struct tree *tree, uint64_t inode)
     return object;
 }
 
-struct object *tree_add(struct tree *tree, uint64_t inode, uint64_t key, bool is_directory)
+struct object *model_tree_add(struct tree *tree, uint64_t inode, uint64_t key, bool is_directory)
 {
     struct object *object = calloc(1, sizeof(*object));
     if (!object)
@@ -30,13 +30,13 @@ struct object *tree_add(struct tree *tree, uint64_t inode, uint64_t key, bool is
     return object;
 }
 
-void tree_free(struct tree *tree)
+void model_tree_free(struct tree *tree)
 {
     for (size_t i = 0; i < TREE_BUCKETS; i++) {
         while (tree->buckets[i]) {
             struct object *object = tree->buckets[i];
             tree->buckets[i] = object->next;
-            file_free(&object->file);
+            model_file_free(&object->file);
             free(object->entries);
             free(object);
         }
@@ -55,8 +55,8 @@ static struct name_operation *add_operation(struct tree *tree, uint64_t sequence
     return operation;
 }
 
-void tree_name(struct tree *tree, uint64_t sequence, struct object *directory, const char *name,
-               struct object *object)
+void model_tree_name(struct tree *tree, uint64_t sequence, struct object *directory,
+                     const char *name, struct object *object)
 {
     add_operation(tree, sequence, directory, name)->object = object;
 }
@@ -77,8 +77,8 @@ static struct object *object_now(const struct tree *tree, const struct object *d
     return NULL;
 }
 
-void tree_rename(struct tree *tree, uint64_t sequence, struct object *from, const char *name,
-                 struct object *to, const char *new_name, bool exchange)
+void model_tree_rename(struct tree *tree, uint64_t sequence, struct object *from, const char *name,
+                       struct object *to, const char *new_name, bool exchange)
 {
     struct object *moved = from ? object_now(tree, from, name) : NULL;
     struct object *other = to ? object_now(tree, to, new_name) : NULL;
@@ -88,7 +88,7 @@ void tree_rename(struct tree *tree, uint64_t sequence, struct object *from, cons
     if (moved == other)
         return; /* two names of one file: rename() does nothing */
     if (to)
-        tree_name(tree, sequence, to, new_name, moved);
+        model_tree_name(tree, sequence, to, new_name, moved);
     if (to && exchange)
         tree->operations[tree->operation_count - 1].renames_away = true;
     if (from) {
@@ -115,7 +115,7 @@ static void set_entry(struct object *directory, const char *name, struct object 
 }
 
 /* NULL: the names of all directories. */
-void tree_sync_names(struct tree *tree, const struct object *directory)
+void model_tree_sync_names(struct tree *tree, const struct object *directory)
 {
     size_t kept = 0;
     for (size_t i = 0; i < tree->operation_count; i++) {
@@ -128,12 +128,12 @@ void tree_sync_names(struct tree *tree, const struct object *directory)
     tree->operation_count = kept;
 }
 
-void tree_sync_all(struct tree *tree)
+void model_tree_sync_all(struct tree *tree)
 {
-    tree_sync_names(tree, NULL);
+    model_tree_sync_names(tree, NULL);
     for (size_t i = 0; i < TREE_BUCKETS; i++) {
         for (struct object *object = tree->buckets[i]; object; object = object->next)
-            file_sync(&object->file);
+            model_file_sync(&object->file);
     }
 }
 
@@ -187,9 +187,11 @@ static void choose_names(struct tree *tree, const struct chooser *chooser)
         tree->operations[i].applied = false;
     for (size_t i = 0; i < tree->operation_count; i++) {
         uint64_t key = name_key(&tree->operations[i]);
-        /* With whole files as the grain all names share one moment, as a journal would give them.
+        /*
+         * With whole files as the grain all names share one moment, as a journal would give them.
          */
-        size_t taken = choose(chooser, chooser->grain_bytes ? key : 0, 1, tree->operation_count);
+        size_t taken =
+            model_choose(chooser, chooser->grain_bytes ? key : 0, 1, tree->operation_count);
         tree->operations[i].applied = i < taken;
     }
     while (couple_renames(tree))
@@ -247,11 +249,11 @@ static void build_object(const struct tree *tree, const struct chooser *chooser,
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, object->mode | 0600);
     if (fd < 0)
         model_give_up("cannot make", path);
-    file_build(&object->file, chooser, object->key, fd);
+    model_file_build(&object->file, chooser, object->key, fd);
     close(fd);
 }
 
-void tree_build(struct tree *tree, const struct chooser *chooser, const char *target)
+void model_tree_build(struct tree *tree, const struct chooser *chooser, const char *target)
 {
     choose_names(tree, chooser);
     build_object(tree, chooser, tree->root, target);

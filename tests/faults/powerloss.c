@@ -89,7 +89,7 @@ void powerloss_close(struct powerloss *loss)
 {
     if (!loss)
         return;
-    tree_free(&loss->tree);
+    model_tree_free(&loss->tree);
     munmap((void *)loss->log, loss->log_length);
     free(loss->records);
     free(loss);
@@ -141,7 +141,7 @@ const char *powerloss_describe(const struct powerloss *loss, size_t cut)
 
 static struct object *find_named(const struct tree *tree, uint64_t inode, const char *name)
 {
-    struct object *object = tree_find(tree, inode);
+    struct object *object = model_tree_find(tree, inode);
     errno = ENOENT;
     if (!object)
         model_give_up("nothing is known of what was linked to", name);
@@ -157,22 +157,23 @@ static void play_name(struct powerloss *loss, const struct fault_record *record,
     char other[512];
     copy_name(names, record->name_length, name);
     copy_name(names + record->name_length, record->other_name_length, other);
-    struct object *parent = tree_find(tree, record->parent);
-    struct object *to = tree_find(tree, record->other_parent);
+    struct object *parent = model_tree_find(tree, record->parent);
+    struct object *to = model_tree_find(tree, record->other_parent);
     if (record->kind == RECORD_RENAME || record->kind == RECORD_EXCHANGE)
-        tree_rename(tree, loss->played, parent, name, to, other, record->kind == RECORD_EXCHANGE);
+        model_tree_rename(tree, loss->played, parent, name, to, other,
+                          record->kind == RECORD_EXCHANGE);
     else if (parent && record->kind == RECORD_REMOVE)
-        tree_name(tree, loss->played, parent, name, NULL);
+        model_tree_name(tree, loss->played, parent, name, NULL);
     else if (parent)
-        tree_name(tree, loss->played, parent, name, find_named(tree, record->inode, name));
+        model_tree_name(tree, loss->played, parent, name, find_named(tree, record->inode, name));
 }
 
 static void play_sync(struct tree *tree, struct object *object)
 {
     if (object->is_directory)
-        tree_sync_names(tree, object);
+        model_tree_sync_names(tree, object);
     else
-        file_sync(&object->file);
+        model_file_sync(&object->file);
 }
 
 static void play(struct powerloss *loss)
@@ -182,35 +183,36 @@ static void play(struct powerloss *loss)
     struct fault_record record = header_of(at);
     const uint8_t *names = at + sizeof(record);
     const uint8_t *data = names + record.name_length + record.other_name_length;
-    struct object *object = tree_find(tree, record.inode);
+    struct object *object = model_tree_find(tree, record.inode);
     switch (record.kind) {
     case RECORD_ROOT:
-        tree->root = tree_add(tree, record.inode, loss->played, true);
+        tree->root = model_tree_add(tree, record.inode, loss->played, true);
         break;
     case RECORD_FILE_NEW:
     case RECORD_DIRECTORY_NEW:
-        object = tree_add(tree, record.inode, loss->played, record.kind == RECORD_DIRECTORY_NEW);
+        object =
+            model_tree_add(tree, record.inode, loss->played, record.kind == RECORD_DIRECTORY_NEW);
         object->mode = record.mode;
         break;
     case RECORD_WRITE:
         if (object)
-            file_write(&object->file, record.offset, data, record.data_length,
-                       record.flags & RECORD_FLAG_DURABLE);
+            model_file_write(&object->file, record.offset, data, record.data_length,
+                             record.flags & RECORD_FLAG_DURABLE);
         break;
     case RECORD_SIZE:
         if (object)
-            file_resize(&object->file, record.offset);
+            model_file_resize(&object->file, record.offset);
         break;
     case RECORD_ZERO:
         if (object)
-            file_zero(&object->file, record.offset, record.length);
+            model_file_zero(&object->file, record.offset, record.length);
         break;
     case RECORD_SYNC:
         if (object)
             play_sync(tree, object);
         break;
     case RECORD_SYNC_ALL:
-        tree_sync_all(tree);
+        model_tree_sync_all(tree);
         break;
     case RECORD_MARK:
         break;
@@ -234,7 +236,7 @@ void powerloss_build(struct powerloss *loss, size_t cut, uint64_t seed, const ch
     if (cut < loss->first_cut || cut > loss->count)
         model_give_up("no such cut of", "the log");
     if (cut < loss->played) {
-        tree_free(&loss->tree);
+        model_tree_free(&loss->tree);
         memset(&loss->tree, 0, sizeof(loss->tree));
         loss->played = 0;
     }
@@ -242,6 +244,6 @@ void powerloss_build(struct powerloss *loss, size_t cut, uint64_t seed, const ch
         play(loss);
     if (nftw(target, remove_path, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
         model_give_up("cannot empty", target);
-    struct chooser chooser = chooser_of(seed);
-    tree_build(&loss->tree, &chooser, target);
+    struct chooser chooser = model_chooser(seed);
+    model_tree_build(&loss->tree, &chooser, target);
 }

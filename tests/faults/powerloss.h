@@ -4,16 +4,16 @@
  * A cut is a number of records: the machine stopped after so many of them. The image of a cut holds
  *
  *   - every effect that a completed sync covers: fsync and fdatasync make the bytes and the size of
- * their file durable, fsync of a directory its names, a write to an O_SYNC or O_DSYNC descriptor
- * its own range;
+ *     their file durable, fsync of a directory its names, a write to an O_SYNC or O_DSYNC
+ *     descriptor its own range;
  *   - of later writes any subset that a disk may have reached: each sector of 512 bytes holds what
- * the page cache held at some moment since the last sync of that file, and sectors choose their
- * moments alone;
+ *     the page cache held at some moment since the last sync of that file, and sectors choose their
+ *     moments alone;
  *   - one of the sizes that the file had since then; what was not written below it is zeros;
  *   - each later creation, link, rename and unlink or not, as long as its directory was not synced.
- * A rename that is there for the old name is there for the new one, unless only the old directory
- * was synced. A file or directory whose own name is not durable is gone, also when it was synced
- * itself: POSIX asks for fsync of the directory, and some file systems need it.
+ *     A rename that is there for the old name is there for the new one, unless only the old
+ *     directory was synced. A file or directory whose own name is not durable is gone, also when it
+ *     was synced itself: POSIX asks for fsync of the directory, and some file systems need it.
  *
  * Moments are chosen by sector, page, 64 KiB or file, as the seed says, since a loss that tears
  * everything everywhere never shows an update that is there beside one that is not.
@@ -34,8 +34,10 @@ struct powerloss;
 struct powerloss *powerloss_open(const char *log);
 void powerloss_close(struct powerloss *loss);
 
-/* Cuts go from the first, which is the folder as it stood when the recording began, to the last:
- * everything. */
+/*
+ * Cuts go from the first, which is the folder as it stood when the recording began, to the last:
+ * everything.
+ */
 size_t powerloss_first_cut(const struct powerloss *loss);
 size_t powerloss_last_cut(const struct powerloss *loss);
 

@@ -11,8 +11,10 @@
 bool record_begin(void);
 void record_end(void);
 
-/* The inode of a descriptor when it is a regular file or directory of the recorded device; else
- * false. */
+/*
+ * The inode of a descriptor when it is a regular file or directory of the recorded device; else
+ * false.
+ */
 bool record_inode(int fd, struct stat *info);
 
 /* A name as the directory that holds it and the last part of the path. */

@@ -1,4 +1,7 @@
-/* The SPEC of a fault archive: any text is refused with a reason, or gives a plan within its bounds. */
+/*
+ * The SPEC of a fault archive: any text is refused with a reason, or gives a plan within its
+ * bounds.
+ */
 #include "archive/fault.h"
 
 #include "fuzz.h"

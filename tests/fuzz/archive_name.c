@@ -1,6 +1,6 @@
 /*
- * Names of objects: whatever the bytes are, they are refused, or they name a file below the root, the name comes back from a
- * listing, and it follows the rules that name.h states.
+ * Names of objects: whatever the bytes are, they are refused, or they name a file below the root,
+ * the name comes back from a listing, and it follows the rules that name.h states.
  */
 #include "archive/archive.h"
 
@@ -35,7 +35,10 @@ static void remove_archive(void)
     root[0] = '\0';
 }
 
-/* A new archive now and then, so that directories do not pile up. In memory, where there is a place for that. */
+/*
+ * A new archive now and then, so that directories do not pile up. In memory, where there is a place
+ * for that.
+ */
 static void open_archive(void)
 {
     static bool registered;
@@ -136,7 +139,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
     FUZZ_CHECK(status == 0 || status == JINI_E_INVALID);
     if (status != 0)
         return 0;
-    /* Every beginning of a name is a prefix, or is cut inside a character, or ends before a rule is met. */
+    /*
+     * Every beginning of a name is a prefix, or is cut inside a character, or ends before a rule is
+     * met.
+     */
     FUZZ_CHECK(archive_prefix_check(name, NULL) == 0);
     check_segments(name);
     round_trip(name);

@@ -50,8 +50,10 @@ static bool same(const struct document_field *a, const struct document_field *b)
            a->negative == b->negative && slice_equal(a->bytes, b->bytes);
 }
 
-/* Both documents hold the same fields in the same order, but those of other types, which come last
- * in `b`. */
+/*
+ * Both documents hold the same fields in the same order, but those of other types, which come last
+ * in `b`.
+ */
 static void compare(struct slice a, struct slice b)
 {
     struct document_reader one;

@@ -2,8 +2,8 @@
  * Any bytes as a pack: the walk ends, and what it calls whole can be read and checked in every way.
  *
  * The first byte tells what the index knows and whether checksums are mended, the second the
- * acknowledged end in steps of 64 bytes. What follows is the pack; when mended, only what follows its
- * header.
+ * acknowledged end in steps of 64 bytes. What follows is the pack; when mended, only what follows
+ * its header.
  */
 #include "images/pack_scan.h"
 #include "base/bytes.h"

@@ -1,5 +1,7 @@
-/* Raw metadata from disk, its texts as UTF-8, and the seed in them. The first byte tells the
- * encoding. */
+/*
+ * Raw metadata from disk, its texts as UTF-8, and the seed in them. The first byte tells the
+ * encoding.
+ */
 #include "codec/infotext.h"
 #include "codec/metadata.h"
 

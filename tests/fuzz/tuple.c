@@ -1,5 +1,7 @@
-/* Tuple keys: whatever the bytes are, they are refused, or they are the one way to write what they
- * say. */
+/*
+ * Tuple keys: whatever the bytes are, they are refused, or they are the one way to write what they
+ * say.
+ */
 #include "base/tuple.h"
 
 #include "fuzz.h"

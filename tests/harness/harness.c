@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -206,12 +207,47 @@ void harness_wait_exit(int pid, int code)
     CHECK_INT(WEXITSTATUS(status), ==, code);
 }
 
+/* What nftw() looks for; cases run one at a time. */
+static struct {
+    const void *bytes;
+    size_t length;
+} wanted_bytes;
+
+static int look_into(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)where;
+    if (type != FTW_F || info->st_size < (off_t)wanted_bytes.length)
+        return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *map =
+        fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)info->st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (map == MAP_FAILED)
+        return 0;
+    void *found = memmem(map, (size_t)info->st_size, wanted_bytes.bytes, wanted_bytes.length);
+    munmap(map, (size_t)info->st_size);
+    return found != NULL;
+}
+
+bool harness_tree_holds(const char *path, const void *bytes, size_t length)
+{
+    wanted_bytes.bytes = bytes;
+    wanted_bytes.length = length;
+    return nftw(path, look_into, 16, FTW_PHYS) == 1;
+}
+
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
 {
     (void)info;
     (void)type;
     (void)where;
     return remove(path);
+}
+
+void harness_remove(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void make_directory(void)

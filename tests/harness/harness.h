@@ -1,14 +1,16 @@
 /*
  * The test harness: cases that run each in a process and a directory of their own.
  *
- *     TEST(torn_tail_is_ignored, "A record that was cut by a crash is as if it had never been written.")
+ *     TEST(torn_tail_is_ignored,
+ *          "A record that was cut by a crash is as if it had never been written.")
  *     {
  *         CHECK_OK(pack_open(...));
  *         CHECK_UINT(pack_count(pack), ==, 3);
  *     }
  *
- * A binary runs all its cases, or those whose names are given. A failure prints the line, both sides and
- * the seed; JINI_TEST_SEED=N repeats it. JINI_TEST_SCALE=N multiplies the loops of the long cases.
+ * A binary runs all its cases, or those whose names are given. A failure prints the line, both
+ * sides and the seed; JINI_TEST_SEED=N repeats it. JINI_TEST_SCALE=N multiplies the loops of the
+ * long cases.
  */
 #ifndef HARNESS_H
 #define HARNESS_H
@@ -37,12 +39,15 @@ void harness_register(struct harness_case *test);
     }                                                                                              \
     static void test_name(void)
 
-/* The directory of this case: empty at its start, removed at its end. The case's working directory. */
+/*
+ * The directory of this case: empty at its start, removed at its end. The case's working directory.
+ */
 const char *harness_directory(void);
 
 /*
- * A second directory of this case, in memory when /dev/shm has so many bytes free, else on disk like the first. For
- * files that are made and removed by the thousand and whose durability does not matter.
+ * A second directory of this case, in memory when /dev/shm has so many bytes free, else on disk
+ * like the first. For files that are made and removed by the thousand and whose durability does not
+ * matter.
  */
 const char *harness_fast_directory(uint64_t free_bytes_min);
 
@@ -67,11 +72,18 @@ void harness_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 
 /*
- * Heap failures. harness_fail_allocation(n) lets the nth allocation from now fail (1 is the next one) and all
- * later ones succeed; 0 switches it off. harness_allocation_failed() tells whether it came to that.
+ * Heap failures. harness_fail_allocation(n) lets the nth allocation from now fail (1 is the next
+ * one) and all later ones succeed; 0 switches it off. harness_allocation_failed() tells whether it
+ * came to that.
  */
 void harness_fail_allocation(uint64_t nth);
 bool harness_allocation_failed(void);
+
+/* Removes a file, or a folder with all that is in it. Nothing when there is none. */
+void harness_remove(const char *path);
+
+/* True when a file at or below `path` holds these bytes. */
+bool harness_tree_holds(const char *path, const void *bytes, size_t length);
 
 /* Waits for a child; fails the case unless it exited with `code`. */
 void harness_wait_exit(int pid, int code);
@@ -91,7 +103,7 @@ void harness_wait_exit(int pid, int code);
                          #b, check_a, check_b);                                                    \
     } while (0)
 
-#define CHECK_INT(a, operator, b) CHECK_COMPARE(int64_t, PRId64, a, operator, b)
+#define CHECK_INT(a, operator, b)  CHECK_COMPARE(int64_t, PRId64, a, operator, b)
 #define CHECK_UINT(a, operator, b) CHECK_COMPARE(uint64_t, PRIu64, a, operator, b)
 
 #define CHECK_TEXT(a, b)                                                                           \

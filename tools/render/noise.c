@@ -1,5 +1,7 @@
-/* Value noise. The mixers are those of splitmix64 (Steele, Lea, Flood 2014) and MurmurHash3
- * (Appleby). */
+/*
+ * Value noise. The mixers are those of splitmix64 (Steele, Lea, Flood 2014) and MurmurHash3
+ * (Appleby).
+ */
 #include "render/noise.h"
 
 #include <string.h>

@@ -96,8 +96,10 @@ static struct colour add_clouds(const struct painter *painter, struct colour sky
     return mix(sky, cloud, clamp(density * 3, 0, 220));
 }
 
-/* Roughness of the land, in 1/256; each channel has some of its own, as the grain of a photograph
- * has. */
+/*
+ * Roughness of the land, in 1/256; each channel has some of its own, as the grain of a photograph
+ * has.
+ */
 static struct colour grain(const struct painter *painter, struct colour colour, uint32_t x,
                            int32_t strength)
 {
@@ -109,7 +111,8 @@ static struct colour grain(const struct painter *painter, struct colour colour, 
     return colour;
 }
 
-/* On which side the sun stands of a column: from -256, far to the left, to 256, far to the right.
+/*
+ * On which side the sun stands of a column: from -256, far to the left, to 256, far to the right.
  */
 static int32_t sun_side(const struct scene *scene, uint32_t x)
 {

@@ -58,8 +58,10 @@ int render_image(const struct render_request *request, struct render_image *out,
 /* Takes an image that is all zero. */
 void render_image_free(struct render_image *image);
 
-/* The pixels alone: rows from the top, red, green and blue a byte each, 3 * width * height bytes.
- * Errors as above. */
+/*
+ * The pixels alone: rows from the top, red, green and blue a byte each, 3 * width * height bytes.
+ * Errors as above.
+ */
 int render_pixels(const struct render_request *request, uint8_t *pixels, struct jini_error *error);
 
 /* The infotext of a request, which the caller frees by free(). Errors as above. */

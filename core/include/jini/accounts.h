@@ -91,8 +91,10 @@ struct jini_user {
  * begins with '!' fits no password.
  *
  * Out: `user` as stored.
- * JINI_E_INVALID: a member breaks its rule. JINI_E_EXISTS: `error.field` is "username" or "email".
- * JINI_E_NOT_FOUND: "tier", there is no such tier. Durable once it succeeded.
+ *   JINI_E_INVALID    a member breaks its rule
+ *   JINI_E_EXISTS     `error.field` is "username" or "email"
+ *   JINI_E_NOT_FOUND  "tier", there is no such tier
+ * Durable once it succeeded.
  */
 struct jini_user_add {
     struct jini_request request;
@@ -143,9 +145,11 @@ JINI_EXPORT int jini_password_set(struct jini *jini, struct jini_password_set *s
 /*
  * Checks a password. In: `login`, a user name or an email address, and `password`. Out: `user`,
  * with the new last_login_ms. A hash of another kind or of a smaller cost than configured is made
- * anew on success. JINI_E_DENIED: unknown user or wrong password, without telling which, and after
- * the same work. JINI_E_INACTIVE: the password is right, the account is disabled. JINI_E_CONFLICT:
- * password or sessions changed while it was checked; try again. JINI_E_BUSY: too many logins wait.
+ * anew on success.
+ *   JINI_E_DENIED    unknown user or wrong password, without telling which, and after the same work
+ *   JINI_E_INACTIVE  the password is right, the account is disabled
+ *   JINI_E_CONFLICT  password or sessions changed while it was checked; try again
+ *   JINI_E_BUSY      too many logins wait
  */
 struct jini_login {
     struct jini_request request;

@@ -1,6 +1,6 @@
 /*
- * Admission: may this generation run? One durable transaction decides over user, tier, quota and parallel jobs,
- * and writes the job; another settles it or gives back what it reserved.
+ * Admission: may this generation run? One durable transaction decides over user, tier, quota and
+ * parallel jobs, and writes the job; another settles it or gives back what it reserved.
  *
  *            admit                    settle
  *     (none) -----> IN_QUEUE, reserved -----> COMPLETED, charged
@@ -20,16 +20,18 @@ extern "C" {
 #endif
 
 /*
- * Asks to run a generation. The order: user and tier are read; size and steps are held against the tier; rate limits
- * are charged; then the transaction checks user, tier, quotas and parallel jobs again, reserves, and writes the
- * job. Whatever refuses or fails gives the rate limits back. A refusal writes nothing durable.
+ * Asks to run a generation. The order: user and tier are read; size and steps are held against the
+ * tier; rate limits are charged; then the transaction checks user, tier, quotas and parallel jobs
+ * again, reserves, and writes the job. Whatever refuses or fails gives the rate limits back. A
+ * refusal writes nothing durable.
  *
- * In: `subject`, a user or an address (which gets the tier anonymous.tier, its image expires as that tier's do);
- * `parameters`; `prompt` and `negative`, up to 16,384 bytes each, NULL for none; `lease_ms`, 0 for admission.lease_ms;
- * `flags`.
+ * In: `subject`, a user or an address (which gets the tier anonymous.tier, its image expires as
+ * that tier's do); `parameters`; `prompt` and `negative`, up to 16,384 bytes each, NULL for none;
+ * `lease_ms`, 0 for admission.lease_ms; `flags`.
  * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision.
  *
- * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says which and when to return
+ * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
+ *                   which and when to return
  * JINI_E_FORBIDDEN  the tier does not allow "width", "height", "steps" or "count"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
  * JINI_E_BUSY       the table of rate limits is full and closed
@@ -64,8 +66,9 @@ struct jini_settle {
 JINI_EXPORT int jini_settle(struct jini *jini, struct jini_settle *settle, jini_callback *callback);
 
 /*
- * Ends a job that is not going to be done: what it reserved is given back, quotas and, where their windows are still open,
- * rate limits. In: `job_id`, `state` (JINI_JOB_FAILED or JINI_JOB_CANCELLED), `reason` (up to 256 bytes; NULL: none).
+ * Ends a job that is not going to be done: what it reserved is given back, quotas and, where their
+ * windows are still open, rate limits. In: `job_id`, `state` (JINI_JOB_FAILED or
+ * JINI_JOB_CANCELLED), `reason` (up to 256 bytes; NULL: none).
  * Out: `job`. Errors as of jini_settle(). Works on a full disk. Durable.
  */
 struct jini_release {

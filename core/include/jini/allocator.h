@@ -20,8 +20,8 @@ struct jini_allocator {
 };
 
 /*
- * Replaces the heap of this process's copy of the library; third-party libraries keep their own. The struct
- * is copied. Call it before the first jini_open(), from one thread.
+ * Replaces the heap of this process's copy of the library; third-party libraries keep their own.
+ * The struct is copied. Call it before the first jini_open(), from one thread.
  * JINI_E_INVALID: a member is NULL; nothing changes.
  */
 JINI_EXPORT int jini_replace_allocator(const struct jini_allocator *allocator);

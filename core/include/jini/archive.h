@@ -1,6 +1,6 @@
 /*
- * Tiering: packs of images move from the local disk to the archive, and their local copies go. And the check of
- * everything against everything.
+ * Tiering: packs of images move from the local disk to the archive, and their local copies go. And
+ * the check of everything against everything.
  */
 #ifndef JINI_ARCHIVE_H
 #define JINI_ARCHIVE_H
@@ -13,7 +13,8 @@ extern "C" {
 
 enum jini_tiering_step {
     JINI_TIERING_SEAL = 1,    /* an open pack becomes immutable */
-    JINI_TIERING_COMPACT = 2, /* live images move to a new pack, without what was purged or is double */
+    JINI_TIERING_COMPACT = 2, /* live images move to a new pack, without what was purged or is
+                                 double */
     JINI_TIERING_ARCHIVE = 3, /* copy to the archive, read back, verify, commit */
     JINI_TIERING_FREE = 4,    /* delete the local file of an archived pack */
     JINI_TIERING_PURGE = 5,   /* delete every copy of a pack without live images */
@@ -37,14 +38,16 @@ typedef void jini_tiering_fn(void *context, const struct jini_tiering_event *eve
 enum jini_tiering_flag {
     JINI_TIERING_NOW = 1 << 0,      /* regardless of age; open packs are sealed first */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
-    JINI_TIERING_DRY_RUN = 1 << 2   /* report what would be done, and do nothing */
+    JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and do nothing */
 };
 
 /*
- * Runs tiering once over all packs, here and now, beside the background's. Each pack goes through copy, verify by
- * reading back, commit of the index, and only then deletion; a crash anywhere is picked up by the next run. `report` is
- * called for each step, on a thread of the engine. One run at a time over all processes: JINI_E_LOCKED.
- * Out: the counts. JINI_E_ARCHIVE, JINI_E_FULL: some packs could not be moved; they stay as they are, and `error` names the first.
+ * Runs tiering once over all packs, here and now, beside the background's. Each pack goes through
+ * copy, verify by reading back, commit of the index, and only then deletion; a crash anywhere is
+ * picked up by the next run. `report` is called for each step, on a thread of the engine. One run
+ * at a time over all processes: JINI_E_LOCKED.
+ * Out: the counts. JINI_E_ARCHIVE, JINI_E_FULL: some packs could not be moved; they stay as they
+ * are, and `error` names the first.
  */
 struct jini_archive_run {
     struct jini_request request;
@@ -98,8 +101,9 @@ enum jini_verify_flag {
 };
 
 /*
- * Checks the records against each other, the index against the packs, and the packs against the archive. Runs beside
- * other work and gives no false alarm for what changes meanwhile. Changes nothing.
+ * Checks the records against each other, the index against the packs, and the packs against the
+ * archive. Runs beside other work and gives no false alarm for what changes meanwhile. Changes
+ * nothing.
  * Result: 0 also when problems were found; `problems` counts them.
  */
 struct jini_verify {

@@ -14,8 +14,8 @@ extern "C" {
  * Each function returns nanoseconds and may be called on any thread at any time.
  *
  *   wall_ns  since 1970-01-01T00:00:00Z; may jump both ways
- *   boot_ns  since boot, suspended time included (CLOCK_BOOTTIME); never runs backwards, and is the same
- *            for all processes of the machine
+ *   boot_ns  since boot, suspended time included (CLOCK_BOOTTIME); never runs backwards, and is the
+ *            same for all processes of the machine
  */
 struct jini_clock {
     uint64_t (*wall_ns)(void *context);

@@ -18,15 +18,16 @@ struct jini;
 JINI_EXPORT const char *jini_version(void);
 
 /*
- * Opens the database in the directory `path`. `options` is copied; NULL: the defaults, then the file jini.conf of that
- * directory, then the environment. Several processes may have one database open; one process opens it once.
- * Blocks: usually a few milliseconds; longer for a migration, or behind one (store.migrate_wait_ms). Not on a loop
- * thread that must not wait.
+ * Opens the database in the directory `path`. `options` is copied; NULL: the defaults, then the
+ * file jini.conf of that directory, then the environment. Several processes may have one database
+ * open; one process opens it once. Blocks: usually a few milliseconds; longer for a migration, or
+ * behind one (store.migrate_wait_ms). Not on a loop thread that must not wait.
  *
  * JINI_E_NOT_FOUND    no database there and `create` is 0
  * JINI_E_UNSUPPORTED  a network or overlay filesystem
  * JINI_E_LOCKED       open already in this process, or by processes of another PID namespace
- * JINI_E_FORMAT       written by a newer version; JINI_E_FORMAT_BUSY: older processes are still at work
+ * JINI_E_FORMAT       written by a newer version; JINI_E_FORMAT_BUSY: older processes are still at
+ *                     work
  * JINI_E_INVALID      an option; `error.field` names it
  * JINI_E_CORRUPT, JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
  */
@@ -36,49 +37,54 @@ JINI_EXPORT int jini_open(struct jini **out, const char *path, const struct jini
 typedef void jini_close_callback(void *context);
 
 /*
- * Closes the engine: new work is refused with JINI_E_CLOSED, queued requests come back with JINI_E_CANCELLED,
- * running ones finish, all callbacks are called, then the handle is freed and `callback` is called, on the
- * caller's attached loop, which is detached by that, else on a thread of its own. Without a callback it blocks.
- * Takes NULL. In a child after fork it frees nothing.
- * JINI_E_BUSY: loops of other threads are attached; detach them first. JINI_E_ON_LOOP: no callback on a loop thread.
- * JINI_E_CLOSED: closing already. After these errors the handle is as it was.
+ * Closes the engine: new work is refused with JINI_E_CLOSED, queued requests come back with
+ * JINI_E_CANCELLED, running ones finish, all callbacks are called, then the handle is freed and
+ * `callback` is called, on the caller's attached loop, which is detached by that, else on a thread
+ * of its own. Without a callback it blocks. Takes NULL. In a child after fork it frees nothing.
+ *   JINI_E_BUSY     loops of other threads are attached; detach them first
+ *   JINI_E_ON_LOOP  no callback on a loop thread
+ *   JINI_E_CLOSED   closing already
+ * After these errors the handle is as it was.
  */
 JINI_EXPORT int jini_close(struct jini *jini, jini_close_callback *callback, void *context);
 
 /* 0, or JINI_E_POISONED or JINI_E_FORKED with the reason. Any thread. */
 JINI_EXPORT int jini_health(const struct jini *jini, struct jini_error *error);
 
-/* ---- Loops -------------------------------------------------------------------------------------- */
+/* ---- Loops ----------------------------------------------------------------------------------- */
 
 struct uv_loop_s;
 
 /*
- * Attaches a libuv loop: requests that are submitted on this thread from now on come back on this loop. Call it on the
- * thread that runs the loop. The engine keeps one handle on the loop, which keeps it running only
- * while requests of it are under way. JINI_E_EXISTS: this thread has a loop attached already.
+ * Attaches a libuv loop: requests that are submitted on this thread from now on come back on this
+ * loop. Call it on the thread that runs the loop. The engine keeps one handle on the loop, which
+ * keeps it running only while requests of it are under way. JINI_E_EXISTS: this thread has a loop
+ * attached already.
  */
 JINI_EXPORT int jini_attach(struct jini *jini, struct uv_loop_s *loop, struct jini_error *error);
 
 /*
- * Detaches the loop of this thread. JINI_E_BUSY: requests submitted on it are under way. JINI_E_NOT_FOUND: none is
- * attached. The handle is closed by the loop's next turn, so run the loop once more before closing it.
+ * Detaches the loop of this thread. JINI_E_BUSY: requests submitted on it are under way.
+ * JINI_E_NOT_FOUND: none is attached. The handle is closed by the loop's next turn, so run the loop
+ * once more before closing it.
  */
 JINI_EXPORT int jini_detach(struct jini *jini);
 
-/* ---- Transactions of the caller's own ----------------------------------------------------------- */
+/* ---- Transactions of the caller's own -------------------------------------------------------- */
 
 struct jini_txn;
 
 /*
- * A function of a transaction. In jini_write() it may run more than once before it counts: it must give the same
- * writes and the same result each time, take time and random values from its argument, do no input or output,
- * and read and check before it writes. It returns 0, or a negative status that undoes all that it wrote.
+ * A function of a transaction. In jini_write() it may run more than once before it counts: it must
+ * give the same writes and the same result each time, take time and random values from its
+ * argument, do no input or output, and read and check before it writes. It returns 0, or a negative
+ * status that undoes all that it wrote.
  */
 typedef int jini_txn_fn(struct jini_txn *txn, void *argument);
 
 /*
- * Runs a function in a durable transaction, on the engine's writer thread, together with what other threads write:
- * the caller's own records and calls of the engine commit or fail as one.
+ * Runs a function in a durable transaction, on the engine's writer thread, together with what other
+ * threads write: the caller's own records and calls of the engine commit or fail as one.
  * Result: what `function` returned; JINI_E_UNREPEATABLE with store.run_twice.
  */
 struct jini_write {
@@ -91,15 +97,16 @@ struct jini_write {
 JINI_EXPORT int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callback);
 
 /*
- * Runs a function on a snapshot, on the calling thread, and returns its result. Keep it to a few milliseconds:
- * an open snapshot keeps old pages from being used again. JINI_E_BUSY: store.readers_max are open.
+ * Runs a function on a snapshot, on the calling thread, and returns its result. Keep it to a few
+ * milliseconds: an open snapshot keeps old pages from being used again. JINI_E_BUSY:
+ * store.readers_max are open.
  */
 JINI_EXPORT int jini_read(struct jini *jini, jini_txn_fn *function, void *argument,
                           struct jini_error *error);
 
 /*
- * The caller's own records: keys of 1 to 400 bytes, ordered by memcmp, values of 0 to 65,536 bytes. They share nothing with
- * the engine's. Pointers are borrowed for the call.
+ * The caller's own records: keys of 1 to 400 bytes, ordered by memcmp, values of 0 to 65,536 bytes.
+ * They share nothing with the engine's. Pointers are borrowed for the call.
  *
  * jini_txn_get: copies up to `capacity` bytes; `length` gets the length of the value.
  *   JINI_E_NOT_FOUND; JINI_E_TOO_BIG: it does not fit, and nothing was copied.
@@ -112,7 +119,10 @@ JINI_EXPORT int jini_txn_put(struct jini_txn *txn, const void *key, size_t key_l
                              const void *value, size_t value_length);
 JINI_EXPORT int jini_txn_delete(struct jini_txn *txn, const void *key, size_t key_length);
 
-/* Called for each record of a scan; the pointers are borrowed for the call. Non-zero ends the scan with that value. */
+/*
+ * Called for each record of a scan; the pointers are borrowed for the call. Non-zero ends the scan
+ * with that value.
+ */
 typedef int jini_visit_fn(void *argument, const void *key, size_t key_length, const void *value,
                           size_t value_length);
 
@@ -129,23 +139,25 @@ JINI_EXPORT int jini_txn_scan(struct jini_txn *txn, const struct jini_range *ran
                               jini_visit_fn *visit, void *argument);
 
 /*
- * A number larger than every one given in every commit before this one, by any process, for the whole life of the
- * database: the key of a log. Write transactions only.
+ * A number larger than every one given in every commit before this one, by any process, for the
+ * whole life of the database: the key of a log. Write transactions only.
  */
 JINI_EXPORT int jini_txn_stamp(struct jini_txn *txn, uint64_t *out);
 
-/* ---- Copies and figures ------------------------------------------------------------------------- */
+/* ---- Copies and figures ---------------------------------------------------------------------- */
 
 /*
- * Copies the records of a database in use (not the image bytes) to the new file `path`, without free pages and
- * synced. A plain copy of a live database file is damaged; this one is not. To use it, put it into a directory as
- * data.mdb. Blocks for as long as the disk takes. JINI_E_EXISTS, JINI_E_FULL, JINI_E_IO.
+ * Copies the records of a database in use (not the image bytes) to the new file `path`, without
+ * free pages and synced. A plain copy of a live database file is damaged; this one is not. To use
+ * it, put it into a directory as data.mdb. Blocks for as long as the disk takes. JINI_E_EXISTS,
+ * JINI_E_FULL, JINI_E_IO.
  */
 JINI_EXPORT int jini_copy(struct jini *jini, const char *path, struct jini_error *error);
 
 /*
- * Writes figures as Prometheus text (exposition format 0.0.4) into `text`, with NUL, and their length without it to
- * `length`. JINI_E_TOO_BIG: `length` says what is needed. Any thread; a few milliseconds (it walks the list of free pages).
+ * Writes figures as Prometheus text (exposition format 0.0.4) into `text`, with NUL, and their
+ * length without it to `length`. JINI_E_TOO_BIG: `length` says what is needed. Any thread; a few
+ * milliseconds (it walks the list of free pages).
  */
 JINI_EXPORT int jini_metrics(struct jini *jini, char *text, size_t capacity, size_t *length,
                              struct jini_error *error);
@@ -163,7 +175,10 @@ struct jini_process {
     char name[48];
 };
 
-/* Lists the live processes of the database; JINI_PROCESSES_MAX is always enough. Never waits. Any thread. */
+/*
+ * Lists the live processes of the database; JINI_PROCESSES_MAX is always enough. Never waits. Any
+ * thread.
+ */
 JINI_EXPORT int jini_processes(struct jini *jini, struct jini_process *out, size_t capacity,
                                size_t *count);
 

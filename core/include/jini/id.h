@@ -13,7 +13,10 @@ extern "C" {
 
 enum { JINI_ID_BYTES = 16, JINI_ID_TEXT_MAX = 37 };
 
-/* The layout is UUID version 7 (RFC 9562, section 5.7), most significant byte first. All zero is "no id". */
+/*
+ * The layout is UUID version 7 (RFC 9562, section 5.7), most significant byte first. All zero is
+ * "no id".
+ */
 struct jini_id {
     uint8_t bytes[JINI_ID_BYTES];
 };

@@ -10,14 +10,22 @@
 extern "C" {
 #endif
 
+/*
+ * Looks at a file as jini_image_put() will, without storing it: media_type, width, height, bytes,
+ * metadata_bytes, seed and flags of `out` are set, all else is zero. Any thread, no engine needed.
+ * JINI_E_NOT_IMAGE, JINI_E_NO_MEMORY.
+ */
+JINI_EXPORT int jini_image_probe(const void *bytes, size_t length, struct jini_image *out,
+                                 struct jini_error *error);
+
 enum jini_put_flag {
     JINI_PUT_SETTLES = 1 << 0 /* ends the job in the same transaction, as jini_settle() does */
 };
 
 /*
- * Stores an image. In: `bytes` and `length` (borrowed until it comes back): a PNG, JPEG, WebP, GIF or AVIF file of 1 to
- * image.bytes_max bytes, kept exactly as it is; `user_id`, 0 for anonymous; `job_id`, a job of that user that has not ended,
- * or all zero for an import; `flags`.
+ * Stores an image. In: `bytes` and `length` (borrowed until it comes back): a PNG, JPEG, WebP, GIF
+ * or AVIF file of 1 to image.bytes_max bytes, kept exactly as it is; `user_id`, 0 for anonymous;
+ * `job_id`, a job of that user that has not ended, or all zero for an import; `flags`.
  * Out: `image`.
  *
  * JINI_E_NOT_IMAGE  no image of a known type; `error` shows how it begins
@@ -47,10 +55,12 @@ enum jini_get_what {
 
 /*
  * Reads an image. In: `id`; `what`; `buffer` of `capacity` bytes. Out: `length`, `image`.
- * The bytes are checked against the checksum made when they were put, on every read. A cold image comes from the archive,
- * and stays in a bounded cache. Without a callback, hot images are read on the calling thread.
+ * The bytes are checked against the checksum made when they were put, on every read. A cold image
+ * comes from the archive, and stays in a bounded cache. Without a callback, hot images are read on
+ * the calling thread.
  *
- * JINI_E_TOO_BIG    `capacity` is less than `length`, which is set; nothing was copied. capacity 0 asks for the length
+ * JINI_E_TOO_BIG    `capacity` is less than `length`, which is set; nothing was copied. capacity 0
+ *                   asks for the length
  * JINI_E_NOT_FOUND  no such image, or in the trash
  * JINI_E_CORRUPT    no copy passes its check; `error` names the pack, the offset and the object
  * JINI_E_ARCHIVE    the archive did not answer; try again
@@ -77,15 +87,15 @@ struct jini_metadata_text {
 };
 
 /*
- * Steps through raw metadata: `position` begins at 0 and moves on. JINI_E_NOT_FOUND after the last text.
- * JINI_E_CORRUPT: the bytes are no such metadata.
+ * Steps through raw metadata: `position` begins at 0 and moves on. JINI_E_NOT_FOUND after the last
+ * text. JINI_E_CORRUPT: the bytes are no such metadata.
  */
 JINI_EXPORT int jini_metadata_next(const void *metadata, size_t length, size_t *position,
                                    struct jini_metadata_text *out);
 
 /*
- * Moves an image to the trash, from where jini_image_restore() brings it back for trash.s seconds; then every copy is
- * purged. JINI_E_NOT_FOUND. Works on a full disk. Durable.
+ * Moves an image to the trash, from where jini_image_restore() brings it back for trash.s seconds;
+ * then every copy is purged. JINI_E_NOT_FOUND. Works on a full disk. Durable.
  */
 struct jini_image_remove {
     struct jini_request request;

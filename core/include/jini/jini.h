@@ -1,14 +1,20 @@
 /*
- * Jini: users, tiers, limits, jobs and images of a service that sells generated images, in one embedded
- * database. This header is all of the public interface; each part explains itself:
+ * Jini: users, tiers, limits, jobs and images of a service that sells generated images, in one
+ * embedded database. This header is all of the public interface; each part explains itself:
  *
- *   engine.h       open and close, loops, transactions        request.h   how work is given and comes back
- *   accounts.h     users and tiers                            options.h   what can be set
- *   limits.h       rate limits and quotas                     status.h    what calls answer
- *   admission.h    may this generation run?                   error.h     and what it was about
- *   generations.h  jobs and images as records                 id.h        128-bit ids
- *   images.h       storing and reading images                 clock.h, log.h, allocator.h
+ *   engine.h       open and close, loops, transactions
+ *   request.h      how work is given and comes back
+ *   accounts.h     users and tiers
+ *   limits.h       rate limits and quotas
+ *   admission.h    may this generation run?
+ *   generations.h  jobs and images as records
+ *   images.h       storing and reading images
  *   archive.h      tiering, and the check of everything
+ *   options.h      what can be set
+ *   status.h       what calls answer
+ *   error.h        and what it was about
+ *   id.h           128-bit ids
+ *   clock.h, log.h, allocator.h
  */
 #ifndef JINI_JINI_H
 #define JINI_JINI_H

@@ -1,18 +1,19 @@
 /*
  * Rate limits and quotas.
  *
- * A limits text names them: "5/minute; 30/day". Periods under an hour are RATE LIMITS: counted in memory that all
- * processes of the database share, charged in a fraction of a microsecond, forgotten at reboot. Periods of an hour or more are
- * QUOTAS: durable counters, charged inside the transaction of an admission (admission.h). Neither ever admits more
- * than its amount, over all threads and processes.
+ * A limits text names them: "5/minute; 30/day". Periods under an hour are RATE LIMITS: counted in
+ * memory that all processes of the database share, charged in a fraction of a microsecond,
+ * forgotten at reboot. Periods of an hour or more are QUOTAS: durable counters, charged inside the
+ * transaction of an admission (admission.h). Neither ever admits more than its amount, over all
+ * threads and processes.
  *
  * Grammar, letter case and white space aside:
  *
- *     text   = limit { ("," | ";" | "|") limit }                      at most 8 limits
- *     limit  = N ("/" | "per") [M] unit ["s"] [how] ["shadow"]        shadow: counted, never refuses
+ *     text   = limit { ("," | ";" | "|") limit }                  at most 8 limits
+ *     limit  = N ("/" | "per") [M] unit ["s"] [how] ["shadow"]    shadow: counted, never refuses
  *     unit   = second | minute | hour | day | month | year
- *     how    = "sliding" | "gcra" ["burst" B]                         rate limits
- *            | "calendar" [ZONE] | "anchor" [ZONE]                    quotas
+ *     how    = "sliding" | "gcra" ["burst" B]                     rate limits
+ *            | "calendar" [ZONE] | "anchor" [ZONE]                quotas
  *
  * Without `how` a window begins with its first hit; a month is then 30 days and a year 360.
  * core/limits/README.md has the largest amounts and the resolution of each algorithm.
@@ -31,8 +32,10 @@ enum { JINI_LIMITS_MAX = 8, JINI_SCOPE_MAX = 64 };
 enum jini_subject_kind {
     JINI_SUBJECT_USER = 1,    /* `number` is the user's id */
     JINI_SUBJECT_API_KEY = 2, /* `number` is the key's id */
-    JINI_SUBJECT_ADDRESS = 3, /* `address`: IPv6, or IPv4 as ::ffff:a.b.c.d. IPv6 counts by its /64 */
-    JINI_SUBJECT_TIER = 4,    /* `number` is one that the caller gives the tier, model or whatever it counts */
+    JINI_SUBJECT_ADDRESS = 3, /* `address`: IPv6, or IPv4 as ::ffff:a.b.c.d. IPv6 counts by
+                                 its /64 */
+    JINI_SUBJECT_TIER = 4,    /* `number` is one that the caller gives the tier, model or
+                                 whatever it counts */
     JINI_SUBJECT_MODEL = 5,
     JINI_SUBJECT_GLOBAL = 6
 };
@@ -71,9 +74,11 @@ struct jini_limit_entry {
     uint16_t flags;          /* enum jini_limit_flag */
     uint64_t remaining;      /* units left, after this charge */
     uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst */
-    uint64_t retry_after_ms; /* until the same cost fits if nobody else comes; 0: it fitted; UINT64_MAX: never */
+    uint64_t retry_after_ms; /* until the same cost fits if nobody else comes; 0: it fitted;
+                                UINT64_MAX: never */
     uint64_t window;         /* names the window that was charged */
-    uint64_t receipt[4];     /* private: for jini_limit_refund(); all zero when nothing was charged */
+    uint64_t receipt[4];     /* private: for jini_limit_refund(); all zero when nothing was
+                                charged */
 };
 
 struct jini_limit_answer {
@@ -86,46 +91,54 @@ struct jini_limit_answer {
 
 enum jini_check_flag {
     JINI_CHECK_PEEK = 1 << 0, /* charge nothing; quotas are answered too */
-    /* As slowapi and limits 2.8 count: in order; the first that refuses ends it, is charged all the same, and what was charged
-       before it stays. Without it limits are charged all or none, and a refusal charges nothing. */
+    /*
+     * As slowapi and limits 2.8 count: in order; the first that refuses ends it, is charged all the
+     * same, and what was charged before it stays. Without it limits are charged all or none, and a
+     * refusal charges nothing.
+     */
     JINI_CHECK_IN_ORDER = 1 << 1
 };
 
 /*
- * A check of rate limits. With `limits` NULL they are the subject's own: a user's by tier and override, an
- * address's by the tier anonymous.tier. A text of the caller's counts any subject apart in each `scope`.
+ * A check of rate limits. With `limits` NULL they are the subject's own: a user's by tier and
+ * override, an address's by the tier anonymous.tier. A text of the caller's counts any subject
+ * apart in each `scope`.
  */
 struct jini_limit_check {
     struct jini_subject subject;
-    const char *limits; /* NULL, or a limits text with rate limits only; the text is the same each time */
+    const char *limits; /* NULL, or a limits text with rate limits only; the text is the same
+                           each time */
     const char *scope;  /* NULL, or up to 63 bytes: counts apart; "api/login" */
     uint32_t cost;      /* 1 or more */
     uint32_t flags;     /* enum jini_check_flag */
 };
 
 /*
- * Charges rate limits, at once, on the calling thread; nothing is durable and nothing blocks for longer than
- * limits.claim_wait_ms. `answer` is filled in either case; a refusal's `error` says it in words.
+ * Charges rate limits, at once, on the calling thread; nothing is durable and nothing blocks for
+ * longer than limits.claim_wait_ms. `answer` is filled in either case; a refusal's `error` says it
+ * in words.
  *
  * JINI_E_LIMITED    refused; come back after answer->retry_after_ms
  * JINI_E_NOT_FOUND  no such user
  * JINI_E_INACTIVE   the user is disabled
- * JINI_E_BUSY       the table is full, or a stopped process holds the subject's bucket, and limits.when_full is closed
+ * JINI_E_BUSY       the table is full, or a stopped process holds the subject's bucket, and
+ *                   limits.when_full is closed
  * JINI_E_INVALID    a member breaks a rule
  */
 JINI_EXPORT int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
                                  struct jini_limit_answer *answer, struct jini_error *error);
 
 /*
- * Gives back what the check that gave `answer` charged, in windows that are not over; once per answer. Any thread of
- * any process of the database. JINI_E_NOT_FOUND: all of its windows are over, or nothing was charged.
+ * Gives back what the check that gave `answer` charged, in windows that are not over; once per
+ * answer. Any thread of any process of the database. JINI_E_NOT_FOUND: all of its windows are over,
+ * or nothing was charged.
  */
 JINI_EXPORT int jini_limit_refund(struct jini *jini, const struct jini_limit_answer *answer,
                                   struct jini_error *error);
 
 /*
- * Forgets what the subject's own limits have counted: rate limits at once, quotas durably (what is reserved by running
- * jobs stays). JINI_E_NOT_FOUND: no such user.
+ * Forgets what the subject's own limits have counted: rate limits at once, quotas durably (what is
+ * reserved by running jobs stays). JINI_E_NOT_FOUND: no such user.
  */
 struct jini_limit_reset {
     struct jini_request request;
@@ -145,8 +158,8 @@ struct jini_limit_usage {
 };
 
 /*
- * Lists the subjects that have used the largest share of a rate limit, most first. Reads the whole table: milliseconds
- * for a million slots. Any thread.
+ * Lists the subjects that have used the largest share of a rate limit, most first. Reads the whole
+ * table: milliseconds for a million slots. Any thread.
  */
 JINI_EXPORT int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capacity,
                                size_t *count, struct jini_error *error);

@@ -14,7 +14,10 @@ extern "C" {
 
 enum jini_log_level { JINI_LOG_DEBUG, JINI_LOG_INFO, JINI_LOG_WARNING, JINI_LOG_ERROR };
 
-/* One named value of a record. `text` is NULL for a number. Borrowed for the length of the callback. */
+/*
+ * One named value of a record. `text` is NULL for a number. Borrowed for the length of the
+ * callback.
+ */
 struct jini_log_field {
     const char *name;
     const char *text;
@@ -22,8 +25,8 @@ struct jini_log_field {
 };
 
 /*
- * `event` is a fixed, snake-case name that tools may match on ("store_map_grown"); the fields carry what
- * varies. Passwords, hashes, prompts and addresses never stand in a record.
+ * `event` is a fixed, snake-case name that tools may match on ("store_map_grown"); the fields carry
+ * what varies. Passwords, hashes, prompts and addresses never stand in a record.
  */
 typedef void jini_log_fn(void *context, enum jini_log_level level, const char *event,
                          const struct jini_log_field *fields, size_t field_count);

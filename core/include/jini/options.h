@@ -1,6 +1,6 @@
 /*
- * Options of an engine: one table of names, ranges and defaults, for code, the file DIR/jini.conf, the
- * environment (store.sync is JINI_STORE_SYNC) and the command line (--set store.sync=meta).
+ * Options of an engine: one table of names, ranges and defaults, for code, the file DIR/jini.conf,
+ * the environment (store.sync is JINI_STORE_SYNC) and the command line (--set store.sync=meta).
  *
  *     struct jini_options options;
  *     jini_options_init(&options);
@@ -22,14 +22,21 @@ extern "C" {
 
 enum { JINI_OPTION_TEXT_MAX = 512 };
 
-/* What a power loss may take; the option store.sync. A crash of processes takes nothing in any mode. */
+/*
+ * What a power loss may take; the option store.sync. A crash of processes takes nothing in any
+ * mode.
+ */
 enum jini_sync {
     JINI_SYNC_FULL, /* "full": nothing that was acknowledged */
     JINI_SYNC_META, /* "meta": the newest commits; the database stays whole */
-    JINI_SYNC_NONE  /* "none": everything not yet written by the system; the database may be damaged */
+    JINI_SYNC_NONE  /* "none": everything not yet written by the system; the database may be
+                       damaged */
 };
 
-/* What a full table of rate limits answers; the options limits.when_full and limits.when_full_anonymous. */
+/*
+ * What a full table of rate limits answers; the options limits.when_full and
+ * limits.when_full_anonymous.
+ */
 enum jini_when_full {
     JINI_WHEN_FULL_CLOSED, /* "closed": refuse with JINI_E_BUSY */
     JINI_WHEN_FULL_OPEN    /* "open": admit uncounted */
@@ -151,21 +158,26 @@ struct jini_options {
 JINI_EXPORT void jini_options_init_as(struct jini_options *options, size_t size);
 
 /*
- * Sets one option from text. JINI_E_INVALID: `error` names the option and the rule, and nothing changes;
- * an unknown name is answered with the nearest known one.
+ * Sets one option from text. JINI_E_INVALID: `error` names the option and the rule, and nothing
+ * changes; an unknown name is answered with the nearest known one.
  */
 JINI_EXPORT int jini_options_set(struct jini_options *options, const char *name, const char *value,
                                  struct jini_error *error);
 
 /*
- * Reads a file of lines "name = value"; empty lines and lines that begin with # are passed over. Errors name the line.
- * JINI_E_NOT_FOUND: there is no such file; nothing changes. JINI_E_INVALID: what stood before the line that is
- * wrong has been set. JINI_E_TOO_BIG: over 64 KiB.
+ * Reads a file of lines "name = value"; empty lines and lines that begin with # are passed over.
+ * Errors name the line.
+ *   JINI_E_NOT_FOUND  there is no such file; nothing changes
+ *   JINI_E_INVALID    what stood before the line that is wrong has been set
+ *   JINI_E_TOO_BIG    over 64 KiB
  */
 JINI_EXPORT int jini_options_load(struct jini_options *options, const char *path,
                                   struct jini_error *error);
 
-/* Sets what the environment names: store.sync from JINI_STORE_SYNC, and so on. JINI_E_INVALID as above. */
+/*
+ * Sets what the environment names: store.sync from JINI_STORE_SYNC, and so on. JINI_E_INVALID as
+ * above.
+ */
 JINI_EXPORT int jini_options_environment(struct jini_options *options, struct jini_error *error);
 
 /* A row of the table, for help texts and bindings. Static. */

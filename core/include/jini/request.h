@@ -1,8 +1,8 @@
 /*
  * Requests: how work is given to an engine and comes back.
  *
- * A request is a struct of the caller's that begins with a struct jini_request. The caller fills it in,
- * hands it to the function of its name, and leaves it alone until it comes back:
+ * A request is a struct of the caller's that begins with a struct jini_request. The caller fills it
+ * in, hands it to the function of its name, and leaves it alone until it comes back:
  *
  *     struct jini_user_add add;
  *     jini_request_init(&add);
@@ -10,13 +10,14 @@
  *     status = jini_user_add(jini, &add, NULL);             blocks until done
  *     status = jini_user_add(jini, &add, on_user_added);    returns at once
  *
- *  - With a callback, a function that returns an error never calls it; one that returns 0 calls it exactly once,
- *    later, never from inside the function. `request.status` then holds the result.
- *  - The callback runs on the loop that the submitting thread has attached (jini_attach()), else on the
- *    engine's own loop thread. It may submit further requests; it must not block.
- *  - Without a callback the function blocks and returns the result, which also stands in `request.status`.
- *    On a loop thread that is the error JINI_E_ON_LOOP.
- *  - What a request points to is borrowed until it comes back. What it returns lies in the struct itself.
+ *  - With a callback, a function that returns an error never calls it; one that returns 0 calls it
+ *    exactly once, later, never from inside the function. `request.status` then holds the result.
+ *  - The callback runs on the loop that the submitting thread has attached (jini_attach()), else on
+ *    the engine's own loop thread. It may submit further requests; it must not block.
+ *  - Without a callback the function blocks and returns the result, which also stands in
+ *    `request.status`. On a loop thread that is the error JINI_E_ON_LOOP.
+ *  - What a request points to is borrowed until it comes back. What it returns lies in the struct
+ *    itself.
  *  - `request.error` tells what failed, in either form.
  *
  * Any thread may submit. A request may be used again after it came back, without a new init.
@@ -50,7 +51,8 @@ struct jini_request {
     uint32_t size;       /* of the whole struct; set by jini_request_init() */
     uint32_t version;    /* JINI_REQUEST_VERSION; set by jini_request_init() */
     void *data;          /* the caller's; never touched */
-    uint32_t timeout_ms; /* from submit until work must have begun; 0: the option request.timeout_ms */
+    uint32_t timeout_ms; /* from submit until work must have begun; 0: the option
+                            request.timeout_ms */
     int32_t status;      /* the result */
     struct jini_error error;
     void *reserved[32]; /* the engine's while it has the request */
@@ -61,8 +63,9 @@ struct jini_request {
 JINI_EXPORT void jini_request_init_as(struct jini_request *request, size_t size);
 
 /*
- * Asks for a request back. Best effort: one that still waits comes back with JINI_E_CANCELLED, one that runs
- * finishes. Its callback comes in either case. Does nothing for a request that is not submitted. Any thread.
+ * Asks for a request back. Best effort: one that still waits comes back with JINI_E_CANCELLED, one
+ * that runs finishes. Its callback comes in either case. Does nothing for a request that is not
+ * submitted. Any thread.
  */
 JINI_EXPORT void jini_cancel(struct jini *jini, struct jini_request *request);
 

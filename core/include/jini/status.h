@@ -1,10 +1,10 @@
 /*
  * Status codes: what a call answers.
  *
- * Every function that can fail returns 0 or one of these negative values. A value is pinned for ever:
- * a code that is no longer used keeps its number. This one table feeds the enum, jini_status_name(),
- * jini_status_text(), the exit codes of the `jini` command, the HTTP statuses of the services and the
- * exceptions of the bindings.
+ * Every function that can fail returns 0 or one of these negative values. A value is pinned for
+ * ever: a code that is no longer used keeps its number. This one table feeds the enum,
+ * jini_status_name(), jini_status_text(), the exit codes of the `jini` command, the HTTP statuses
+ * of the services and the exceptions of the bindings.
  */
 #ifndef JINI_STATUS_H
 #define JINI_STATUS_H

@@ -33,10 +33,10 @@ static const char *const words[WORDS] = {"alice",
                                          "A"};
 static const char *const tier_words[] = {"Free", "FREE", "Basic", "bASIC", "Premium",
                                          "Gold", "gOLD", "Tin",   "Lead",  "Missing"};
+static const char argon2[] = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$"
+                             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 static const char *const hashes[] = {
-    "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$"
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-    "!none", "pbkdf2_sha256$260$n0tSoRandom$WdLPaK+wnF4yL95Q6MO18x4Q7KdhFTZeEVNC4SwsLIA="};
+    argon2, "!none", "pbkdf2_sha256$260$n0tSoRandom$WdLPaK+wnF4yL95Q6MO18x4Q7KdhFTZeEVNC4SwsLIA="};
 
 /* Small letters, for the few characters of the words above. */
 static void lower(const char *from, char *to)

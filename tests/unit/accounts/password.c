@@ -1,7 +1,7 @@
 /* Passwords: rules, forms of hashes, and checking. */
 #include "accounts_fixture.h"
 
-#include "base/clock.h"
+#include <time.h>
 
 static const struct crypto_password_cost small = {.memory_kib = 64, .passes = 1};
 static const struct crypto_password_cost larger = {.memory_kib = 128, .passes = 2};
@@ -76,13 +76,21 @@ TEST(an_account_without_a_password_takes_none,
     CHECK_STATUS(accounts_password_verify("x", "plain", small), JINI_E_CORRUPT);
 }
 
+/* Of this process alone, so that a busy machine changes little. */
+static uint64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static uint64_t time_of(const char *stored, struct crypto_password_cost cost)
 {
     uint64_t best = UINT64_MAX;
     for (int i = 0; i < 5; i++) {
-        uint64_t begin = clock_boot_ns(&clock_system);
+        uint64_t begin = cpu_ns();
         CHECK_STATUS(accounts_password_verify("wrong", stored, cost), JINI_E_DENIED);
-        uint64_t took = clock_boot_ns(&clock_system) - begin;
+        uint64_t took = cpu_ns() - begin;
         best = took < best ? took : best;
     }
     return best;

@@ -427,6 +427,9 @@ STORE_TEST(damaged_rows_are_corrupt_to_every_caller,
         CHECK_STATUS(world_find(&world, "bob", &user), JINI_E_CORRUPT);
         CHECK_STATUS(world_credentials(&world, "bob", &credentials), JINI_E_CORRUPT);
     }
+    struct jini_user rival = world_user("Bob", "");
+    CHECK_STATUS(world_create(&world, &rival, NULL), JINI_E_CORRUPT);
+    CHECK_TEXT(world.error.field, "username");
     /* A row that is gone is found out by the change that would move it, and nothing moves. */
     world_delete(&world, STORE_SPACE_USER_KEYS, &key);
     user = world_user("bobby", "");
@@ -434,6 +437,22 @@ STORE_TEST(damaged_rows_are_corrupt_to_every_caller,
     CHECK_STATUS(world_update(&world, &user, JINI_USER_FIELD_USERNAME), JINI_E_CORRUPT);
     CHECK_OK(world_get(&world, bob, &user));
     CHECK_TEXT(user.username, "bob");
+    world_close(&world);
+}
+
+STORE_TEST(a_key_that_is_no_users_is_corrupt, "A list that meets a key of another form says so.")
+{
+    struct world world;
+    struct jini_user page[4];
+    struct tuple key;
+    size_t count;
+    world_open(&world, driver);
+    world_add(&world, "alice", "");
+    tuple_begin(&key);
+    tuple_add_id(&key, &(struct jini_id){{1}});
+    world_put(&world, STORE_SPACE_USERS, &key, slice_of_text("x"));
+    CHECK_STATUS(world_list(&world, 0, page, 4, &count), JINI_E_CORRUPT);
+    CHECK_UINT(count, ==, 1);
     world_close(&world);
 }
 

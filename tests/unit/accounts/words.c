@@ -121,3 +121,13 @@ STORE_TEST(a_change_of_a_tier_moves_the_first_word,
     check_moved(&world, &words, (uint32_t)NONE);
     world_close(&world);
 }
+
+STORE_TEST(default_tiers_move_the_first_word,
+           "Who looked for tiers before they were there looks again.")
+{
+    struct world world = {.store = fixture_open(driver)};
+    uint64_t before = store_change_word(world.store, accounts_tier_word());
+    CHECK_OK(store_write(world.store, world_op_tiers, NULL));
+    CHECK_UINT(store_change_word(world.store, accounts_tier_word()), !=, before);
+    world_close(&world);
+}

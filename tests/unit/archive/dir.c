@@ -360,6 +360,57 @@ TEST(collecting_beside_putting_harms_nobody,
     archive_close(archive);
 }
 
+/* Threads. */
+
+static int wait_at_entry(struct archive_request *request, const struct archive_entry *entry)
+{
+    (void)entry;
+    gate_pass(request->user);
+    return 0;
+}
+
+TEST(one_thread_is_kept_for_reading,
+     "However many slow requests run or wait, a GET and a HEAD get through.")
+{
+    struct gate gate = GATE_INITIALIZER;
+    struct archive *archive = test_open("dir:archive");
+    struct archive_request slow[5];
+    uint64_t size;
+    CHECK_OK(test_put_text(archive, "o", "x"));
+    for (int i = 0; i < 5; i++) {
+        slow[i] = (struct archive_request){.operation = ARCHIVE_LIST,
+                                           .user = &gate,
+                                           .list = {.entry = wait_at_entry, .entries_max = 1}};
+        CHECK_OK(archive_submit(archive, &slow[i]));
+    }
+    gate_await(&gate, 1);
+    check_text(archive, "o", "x");
+    CHECK_OK(test_head(archive, "o", &size));
+    usleep(10000);
+    CHECK_UINT(gate.arrived, ==, 1);
+    gate_open(&gate);
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(archive_wait(archive, &slow[i]));
+    archive_close(archive);
+}
+
+TEST(signals_of_the_process_are_left_alone,
+     "A signal for the process is never handled on a thread of the archive.")
+{
+    struct archive *archive = test_open("dir:archive");
+    sigset_t set;
+    siginfo_t info;
+    struct timespec none = {0, 0};
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CHECK_OK(test_put_text(archive, "o", "x"));
+    CHECK_INT(pthread_sigmask(SIG_BLOCK, &set, NULL), ==, 0);
+    CHECK_INT(kill(getpid(), SIGUSR1), ==, 0); /* would end the process if another thread took it */
+    check_text(archive, "o", "x");
+    CHECK_INT(sigtimedwait(&set, &info, &none), ==, SIGUSR1);
+    archive_close(archive);
+}
+
 /* Bounds of the system. */
 
 TEST(file_size_limit_is_full,

@@ -43,6 +43,7 @@ static struct {
     _Atomic uint32_t order_length;
     uint8_t order[4096];
     void (*before_flock)(void);
+    void (*before_fdatasync)(void);
 } io;
 
 static void arm(uint32_t mask, uint64_t nth, int failure)
@@ -138,6 +139,8 @@ int fallocate(int fd, int mode, off_t offset, off_t length)
 
 int fdatasync(int fd)
 {
+    if (io.before_fdatasync)
+        io.before_fdatasync();
     return fails(CALL_FDATASYNC) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -590,6 +593,49 @@ TEST(syncs_come_in_order_and_once, "A PUT writes, syncs the file, names it, sync
     reset_counts();
     CHECK_OK(test_put(archive, "x/y/three", bytes, SIZE));
     CHECK_UINT(io.counts[CALL_FSYNC], ==, 3);
+    archive_close(archive);
+}
+
+TEST(creating_is_durable,
+     "A new archive's marker, its root and the directory above are synced before it is open.")
+{
+    reset_counts();
+    struct archive *archive = open_anew();
+    CHECK_UINT(io.counts[CALL_FDATASYNC], ==, 1);
+    CHECK_UINT(io.counts[CALL_FSYNC], ==, 2);
+    archive_close(archive);
+    reset_counts();
+    archive = open_anew();
+    CHECK_UINT(io.counts[CALL_FDATASYNC] + io.counts[CALL_FSYNC], ==, 0);
+    archive_close(archive);
+}
+
+static struct {
+    struct archive *archive;
+    struct archive_request *request;
+} to_cancel;
+
+static void cancel_now(void)
+{
+    archive_cancel(to_cancel.archive, to_cancel.request);
+}
+
+TEST(cancel_during_the_sync_stores_nothing,
+     "A PUT that is cancelled before it has its name does not get it.")
+{
+    struct archive_extent extent = archive_memory("x", 1);
+    struct archive_request request = {.operation = ARCHIVE_PUT,
+                                      .name = slice_of_text("o"),
+                                      .put = {.extents = &extent, .extent_count = 1}};
+    uint64_t size;
+    struct archive *archive = open_anew();
+    to_cancel.archive = archive;
+    to_cancel.request = &request;
+    io.before_fdatasync = cancel_now;
+    CHECK_STATUS(archive_run(archive, &request, NULL), JINI_E_CANCELLED);
+    io.before_fdatasync = NULL;
+    CHECK_STATUS(test_head(archive, "o", &size), JINI_E_NOT_FOUND);
+    CHECK_UINT(count_temporaries(), ==, 0);
     archive_close(archive);
 }
 

@@ -75,8 +75,10 @@ static inline struct slice made_slice(const struct made *made)
     return slice_of(made->data, made->length);
 }
 
-/* The bytes in a block of the heap that is exactly as long, so that the sanitizer sees a read past
- * them. */
+/*
+ * The bytes in a block of the heap that is exactly as long, so that the sanitizer sees a read past
+ * them.
+ */
 static inline uint8_t *exact_copy(const void *data, size_t length)
 {
     uint8_t *copy = malloc(length ? length : 1);

@@ -159,8 +159,10 @@ TEST(two_mebibyte_workflow_goes_through, "A large ComfyUI graph is kept whole, p
     free(graph);
 }
 
-/* A PNG of an infotext and `bombs` texts that would inflate to 32 MiB each; the CPU seconds of its
- * probe. */
+/*
+ * A PNG of an infotext and `bombs` texts that would inflate to 32 MiB each; the CPU seconds of its
+ * probe.
+ */
 static double probe_bombs(unsigned bombs, struct codec_image *image)
 {
     size_t length = (size_t)32 << 20;

@@ -2,10 +2,10 @@
 #include <jini/jini.h>
 
 #include "harness.h"
+#include "png.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 static struct jini *open_engine(void)
 {
@@ -29,49 +29,6 @@ static void check_request(struct jini_request *request, int status, const char *
     if (status)
         harness_fail(__FILE__, __LINE__, "%s: %s: %s: %s", what, jini_status_name(status),
                      request->error.field, request->error.message);
-}
-
-static void put_chunk(uint8_t **to, const char *type, const uint8_t *data, uint32_t length)
-{
-    uint8_t *p = *to;
-    p[0] = (uint8_t)(length >> 24);
-    p[1] = (uint8_t)(length >> 16);
-    p[2] = (uint8_t)(length >> 8);
-    p[3] = (uint8_t)length;
-    memcpy(p + 4, type, 4);
-    memcpy(p + 8, data, length);
-    uint32_t crc = (uint32_t)crc32(0, p + 4, length + 4);
-    p[8 + length] = (uint8_t)(crc >> 24);
-    p[9 + length] = (uint8_t)(crc >> 16);
-    p[10 + length] = (uint8_t)(crc >> 8);
-    p[11 + length] = (uint8_t)crc;
-    *to = p + 12 + length;
-}
-
-/* A grey picture of noise, and a text. */
-static size_t make_png(uint8_t *out, unsigned side, const char *text)
-{
-    static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    uint8_t header[13] = {0, 0, (uint8_t)(side >> 8), (uint8_t)side, 0, 0, (uint8_t)(side >> 8),
-                          (uint8_t)side, 8, 0, 0, 0, 0};
-    uint8_t *rows = malloc((size_t)side * (side + 1));
-    for (size_t i = 0; i < (size_t)side * (side + 1); i++)
-        rows[i] = i % (side + 1) == 0 ? 0 : (uint8_t)harness_random();
-    uLongf length = compressBound((size_t)side * (side + 1));
-    uint8_t *data = malloc(length);
-    compress(data, &length, rows, (size_t)side * (side + 1));
-    uint8_t *to = out;
-    memcpy(to, signature, 8);
-    to += 8;
-    put_chunk(&to, "IHDR", header, sizeof(header));
-    uint8_t note[4096] = "parameters";
-    memcpy(note + 11, text, strlen(text));
-    put_chunk(&to, "tEXt", note, (uint32_t)(11 + strlen(text)));
-    put_chunk(&to, "IDAT", data, (uint32_t)length);
-    put_chunk(&to, "IEND", data, 0);
-    free(rows);
-    free(data);
-    return (size_t)(to - out);
 }
 
 static uint64_t add_user(struct jini *jini, const char *name, const char *tier)
@@ -107,17 +64,19 @@ TEST(an_image_comes_back_from_every_tier,
     struct jini_error error;
     uint64_t user = add_user(jini, "alice", "Premium");
     enum { IMAGES = 20 };
-    static uint8_t files[IMAGES][200000];
+    uint8_t *files[IMAGES];
     size_t lengths[IMAGES];
     struct jini_id ids[IMAGES];
     for (int i = 0; i < IMAGES; i++) {
         char text[3000];
         memset(text, 'x', sizeof(text));
-        snprintf(text, 200, "prompt\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: %d, Size: 64x64", i);
+        snprintf(text, 200,
+                 "prompt\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: %d, Size: 64x64", i);
         if (i % 2)
             text[strlen(text)] = ' ';
         text[sizeof(text) - 1] = '\0';
-        lengths[i] = make_png(files[i], 64 + (unsigned)i, text);
+        struct png_request png = {64 + (unsigned)i, 64, (uint64_t)i, text, NULL};
+        files[i] = png_make(&png, &lengths[i]);
         struct jini_admit request;
         check_request(&request.request, admit(jini, user, &request), "admit");
         struct jini_image_put put;
@@ -177,9 +136,12 @@ TEST(an_image_comes_back_from_every_tier,
     CHECK_UINT(count, ==, IMAGES);
     CHECK_INT(jini_id_compare(&list[0].id, &ids[IMAGES - 1]), ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
+    for (int i = 0; i < IMAGES; i++)
+        free(files[i]);
 }
 
-TEST(a_refusal_names_its_limit, "The sixth image of a minute is refused with the limit, its numbers and when to return.")
+TEST(a_refusal_names_its_limit,
+     "The sixth image of a minute is refused with the limit, its numbers and when to return.")
 {
     struct jini *jini = open_engine();
     uint64_t user = add_user(jini, "bob", "Free");

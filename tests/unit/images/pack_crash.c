@@ -92,8 +92,10 @@ static void append_batch(struct pack_file *file, struct id_source *ids, uint64_t
     CHECK_INT(write(log, entries, bytes), ==, (int64_t)bytes);
 }
 
-/* Lives as an engine does: seals what its predecessor left, then appends to packs of its own, for
- * ever. */
+/*
+ * Lives as an engine does: seals what its predecessor left, then appends to packs of its own, for
+ * ever.
+ */
 static void child(int directory, uint64_t random)
 {
     struct id_source ids;

@@ -196,8 +196,10 @@ TEST(bad_capacity_and_no_memory,
     pack_files_free(NULL);
 }
 
-/* Readers of random packs, one thread that removes packs and puts them back, and one that asks for
- * the figures. */
+/*
+ * Readers of random packs, one thread that removes packs and puts them back, and one that asks for
+ * the figures.
+ */
 
 enum { READERS = 6, CAPACITY = 4 };
 

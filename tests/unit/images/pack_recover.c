@@ -6,6 +6,19 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+/*
+ * The length to cut at after this one: every one from the footer on, and some before. The walk
+ * itself is tested at every length in memory.
+ */
+static size_t next_length(const struct support_pack *pack, size_t length)
+{
+    if (length >= pack->record_end)
+        return length + 1;
+    bool in_payload = length > pack->places[2].offset + 300 && length + 300 < pack->ends[2];
+    size_t next = length + (in_payload ? 997 : 13);
+    return next < pack->record_end ? next : pack->record_end;
+}
+
 TEST(an_interrupted_seal_is_done_again, "A sealed pack that was cut at any length is sealed again, "
                                         "and from the footer on gets the same bytes.")
 {
@@ -13,15 +26,15 @@ TEST(an_interrupted_seal_is_done_again, "A sealed pack that was cut at any lengt
     struct support_pack pack;
     support_pack_make(directory, &pack);
     CHECK_OK(pack_path_remove(directory, &pack.id, NULL));
-    size_t length = PACK_HEADER_BYTES;
-    while (length <= pack.length) {
+    for (size_t length = PACK_HEADER_BYTES; length <= pack.length;
+         length = next_length(&pack, length)) {
         support_save(directory, &pack.id, pack.bytes, length);
         unsigned whole = 0;
         while (whole < pack.count && pack.ends[whole] <= length)
             whole++;
         struct pack_scan_result result;
         struct jini_error error = {0};
-        for (int again = 0; again < 2; again++) {
+        for (int again = 0; again < (length % 4 ? 1 : 2); again++) {
             int status = pack_recover(directory, &pack.id, 0, &result, &error);
             if (status)
                 harness_fail(__FILE__, __LINE__, "%zu bytes: %s", length, error.message);
@@ -39,9 +52,6 @@ TEST(an_interrupted_seal_is_done_again, "A sealed pack that was cut at any lengt
             CHECK_BYTES(sealed, pack.bytes, pack.length);
         }
         free(sealed);
-        /* All lengths, but for the inside of the one large payload. */
-        bool inside = length > pack.places[2].offset + 300 && length + 300 < pack.ends[2];
-        length += inside ? 997 : 1;
     }
     free(pack.bytes);
     close(directory);
@@ -61,7 +71,7 @@ TEST(a_torn_footer_is_written_anew,
     size_t length;
     uint8_t *bytes = support_load(directory, &pack, &length);
     uint8_t *torn = malloc(length);
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < 150; round++) {
         memcpy(torn, bytes, length);
         for (size_t at = record_end / 512 * 512; at < length; at += 512) {
             size_t from = at < record_end ? record_end : at;

@@ -1,4 +1,5 @@
-/* What the tests of packs share: images whose bytes follow from their id, and packs made of them.
+/*
+ * What the tests of packs share: images whose bytes follow from their id, and packs made of them.
  */
 #ifndef PACK_SUPPORT_H
 #define PACK_SUPPORT_H
@@ -183,7 +184,8 @@ SUPPORT int support_open(int directory, const struct jini_id *pack)
     return openat(directory, path, O_RDONLY | O_CLOEXEC);
 }
 
-/* A small sealed pack in memory: some records with and without metadata, of all kinds of lengths.
+/*
+ * A small sealed pack in memory: some records with and without metadata, of all kinds of lengths.
  */
 struct support_pack {
     struct jini_id id;

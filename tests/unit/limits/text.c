@@ -219,9 +219,11 @@ TEST(canonical_texts, "A text is written in one way, which reads back as the sam
     check_canonical("5/day anchor Europe/Berlin shadow", "5/day anchor Europe/Berlin shadow");
     check_canonical("3/minute sliding|3/minutes sliding", "3/minute sliding; 3/minute sliding");
     char text[LIMIT_TEXT_MAX] = "";
+    size_t length = 0;
     for (int i = 0; i < LIMITS_MAX; i++)
-        strcat(strcat(text, i ? "; " : ""),
-               "1000000000000000/1 month anchor America/Argentina/ComodRivadavia shadow");
+        length += (size_t)snprintf(
+            text + length, sizeof(text) - length, "%s%s", i ? "; " : "",
+            "1000000000000000/1 month anchor America/Argentina/ComodRivadavia shadow");
     struct limit_list list;
     parse(text, &list);
     uint8_t small[16];

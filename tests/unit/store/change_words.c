@@ -37,7 +37,8 @@ static void write_marked(struct store *store, uint64_t value)
     CHECK_OK(store_write(store, op_marked, &marked));
 }
 
-STORE_TEST(a_word_moves_with_each_change, "A commit moves the words that its ops marked, and no other.")
+STORE_TEST(a_word_moves_with_each_change,
+           "A commit moves the words that its ops marked, and no other.")
 {
     struct store *store = fixture_open(driver);
     CHECK_UINT(store_change_word(store, WORD) & 1, ==, 0);
@@ -144,6 +145,7 @@ STORE_TEST(a_cache_is_true_while_its_word_stands,
 struct actors {
     struct fixture_flag ready;
     struct fixture_flag go;
+    struct fixture_flag inherit;
     struct fixture_flag end;
 };
 
@@ -173,20 +175,23 @@ static void wait_killed(pid_t pid, int signal_number)
 static void open_and_wait(void *argument)
 {
     struct actors *actors = argument;
+    fixture_await(actors->inherit);
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     fixture_raise(actors->ready);
     fixture_await(actors->end);
     store_close(store);
 }
 
-TEST(a_writer_killed_in_the_middle_leaves_its_word_odd_until_the_next,
-     "Readers read through an odd word; the next writer of any process sets it right, also when the "
-     "dead one's place has a new owner.")
+TEST(
+    a_writer_killed_in_the_middle_leaves_its_word_odd_until_the_next,
+    "Readers read through an odd word; the next writer of any process sets it right, also when the "
+    "dead one's place has a new owner.")
 {
-    struct actors actors = {fixture_flag(), fixture_flag(), fixture_flag()};
+    struct actors actors = {fixture_flag(), fixture_flag(), fixture_flag(), fixture_flag()};
     struct cache cache = {0};
     store_close(fixture_open(STORE_DRIVER_LMDB));
     pid_t doomed = fixture_spawn(die_in_commit, &actors);
+    pid_t heir = fixture_spawn(open_and_wait, &actors);
     fixture_await(actors.ready);
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     write_marked(store, 1);
@@ -200,7 +205,7 @@ TEST(a_writer_killed_in_the_middle_leaves_its_word_odd_until_the_next,
     CHECK(!cache.filled);
     CHECK_UINT(fixture_number(store, WORD), ==, 1);
 
-    pid_t heir = fixture_spawn(open_and_wait, &actors); /* gets the slot of the dead */
+    fixture_raise(actors.inherit); /* the heir gets the slot of the dead */
     fixture_await(actors.ready);
     CHECK_UINT(store_change_word(store, WORD) & 1, ==, 1);
     fixture_put(store, "unmarked", "1");
@@ -238,9 +243,10 @@ static void kill_writers(void *argument)
     fixture_kill(pids[1]);
 }
 
-TEST(caches_stay_true_while_writers_are_killed,
-     "Over hundreds of writers killed at random, a copy never differs from the store while its even "
-     "word stands, and the next writer leaves no word odd.")
+TEST(
+    caches_stay_true_while_writers_are_killed,
+    "Over hundreds of writers killed at random, a copy never differs from the store while its even "
+    "word stands, and the next writer leaves no word odd.")
 {
     unsigned rounds = (harness_sanitized() ? 30 : 150) * harness_scale();
     store_close(fixture_open(STORE_DRIVER_LMDB));

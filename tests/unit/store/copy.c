@@ -21,7 +21,8 @@ static off_t size_of(const char *path)
     return info.st_size;
 }
 
-TEST(a_copy_opens_elsewhere, "A hot copy, put into a directory as data.mdb, is a database of its own.")
+TEST(a_copy_opens_elsewhere,
+     "A hot copy, put into a directory as data.mdb, is a database of its own.")
 {
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     struct jini_error error;
@@ -130,7 +131,8 @@ TEST(a_copy_that_finds_the_disk_full_leaves_no_file,
     store_close(store);
 }
 
-TEST(the_memory_driver_makes_no_copies, "A store in memory answers JINI_E_UNSUPPORTED, without a file.")
+TEST(the_memory_driver_makes_no_copies,
+     "A store in memory answers JINI_E_UNSUPPORTED, without a file.")
 {
     struct store *store = fixture_open(STORE_DRIVER_MEMORY);
     struct jini_error error;

@@ -84,8 +84,7 @@ struct fixture_pair {
 
 static inline struct fixture_pair fixture_pair(const char *key, const char *value)
 {
-    return (struct fixture_pair){STORE_SPACE_APPLICATION, slice_of_text(key),
-                                 slice_of_text(value)};
+    return (struct fixture_pair){STORE_SPACE_APPLICATION, slice_of_text(key), slice_of_text(value)};
 }
 
 static inline int fixture_op_put(struct store_txn *txn, void *argument)
@@ -230,8 +229,8 @@ static inline int fixture_op_clear(struct store_txn *txn, void *argument)
     const struct fixture_fill *fill = argument;
     for (uint64_t i = 0; i < fill->count; i++) {
         uint8_t key[8];
-        int status = store_delete(txn, STORE_SPACE_APPLICATION,
-                                  fixture_number_key(key, fill->first + i));
+        int status =
+            store_delete(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, fill->first + i));
         if (status && status != JINI_E_NOT_FOUND)
             return status;
     }
@@ -277,7 +276,10 @@ static inline int fixture_wait(struct fixture_write *write)
     return write->write.status;
 }
 
-/* An op that stays in the writer thread until it is released. It breaks the rules of ops, for tests only. */
+/*
+ * An op that stays in the writer thread until it is released. It breaks the rules of ops, for tests
+ * only.
+ */
 struct fixture_blocker {
     struct fixture_write write;
     _Atomic bool entered;
@@ -313,6 +315,23 @@ static inline void fixture_release(struct fixture_blocker *blocker)
 
 /* ---- Processes ---- */
 
+/*
+ * ThreadSanitizer cannot follow a child that was forked beside threads and starts threads itself.
+ */
+static inline void fixture_skip_fork_beside_threads(void)
+{
+    bool followed = true;
+#if defined(__SANITIZE_THREAD__)
+    followed = false;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    followed = false;
+#endif
+#endif
+    if (!followed)
+        harness_skip("ThreadSanitizer cannot follow a fork beside threads");
+}
+
 /* Runs `main` in a child, which exits with 0 when it returns. */
 static inline pid_t fixture_spawn(void (*main)(void *), void *argument)
 {
@@ -334,6 +353,14 @@ static inline void fixture_kill(pid_t pid)
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* Returns when all threads of the child stand still. */
+static inline void fixture_stop(pid_t pid)
+{
+    int status;
+    CHECK(kill(pid, SIGSTOP) == 0);
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+}
+
 /* A pipe over which one process tells another to go on. */
 struct fixture_flag {
     int ends[2];
@@ -351,20 +378,18 @@ static inline void fixture_raise(struct fixture_flag flag)
     CHECK(write(flag.ends[1], "x", 1) == 1);
 }
 
-static inline void fixture_await(struct fixture_flag flag)
-{
-    char byte;
-    CHECK(read(flag.ends[0], &byte, 1) == 1);
-}
-
 /* False when nobody raises the flag within the time. */
 static inline bool fixture_await_ms(struct fixture_flag flag, int ms)
 {
     struct pollfd poller = {.fd = flag.ends[0], .events = POLLIN};
-    if (poll(&poller, 1, ms) != 1)
-        return false;
-    fixture_await(flag);
-    return true;
+    char byte;
+    return poll(&poller, 1, ms) == 1 && read(flag.ends[0], &byte, 1) == 1;
+}
+
+/* Fails the case where the other process has died. */
+static inline void fixture_await(struct fixture_flag flag)
+{
+    CHECK(fixture_await_ms(flag, 60000));
 }
 
 #endif

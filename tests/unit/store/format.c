@@ -3,7 +3,9 @@
 
 enum { ITEMS = 25, PER_STEP = 4 };
 
-/* Format 2 has 100 added to each number; it is done once for each, however often it is interrupted. */
+/*
+ * Format 2 has 100 added to each number; it is done once for each, however often it is interrupted.
+ */
 static int step_add(struct store_txn *txn, struct slice cursor_in, struct buffer *cursor_out)
 {
     uint64_t from = cursor_in.length ? load_le64(cursor_in.data) : 0;
@@ -173,9 +175,9 @@ static void migrate_slowly(void *argument)
     store_close(open_as(&format_2_slow));
 }
 
-TEST(a_migration_that_was_killed_goes_on,
-     "A process killed between the steps of a migration loses at most the step that ran; the next one "
-     "goes on there, and nothing is done twice.")
+TEST(a_migration_that_was_killed_goes_on, "A process killed between the steps of a migration loses "
+                                          "at most the step that ran; the next one "
+                                          "goes on there, and nothing is done twice.")
 {
     make_format_1();
     /* Seven steps of 60 ms or more: killed again and again, it still comes to its end. */
@@ -225,8 +227,9 @@ static void run_old(void *argument)
     store_close(store);
 }
 
-TEST(a_migration_refuses_beside_an_old_process,
-     "While a process of the old version is alive, opening answers JINI_E_FORMAT_BUSY with its pid.")
+TEST(
+    a_migration_refuses_beside_an_old_process,
+    "While a process of the old version is alive, opening answers JINI_E_FORMAT_BUSY with its pid.")
 {
     struct jini_error error;
     struct old_process old = {fixture_flag(), fixture_flag()};
@@ -278,7 +281,8 @@ static void wait_as_format_2(void *argument)
 }
 
 TEST(an_old_version_may_not_come_in_while_a_migration_waits,
-     "Once a migration is announced, a process of the old version is refused; when the one that announced "
+     "Once a migration is announced, a process of the old version is refused; when the one that "
+     "announced "
      "it dies, it is let in again.")
 {
     struct jini_error error;

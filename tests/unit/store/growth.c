@@ -42,12 +42,35 @@ TEST(the_map_grows_with_the_data, "Data far beyond the first map is stored, and 
     store_close(store);
 }
 
-TEST(one_op_may_outgrow_the_map, "An op that needs many times the map is stored after it has grown.")
+TEST(one_op_may_outgrow_the_map,
+     "An op that needs many times the map is stored after it has grown.")
 {
     struct store_options options = small_map();
     struct store *store = fixture_open_with(&options);
     CHECK_OK(fixture_fill(store, 0, 3000, 8000));
     CHECK_UINT(figures_of(store).map_bytes, >=, 24 << 20);
+    store_close(store);
+}
+
+static int op_stamped(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    uint8_t key[8];
+    uint64_t stamp;
+    CHECK_OK(store_stamp(txn, &stamp));
+    return store_put(txn, STORE_SPACE_QUEUE, fixture_number_key(key, stamp), slice_of(key, 8));
+}
+
+TEST(a_stamp_may_be_what_outgrows_the_map, "When the last write of a commit, the stamp, is the one "
+                                           "that finds the map full, the map grows.")
+{
+    struct store_options options = small_map();
+    options.run_twice = false;
+    struct store *store = fixture_open_with(&options);
+    for (int i = 0; i < 8000; i++)
+        CHECK_OK(store_write(store, op_stamped, NULL));
+    struct store_figures figures = figures_of(store);
+    CHECK(!figures.full);
     store_close(store);
 }
 
@@ -140,7 +163,8 @@ static void fill_megabytes(struct store *store, uint64_t first, uint64_t megabyt
     }
 }
 
-TEST(snapshots_live_across_growth, "Threads that read all the time survive a map that grows to 64 MiB.")
+TEST(snapshots_live_across_growth,
+     "Threads that read all the time survive a map that grows to 64 MiB.")
 {
     struct store_options options = small_map();
     options.gate_wait_ms = 5000;
@@ -177,7 +201,10 @@ static void hold_a_snapshot(void *argument)
     fixture_raise(pair->ready);
     fixture_await(pair->grown);
     CHECK_TEXT(fixture_read_text(txn, "k"), "v");
-    /* A new snapshot needs the larger map, which this process may not adopt while it has the old one. */
+    /*
+     * A new snapshot needs the larger map, which this process may not adopt while it has the old
+     * one.
+     */
     struct store_txn *second;
     CHECK_STATUS(store_read_begin(store, &second), JINI_E_BUSY);
     CHECK_TEXT(fixture_read_text(txn, "k"), "v");
@@ -230,8 +257,9 @@ static void grow_and_read(void *argument)
     store_close(store);
 }
 
-TEST(two_processes_grow_one_map,
-     "Two processes that write, read on threads and grow the map, each adopting what the other did.")
+TEST(
+    two_processes_grow_one_map,
+    "Two processes that write, read on threads and grow the map, each adopting what the other did.")
 {
     struct store_options options = small_map();
     struct store *store = fixture_open_with(&options);
@@ -257,7 +285,9 @@ TEST(two_processes_grow_one_map,
     store_close(store);
 }
 
-/* An op of this process is running while one of its readers finds the map grown by another process. */
+/*
+ * An op of this process is running while one of its readers finds the map grown by another process.
+ */
 
 static void hold_the_gate(void *argument)
 {
@@ -279,9 +309,10 @@ static void hold_the_gate(void *argument)
     store_close(store);
 }
 
-TEST(a_reader_that_adopts_a_map_waits_for_the_writer,
-     "Readers that find the map grown elsewhere never take it from under a transaction of their own "
-     "process.")
+TEST(
+    a_reader_that_adopts_a_map_waits_for_the_writer,
+    "Readers that find the map grown elsewhere never take it from under a transaction of their own "
+    "process.")
 {
     struct pair pair = {fixture_flag(), fixture_flag()};
     struct store_options options = small_map();
@@ -298,8 +329,9 @@ TEST(a_reader_that_adopts_a_map_waits_for_the_writer,
     store_close(store);
 }
 
-TEST(a_map_that_finds_no_address_space_leaves_things_as_they_are,
-     "When the larger map cannot be had, the batch fails and the store goes on with the map it has.")
+TEST(
+    a_map_that_finds_no_address_space_leaves_things_as_they_are,
+    "When the larger map cannot be had, the batch fails and the store goes on with the map it has.")
 {
     if (harness_sanitized())
         harness_skip("the sanitizers keep the address space for themselves");

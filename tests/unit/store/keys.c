@@ -204,7 +204,8 @@ STORE_TEST(any_bytes_make_a_key, "Keys may hold every byte, and differ in the la
     struct store *store = fixture_open(driver);
     for (unsigned i = 0; i < 256; i++) {
         uint8_t key[3] = {0, 255, (uint8_t)i};
-        struct fixture_pair pair = {STORE_SPACE_APPLICATION, slice_of(key, 3), slice_of(key + 2, 1)};
+        struct fixture_pair pair = {STORE_SPACE_APPLICATION, slice_of(key, 3),
+                                    slice_of(key + 2, 1)};
         CHECK_OK(store_write(store, fixture_op_put, &pair));
     }
     struct store_txn *txn;

@@ -12,7 +12,8 @@ static struct store_options lmdb_options(void)
 
 /* ---- Directories ---- */
 
-STORE_TEST(a_store_opens_and_closes, "A store that was opened is healthy, and closing NULL is allowed.")
+STORE_TEST(a_store_opens_and_closes,
+           "A store that was opened is healthy, and closing NULL is allowed.")
 {
     struct store *store = fixture_open(driver);
     struct jini_error error;
@@ -60,7 +61,8 @@ TEST(a_file_is_no_directory, "A path that is a file, or leads through one, is in
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
 }
 
-TEST(a_directory_that_may_not_be_written_is_told, "Missing rights are an error that names the path.")
+TEST(a_directory_that_may_not_be_written_is_told,
+     "Missing rights are an error that names the path.")
 {
     struct jini_error error;
     struct store_options options = lmdb_options();
@@ -96,7 +98,8 @@ TEST(a_second_open_in_a_process_is_refused,
     store_close(store);
 }
 
-STORE_TEST(options_out_of_range_are_refused, "Each option outside its range is invalid, by its name.")
+STORE_TEST(options_out_of_range_are_refused,
+           "Each option outside its range is invalid, by its name.")
 {
     const struct {
         const char *name;
@@ -173,7 +176,9 @@ static void write_file(const uint8_t *bytes, size_t length)
     close(fd);
 }
 
-/* Opens, and if that succeeds reads everything and writes. Whatever the answers, nothing may crash. */
+/*
+ * Opens, and if that succeeds reads everything and writes. Whatever the answers, nothing may crash.
+ */
 static int visit_anything(void *argument, struct slice key, struct slice value)
 {
     *(uint64_t *)argument += key.length + value.length;
@@ -210,9 +215,9 @@ TEST(a_cut_file_is_told,
         make_database(large ? 20000 : 500);
         size_t length;
         uint8_t *bytes = read_file(&length);
-        size_t cuts[] = {0,          1,          100,            4095,       4096,
-                         4097,       8191,       8192,           8193,       12288,
-                         length / 4, length / 3, length / 2 + 1, length / 2, length - 70000};
+        size_t cuts[] = {
+            0,    1,     100,        4095,       4096,           4097,       8191,          8192,
+            8193, 12288, length / 4, length / 3, length / 2 + 1, length / 2, length - 70000};
         for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
             write_file(bytes, cuts[i]);
             CHECK_STATUS(use_database(), JINI_E_CORRUPT);
@@ -273,9 +278,9 @@ TEST(a_changed_byte_crashes_nothing,
         memcpy(bad, good, length);
         for (uint64_t k = 1 + harness_random_below(3); k > 0; k--) {
             /* Mostly at the beginnings of pages, where the structure is. */
-            size_t at = harness_random_below(4) ? harness_random_below(length / 4096) * 4096 +
-                                                      harness_random_below(128)
-                                                : harness_random_below(length);
+            size_t at = harness_random_below(4)
+                            ? harness_random_below(length / 4096) * 4096 + harness_random_below(128)
+                            : harness_random_below(length);
             bad[at] = (uint8_t)harness_random();
         }
         write_file(bad, length);
@@ -285,10 +290,11 @@ TEST(a_changed_byte_crashes_nothing,
     free(bad);
 }
 
-TEST(a_foreign_database_is_refused, "A data file that LMDB knows but Jini does not is JINI_E_FORMAT.")
+TEST(a_foreign_database_is_refused,
+     "A data file that LMDB knows but Jini does not is JINI_E_FORMAT.")
 {
-    static const char *const names[] = {"application", "content", "images",    "jobs",  "leases",
-                                        "lists",       "locations", "meta",    "packs", "queue",
+    static const char *const names[] = {"application", "content",   "images", "jobs",  "leases",
+                                        "lists",       "locations", "meta",   "packs", "queue",
                                         "tiers",       "user_keys", "users"};
     store_close(fixture_open(STORE_DRIVER_LMDB));
     size_t length;

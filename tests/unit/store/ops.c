@@ -68,7 +68,7 @@ STORE_TEST(a_late_failure_is_undone_alone,
     struct fixture_blocker blocker;
     struct fixture_write writes[COUNT];
     struct plan plans[COUNT];
-    char keys[COUNT][4];
+    char keys[COUNT][12];
     fixture_block(store, &blocker);
     for (int i = 0; i < COUNT; i++) {
         snprintf(keys[i], sizeof(keys[i]), "%d", i);
@@ -144,7 +144,8 @@ static int op_count_runs(struct store_txn *txn, void *argument)
     return put_text(txn, "a", "1");
 }
 
-STORE_TEST(every_op_runs_twice_when_asked, "With run_twice an op runs, is rolled back and runs again.")
+STORE_TEST(every_op_runs_twice_when_asked,
+           "With run_twice an op runs, is rolled back and runs again.")
 {
     struct store *store = fixture_open(driver);
     unsigned runs = 0;
@@ -257,7 +258,8 @@ STORE_TEST(an_op_reads_what_it_wrote, "Reads of an op see its own writes and del
     store_close(store);
 }
 
-STORE_TEST(later_ops_see_earlier_ones, "The ops of one submitter run in order, each seeing the last.")
+STORE_TEST(later_ops_see_earlier_ones,
+           "The ops of one submitter run in order, each seeing the last.")
 {
     enum { COUNT = 500 };
     struct store *store = fixture_open(driver);
@@ -388,7 +390,9 @@ static int op_result(struct store_txn *txn, void *argument)
 STORE_TEST(results_are_of_the_run_that_counts,
            "What an op wrote into its argument is of the run that was committed.")
 {
-    struct store *store = fixture_open(driver);
+    struct store_options options = fixture_options(driver);
+    options.batch_run_ms = 1000; /* one batch, also on a slow machine */
+    struct store *store = fixture_open_with(&options);
     struct fixture_number number = {STORE_SPACE_APPLICATION, 1, 10};
     CHECK_OK(store_write(store, fixture_op_put_number, &number));
     struct fixture_blocker blocker;

@@ -357,8 +357,7 @@ static int op_model(struct store_txn *txn, void *argument)
     }
     while (model->level > 0) {
         CHECK_OK(store_overlay_keep(txn));
-        memcpy(model->value[model->level - 1], model->value[model->level],
-               sizeof(model->value[0]));
+        memcpy(model->value[model->level - 1], model->value[model->level], sizeof(model->value[0]));
         model->level--;
     }
     return 0;

@@ -88,8 +88,9 @@ STORE_TEST(cancelling_what_runs_changes_nothing,
     store_close(store);
 }
 
-STORE_TEST(the_queue_is_bounded_in_ops,
-           "A submit beyond queue_ops_max is JINI_E_BUSY, never calls back, and leaves the rest alone.")
+STORE_TEST(
+    the_queue_is_bounded_in_ops,
+    "A submit beyond queue_ops_max is JINI_E_BUSY, never calls back, and leaves the rest alone.")
 {
     struct store_options options = fixture_options(driver);
     options.queue_ops_max = 4;
@@ -114,8 +115,9 @@ STORE_TEST(the_queue_is_bounded_in_ops,
     store_close(store);
 }
 
-STORE_TEST(the_queue_is_bounded_in_bytes,
-           "A submit beyond queue_bytes_max is JINI_E_BUSY; one that can never fit is JINI_E_TOO_BIG.")
+STORE_TEST(
+    the_queue_is_bounded_in_bytes,
+    "A submit beyond queue_bytes_max is JINI_E_BUSY; one that can never fit is JINI_E_TOO_BIG.")
 {
     struct store_options options = fixture_options(driver);
     options.queue_bytes_max = 1000;
@@ -127,8 +129,9 @@ STORE_TEST(the_queue_is_bounded_in_bytes,
     for (int i = 0; i < 4; i++) {
         fixture_prepare(&writes[i], fixture_op_add, &one);
         writes[i].write.bytes = i < 3 ? 400 : 1001;
-        CHECK_STATUS(store_submit(store, &writes[i].write),
-                     i < 2 ? 0 : i == 2 ? JINI_E_BUSY : JINI_E_TOO_BIG);
+        CHECK_STATUS(store_submit(store, &writes[i].write), i < 2    ? 0
+                                                            : i == 2 ? JINI_E_BUSY
+                                                                     : JINI_E_TOO_BIG);
     }
     store_cancel(store, &writes[0].write);
     fixture_release(&blocker);
@@ -142,7 +145,9 @@ STORE_TEST(the_queue_is_bounded_in_bytes,
     store_close(store);
 }
 
-/* Runs `count` writes of `bytes` bytes as one queue and returns the number of commits that it took. */
+/*
+ * Runs `count` writes of `bytes` bytes as one queue and returns the number of commits that it took.
+ */
 static uint64_t commits_of(struct store *store, int count, size_t bytes)
 {
     struct store_figures before;
@@ -167,16 +172,25 @@ static uint64_t commits_of(struct store *store, int count, size_t bytes)
     return after.commits - before.commits;
 }
 
+/* Batches that a slow machine does not cut by their time. */
+static struct store_options untimed_options(enum store_driver driver)
+{
+    struct store_options options = fixture_options(driver);
+    options.batch_run_ms = 1000;
+    return options;
+}
+
 STORE_TEST(a_queue_commits_together, "Writes that wait at the same time share one commit.")
 {
-    struct store *store = fixture_open(driver);
+    struct store_options options = untimed_options(driver);
+    struct store *store = fixture_open_with(&options);
     CHECK_UINT(commits_of(store, 100, 10), ==, 1);
     store_close(store);
 }
 
 STORE_TEST(a_batch_is_bounded_in_ops, "No commit holds more than batch_ops_max ops.")
 {
-    struct store_options options = fixture_options(driver);
+    struct store_options options = untimed_options(driver);
     options.batch_ops_max = 8;
     struct store *store = fixture_open_with(&options);
     CHECK_UINT(commits_of(store, 80, 10), ==, 10);
@@ -185,7 +199,7 @@ STORE_TEST(a_batch_is_bounded_in_ops, "No commit holds more than batch_ops_max o
 
 STORE_TEST(a_batch_is_bounded_in_bytes, "A commit ends when its ops have written batch_bytes_max.")
 {
-    struct store_options options = fixture_options(driver);
+    struct store_options options = untimed_options(driver);
     options.batch_bytes_max = 10000;
     struct store *store = fixture_open_with(&options);
     CHECK_UINT(commits_of(store, 20, 5000), ==, 10);
@@ -222,8 +236,9 @@ STORE_TEST(a_batch_is_bounded_in_time, "A commit ends when its ops have run for 
     store_close(store);
 }
 
-STORE_TEST(closing_cancels_what_waits,
-           "store_close() finishes the batch that runs and completes the rest with JINI_E_CANCELLED.")
+STORE_TEST(
+    closing_cancels_what_waits,
+    "store_close() finishes the batch that runs and completes the rest with JINI_E_CANCELLED.")
 {
     struct store_options options = fixture_options(driver);
     options.batch_ops_max = 1;
@@ -268,8 +283,8 @@ STORE_TEST(a_callback_may_submit_again, "A write may be submitted again from its
 {
     struct store *store = fixture_open(driver);
     struct chain chain = {.store = store, .number = {STORE_SPACE_APPLICATION, 1, 1}, .left = 200};
-    chain.write =
-        (struct store_write){.op = fixture_op_add, .argument = &chain.number, .done = done_and_submit};
+    chain.write = (struct store_write){
+        .op = fixture_op_add, .argument = &chain.number, .done = done_and_submit};
     CHECK_OK(store_submit(store, &chain.write));
     while (atomic_load(&chain.left) > 0)
         fixture_sleep_ms(1);
@@ -315,8 +330,9 @@ static void *run_crowd(void *argument)
     return NULL;
 }
 
-STORE_TEST(a_crowd_is_counted_exactly,
-           "With many threads, deadlines and cancels, exactly the writes that succeeded are stored.")
+STORE_TEST(
+    a_crowd_is_counted_exactly,
+    "With many threads, deadlines and cancels, exactly the writes that succeeded are stored.")
 {
     struct store_options options = fixture_options(driver);
     options.queue_ops_max = 64;

@@ -106,7 +106,8 @@ TEST(a_killed_process_is_dead_at_once, "Nobody has to notice or clean up after k
 }
 
 TEST(a_name_is_never_given_again,
-     "Slots are used again, but (slot, incarnation) of a process that ended stays dead: after others "
+     "Slots are used again, but (slot, incarnation) of a process that ended stays dead: after "
+     "others "
      "took its slot, after a reboot, and after somebody deleted the table.")
 {
     struct store_process ended[40];
@@ -242,7 +243,8 @@ TEST(a_damaged_table_is_made_anew_when_nobody_uses_it,
     }
 }
 
-TEST(a_damaged_table_in_use_is_told, "A table that is damaged while a process uses it is JINI_E_CORRUPT.")
+TEST(a_damaged_table_in_use_is_told,
+     "A table that is damaged while a process uses it is JINI_E_CORRUPT.")
 {
     struct other other = other_process("user");
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
@@ -259,7 +261,8 @@ TEST(a_damaged_table_in_use_is_told, "A table that is damaged while a process us
 }
 
 TEST(a_table_that_is_deleted_in_use_poisons,
-     "A process whose table was deleted finds out at its next write or tick, and stops working, since those who "
+     "A process whose table was deleted finds out at its next write or tick, and stops working, "
+     "since those who "
      "open the database after that do not see it.")
 {
     struct jini_error error;
@@ -277,8 +280,8 @@ TEST(a_table_that_is_deleted_in_use_poisons,
     store_close(store);
 }
 
-TEST(another_pid_namespace_is_refused,
-     "With live processes of another PID namespace, opening is JINI_E_LOCKED; without them it works.")
+TEST(another_pid_namespace_is_refused, "With live processes of another PID namespace, opening is "
+                                       "JINI_E_LOCKED; without them it works.")
 {
     struct other other = other_process("elsewhere");
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);

@@ -173,10 +173,10 @@ static int op_scan_beside_writes(struct store_txn *txn, void *argument)
         char key = (char)cursor.key.data[0];
         *out++ = key;
         if (key == 'c') {
-            CHECK_OK(delete_key(txn, "c"));                  /* where the cursor stands */
-            CHECK_OK(put_key(txn, forward ? "d" : "b"));     /* ahead */
-            CHECK_OK(delete_key(txn, forward ? "e" : "a"));  /* ahead */
-            CHECK_OK(put_key(txn, forward ? "bb" : "cc"));   /* behind */
+            CHECK_OK(delete_key(txn, "c"));                 /* where the cursor stands */
+            CHECK_OK(put_key(txn, forward ? "d" : "b"));    /* ahead */
+            CHECK_OK(delete_key(txn, forward ? "e" : "a")); /* ahead */
+            CHECK_OK(put_key(txn, forward ? "bb" : "cc"));  /* behind */
         }
     }
     *out = '\0';
@@ -184,8 +184,9 @@ static int op_scan_beside_writes(struct store_txn *txn, void *argument)
     return 0;
 }
 
-STORE_TEST(a_scan_sees_the_writes_of_its_op,
-           "What an op puts or deletes ahead of its own scan is seen by it; what lies behind is not.")
+STORE_TEST(
+    a_scan_sees_the_writes_of_its_op,
+    "What an op puts or deletes ahead of its own scan is seen by it; what lies behind is not.")
 {
     struct store *store = fixture_open(driver);
     put_all(store, (const char *const[]){"a", "c", "e", "g", NULL});
@@ -310,7 +311,8 @@ static int visit_and_write(void *argument, struct slice key, struct slice value)
     return fixture_fill(visits->store, 1000000 + number, 1, 8192);
 }
 
-STORE_TEST(a_visit_may_write, "Visits that write see each old entry once, also while the map grows.")
+STORE_TEST(a_visit_may_write,
+           "Visits that write see each old entry once, also while the map grows.")
 {
     struct store_options options = fixture_options(driver);
     options.map_bytes = 4 << 20;

@@ -1,4 +1,6 @@
-/* Filesystems of a test's own, in namespaces of its own: what needs a full disk or read-only media. */
+/*
+ * Filesystems of a test's own, in namespaces of its own: what needs a full disk or read-only media.
+ */
 #ifndef SMALL_DISK_H
 #define SMALL_DISK_H
 

@@ -6,7 +6,7 @@
 
 static uint64_t shifted_wall_ns(void *context)
 {
-    return clock_wall_ns(&clock_system) + (uint64_t)*(const int64_t *)context;
+    return clock_wall_ns(&clock_system) + (uint64_t) * (const int64_t *)context;
 }
 
 static uint64_t shifted_boot_ns(void *context)
@@ -37,7 +37,8 @@ static int op_event(struct store_txn *txn, void *argument)
                               event->source << 32 | event->number);
 }
 
-STORE_TEST(stamps_increase, "Every commit's stamps are larger than all before, near the wall clock.")
+STORE_TEST(stamps_increase,
+           "Every commit's stamps are larger than all before, near the wall clock.")
 {
     struct store *store = fixture_open(driver);
     uint64_t last = clock_wall_ns(&clock_system) - NS_PER_S;
@@ -104,7 +105,8 @@ static int op_stamp_and_fail(struct store_txn *txn, void *argument)
     return JINI_E_CONFLICT;
 }
 
-STORE_TEST(a_failed_op_leaves_stamps_in_order, "An op that took a stamp and failed disturbs nothing.")
+STORE_TEST(a_failed_op_leaves_stamps_in_order,
+           "An op that took a stamp and failed disturbs nothing.")
 {
     struct store *store = fixture_open(driver);
     struct event event = {1, 0, 0};
@@ -118,8 +120,8 @@ STORE_TEST(a_failed_op_leaves_stamps_in_order, "An op that took a stamp and fail
     store_close(store);
 }
 
-TEST(stamps_go_on_after_reopening,
-     "A database that is opened again by a process whose clock is behind goes on above its last stamp.")
+TEST(stamps_go_on_after_reopening, "A database that is opened again by a process whose clock is "
+                                   "behind goes on above its last stamp.")
 {
     int64_t offset = 0;
     struct jini_clock clock = shifted_clock(&offset);
@@ -137,8 +139,9 @@ TEST(stamps_go_on_after_reopening,
     store_close(store);
 }
 
-TEST(stamps_are_kept_by_a_compacting_copy,
-     "In a copy, where LMDB counts its transactions anew, stamps go on above those of the original.")
+TEST(
+    stamps_are_kept_by_a_compacting_copy,
+    "In a copy, where LMDB counts its transactions anew, stamps go on above those of the original.")
 {
     int64_t offset = 0;
     struct jini_clock clock = shifted_clock(&offset);
@@ -201,8 +204,8 @@ static void consume(struct store *store, struct consumer *consumer)
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     CHECK_OK(store_read_begin(store, &txn));
     CHECK_OK(store_cursor_open(txn, STORE_SPACE_JOBS,
-                               fixture_number_key(low, consumer->last_stamp + 1),
-                               slice_of(NULL, 0), STORE_FORWARD, &cursor));
+                               fixture_number_key(low, consumer->last_stamp + 1), slice_of(NULL, 0),
+                               STORE_FORWARD, &cursor));
     while (store_cursor_next(&cursor, &value) == 0) {
         uint64_t stamp = load_be64(cursor.key.data);
         uint64_t source = load_le64(bytes) >> 32;

@@ -73,7 +73,8 @@ static void check_version(const struct version *version)
     }
 }
 
-TEST(versions_stand_still, "Random changes match an array, and every older version stays as it was.")
+TEST(versions_stand_still,
+     "Random changes match an array, and every older version stays as it was.")
 {
     struct version *versions = calloc(VERSIONS, sizeof(*versions));
     CHECK(versions);
@@ -131,8 +132,8 @@ TEST(a_change_without_memory_changes_nothing,
         for (uint64_t nth = 1;; nth++) {
             harness_fail_allocation(nth);
             int status = there ? tree_delete(&version.root, key_of(bytes, key))
-                               : tree_put(&version.root, key_of(bytes, key),
-                                          slice_of(bytes, 1), bytes[0] & 1);
+                               : tree_put(&version.root, key_of(bytes, key), slice_of(bytes, 1),
+                                          bytes[0] & 1);
             bool failed = harness_allocation_failed();
             harness_fail_allocation(0);
             CHECK_STATUS(status, failed ? JINI_E_NO_MEMORY : 0);

@@ -1,0 +1,274 @@
+/*
+ * Power loss in the middle of the main job. One life of an engine is recorded: every write, sync,
+ * truncation, rename and directory sync of all its files, in one log with marks for what was
+ * acknowledged. From the log images are built of what a loss of power at any point may leave, each
+ * is opened, and everything acknowledged by then must be there.
+ *
+ * The same is done with the syncs of one kind of file left out: then some image must be found to
+ * have lost something, or the test proves nothing.
+ */
+#include "powerloss.h"
+#include "faults.h"
+
+#include "harness.h"
+#include "png.h"
+
+#include <jini/jini.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OPS = 24, CUTS = 60, SEEDS = 3, PLANTED_CUTS = 120 };
+
+static struct jini *open_at(const char *directory)
+{
+    struct jini_options options;
+    struct jini_error error;
+    struct jini *jini;
+    jini_options_init(&options);
+    options.create = 1;
+    options.background_run = 0;
+    options.pack_bytes_max = 64 * 1024;
+    options.store_reserve_bytes = 64 * 1024;
+    options.store_map_bytes = 64 << 20;
+    options.limits_slots = 64;
+    options.limits_slots_anonymous = 64;
+    int status = jini_open(&jini, directory, &options, &error);
+    if (status) {
+        fprintf(stderr, "jini_open: %s: %s\n", error.field, error.message);
+        return NULL;
+    }
+    return jini;
+}
+
+static uint8_t *picture(unsigned seed, size_t *length)
+{
+    char text[1600];
+    struct png_request png = {24 + seed % 5 * 16, 24, seed, text, NULL};
+    memset(text, 'a' + (int)(seed % 26), sizeof(text));
+    text[seed % 3 == 0 ? 1500 : 100] = '\0';
+    return png_make(&png, length);
+}
+
+/* ---- The life that is recorded ---- */
+
+static void store_one(struct jini *jini, uint64_t user, unsigned seed)
+{
+    struct jini_admit admit;
+    struct jini_image_put put;
+    char id[JINI_ID_TEXT_MAX];
+    size_t length;
+    uint8_t *file = picture(seed, &length);
+    jini_request_init(&admit);
+    admit.subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = user};
+    admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 1, .count = 1};
+    CHECK_OK(jini_admit(jini, &admit, NULL));
+    jini_request_init(&put);
+    put.bytes = file;
+    put.length = length;
+    put.user_id = user;
+    put.job_id = admit.job.id;
+    put.flags = JINI_PUT_SETTLES;
+    CHECK_OK(jini_image_put(jini, &put, NULL));
+    jini_id_format(&put.image.id, id);
+    fault_mark("stored %u %s", seed, id);
+    free(file);
+}
+
+static void live(const char *directory)
+{
+    struct jini *jini = open_at(directory);
+    CHECK(jini != NULL);
+    struct jini_user_add add;
+    jini_request_init(&add);
+    snprintf(add.user.username, sizeof(add.user.username), "alice");
+    snprintf(add.user.tier, sizeof(add.user.tier), "Premium");
+    add.user.flags = JINI_USER_ACTIVE;
+    CHECK_OK(jini_user_add(jini, &add, NULL));
+    fault_mark("user %llu", (unsigned long long)add.user.id);
+    for (unsigned i = 0; i < OPS; i++) {
+        store_one(jini, add.user.id, i);
+        if (i % 8 == 7) {
+            struct jini_archive_run run;
+            jini_request_init(&run);
+            run.flags = JINI_TIERING_NOW | (i > 8 ? JINI_TIERING_FREE_HOT : 0);
+            CHECK_OK(jini_archive_run(jini, &run, NULL));
+        }
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- What an image must hold ---- */
+
+struct stored {
+    unsigned seed;
+    struct jini_id id;
+};
+
+struct acknowledged {
+    uint64_t user;
+    unsigned count;
+    struct stored images[OPS];
+};
+
+static void take_mark(struct acknowledged *acknowledged, const char *mark)
+{
+    struct stored stored;
+    char id[JINI_ID_TEXT_MAX];
+    unsigned long long user;
+    if (sscanf(mark, "user %llu", &user) == 1) {
+        acknowledged->user = user;
+    } else if (sscanf(mark, "stored %u %36s", &stored.seed, id) == 2) {
+        CHECK_OK(jini_id_parse(id, &stored.id));
+        acknowledged->images[acknowledged->count++] = stored;
+    }
+}
+
+static int check_one(struct jini *jini, const struct stored *stored)
+{
+    struct jini_image_get get;
+    size_t length;
+    uint8_t *file = picture(stored->seed, &length);
+    uint8_t *bytes = malloc(length);
+    jini_request_init(&get);
+    get.id = stored->id;
+    get.buffer = bytes;
+    get.capacity = length;
+    int status = jini_image_get(jini, &get, NULL);
+    if (status)
+        fprintf(stderr, "image %u: %s: %s\n", stored->seed, jini_status_name(status),
+                get.request.error.message);
+    int lost = status != 0 || get.length != length || memcmp(bytes, file, length) != 0;
+    free(bytes);
+    free(file);
+    return lost;
+}
+
+static void on_problem(void *context, const struct jini_verify_problem *problem)
+{
+    (void)context;
+    fprintf(stderr, "verify: %s: %s\n", problem->kind, problem->message);
+}
+
+/* In a child: 0 when everything acknowledged is there and verify finds nothing. */
+static int check_image(const char *directory, const struct acknowledged *acknowledged)
+{
+    struct jini *jini = open_at(directory);
+    if (!jini)
+        return 1;
+    int lost = 0;
+    struct jini_user user;
+    struct jini_error error;
+    if (acknowledged->user)
+        lost |= jini_user_get(jini, acknowledged->user, &user, &error) != 0;
+    for (unsigned i = 0; i < acknowledged->count; i++)
+        lost |= check_one(jini, &acknowledged->images[i]);
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    verify.flags = JINI_VERIFY_DEEP;
+    verify.report = on_problem;
+    lost |= jini_verify(jini, &verify, NULL) != 0 || verify.problems != 0;
+    lost |= jini_close(jini, NULL, NULL) != 0;
+    return lost;
+}
+
+static int check_in_child(const char *directory, const struct acknowledged *acknowledged,
+                          bool quiet)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        if (quiet && !freopen("/dev/null", "w", stderr))
+            _exit(3);
+        _exit(check_image(directory, acknowledged) ? 2 : 0);
+    }
+    int status;
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+}
+
+/* ---- Recording and looking ---- */
+
+/* A child lives and ends, so that no handle of its is open in whoever looks. */
+static void record(const char *swallow)
+{
+    fault_attach(harness_path("control"));
+    CHECK_INT(mkdir(harness_path("db"), 0700), ==, 0);
+    fault_record_start(harness_path("db"), harness_path("log"));
+    fault_swallow_syncs(swallow);
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        live(harness_path("db"));
+        _exit(0);
+    }
+    harness_wait_exit(pid, 0);
+    if (swallow)
+        CHECK_UINT(fault_swallowed(), >, 0);
+    fault_swallow_syncs(NULL);
+    fault_record_stop();
+}
+
+/*
+ * How many of the images that are built have lost something. Stops at the first when `first` is
+ * set.
+ */
+static unsigned look(unsigned cuts, unsigned seeds, bool first)
+{
+    struct powerloss *loss = powerloss_open(harness_path("log"));
+    struct acknowledged acknowledged = {0};
+    size_t last = powerloss_last_cut(loss);
+    size_t from = powerloss_first_cut(loss);
+    unsigned lost = 0;
+    unsigned images = 0;
+    for (size_t cut = from; cut <= last; cut++) {
+        const char *mark = powerloss_mark(loss, cut);
+        if (mark)
+            take_mark(&acknowledged, mark);
+        bool chosen = cut == last || (mark && harness_random_below(4) == 0) ||
+                      harness_random_below(last - from + 1) < cuts;
+        for (unsigned i = 0; chosen && i < seeds && !(first && lost); i++) {
+            uint64_t seed = i == 0 ? POWERLOSS_NOTHING_MORE : harness_random();
+            powerloss_build(loss, cut, seed, harness_path("image"));
+            images++;
+            if (check_in_child(harness_path("image"), &acknowledged, first)) {
+                lost++;
+                if (!first)
+                    fprintf(stderr, "lost at cut %zu of %zu (%s), seed %llu\n", cut, last,
+                            powerloss_describe(loss, cut), (unsigned long long)seed);
+            }
+        }
+    }
+    printf("     %zu records, %u images, %u of them lost something\n", last - from, images, lost);
+    powerloss_close(loss);
+    return lost;
+}
+
+TEST(a_power_loss_takes_nothing_that_was_acknowledged,
+     "Whatever subset of the unsynced writes a power loss leaves, every acknowledged op is there "
+     "and verify is clean.")
+{
+    record(NULL);
+    CHECK_UINT(look(CUTS * harness_scale(), SEEDS, false), ==, 0);
+}
+
+#define PLANTED(name, pattern, sentence)                                                           \
+    TEST(name, sentence)                                                                           \
+    {                                                                                              \
+        record(pattern);                                                                           \
+        CHECK_UINT(look(PLANTED_CUTS, SEEDS, true), >, 0);                                         \
+    }
+
+PLANTED(a_missing_sync_of_the_database_is_caught, "*/data.mdb",
+        "With the syncs of the database file left out, some image has lost something.")
+PLANTED(a_missing_sync_of_packs_is_caught, "*.pack",
+        "With the syncs of packs left out, some image has lost something.")
+PLANTED(a_missing_sync_of_the_packs_directory_is_caught, "*/packs/*",
+        "With the syncs of the directories of packs left out, some image has lost something.")
+PLANTED(a_missing_sync_of_the_archive_is_caught, "*/archive/*",
+        "With the syncs of the archive left out, some image has lost something.")

@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+"""The table of verbs is in the help, the manual page and the completion; wrong use is explained."""
+
+import os
+import shutil
+import subprocess
+import unittest
+
+from cli import Case
+
+
+class Help(Case):
+    def table(self):
+        return self.json("help").object()
+
+    def completions(self, *words):
+        """What bash completes after these words; the last one is the one under the cursor."""
+        script = self.directory / "completion"
+        script.write_text(self.run_jini("help", "--completion").out)
+        program = (f"source {script}; compopt() {{ :; }}; COMP_WORDS=(jini \"$@\"); COMP_CWORD=$#; _jini; "
+                   "printf '%s\\n' \"${COMPREPLY[@]}\"")
+        result = subprocess.run(["bash", "-c", program, "bash", *words], cwd=self.directory,
+                                capture_output=True, text=True, check=True)
+        self.assertEqual(result.stderr, "")
+        return result.stdout.split()
+
+    def test_every_verb_teaches(self):
+        """--help and "help VERB" of each verb print its usage, all its options and an example at least."""
+        for verb in self.table()["verbs"]:
+            with self.subTest(verb=verb["verb"]):
+                words = verb["verb"].split()
+                text = self.run_jini(*words, "--help").out
+                self.assertTrue(text.startswith(f"Usage: jini {verb['verb']}"), text)
+                self.assertEqual(text, self.run_jini("help", *words).out)
+                self.assertGreaterEqual(len(verb["examples"]), 1)
+                for example in verb["examples"]:
+                    self.assertIn(example["command"], text)
+                for option in verb["options"]:
+                    self.assertIn("--" + option["name"], text)
+                self.assertLessEqual(max(map(len, text.split("Examples")[0].splitlines())), 80)
+
+    def test_help_lists_every_verb(self):
+        text = self.run_jini("help").out
+        for verb in self.table()["verbs"]:
+            self.assertIn(f"  {verb['verb']} ", text)
+            self.assertIn(verb["summary"], " ".join(text.split()))
+        group = self.run_jini("help", "limit").out
+        self.assertIn("limit peek", group)
+        self.assertNotIn("user add", group)
+        self.assertEqual(group, self.run_jini("limit", "--help").out)
+
+    def test_manual_has_every_verb_and_option(self):
+        page = self.run_jini("help", "--man").out
+        for verb in self.table()["verbs"]:
+            self.assertIn(f".SS jini {verb['verb']}", page)
+            for option in verb["options"]:
+                self.assertIn("\\-\\-" + option["name"].replace("-", "\\-"), page)
+        self.assertIn("store.sync", page)
+        self.assertIn(".SH EXIT STATUS", page)
+
+    @unittest.skipUnless(shutil.which("groff"), "groff is not installed")
+    def test_manual_is_good_roff(self):
+        page = self.run_jini("help", "--man").raw
+        result = subprocess.run(["groff", "-man", "-ww", "-z", "-Tutf8"], input=page,
+                                capture_output=True, check=True)
+        self.assertEqual(result.stderr, b"")
+
+    def test_completion_is_good_bash(self):
+        script = self.run_jini("help", "--completion").raw
+        subprocess.run(["bash", "-n"], input=script, check=True)
+        if shutil.which("shellcheck"):
+            subprocess.run(["shellcheck", "-s", "bash", "-"], input=script, check=True)
+
+    def test_completion_has_every_verb_and_option(self):
+        table = self.table()
+        first = {verb["verb"].split()[0] for verb in table["verbs"]}
+        self.assertEqual(set(self.completions("")), first)
+        self.assertEqual(self.completions("lim"), ["limit"])
+        self.assertEqual(set(self.completions("--db", "x", "tier", "")), {"list", "show", "set", "rm"})
+        for verb in table["verbs"]:
+            expected = {"--" + option["name"] for option in verb["options"] + table["global_options"]}
+            self.assertEqual(set(self.completions(*verb["verb"].split(), "--")), expected)
+
+    def test_completion_knows_values(self):
+        self.file("one.png", b"")
+        (self.directory / "folder").mkdir()
+        self.assertEqual(self.completions("user", "set", "x", "--staff", ""), ["yes", "no"])
+        self.assertEqual(self.completions("--db", "fol"), ["folder"])
+        self.assertEqual(self.completions("put", "alice", "on"), ["one.png"])
+        self.assertIn("store.sync=", self.completions("--set", "store.s"))
+        self.assertEqual(self.completions("user", "show", ""), [])
+
+    def test_version(self):
+        self.assertRegex(self.run_jini("--version").out, r"^jini \d+\.\d+\.\d+\n$")
+        self.assertIn("version", self.json("--version").object())
+
+
+class WrongUse(Case):
+    def usage(self, *arguments):
+        """The error of a command line that is wrong, in both forms."""
+        text = self.run_jini(*arguments, code=2)
+        error = self.json(*arguments, code=2).error()
+        self.assertEqual(text.out, "")
+        self.assertIn(error["message"], text.err)
+        self.assertEqual(error["name"], "E_INVALID")
+        return error["message"]
+
+    def test_near_names_are_offered(self):
+        self.assertIn('did you mean "put"', self.usage("pit"))
+        self.assertIn('did you mean "user add"', self.usage("user", "ad"))
+        self.assertIn('did you mean "tier list"', self.usage("help", "tier", "lst"))
+        self.assertIn("did you mean --recursive", self.usage("put", "--recusive", "a", "b"))
+        self.assertIn("did you mean --limits", self.usage("tier", "set", "Free", "--limit=5/day", "--limitz", "x"))
+        self.assertNotIn("did you mean", self.usage("xyzzyplugh"))
+        self.assertIn("did you mean store.sync", self.usage("--set", "store.snc=full", "options"))
+
+    def test_rules_are_named(self):
+        self.assertIn("a verb is needed", self.usage())
+        self.assertIn('"user" needs a verb', self.usage("user"))
+        self.assertIn("FILE|DIR is missing", self.usage("put", "alice"))
+        self.assertIn("one argument too many", self.usage("stat", "x"))
+        self.assertIn("--email needs a value", self.usage("user", "add", "x", "--email"))
+        self.assertIn("takes no value", self.usage("verify", "--deep=yes"))
+        self.assertIn("there is no option -z", self.usage("verify", "-z"))
+        self.assertIn("begins several options", self.usage("user", "add", "--password-"))
+        self.assertIn("not a whole number from 1 to", self.usage("ls", "--limit", "0"))
+        self.assertIn("not a whole number", self.usage("ls", "--limit", "1x"))
+        self.assertIn("not one of yes|no", self.usage("user", "set", "x", "--staff", "maybe"))
+        self.assertIn("not NAME=VALUE", self.usage("--set", "store.sync", "options"))
+        self.assertIn("nor the word", self.usage("user", "set", "x", "--steps-max", "many"))
+
+    def test_options_stand_anywhere(self):
+        self.init("alice")
+        for line in (["--json", "user", "show", "alice"], ["user", "--json", "show", "alice"],
+                     ["user", "show", "--json", "alice"], ["user", "show", "alice", "--json"],
+                     ["user", "show", "--json", "--", "alice"]):
+            self.assertEqual(self.run_jini(*line).object()["username"], "alice")
+        self.assertEqual(self.run_jini("ls", "alice", "--js").out, "")  # a name may be cut
+
+    def test_no_database(self):
+        result = self.run_jini("ls", code=3)
+        self.assertIn("jini --db", result.err)
+        self.check_error(self.json("ls", code=3), "E_NOT_FOUND", "db", "init")
+        self.assertFalse((self.directory / "db").exists())
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("LC_ALL", "C")
+    unittest.main()

@@ -1,0 +1,345 @@
+#!/usr/bin/python3
+"""Images by the command: in, listed, through the archive, out again byte for byte, and refused with reasons."""
+
+import collections
+import os
+import pathlib
+import stat
+import unittest
+
+from cli import Case, png
+
+
+class RoundTrip(Case):
+    def setUp(self):
+        super().setUp()
+        self.init("alice")
+
+    def put(self, *arguments, **options):
+        """Puts files; the ids by file name."""
+        return {line["file"]: line["id"] for line in self.json("put", *arguments, **options).lines()}
+
+    def check_bytes(self, ids):
+        """Every image comes back, by one command into a folder."""
+        folder = self.directory / "out"
+        folder.mkdir(exist_ok=True)
+        for start in range(0, len(ids), 50):
+            self.run_jini("get", "--force", "-o", folder, *list(ids.values())[start:start + 50])
+        for path, name in ids.items():
+            found = list(folder.glob(name + ".*"))
+            self.assertEqual(len(found), 1)
+            self.assertEqual(found[0].read_bytes(), pathlib.Path(self.directory, path).read_bytes())
+
+    def test_round_trip_through_the_archive(self):
+        """What was put comes back identical: hot, archived, cold, and verify is clean at each step."""
+        ids = self.put("alice", self.pictures(40))
+        self.assertEqual(len(set(ids.values())), 40)
+        self.check_bytes(ids)
+        self.assertEqual(self.verify("--deep")["images"], 40)
+        plan = self.json("archive", "plan", "--now").lines()
+        self.assertEqual([line["step"] for line in plan[:-1]], ["archive"])
+        self.assertTrue(all(line["because"] for line in plan[:-1]))
+        self.assertEqual(self.json("archive", "status").object()["images_hot"], 40)
+        self.assertEqual(self.json("archive", "run", "--now").lines()[-1]["images_archived"], 40)
+        self.assertEqual(self.json("archive", "status").object()["images_hot_archived"], 40)
+        self.check_bytes(ids)
+        run = self.run_jini("archive", "run", "--now", "--free-hot").out
+        self.assertIn("freed     1 packs", run)
+        status = self.json("archive", "status").object()
+        self.assertEqual((status["images_cold"], status["bytes_local"]), (40, 0))
+        self.assertRegex(self.run_jini("archive", "status").out, r"images_cold +40")
+        self.check_bytes(ids)
+        self.assertEqual(self.verify("--deep")["images"], 40)
+        self.assertEqual(self.run_jini("archive", "plan").out, "nothing is due\n")
+
+    def test_twice_put_once_stored(self):
+        """Duplicates of two commands take the room of one after one run."""
+        folder = self.pictures(5)
+        first, second = self.put("alice", folder), self.put("alice", folder)
+        self.assertFalse(set(first.values()) & set(second.values()))
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        status = self.json("archive", "status").object()
+        self.assertEqual(status["images_cold"], 10)
+        self.assertLess(status["bytes_archived"], status["bytes_original"] * 0.7)
+        self.check_bytes(first)
+        self.check_bytes(second)
+
+    def test_text_form_of_put(self):
+        self.file("in/a.png", png(1))
+        self.file("in/note.txt", b"hello")
+        result = self.run_jini("put", "alice", "in", "in/missing.png", code=31)
+        self.assertRegex(result.out, r"stored   [0-9a-f-]{36} +\d+\.\d KiB  in/a\.png\n")
+        self.assertRegex(result.out, r"refused  in/note\.txt: .*68 65 6c 6c 6f")
+        self.assertIn("failed   in/missing.png: it cannot be opened: No such file or directory", result.out)
+        self.assertIn("1 of 3 files stored", result.out)
+        self.assertIn("1 not stored: the bytes are no image of a known type", result.out)
+        self.assertIn("2 of 3 files were not stored", result.err)
+        quiet = self.run_jini("--quiet", "put", "alice", "in/a.png")
+        self.assertEqual((quiet.out, quiet.err), ("", ""))
+
+    def test_objects_of_put(self):
+        self.file("a.png", png(1, 40, 30))
+        self.file("no.png", b"\x89PNG\r\n\x1a\nbut not really")
+        self.file("empty.png", b"")
+        lines = {line["file"]: line for line in
+                 self.json("put", "alice", "a.png", "no.png", "empty.png", "gone.png", code=31).lines()}
+        good = lines["a.png"]
+        self.assertEqual((good["status"], good["bytes"], good["width"], good["height"], good["media_type"]),
+                         ("OK", len(png(1, 40, 30)), 40, 30, "image/png"))
+        self.assertEqual([lines[name]["status"] for name in ("no.png", "empty.png", "gone.png")],
+                         ["E_NOT_IMAGE", "E_NOT_IMAGE", "E_NOT_FOUND"])
+        self.assertIsNone(lines["no.png"]["id"])
+        self.assertTrue(lines["no.png"]["error"]["message"])
+
+    def test_folders(self):
+        for name in ("b.png", "a.png", ".hidden.png", "sub/c.png", "sub/.git/d.png", "sub/deep/e.png"):
+            self.file("in/" + name, png(hash(name) & 0xffff))
+        (self.directory / "in/loop").symlink_to("../in")
+        (self.directory / "in/link.png").symlink_to("a.png")
+        self.assertEqual(set(self.put("alice", "in")), {"in/a.png", "in/b.png", "in/link.png"})
+        self.assertEqual(set(self.put("alice", "in/", "--recursive")),
+                         {"in/a.png", "in/b.png", "in/link.png", "in/sub/c.png", "in/sub/deep/e.png"})
+        (self.directory / "nothing").mkdir()
+        self.check_error(self.json("put", "alice", "nothing", code=3), "E_NOT_FOUND", "FILE|DIR", "--recursive")
+
+    def test_standard_input_and_odd_names(self):
+        name = self.json("put", "alice", "-", stdin=png(3)).object()["id"]
+        self.assertEqual(self.run_jini("get", name).raw, png(3))
+        odd = self.directory / os.fsdecode(b"in\xff \x1b[31m\n.png")
+        odd.write_bytes(png(4))
+        line = self.json("put", "alice", odd.name).object()
+        self.assertIn("\ufffd", line["file"])
+        text = self.run_jini("put", "alice", odd.name).raw
+        self.assertIn(b"\\xff \\x1b[31m", text)
+        self.assertNotIn(b"\x1b", text)
+
+    def test_parameters_reach_the_job(self):
+        self.file("a.png", png(9, 32, 16))
+        line = self.json("put", "alice", "a.png", "--model", "sdxl", "--prompt", "a lake", "--negative",
+                         "people", "--steps", "30", "--guidance", "6.25").object()
+        job = self.json("show", line["job_id"]).object()
+        self.assertEqual(job["type"], "job")
+        self.assertEqual(job["parameters"], {"model": "sdxl", "width": 32, "height": 16, "steps": 30,
+                                             "count": 1, "seed": 9, "guidance": 6.25})
+        self.assertEqual((job["prompt"], job["negative"], job["state"], job["image_ids"]),
+                         ("a lake", "people", "COMPLETED", [line["id"]]))
+        line = self.json("put", "alice", "a.png", "--seed", "-1", "--width", "64", "--height", "64").object()
+        parameters = self.json("show", line["job_id"]).object()["parameters"]
+        self.assertEqual((parameters["seed"], parameters["width"]), (-1, 64))
+        for wrong in ("seven", "", ".", "1.", "1.1234567", "-1"):
+            self.check_error(self.json("put", "alice", "a.png", "--guidance", wrong, code=2), "E_INVALID",
+                             "guidance")
+
+    def test_show_image(self):
+        line = self.json("put", "alice", "-", stdin=png(5)).object()
+        image = self.json("show", line["id"]).object()
+        self.assertEqual((image["type"], image["state"], image["seed"], image["bytes"], image["damaged"]),
+                         ("image", "HOT", 5, len(png(5)), False))
+        self.assertEqual(len(image["hash"]), 32)
+        self.assertRegex(self.run_jini("show", line["id"]).out, r"bytes +\d+\.\d KiB")
+        self.check_error(self.json("show", "nonsense", code=2), "E_INVALID", "ID", "8-4-4-4-12")
+        self.check_error(self.json("show", "01234567-89ab-7def-8123-456789abcdef", code=3), "E_NOT_FOUND", "ID")
+
+    def test_list_and_cursor(self):
+        ids = list(self.put("alice", self.pictures(10), "--parallel", "1").values())[::-1]
+        self.assertEqual([i["id"] for i in self.json("ls", "alice").lines()], ids)
+        seen, cursor = [], []
+        while True:
+            page = self.json("ls", "alice", "--limit", "4", *cursor).lines()
+            seen += [image["id"] for image in page]
+            if not page or "cursor" not in page[-1]:
+                break
+            cursor = ["--cursor", page[-1]["cursor"]]
+        self.assertEqual(seen, ids)
+        text = self.run_jini("ls", "alice", "--limit", "4")
+        self.assertEqual(len(text.out.splitlines()), 5)
+        self.assertIn("more with --cursor", text.err)
+        self.assertEqual(len(self.json("ls", "alice", "--jobs").lines()), 10)
+        self.assertIn("COMPLETED", self.run_jini("ls", "alice", "--jobs").out)
+        self.check_error(self.json("ls", "alice", "--cursor", "x1", code=2), "E_INVALID", "cursor")
+        self.check_error(self.json("ls", "--jobs", code=2), "E_INVALID", "USER")
+
+    def test_remove_and_restore(self):
+        found = self.put("alice", self.pictures(3))
+        ids = [found[name] for name in sorted(found)]
+        self.assertEqual([line["status"] for line in self.json("rm", *ids[:2]).lines()], ["OK", "OK"])
+        self.assertEqual([i["id"] for i in self.json("ls", "alice").lines()], [ids[2]])
+        self.check_error(self.json("get", ids[0], code=3), "E_NOT_FOUND", "id", "trash")
+        usage = self.json("user", "show", "alice").object()["usage"]
+        self.assertEqual((usage["images"], usage["trashed_images"]), (1, 2))
+        result = self.json("rm", ids[0], ids[2], "x", code=3)
+        self.assertEqual([line["status"] for line in result.lines()], ["E_NOT_FOUND", "OK", "E_INVALID"])
+        self.assertIn("restored", self.run_jini("restore", *ids).out)
+        self.assertEqual(len(self.json("ls", "alice").lines()), 3)
+        self.assertEqual(self.run_jini("get", ids[0]).raw, png(0))
+        self.verify("--deep")
+
+    def test_import_without_limits(self):
+        self.run_jini("user", "add", "frida")
+        lines = self.json("put", "frida", self.pictures(60), "--no-limits").lines()
+        self.assertEqual({(line["status"], line["job_id"]) for line in lines}, {("OK", None)})
+        self.assertEqual(self.json("ls", "frida", "--jobs").lines(), [])
+        self.assertEqual(self.json("limit", "peek", "frida").object()["limits"][1]["remaining"], 30)
+
+    def test_verify_finds_damage(self):
+        """A flipped byte in a pack is a problem with its image, and the exit status is 1."""
+        line = self.json("put", "alice", "-", stdin=png(6)).object()
+        self.run_jini("archive", "run", "--now")
+        packs = [p for p in (self.directory / "db").rglob("*.pack") if "archive" not in p.parts]
+        self.assertEqual(len(packs), 1)
+        content = bytearray(packs[0].read_bytes())
+        content[len(content) // 2] ^= 1
+        packs[0].chmod(0o600)
+        packs[0].write_bytes(content)
+        lines = self.json("verify", "--deep", code=1).lines()
+        self.assertEqual(lines[-1]["problems"], len(lines) - 1)
+        self.assertIn(line["id"], [problem["image_id"] for problem in lines[:-1]])
+        self.assertIn("problem: ", self.run_jini("verify", "--deep", code=1).out)
+        self.assertEqual(self.run_jini("get", line["id"]).raw, png(6))  # the other copy is whole
+
+
+class Files(Case):
+    """What "get" writes."""
+
+    def setUp(self):
+        super().setUp()
+        self.init("alice")
+        self.id = self.json("put", "alice", "-", stdin=png(1, text="a lake\nSteps: 20, Seed: 1")).object()["id"]
+        self.bytes = self.run_jini("get", self.id).raw
+
+    def test_refuses_to_replace(self):
+        path = self.file("there.png", b"old")
+        self.check_error(self.json("get", self.id, "-o", path, code=4), "E_EXISTS", str(path)[-63:], "--force")
+        self.assertEqual(path.read_bytes(), b"old")
+        self.run_jini("get", self.id, "-o", path, "--force")
+        self.assertEqual(path.read_bytes(), self.bytes)
+        self.assertEqual(sorted(os.listdir(self.directory)), ["db", "there.png"])
+
+    def test_mode_follows_the_mask(self):
+        os.umask(0o027)
+        self.addCleanup(os.umask, 0o022)
+        self.run_jini("get", self.id, "-o", "new.png")
+        self.assertEqual(stat.S_IMODE((self.directory / "new.png").stat().st_mode), 0o640)
+
+    def test_folders_and_devices(self):
+        (self.directory / "out").mkdir()
+        line = self.json("get", self.id, "-o", "out").object()
+        self.assertEqual(line["file"], f"out/{self.id}.png")
+        self.run_jini("get", self.id, "-o", "/dev/null")
+        self.check_error(self.json("get", self.id, "-o", "/dev/full", code=7), "E_FULL", "/dev/full")
+        self.check_error(self.json("get", self.id, "-o", "no/such/x.png", code=3), "E_NOT_FOUND", "no/such/x.png")
+        self.check_error(self.json("get", self.id, self.id, "-o", "x.png", code=2), "E_INVALID", "output")
+        self.check_error(self.json("get", self.id, self.id, code=2), "E_INVALID", "output")
+
+    def test_no_room_leaves_nothing(self):
+        """A file that cannot be written to its end is not there at all."""
+        def small_files():
+            import resource
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        result = self.json("--read-only", "get", self.id, "-o", "x.png", preexec_fn=small_files, code=7)
+        self.check_error(result, "E_FULL", "x.png")
+        self.assertEqual(os.listdir(self.directory), ["db"])
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_no_right_to_write(self):
+        (self.directory / "closed").mkdir(mode=0o500)
+        self.check_error(self.json("get", self.id, "-o", "closed/x.png", code=6), "E_IO", "closed/x.png")
+
+    def test_metadata(self):
+        texts = self.json("get", "--metadata", self.id).object()["texts"]
+        self.assertEqual(texts, [{"keyword": "parameters", "bytes": 25, "text": "a lake\nSteps: 20, Seed: 1"}])
+        self.assertEqual(self.run_jini("get", "--metadata", self.id).out,
+                         "parameters: 25 bytes\na lake\nSteps: 20, Seed: 1\n")
+        self.assertEqual(self.run_jini("get", "--metadata", "--keyword", "parameters", self.id).out,
+                         "a lake\nSteps: 20, Seed: 1")
+        self.check_error(self.json("get", "--metadata", "--keyword", "workflow", self.id, code=3), "E_NOT_FOUND",
+                         "keyword")
+        self.run_jini("get", "--metadata", self.id, "-o", "texts")
+        self.assertIn("Seed: 1", (self.directory / "texts").read_text())
+
+
+class Refusals(Case):
+    def setUp(self):
+        super().setUp()
+        self.init("frida", tier="Free")
+
+    def states(self):
+        return collections.Counter(job["state"] for job in self.json("ls", "frida", "--jobs").lines())
+
+    def test_rate_limit_is_counted_and_explained(self):
+        result = self.json("put", "frida", self.pictures(12), code=17)
+        self.assertEqual(collections.Counter(line["status"] for line in result.lines()),
+                         {"OK": 5, "E_LIMITED": 7})
+        refused = [line["error"] for line in result.lines() if line["status"] == "E_LIMITED"]
+        self.assertTrue(all(0 < error["retry_after_ms"] <= 60001 for error in refused))
+        self.assertEqual(result.error()["name"], "E_LIMITED")
+        self.assertIn("7 of 12 files were not stored", result.error()["message"])
+        self.assertEqual(self.states(), {"COMPLETED": 5})
+        text = self.run_jini("put", "frida", "in/0000.png", code=17)
+        self.assertIn("1 not stored: a rate limit or quota refused (rate)", text.out)
+        self.assertIn("come back in", text.err)
+
+    def test_what_is_no_image_is_not_charged(self):
+        for i in range(10):
+            self.file(f"in/{i}.txt", b"text")
+        self.json("put", "frida", "in", code=31)
+        self.assertEqual([e["remaining"] for e in self.json("limit", "peek", "frida").object()["limits"]], [5, 30])
+
+    def test_size_and_steps(self):
+        self.run_jini("tier", "set", "Free", "--width-max", "60")
+        self.file("a.png", png(1))
+        self.check_error(self.json("put", "frida", "a.png", code=18), "E_FORBIDDEN", "width", "1 of 1 files")
+        self.check_error(self.json("put", "frida", "a.png", "--width", "50", "--steps", "999", code=18),
+                         "E_FORBIDDEN", "steps", "200")
+
+    def test_one_job_at_once_takes_turns(self):
+        """A bound on parallel jobs slows a put down, and refuses nothing that it would not refuse alone."""
+        self.run_jini("user", "set", "frida", "--limits", "100/minute", "--parallel-max", "1")
+        lines = self.json("put", "frida", self.pictures(8)).lines()
+        self.assertEqual({line["status"] for line in lines}, {"OK"})
+
+    def test_disabled_user_ends_it(self):
+        self.run_jini("user", "disable", "frida")
+        result = self.json("put", "frida", self.pictures(40), "--parallel", "2", code=28)
+        self.assertLessEqual(len(result.lines()), 3)
+        self.assertIn("not tried", self.run_jini("put", "frida", "in", code=28).out)
+        self.check_error(self.json("put", "nobody", "in", code=3), "E_NOT_FOUND", "USER")
+
+    def test_failed_put_gives_back(self):
+        """An image that was admitted and could not be stored ends its job as FAILED, and is not counted."""
+        self.file("a.png", png(1, text="x" * 5000))
+        result = self.json("--set", "metadata.bytes_max=1KiB", "put", "frida", "a.png", code=20)
+        self.assertEqual(result.object()["status"], "E_TOO_BIG")
+        self.assertEqual(self.states(), {"FAILED": 1})
+        self.assertEqual(self.json("show", result.object()["job_id"]).object()["error"], "E_TOO_BIG")
+        self.assertEqual([e["remaining"] for e in self.json("limit", "peek", "frida").object()["limits"]], [5, 30])
+
+    def test_too_large(self):
+        self.file("a.png", png(1))
+        result = self.json("--set", "image.bytes_max=2KiB", "put", "frida", "a.png", code=20)
+        self.assertIn("image.bytes_max", result.object()["error"]["message"])
+
+
+@unittest.skipUnless(os.environ.get("JINI_CORPUS"), "JINI_CORPUS names no folder of images")
+class Corpus(Case):
+    def test_every_image_comes_back(self):
+        """A folder of real images: all of them come back identical from the archive, all else is refused."""
+        self.init("alice")
+        folder = pathlib.Path(os.environ["JINI_CORPUS"])
+        result = self.start("--json", "put", "alice", "--no-limits", "-r", folder)
+        lines = self.finish(result, 600).lines()
+        stored = {line["file"]: line["id"] for line in lines if line["id"]}
+        refused = {line["file"]: line["error"]["message"] for line in lines if not line["id"]}
+        self.assertTrue(stored)
+        self.assertTrue(all(refused.values()))
+        self.assertEqual({line["status"] for line in lines}, {"OK", "E_NOT_IMAGE"})
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        self.assertEqual(self.json("archive", "status").object()["images_cold"], len(stored))
+        for name, identity in stored.items():
+            self.assertEqual(self.run_jini("get", identity).raw, pathlib.Path(name).read_bytes(), name)
+        self.verify("--deep")
+        print(f"{len(stored)} images, {len(refused)} refused: {sorted(pathlib.Path(n).name for n in refused)}")
+
+
+if __name__ == "__main__":
+    unittest.main()

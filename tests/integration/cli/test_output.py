@@ -1,0 +1,237 @@
+#!/usr/bin/python3
+"""Where results, errors and progress go, what closed and full outputs mean, and options from four places."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import unittest
+
+from cli import Case, JINI, png
+
+
+def close(*descriptors):
+    def run():
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return run
+
+
+class Outputs(Case):
+    def setUp(self):
+        super().setUp()
+        self.init("alice")
+
+    def to(self, output, *arguments, **options):
+        """Runs the command with another standard output; its exit status and its errors."""
+        result = subprocess.run([JINI, *arguments], cwd=self.directory, env=self.environment, stdout=output,
+                                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=600, **options)
+        return result.returncode, result.stderr.decode()
+
+    def test_full_output(self):
+        for arguments in (["ls"], ["--json", "ls"], ["help"], ["stat", "--prometheus"], ["options"]):
+            with open("/dev/full", "wb") as full:
+                code, error = self.to(full, *arguments)
+            self.assertEqual(code, 7, error)
+            self.assertIn("No space left on device", error)
+            self.assertIn("not complete", error)
+
+    def test_closed_output(self):
+        for arguments in (["ls"], ["--json", "user", "show", "alice"], ["--version"]):
+            code, error = self.to(None, *arguments, preexec_fn=close(1))
+            self.assertEqual(code, 6, error)
+            self.assertIn("standard output cannot be written", error)
+
+    def test_reader_that_goes_away(self):
+        """As for a command that SIGPIPE ends: no word, status 141."""
+        for arguments in (["ls"], ["--json", "ls"], ["help", "--man"]):
+            read_end, write_end = os.pipe()
+            os.close(read_end)
+            code, error = self.to(write_end, *arguments)
+            os.close(write_end)
+            self.assertEqual((code, error), (141, ""))
+
+    def test_reader_that_goes_away_during_a_put(self):
+        folder = self.pictures(60)
+        process = self.start("put", "alice", folder)
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        error = process.stderr.read().decode()
+        self.assertIn(process.wait(), (0, 141), error)
+        self.verify()
+        self.assertEqual({job["state"] for job in self.json("ls", "alice", "--jobs").lines()} -
+                         {"COMPLETED", "CANCELLED"}, set())
+
+    def test_closed_errors(self):
+        result = subprocess.run([JINI, "user", "show", "nobody"], env=self.environment, cwd=self.directory,
+                                stdout=subprocess.PIPE, preexec_fn=close(2))
+        self.assertEqual((result.returncode, result.stdout), (3, b""))
+
+    def test_all_closed(self):
+        """No file of the database takes the place of a closed descriptor."""
+        self.file("a.png", png(1))
+        code = subprocess.run([JINI, "put", "alice", "a.png"], env=self.environment, cwd=self.directory,
+                              preexec_fn=close(0, 1, 2)).returncode
+        self.assertEqual(code, 6)
+        self.assertEqual(len(self.json("ls", "alice").lines()), 1)
+        self.verify("--deep")
+
+    def test_closed_input(self):
+        result = subprocess.run([JINI, "--json", "put", "alice", "-"], env=self.environment, cwd=self.directory,
+                                capture_output=True, preexec_fn=close(0))
+        self.assertEqual(result.returncode, 6, result)
+
+    def test_verbose_reports(self):
+        result = self.json("--verbose", "user", "list")
+        for line in result.err.splitlines():
+            self.assertIn('"log"', line)
+        result.lines()
+
+
+class Terminal(Case):
+    """What people see."""
+
+    def on_terminal(self, *arguments, columns=80, **environment):
+        """Runs the command on a terminal; its exit status and what it showed."""
+        terminal, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([JINI, *arguments], cwd=self.directory, stdin=side, stdout=side, stderr=side,
+                                   env={**self.environment, "TERM": "xterm", **environment})
+        os.close(side)
+        seen = b""
+        while select.select([terminal], [], [], 600)[0]:
+            try:
+                part = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        os.close(terminal)
+        return process.wait(), seen.decode("utf-8", "replace")
+
+    def setUp(self):
+        super().setUp()
+        self.init("alice")
+
+    def test_progress_bar(self):
+        folder = self.pictures(30, width=200, height=200)
+        code, seen = self.on_terminal("put", "alice", str(folder), "--no-limits")
+        self.assertEqual(code, 0, seen)
+        self.assertIn("30 of 30 files stored", seen)
+        self.assertRegex(seen, r"putting  \[[#.]{24}\]  \d+ of 30 files")
+        self.assertIn("\r\x1b[K", seen)
+        self.assertFalse(seen.rstrip("\r\n").split("\r\n")[-1].endswith("files"), "the bar stays")
+        code, seen = self.on_terminal("--quiet", "put", "alice", str(folder), "--no-limits")
+        self.assertEqual((code, seen), (0, ""))
+        code, seen = self.on_terminal("put", "alice", str(folder), "--no-limits", TERM="dumb")
+        self.assertNotIn("\x1b", seen)
+
+    def test_no_progress_elsewhere(self):
+        result = self.run_jini("put", "alice", self.pictures(10))
+        self.assertNotIn("\x1b", result.out + result.err)
+        self.assertNotIn("\r", result.out + result.err)
+
+    def test_colours(self):
+        self.assertIn("\x1b[1m", self.on_terminal("ls")[1])
+        self.assertNotIn("\x1b", self.on_terminal("ls", NO_COLOR="1")[1])
+        self.assertIn("\x1b[1;31m", self.on_terminal("user", "show", "nobody")[1])
+        self.assertNotIn("\x1b", self.run_jini("ls").out)
+
+    def test_no_bytes_to_a_terminal(self):
+        name = self.json("put", "alice", "-", stdin=png(1)).object()["id"]
+        code, seen = self.on_terminal("get", name)
+        self.assertEqual(code, 2)
+        self.assertIn("not written to a terminal", seen)
+        code, seen = self.on_terminal("get", "--metadata", name)
+        self.assertEqual(code, 0)
+        self.assertIn("Seed: 1", seen)
+
+    def test_hostile_text_is_harmless(self):
+        name = self.json("put", "alice", "-", "--prompt", "\x1b]0;evil\x07 \u202e\x9b31m",
+                         stdin=png(1, text="\x1b[2Jgone")).object()["job_id"]
+        self.assertNotIn("\x1b]0", self.on_terminal("show", name)[1])
+        self.assertNotIn("\u202e", self.on_terminal("show", name)[1])
+        image = self.json("show", name).object()["image_ids"][0]
+        self.assertNotIn("\x1b[2J", self.on_terminal("get", "--metadata", image)[1])
+
+
+class Options(Case):
+    def option(self, name, *arguments):
+        rows = {row["name"]: row for row in self.json(*arguments, "options").lines()}
+        return rows[name]["value"], rows[name]["source"]
+
+    def test_each_source_above_the_one_before(self):
+        self.init()
+        self.assertEqual(self.option("pack.bytes_max"), (str(64 << 20), "default"))
+        self.file("db/jini.conf", b"# a comment\npack.bytes_max = 1MiB\nstore.sync = full\n"
+                                  b"anonymous.tier = Free\n")
+        self.assertEqual(self.option("pack.bytes_max"), (str(1 << 20), "jini.conf"))
+        self.assertEqual(self.option("store.sync"), ("full", "jini.conf"))
+        self.assertEqual(self.option("anonymous.tier"), ("Free", "jini.conf"))
+        self.environment["JINI_PACK_BYTES_MAX"] = "2MiB"
+        self.assertEqual(self.option("pack.bytes_max"), (str(2 << 20), "environment"))
+        self.assertEqual(self.option("pack.bytes_max", "--set", "pack.bytes_max=3MiB"), (str(3 << 20), "--set"))
+        self.assertEqual(self.option("background.run"), ("no", "command"))
+        self.assertEqual(self.option("background.run", "--set", "background.run=yes"), ("yes", "--set"))
+        text = self.run_jini("options").out
+        self.assertRegex(text, r"pack\.bytes_max +2097152 +environment")
+
+    def test_every_wrong_value_is_named(self):
+        self.init()
+        self.check_error(self.json("--set", "store.sync=maybe", "ls", code=2), "E_INVALID", "store.sync", "full|meta")
+        self.check_error(self.json("--set", "cpu.threads=999", "ls", code=2), "E_INVALID", "cpu.threads", "256")
+        self.environment["JINI_STORE_SYNC"] = "x"
+        self.check_error(self.json("ls", code=2), "E_INVALID", "store.sync", "JINI_STORE_SYNC")
+        del self.environment["JINI_STORE_SYNC"]
+        self.file("db/jini.conf", b"\nnonsense\n")
+        self.check_error(self.json("ls", code=2), "E_INVALID", str(self.directory / "db/jini.conf")[:63], "line 2")
+
+    def test_place_of_the_database(self):
+        self.run_jini("--db", "here", "init")
+        self.assertTrue((self.directory / "here/data.mdb").exists())
+        del self.environment["JINI_DB"]
+        self.run_jini("init")
+        self.assertTrue((self.directory / "data/data.mdb").exists())
+        self.file("file", b"")
+        self.assertNotEqual(self.finish(self.start("--db", "file/db", "init")).code, 0)
+
+
+class Database(Case):
+    def test_backup_and_read_only(self):
+        """A backup opens as a database that can be looked at, and written to, with all its records."""
+        self.init("alice")
+        name = self.json("put", "alice", "-", stdin=png(1)).object()["id"]
+        (self.directory / "copy").mkdir()
+        line = self.json("backup", "copy/data.mdb").object()
+        self.assertEqual(line["bytes"], (self.directory / "copy/data.mdb").stat().st_size)
+        self.check_error(self.json("backup", "copy/data.mdb", code=4), "E_EXISTS", "FILE", "copy/data.mdb")
+        self.check_error(self.json("backup", "no/such/file", code=3), "E_NOT_FOUND", "no/such/file")
+        self.assertEqual(sorted(p.name for p in (self.directory / "copy").iterdir()), ["data.mdb"])
+        looking = ["--db", "copy", "--read-only"]
+        self.assertEqual(self.json(*looking, "show", name).object()["id"], name)
+        self.assertEqual(len(self.json(*looking, "user", "list").lines()), 1)
+        self.json(*looking, "stat")
+        self.json(*looking, "limit", "peek", "alice", code=22)
+        self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "", "read-only")
+        self.run_jini("--db", "copy", "user", "add", "bob")
+
+    def test_stat(self):
+        self.init("alice")
+        stat = self.json("stat").object()
+        self.assertEqual([process["name"] for process in stat["processes"]], ["jini stat"])
+        self.assertGreater(stat["metrics"]["jini_store_map_bytes"], 0)
+        text = self.run_jini("stat").out
+        self.assertRegex(text, r"map +\d+\.\d KiB of \d+\.\d [GM]iB")
+        self.assertRegex(text, r"write lock +free")
+        prometheus = self.run_jini("stat", "--prometheus").out
+        self.assertIn("# TYPE jini_store_map_bytes gauge", prometheus)
+        self.assertIn("jini_limits_slots{region=\"anonymous\"}", prometheus)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""Several commands at once, signals, and processes that are stopped or killed."""
+
+import json
+import signal
+import time
+import unittest
+
+from cli import Case, SLOW, png
+
+
+class Processes(Case):
+    def setUp(self):
+        super().setUp()
+        self.init("alice", "bob")
+        for user in ("alice", "bob"):
+            self.run_jini("user", "set", user, "--limits", "100000/minute", "--parallel-max", "0")
+
+    def put_until(self, folder, count):
+        """Starts a put, waits until some files are stored, and returns it with what was acknowledged."""
+        process = self.start("--json", "put", "alice", folder, "--parallel", "16")
+        lines = [json.loads(process.stdout.readline()) for _ in range(count)]
+        return process, lines
+
+    def check_acknowledged(self, lines):
+        """What was acknowledged is there; nothing is half there; no job is left."""
+        stored = {line["id"]: line["file"] for line in lines if line["id"]}
+        listed = {image["id"] for image in self.json("ls", "alice").lines()}
+        self.assertLessEqual(set(stored), listed)
+        for name in list(stored)[:10]:
+            with open(stored[name], "rb") as file:
+                self.assertEqual(self.run_jini("get", name).raw, file.read())
+        self.verify("--deep")
+        return listed
+
+    def jobs(self):
+        return [job["state"] for job in self.json("ls", "alice", "--jobs").lines()]
+
+    def end_by(self, number):
+        folder = self.pictures(400)
+        process, lines = self.put_until(folder, 20)
+        process.send_signal(number)
+        result = self.finish(process)
+        self.assertEqual(result.code, 128 + number, result.err)
+        self.assertEqual(result.error()["name"], "E_CANCELLED")
+        self.assertIn(number.name, result.error()["message"])
+        lines += result.lines()
+        listed = self.check_acknowledged(lines)
+        self.assertLess(len(listed), 400)
+        self.assertEqual({line["id"] for line in lines if line["id"]}, listed)
+        self.assertLessEqual(set(self.jobs()), {"COMPLETED", "CANCELLED"})
+        self.assertEqual(self.jobs().count("COMPLETED"), len(listed))
+
+    def test_interrupt_leaves_all_consistent(self):
+        """After ctrl-C in a large put exactly what was acknowledged is stored, and no job stays reserved."""
+        self.end_by(signal.SIGINT)
+
+    def test_termination_leaves_all_consistent(self):
+        self.end_by(signal.SIGTERM)
+
+    def test_kill_loses_nothing_acknowledged(self):
+        folder = self.pictures(400)
+        process, lines = self.put_until(folder, 20)
+        process.kill()
+        out, _ = process.communicate()
+        lines += [json.loads(line) for line in out.decode().splitlines() if line.endswith("}")]
+        self.check_acknowledged(lines)
+        self.run_jini("put", "alice", next(folder.iterdir()))
+
+    def test_interrupt_ends_an_archive_run(self):
+        self.json("--set", "pack.bytes_max=64KiB", "put", "alice", "--no-limits", self.pictures(100))
+        process = self.start("--json", "--set", "pack.bytes_max=64KiB", "archive", "run", "--now", "--free-hot")
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        result = self.finish(process)
+        self.assertIn(result.code, (0, 130))
+        self.verify("--deep")
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        self.assertEqual(self.json("archive", "status").object()["images_cold"], 100)
+        self.verify("--deep")
+
+    def test_two_at_once(self):
+        """Two puts, with readers and a tiering run beside them, do not disturb each other."""
+        folder = self.pictures(100)
+        puts = [self.start("--json", "put", user, folder) for user in ("alice", "bob")]
+        while any(put.poll() is None for put in puts):
+            self.json("ls", "alice")
+            self.json("archive", "run", "--now")
+            self.json("stat")
+            self.verify()
+        results = [self.finish(put) for put in puts]
+        self.assertEqual([result.code for result in results], [0, 0], results[0].err + results[1].err)
+        for user in ("alice", "bob"):
+            self.assertEqual(len(self.json("ls", user).lines()), 100)
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        self.assertEqual(self.verify("--deep")["images"], 200)
+
+    def stop_with_lock(self):
+        """A put that was stopped while it holds the write lock."""
+        folder = self.pictures(30, width=16, height=16)
+        end = time.monotonic() + 120 * SLOW
+        while time.monotonic() < end:
+            process = self.start("--json", "put", "alice", *[folder] * 40, "--parallel", "64")
+            process.stdout.readline()
+            for _ in range(40):
+                process.send_signal(signal.SIGSTOP)
+                holders = self.holders()
+                if holders and process.poll() is None:
+                    return process, holders
+                process.send_signal(signal.SIGCONT)
+                if process.poll() is not None:
+                    break
+                time.sleep(0.003)
+            self.end(process)
+        self.fail("the process never held the lock when it was stopped")
+
+    def holders(self):
+        return [p for p in self.json("stat").object()["processes"] if p["write_lock"] == "holds"]
+
+    def test_stopped_holder_is_named(self):
+        """A process that is stopped while it writes is named by stat, with its pid and for how long."""
+        process, holders = self.stop_with_lock()
+        self.assertEqual([(p["pid"], p["name"], p["stopped"]) for p in holders], [(process.pid, "jini put", True)])
+        time.sleep(1)
+        text = self.run_jini("stat").out
+        self.assertRegex(text, rf"write lock +process {process.pid} \(jini put\) holds it for \d+\.\d s; IT IS STOPPED")
+        self.assertGreaterEqual(self.holders()[0]["lock_ms"], 1000)
+        waiting = self.start("user", "add", "carl", "--email", "c@example.org")
+        end = time.monotonic() + 20 * SLOW
+        states = []
+        while "waits" not in states and time.monotonic() < end:
+            states = [p["write_lock"] for p in self.json("stat").object()["processes"]]
+        self.assertIn("waits", states)
+        self.assertEqual(len(self.json("user", "list").lines()), 2)  # readers do not wait
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.finish(waiting).code, 0)
+        self.end(process)
+        self.verify()
+
+    def test_second_signal_ends_at_once(self):
+        """A command that waits for a stopped writer ends at the second ctrl-C, and loses nothing."""
+        stopped, _ = self.stop_with_lock()
+        waiting = self.start("user", "add", "carl")
+        time.sleep(0.5)
+        waiting.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        if waiting.poll() is None:
+            waiting.send_signal(signal.SIGINT)
+        self.assertEqual(waiting.wait(timeout=5 * SLOW), 130)
+        stopped.send_signal(signal.SIGCONT)
+        self.end(stopped)
+        self.verify("--deep")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,239 @@
+/* Durable quotas, on either driver of the store. */
+#include "limits/quota.h"
+
+#include "../store/fixture.h"
+
+#define DAY UINT64_C(86400000000000)
+
+static const uint64_t noon = UINT64_C(1795435200) * UINT64_C(1000000000); /* 2026-11-23 12:00 UTC */
+
+static int op_reserve(struct store_txn *txn, void *argument)
+{
+    return quota_reserve(txn, argument);
+}
+
+static void make_plan(struct quota_plan *plan, const char *text)
+{
+    struct limit_list list;
+    struct jini_error error;
+    memset(plan, 0, sizeof(*plan));
+    if (limit_parse(slice_of_text(text), &list, &error) != 0)
+        harness_fail(__FILE__, __LINE__, "%s: %s", text, error.message);
+    for (uint32_t i = 0; i < list.count; i++)
+        plan->limits[plan->count++] = list.limits[i];
+}
+
+static struct quota_charge charge_of(const struct quota_plan *plan, uint64_t user, uint64_t now_ns,
+                                     uint64_t cost)
+{
+    return (struct quota_charge){
+        .subject = {.user_id = user}, .plan = plan, .now_ns = now_ns, .cost = cost};
+}
+
+struct settle_argument {
+    struct quota_subject subject;
+    const struct quota_charge *charge;
+    uint64_t used;
+};
+
+static int op_settle(struct store_txn *txn, void *argument)
+{
+    const struct settle_argument *settle = argument;
+    return quota_settle(txn, &settle->subject, settle->charge->receipts,
+                        settle->charge->plan->count, settle->used);
+}
+
+static void settle(struct store *store, const struct quota_charge *charge, uint64_t used)
+{
+    struct settle_argument argument = {charge->subject, charge, used};
+    CHECK_OK(store_write(store, op_settle, &argument));
+}
+
+STORE_TEST(
+    a_quota_is_reserved_up_to_its_amount,
+    "Thirty of 30/day are reserved, the next is refused with the time until the window ends.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    struct quota_charge charge;
+    make_plan(&plan, "30/day");
+    for (uint64_t i = 0; i < 30; i++) {
+        charge = charge_of(&plan, 7, noon + i, 1);
+        CHECK_OK(store_write(store, op_reserve, &charge));
+        CHECK_UINT(charge.outcomes[0].remaining, ==, 29 - i);
+    }
+    charge = charge_of(&plan, 7, noon + 1000, 1);
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_LIMITED);
+    CHECK_UINT(charge.decided, ==, 0);
+    CHECK_UINT(charge.outcomes[0].retry_after_ns, ==, DAY - 1000);
+    charge = charge_of(&plan, 8, noon, 1);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    charge = charge_of(&plan, 7, noon + DAY, 30);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    store_close(store);
+}
+
+STORE_TEST(all_quotas_or_none, "When one of several quotas refuses, none of them is charged.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    make_plan(&plan, "10/day; 3/hour");
+    struct quota_charge charge = charge_of(&plan, 7, noon, 3);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    charge = charge_of(&plan, 7, noon, 1);
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_LIMITED);
+    CHECK_UINT(charge.decided, ==, 1);
+    charge = charge_of(&plan, 7, noon + DAY / 24, 3);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    CHECK_UINT(charge.outcomes[0].remaining, ==, 4);
+    store_close(store);
+}
+
+STORE_TEST(a_change_of_amount_keeps_the_count,
+           "A tier with another amount over the same period goes on with what was used.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan small;
+    struct quota_plan large;
+    make_plan(&small, "30/day");
+    make_plan(&large, "2000/day");
+    struct quota_charge charge = charge_of(&small, 7, noon, 30);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    charge = charge_of(&large, 7, noon + 1, 1);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    CHECK_UINT(charge.outcomes[0].remaining, ==, 1969);
+    store_close(store);
+}
+
+STORE_TEST(a_receipt_of_an_old_window_changes_nothing,
+           "What is released after its window has ended is not given to the next one.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    make_plan(&plan, "5/day");
+    struct quota_charge first = charge_of(&plan, 7, noon, 5);
+    CHECK_OK(store_write(store, op_reserve, &first));
+    struct quota_charge second = charge_of(&plan, 7, noon + DAY, 5);
+    CHECK_OK(store_write(store, op_reserve, &second));
+    settle(store, &first, 0);
+    struct quota_charge third = charge_of(&plan, 7, noon + DAY + 1, 1);
+    CHECK_STATUS(store_write(store, op_reserve, &third), JINI_E_LIMITED);
+    settle(store, &second, 0);
+    CHECK_OK(store_write(store, op_reserve, &third));
+    store_close(store);
+}
+
+STORE_TEST(a_clock_set_back_opens_nothing,
+           "With the clock set back the window goes on, and no counts are lost or opened anew.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    make_plan(&plan, "3/day");
+    struct quota_charge charge = charge_of(&plan, 7, noon, 3);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    charge = charge_of(&plan, 7, noon - 10 * DAY, 1);
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_LIMITED);
+    charge = charge_of(&plan, 7, noon + DAY, 1);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    store_close(store);
+}
+
+STORE_TEST(a_shadow_quota_counts_and_never_refuses,
+           "A quota in shadow mode says what it would have done, and lets everything pass.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    make_plan(&plan, "2/day shadow");
+    for (int i = 0; i < 4; i++) {
+        struct quota_charge charge = charge_of(&plan, 7, noon, 1);
+        CHECK_OK(store_write(store, op_reserve, &charge));
+        CHECK_INT(charge.outcomes[0].refused, ==, i >= 2);
+        settle(store, &charge, 1);
+    }
+    store_close(store);
+}
+
+/* Plain numbers that are obviously right: one quota of first-hit days. */
+struct model {
+    uint64_t start_ns;
+    uint64_t used;
+    uint64_t reserved;
+};
+
+STORE_TEST(counts_agree_with_a_model,
+           "Random reservations, settlements and releases leave what plain arithmetic says.")
+{
+    enum { USERS = 5, OPS = 3000, OPEN = 64 };
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    make_plan(&plan, "20/day");
+    struct model models[USERS] = {{0}};
+    struct {
+        struct quota_charge charge;
+        unsigned user;
+        bool live;
+    } open[OPEN];
+    memset(open, 0, sizeof(open));
+    uint64_t now = noon;
+    for (int i = 0; i < OPS; i++) {
+        now += harness_random_below(DAY / 50);
+        unsigned user = (unsigned)harness_random_below(USERS);
+        unsigned place = (unsigned)harness_random_below(OPEN);
+        if (open[place].live) {
+            struct model *model = &models[open[place].user];
+            uint64_t cost = open[place].charge.receipts[0].cost;
+            uint64_t used = harness_random_below(cost + 1);
+            settle(store, &open[place].charge, used);
+            if (model->start_ns == open[place].charge.receipts[0].start_ns) {
+                model->reserved -= cost;
+                model->used += used;
+            }
+            open[place].live = false;
+            continue;
+        }
+        struct model *model = &models[user];
+        uint64_t cost = 1 + harness_random_below(4);
+        struct quota_charge charge = charge_of(&plan, user + 1, now, cost);
+        int status = store_write(store, op_reserve, &charge);
+        struct model next = *model;
+        if (next.start_ns == 0 || now >= next.start_ns + DAY)
+            next = (struct model){.start_ns = now};
+        bool fits = next.used + next.reserved + cost <= 20;
+        CHECK_STATUS(status, fits ? 0 : JINI_E_LIMITED);
+        if (!fits)
+            continue;
+        next.reserved += cost;
+        *model = next;
+        CHECK_UINT(charge.outcomes[0].remaining, ==, 20 - next.used - next.reserved);
+        open[place].charge = charge;
+        open[place].user = user;
+        open[place].live = true;
+    }
+    store_close(store);
+}
+
+static int op_damage(struct store_txn *txn, void *argument)
+{
+    struct quota_subject subject = {.user_id = 7};
+    struct quota_counter counters[QUOTA_COUNTERS_MAX];
+    uint32_t count;
+    (void)argument;
+    int status = quota_list(txn, &subject, counters, &count);
+    if (status)
+        return status;
+    uint8_t key[] = {0x15, 7, 0x02, 'q', 0x00};
+    return store_put(txn, STORE_SPACE_USERS, slice_of(key, sizeof(key)), slice_of("\1\0\2\0", 4));
+}
+
+STORE_TEST(a_damaged_row_is_reported,
+           "A row that breaks its format is JINI_E_CORRUPT and changes nothing.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    make_plan(&plan, "20/day");
+    struct quota_charge charge = charge_of(&plan, 7, noon, 1);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    CHECK_OK(store_write(store, op_damage, NULL));
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_CORRUPT);
+    store_close(store);
+}

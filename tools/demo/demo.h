@@ -1,0 +1,108 @@
+/*
+ * The demo: three users, several hundred images, from admission to the archive and back, with a
+ * report.
+ *
+ *   main.c    arguments and the order of things
+ *   images.c  rendered images, or those of a folder
+ *   submit.c  admission and storage, many at once
+ *   report.c  progress and figures
+ */
+#ifndef DEMO_H
+#define DEMO_H
+
+#include <jini/jini.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { DEMO_USERS = 3, DEMO_THREADS = 4, DEMO_REASONS = 16, DEMO_ROUNDS = 6 };
+
+/* An image on its way. */
+struct demo_image {
+    char name[256]; /* file, or seed */
+    unsigned owner; /* index of the user */
+    uint32_t width; /* of a rendered one, wanted */
+    uint32_t height;
+    uint64_t seed;
+    uint8_t *bytes;
+    size_t length;
+    uint32_t admitted_width; /* as found in the file */
+    uint32_t admitted_height;
+    int status; /* of the last try; 1: not yet tried */
+    uint32_t refusals;
+    struct jini_id id;
+};
+
+/* Why something was refused, and how often. */
+struct demo_reason {
+    int status;
+    char field[JINI_ERROR_FIELD_MAX];
+    char example[JINI_ERROR_MESSAGE_MAX];
+    uint64_t count;
+    uint64_t shown; /* of them, by demo_new_refusals() */
+};
+
+struct demo_user {
+    const char *name;
+    const char *tier;
+    uint64_t id;
+    uint64_t images;
+    uint64_t stored;
+    uint64_t bytes;
+    unsigned reason_count;
+    struct demo_reason reasons[DEMO_REASONS];
+};
+
+struct demo {
+    struct jini *jini;
+    const char *folder; /* NULL: rendered */
+    char directory[4096];
+    bool terminal;
+    struct demo_user users[DEMO_USERS];
+    struct demo_image *images;
+    size_t image_count;
+    size_t not_images; /* files of the folder that are none */
+    struct demo_reason not_image;
+    pthread_mutex_t lock; /* guards the users' counts and the reasons */
+    uint64_t bytes;
+
+    double render_seconds;
+    double store_seconds;
+    double archive_seconds;
+    double read_seconds;
+    struct jini_archive_run archived;
+    struct jini_archive_status before;
+    struct jini_archive_status after;
+    struct jini_verify verified;
+    uint64_t differing;
+};
+
+double demo_seconds(void);
+
+/* images.c: lists the images, then makes or reads their bytes on DEMO_THREADS threads. */
+int demo_images_list(struct demo *demo);
+int demo_images_load(struct demo *demo);
+void demo_images_free(struct demo *demo);
+
+/*
+ * submit.c: every image that is not stored goes through admission once. Returns how many are still
+ * not stored.
+ */
+size_t demo_submit(struct demo *demo);
+int demo_read_back(struct demo *demo);
+
+/* report.c */
+void demo_title(const char *text);
+void demo_progress(const struct demo *demo, const char *what, size_t done, size_t total);
+void demo_progress_end(const struct demo *demo);
+void demo_new_refusals(struct demo *demo); /* since the last call */
+void demo_report(const struct demo *demo);
+
+/*
+ * Runs `work` on DEMO_THREADS threads, each taking the next index below `total`, with progress
+ * shown.
+ */
+typedef void demo_work_fn(struct demo *demo, size_t index);
+void demo_parallel(struct demo *demo, const char *what, size_t total, demo_work_fn *work);
+
+#endif

@@ -1,0 +1,215 @@
+/* Opening the database by options from four places, and small helps for verbs. */
+#include "command.h"
+
+#include "interrupt.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_BYTES_MAX = 4200 };
+
+int command_fail(struct command *command, int status, const char *field, const char *format, ...)
+{
+    va_list arguments;
+    struct jini_error *error = &command->error;
+    memset(error, 0, sizeof(*error));
+    error->code = status;
+    snprintf(error->field, sizeof(error->field), "%s", field);
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof(error->message), format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+/* ---- Options ---- */
+
+static int load_file(struct command *command, struct jini_options *options)
+{
+    char path[PATH_BYTES_MAX];
+    int length = snprintf(path, sizeof(path), "%s/jini.conf", command->directory);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return command_fail(command, JINI_E_INVALID, "db", "the path is longer than %d bytes",
+                            PATH_BYTES_MAX - 12);
+    int status = jini_options_load(options, path, &command->error);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+/* The name of a setting, before its "=". False: too long for any. */
+static bool setting_name(const char *setting, char *name, size_t capacity)
+{
+    size_t length = strcspn(setting, "=");
+    if (length >= capacity)
+        return false;
+    memcpy(name, setting, length);
+    name[length] = '\0';
+    return true;
+}
+
+static int load_settings(struct command *command)
+{
+    for (size_t i = 0; i < command->args.given_count; i++) {
+        char name[64];
+        const char *setting = command->args.given[i].value;
+        if (command->args.given[i].row->kind != VALUE_SETTING)
+            continue;
+        if (!setting_name(setting, name, sizeof(name)))
+            return command_fail(command, JINI_E_INVALID, "set", "there is no option \"%s\"",
+                                setting);
+        int status =
+            jini_options_set(&command->options, name, strchr(setting, '=') + 1, &command->error);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+int command_load_options(struct command *command)
+{
+    struct jini_options *options = &command->options;
+    jini_options_init(options);
+    options->background_run = 0;
+    int status = load_file(command, options);
+    if (status == 0)
+        status = jini_options_environment(options, &command->error);
+    if (status == 0)
+        status = load_settings(command);
+    if (status)
+        return status;
+    options->read_only = args_has(&command->args, "read-only");
+    options->log = output_log;
+    options->log_level = args_has(&command->args, "verbose") ? JINI_LOG_DEBUG : JINI_LOG_ERROR;
+    snprintf(options->process_name, sizeof(options->process_name), "jini %s",
+             command->args.verb ? command->args.verb->name : "");
+    return 0;
+}
+
+static bool is_in_settings(const struct command *command, const char *name)
+{
+    for (size_t i = 0; i < command->args.given_count; i++) {
+        char given[64];
+        if (command->args.given[i].row->kind == VALUE_SETTING &&
+            setting_name(command->args.given[i].value, given, sizeof(given)) &&
+            strcmp(given, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_in_environment(const char *name)
+{
+    char variable[96];
+    int length = snprintf(variable, sizeof(variable), "JINI_%s", name);
+    for (int i = 0; i < length; i++)
+        variable[i] = variable[i] == '.' ? '_' : (char)toupper((unsigned char)variable[i]);
+    return getenv(variable) != NULL;
+}
+
+/*
+ * The file sets an option exactly when two structs that differed in it agree after loading. `other` holds, for
+ * each kind of option, a value that the first never has before the file is read.
+ */
+static bool is_in_file(struct command *command, const char *name)
+{
+    struct jini_options plain;
+    struct jini_options other;
+    bool differs = true;
+    jini_options_init(&plain);
+    jini_options_init(&other);
+#define UNSET_NUMBER(member, ...) other.member = ~plain.member;
+#define UNSET_TEXT(member, ...)   memset(other.member, 1, sizeof(other.member) - 1);
+    JINI_OPTION_MAP(UNSET_NUMBER, UNSET_NUMBER, UNSET_NUMBER, UNSET_TEXT)
+    if (load_file(command, &plain) != 0 || load_file(command, &other) != 0)
+        return false;
+#define COMPARE_NUMBER(member, option, ...)                                                        \
+    if (strcmp(option, name) == 0)                                                                 \
+        differs = plain.member != other.member;
+#define COMPARE_TEXT(member, option, ...)                                                          \
+    if (strcmp(option, name) == 0)                                                                 \
+        differs = strcmp(plain.member, other.member) != 0;
+    JINI_OPTION_MAP(COMPARE_NUMBER, COMPARE_NUMBER, COMPARE_NUMBER, COMPARE_TEXT)
+    return !differs;
+}
+
+const char *command_option_source(struct command *command, const char *name)
+{
+    if (is_in_settings(command, name))
+        return "--set";
+    if (is_in_environment(name))
+        return "environment";
+    if (is_in_file(command, name))
+        return "jini.conf";
+    return strcmp(name, "background.run") == 0 ? "command" : "default";
+}
+
+/* ---- Opening ---- */
+
+int command_open(struct command *command)
+{
+    int status = command_load_options(command);
+    if (status == 0)
+        status = jini_open(&command->jini, command->directory, &command->options, &command->error);
+    if (status == JINI_E_NOT_FOUND)
+        return command_fail(command, status, "db",
+                            "there is no database in \"%.200s\"; make one with \"jini --db %.100s "
+                            "init\", or name another one by --db or JINI_DB",
+                            command->directory, command->directory);
+    return status;
+}
+
+int command_create(struct command *command)
+{
+    int status = command_load_options(command);
+    if (status)
+        return status;
+    command->options.create = 1;
+    return jini_open(&command->jini, command->directory, &command->options, &command->error);
+}
+
+/* ---- Requests and arguments ---- */
+
+int command_wait(struct command *command, struct jini_request *request, int submitted)
+{
+    int status = wait_for(command->jini, request, submitted);
+    if (status)
+        command->error = request->error;
+    return status;
+}
+
+const char *command_argument(const struct command *command, size_t index)
+{
+    return index < command->args.positional_count ? command->args.positionals[index] : NULL;
+}
+
+int command_find_user(struct command *command, const char *text, struct jini_user *out)
+{
+    bool digits = text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+    if (digits && strlen(text) <= 15) {
+        int status = jini_user_get(command->jini, strtoull(text, NULL, 10), out, &command->error);
+        if (status != JINI_E_NOT_FOUND)
+            return status;
+    }
+    int status = jini_user_find(command->jini, text, out, &command->error);
+    if (status == JINI_E_NOT_FOUND)
+        command_fail(
+            command, status, "USER",
+            "no user has the %sname or email address \"%.200s\"; \"jini user list\" lists them",
+            digits ? "id, " : "", text);
+    return status;
+}
+
+int command_parse_id(struct command *command, const char *text, struct jini_id *out)
+{
+    if (jini_id_parse(text, out) == 0)
+        return 0;
+    return command_fail(
+        command, JINI_E_INVALID, "ID",
+        "\"%.200s\" is no id: 32 hexadecimal digits in groups of 8-4-4-4-12 are one", text);
+}
+
+bool command_is_over(void)
+{
+    return interrupt_signal() != 0 || output_is_broken();
+}

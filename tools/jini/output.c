@@ -1,0 +1,346 @@
+/* Standard output and standard error, under one lock. */
+#include "output.h"
+
+#include "words.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char style_bold[] = "\x1b[1m";
+static const char style_red[] = "\x1b[1;31m";
+static const char style_none[] = "\x1b[0m";
+static const char erase_line[] = "\r\x1b[K";
+
+static struct {
+    pthread_mutex_t lock;
+    struct output_settings settings;
+    bool terminal;       /* standard output */
+    bool error_terminal; /* standard error */
+    bool colours;        /* where it is a terminal */
+    bool progress_shown;
+    int failed_errno; /* of the first write that failed, or 0 */
+    char progress[512];
+} output = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void output_guard_descriptors(void)
+{
+    /* Opened the wrong way round, so that using one fails as a closed one would. */
+    static const int flags[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+    for (int i = 0; i < 3; i++) {
+        if (fcntl(i, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        int opened = open("/dev/null", flags[i]);
+        if (opened >= 0 && opened != i) {
+            dup2(opened, i);
+            close(opened);
+        }
+    }
+}
+
+void output_begin(const struct output_settings *settings)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+    bool dumb = !terminal || strcmp(terminal, "dumb") == 0;
+    output.settings = *settings;
+    output.terminal = isatty(STDOUT_FILENO) == 1;
+    output.error_terminal = isatty(STDERR_FILENO) == 1 && !dumb;
+    output.colours = !dumb && !(no_color && no_color[0] != '\0');
+}
+
+bool output_is_json(void)
+{
+    return output.settings.json;
+}
+
+bool output_is_terminal(void)
+{
+    return output.terminal;
+}
+
+bool output_shows_progress(void)
+{
+    return output.error_terminal && !output.settings.json && !output.settings.quiet;
+}
+
+/* ---- Under the lock ---- */
+
+static void hide_progress(void)
+{
+    if (output.progress_shown) {
+        fputs(erase_line, stderr);
+        output.progress_shown = false;
+    }
+}
+
+static void show_progress(void)
+{
+    if (output.progress[0] != '\0' && !output.progress_shown) {
+        if (output.terminal)
+            fflush(stdout);
+        fputs(output.progress, stderr);
+        output.progress_shown = true;
+    }
+}
+
+static void note_failure(void)
+{
+    if (output.failed_errno == 0)
+        output.failed_errno = errno ? errno : EIO;
+}
+
+static void write_out(const void *bytes, size_t length)
+{
+    if (output.failed_errno == 0 && fwrite(bytes, 1, length, stdout) != length)
+        note_failure();
+}
+
+/* A line on one of the two streams. `style` is put around it on a terminal. */
+static void write_line(FILE *stream, const char *style, const char *text)
+{
+    bool terminal = stream == stdout ? output.terminal : output.error_terminal;
+    bool styled = style && terminal && output.colours;
+    char *safe = words_printable(text, strlen(text), WORDS_KEEP_LINES);
+    const char *shown = safe ? safe : "";
+    pthread_mutex_lock(&output.lock);
+    hide_progress();
+    if (stream == stderr) {
+        fprintf(stderr, "%s%s%s\n", styled ? style : "", shown, styled ? style_none : "");
+    } else {
+        if (styled)
+            write_out(style, strlen(style));
+        write_out(shown, strlen(shown));
+        if (styled)
+            write_out(style_none, strlen(style_none));
+        write_out("\n", 1);
+    }
+    show_progress();
+    pthread_mutex_unlock(&output.lock);
+    free(safe);
+}
+
+static void format_line(FILE *stream, const char *style, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+static void format_line(FILE *stream, const char *style, const char *format, va_list arguments)
+{
+    char *text = NULL;
+    if (vasprintf(&text, format, arguments) < 0)
+        return;
+    write_line(stream, style, text);
+    free(text);
+}
+
+/* ---- Results ---- */
+
+void output_line(const char *format, ...)
+{
+    va_list arguments;
+    if (output.settings.json)
+        return;
+    va_start(arguments, format);
+    format_line(stdout, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void output_heading(const char *format, ...)
+{
+    va_list arguments;
+    if (output.settings.json)
+        return;
+    va_start(arguments, format);
+    format_line(stdout, style_bold, format, arguments);
+    va_end(arguments);
+}
+
+void output_info(const char *format, ...)
+{
+    va_list arguments;
+    if (output.settings.json || output.settings.quiet)
+        return;
+    va_start(arguments, format);
+    format_line(stdout, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void output_note(const char *format, ...)
+{
+    va_list arguments;
+    if (output.settings.json || output.settings.quiet)
+        return;
+    va_start(arguments, format);
+    format_line(stderr, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void output_json(json_t *object)
+{
+    char *text = object && output.settings.json ? json_dumps(object, JSON_COMPACT) : NULL;
+    if (output.settings.json) {
+        pthread_mutex_lock(&output.lock);
+        errno = ENOMEM;
+        if (!text)
+            note_failure();
+        else
+            write_out(text, strlen(text));
+        write_out("\n", 1);
+        pthread_mutex_unlock(&output.lock);
+    }
+    free(text);
+    json_decref(object);
+}
+
+void output_raw(const void *bytes, size_t length)
+{
+    pthread_mutex_lock(&output.lock);
+    hide_progress();
+    write_out(bytes, length);
+    pthread_mutex_unlock(&output.lock);
+}
+
+void output_flush(void)
+{
+    pthread_mutex_lock(&output.lock);
+    if (output.failed_errno == 0 && fflush(stdout) != 0)
+        note_failure();
+    pthread_mutex_unlock(&output.lock);
+}
+
+/* ---- Errors ---- */
+
+json_t *output_error_object(const struct jini_error *error)
+{
+    return json_pack("{s:i, s:s, s:s, s:s, s:I}", "code", (int)error->code, "name",
+                     jini_status_name(error->code), "field", error->field, "message",
+                     error->message[0] != '\0' ? error->message : jini_status_text(error->code),
+                     "retry_after_ms", (json_int_t)error->retry_after_ms);
+}
+
+static void error_in_words(const struct jini_error *error, char *out, size_t capacity)
+{
+    const char *message =
+        error->message[0] != '\0' ? error->message : jini_status_text(error->code);
+    bool names_field = error->field[0] == '\0' || strstr(message, error->field);
+    char retry[WORDS_NUMBER_MAX + 16] = "";
+    bool says_when = strstr(message, "come back") != NULL;
+    if (error->retry_after_ms > 0 && error->retry_after_ms != UINT64_MAX && !says_when) {
+        char span[WORDS_NUMBER_MAX];
+        words_span_ms(error->retry_after_ms, span);
+        snprintf(retry, sizeof(retry), " (come back in %s)", span);
+    }
+    snprintf(out, capacity, "jini: %s%s%s%s", names_field ? "" : error->field,
+             names_field ? "" : ": ", message, retry);
+}
+
+void output_error(const struct jini_error *error)
+{
+    char words[sizeof(error->message) + sizeof(error->field) + 128];
+    if (!output.settings.json) {
+        error_in_words(error, words, sizeof(words));
+        write_line(stderr, style_red, words);
+        return;
+    }
+    json_t *object = json_pack("{s:o}", "error", output_error_object(error));
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    pthread_mutex_lock(&output.lock);
+    fprintf(stderr, "%s\n", text ? text : "{\"error\":{\"name\":\"E_NO_MEMORY\"}}");
+    pthread_mutex_unlock(&output.lock);
+    free(text);
+    json_decref(object);
+}
+
+/* ---- Progress and records ---- */
+
+void output_progress(const char *line)
+{
+    if (!output_shows_progress())
+        return;
+    pthread_mutex_lock(&output.lock);
+    hide_progress();
+    snprintf(output.progress, sizeof(output.progress), "%s", line ? line : "");
+    show_progress();
+    pthread_mutex_unlock(&output.lock);
+}
+
+static const char *level_name(enum jini_log_level level)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    return level <= JINI_LOG_ERROR ? names[level] : "unknown";
+}
+
+static void log_as_json(enum jini_log_level level, const char *event,
+                        const struct jini_log_field *fields, size_t field_count)
+{
+    json_t *members = json_object();
+    for (size_t i = 0; i < field_count; i++)
+        json_object_set_new(members, fields[i].name,
+                            fields[i].text ? json_string(fields[i].text)
+                                           : json_integer((json_int_t)fields[i].number));
+    json_t *object = json_pack("{s:{s:s, s:s, s:o}}", "log", "level", level_name(level), "event",
+                               event, "fields", members);
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    pthread_mutex_lock(&output.lock);
+    if (text)
+        fprintf(stderr, "%s\n", text);
+    pthread_mutex_unlock(&output.lock);
+    free(text);
+    json_decref(object);
+}
+
+void output_log(void *context, enum jini_log_level level, const char *event,
+                const struct jini_log_field *fields, size_t field_count)
+{
+    char line[2048];
+    (void)context;
+    if (output.settings.json) {
+        log_as_json(level, event, fields, field_count);
+        return;
+    }
+    int length = snprintf(line, sizeof(line), "%s: %s", level_name(level), event);
+    for (size_t i = 0; i < field_count && length > 0 && (size_t)length < sizeof(line); i++) {
+        size_t room = sizeof(line) - (size_t)length;
+        length +=
+            fields[i].text
+                ? snprintf(line + length, room, " %s=%s", fields[i].name, fields[i].text)
+                : snprintf(line + length, room, " %s=%" PRId64, fields[i].name, fields[i].number);
+    }
+    write_line(stderr, NULL, line);
+}
+
+/* ---- The end ---- */
+
+bool output_is_broken(void)
+{
+    pthread_mutex_lock(&output.lock);
+    bool broken = output.failed_errno != 0;
+    pthread_mutex_unlock(&output.lock);
+    return broken;
+}
+
+int output_end(bool *closed_pipe, struct jini_error *error)
+{
+    output_progress(NULL);
+    pthread_mutex_lock(&output.lock);
+    if (output.failed_errno == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        note_failure();
+    int failed = output.failed_errno;
+    pthread_mutex_unlock(&output.lock);
+    *closed_pipe = failed == EPIPE;
+    if (failed == 0)
+        return 0;
+    memset(error, 0, sizeof(*error));
+    error->code = failed == ENOMEM                       ? JINI_E_NO_MEMORY
+                  : failed == ENOSPC || failed == EDQUOT ? JINI_E_FULL
+                                                         : JINI_E_IO;
+    snprintf(error->field, sizeof(error->field), "standard output");
+    snprintf(error->message, sizeof(error->message),
+             "standard output cannot be written: %s; the result is not complete", strerror(failed));
+    return error->code;
+}

@@ -1,0 +1,538 @@
+/* The rows of the table, and finding them. */
+#include "table.h"
+
+#include <jini/accounts.h>
+#include <jini/generations.h>
+#include <string.h>
+
+#define NUMBER_OPTION(name_, value_, least_, most_, text_)                                         \
+    {                                                                                              \
+        .name = (name_), .kind = VALUE_NUMBER, .value = (value_), .text = (text_),                 \
+        .least = (least_), .most = (most_)                                                         \
+    }
+#define BOUND_OPTION(kind_, name_, most_, text_)                                                   \
+    {                                                                                              \
+        .name = (name_), .kind = (kind_), .value = "N", .text = (text_), .most = (most_)           \
+    }
+
+/* What a tier allows and a user's overrides replace. */
+#define ALLOWANCE_OPTIONS(number_kind)                                                             \
+    {.name = "limits",                                                                             \
+     .kind = VALUE_TEXT,                                                                           \
+     .value = "TEXT",                                                                              \
+     .text = "rate limits and quotas, \"5/minute; 30/day\""},                                      \
+        BOUND_OPTION(number_kind, "width-max", 65536, "widest image, in pixels; 0: no bound"),     \
+        BOUND_OPTION(number_kind, "height-max", 65536, "highest image, in pixels; 0: no bound"),   \
+        BOUND_OPTION(number_kind, "steps-max", 100000, "most steps; 0: no bound"),                 \
+        BOUND_OPTION(number_kind, "parallel-max", 10000, "most jobs at once; 0: no bound"),        \
+        BOUND_OPTION(number_kind, "retention-days", 36500,                                         \
+                     "days that images are kept; 0: for ever")
+
+const struct option_row table_globals[] = {
+    {.name = "db",
+     .kind = VALUE_DIRECTORY,
+     .value = "DIR",
+     .text = "the database; else $JINI_DB, else ./data"},
+    {.name = "set",
+     .kind = VALUE_SETTING,
+     .value = "NAME=VALUE",
+     .text = "set an option of the engine, above environment and DIR/jini.conf; "
+             "\"jini options\" lists them"},
+    {.name = "read-only", .text = "look only: works on read-only media and on copies"},
+    {.name = "json", .text = "print JSON: one object, or one a line for lists and events"},
+    {.name = "quiet", .letter = 'q', .text = "print results and errors only"},
+    {.name = "verbose", .letter = 'v', .text = "print what the engine reports to standard error"},
+    {.name = "help", .letter = 'h', .text = "explain the verb and end"},
+    {.name = "version", .text = "print the version and end"},
+    {0},
+};
+
+const struct verb_group table_groups[] = {
+    {"user", "users: accounts, tiers, passwords, overrides"},
+    {"tier", "tiers: what their users are allowed"},
+    {"limit", "rate limits and quotas of users and addresses"},
+    {"archive", "moving images to the archive and freeing local copies"},
+    {0},
+};
+
+static const struct argument_row no_arguments[] = {{0}};
+static const struct option_row no_options[] = {{0}};
+
+/* ---- Arguments that several verbs take ---- */
+
+static const struct argument_row user_argument[] = {
+    {"USER", ARGUMENT_ONE, VALUE_TEXT, "a user's id, name or email address"}, {0}};
+static const struct argument_row subject_argument[] = {
+    {"USER", ARGUMENT_OPTIONAL, VALUE_TEXT, "a user's id, name or email address"}, {0}};
+static const struct argument_row tier_argument[] = {
+    {"NAME", ARGUMENT_ONE, VALUE_TEXT, "the name of the tier"}, {0}};
+static const struct argument_row ids_argument[] = {
+    {"ID", ARGUMENT_MANY, VALUE_TEXT, "ids of images"}, {0}};
+
+/* ---- init ---- */
+
+static const struct example_row init_examples[] = {
+    {"jini init", "make a database in ./data"},
+    {"jini --db /srv/jini init", "make one elsewhere"},
+    {0},
+};
+
+/* ---- user ---- */
+
+static const struct argument_row user_add_arguments[] = {
+    {"NAME", ARGUMENT_OPTIONAL, VALUE_TEXT,
+     "the user name, 1 to 150 letters, digits and @ . + - _; without it one is made from --email"},
+    {0}};
+static const struct option_row user_add_options[] = {
+    {.name = "email", .kind = VALUE_TEXT, .value = "ADDRESS", .text = "the email address"},
+    {.name = "tier", .kind = VALUE_TEXT, .value = "TIER", .text = "the tier; Free by default"},
+    {.name = "password", .text = "ask for a password on the terminal"},
+    {.name = "password-stdin", .text = "read the password from the first line of standard input"},
+    {.name = "password-hash",
+     .kind = VALUE_TEXT,
+     .value = "HASH",
+     .text = "import a hash: argon2id, or Django's pbkdf2_sha256"},
+    {.name = "first-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the first name"},
+    {.name = "last-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the last name"},
+    {.name = "staff", .text = "may use the administration"},
+    {0},
+};
+static const struct example_row user_add_examples[] = {
+    {"jini user add alice --email alice@example.org --tier Premium",
+     "a user without a password: none fits until one is set"},
+    {"jini user add bob --password", "asks for the password, without echo"},
+    {"pass show bob | jini user add bob --password-stdin", "takes it from a program"},
+    {0},
+};
+static const struct example_row user_show_examples[] = {
+    {"jini user show alice", "by name"},
+    {"jini user show 17 --json", "by id, for programs"},
+    {0},
+};
+static const struct option_row user_list_options[] = {
+    NUMBER_OPTION("limit", "N", 1, INT64_MAX, "at most so many users"),
+    NUMBER_OPTION("after", "ID", 0, INT64_MAX, "begin behind the user of this id"),
+    {0},
+};
+static const struct example_row user_list_examples[] = {
+    {"jini user list", "all users, by id"},
+    {"jini user list --after 100 --limit 50", "the fifty behind user 100"},
+    {0},
+};
+static const struct option_row user_set_options[] = {
+    {.name = "username", .kind = VALUE_TEXT, .value = "NAME", .text = "a new user name"},
+    {.name = "email",
+     .kind = VALUE_TEXT,
+     .value = "ADDRESS",
+     .text = "an address, or \"\" for none"},
+    {.name = "first-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the first name"},
+    {.name = "last-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the last name"},
+    {.name = "tier", .kind = VALUE_TEXT, .value = "TIER", .text = "another tier"},
+    {.name = "staff",
+     .kind = VALUE_CHOICE,
+     .value = "yes|no",
+     .choices = "yes|no",
+     .text = "may use the administration"},
+    ALLOWANCE_OPTIONS(VALUE_NUMBER_OR_TIER),
+    {.name = "clear-overrides", .text = "take all overrides away first"},
+    {.name = "revoke", .text = "end all sessions of the user"},
+    {0},
+};
+static const struct example_row user_set_examples[] = {
+    {"jini user set alice --tier Basic", "another tier, from the next request on"},
+    {"jini user set alice --limits '10/minute; 100/day' --parallel-max 2",
+     "overrides for one user"},
+    {"jini user set alice --parallel-max tier", "the tier's value again"},
+    {0},
+};
+static const struct option_row user_passwd_options[] = {
+    {.name = "password-stdin", .text = "read the password from the first line of standard input"},
+    {.name = "none", .text = "take the password away: none fits any more"},
+    {0},
+};
+static const struct example_row user_passwd_examples[] = {
+    {"jini user passwd alice", "asks twice, without echo"},
+    {"jini user passwd alice --password-stdin < secret.txt", "takes the first line"},
+    {0},
+};
+static const struct example_row user_disable_examples[] = {
+    {"jini user disable alice", "no login and no generation from now on"}, {0}};
+static const struct example_row user_enable_examples[] = {
+    {"jini user enable alice", "the account works again"}, {0}};
+
+/* ---- tier ---- */
+
+static const struct option_row tier_set_options[] = {
+    ALLOWANCE_OPTIONS(VALUE_NUMBER),
+    NUMBER_OPTION("price-minor", "N", 0, 1000000000000,
+                  "price of a period in the smallest unit: 1500 is EUR 15.00"),
+    {.name = "currency", .kind = VALUE_TEXT, .value = "CODE", .text = "ISO 4217, EUR"},
+    {0},
+};
+static const struct example_row tier_list_examples[] = {{"jini tier list", "all tiers"}, {0}};
+static const struct example_row tier_show_examples[] = {{"jini tier show Free", "one tier"}, {0}};
+static const struct example_row tier_set_examples[] = {
+    {"jini tier set Studio --limits '120/minute; 5000/day' --price-minor 4900 --currency EUR",
+     "a new tier"},
+    {"jini tier set Free --retention-days 14", "change one value, keep the others"},
+    {0},
+};
+static const struct example_row tier_rm_examples[] = {
+    {"jini tier rm Studio", "refused while users have it"}, {0}};
+
+/* ---- limit ---- */
+
+static const struct option_row limit_check_options[] = {
+    {.name = "address",
+     .kind = VALUE_TEXT,
+     .value = "IP",
+     .text = "an anonymous client instead of a user"},
+    NUMBER_OPTION("cost", "N", 1, UINT32_MAX, "how many units; 1 by default"),
+    {.name = "limits",
+     .kind = VALUE_TEXT,
+     .value = "TEXT",
+     .text = "rate limits to count by, instead of the subject's own"},
+    {.name = "scope", .kind = VALUE_TEXT, .value = "NAME", .text = "count apart under this name"},
+    {0},
+};
+static const struct option_row limit_reset_options[] = {
+    {.name = "address",
+     .kind = VALUE_TEXT,
+     .value = "IP",
+     .text = "an anonymous client instead of a user"},
+    {0},
+};
+static const struct option_row limit_top_options[] = {
+    NUMBER_OPTION("limit", "N", 1, 10000, "how many; 10 by default"), {0}};
+static const struct example_row limit_check_examples[] = {
+    {"jini limit check alice", "charge one unit of each rate limit"},
+    {"jini limit check --address 203.0.113.7 --limits 5/minute --scope api/login",
+     "a limit of your own, for a client's address"},
+    {0},
+};
+static const struct example_row limit_peek_examples[] = {
+    {"jini limit peek alice", "what is left, without charging"},
+    {"jini limit peek alice --cost 10 --json", "would ten units fit?"},
+    {0},
+};
+static const struct example_row limit_reset_examples[] = {
+    {"jini limit reset alice", "all of the limits is there again"}, {0}};
+static const struct example_row limit_top_examples[] = {
+    {"jini limit top --limit 20", "the twenty nearest to their limit"}, {0}};
+
+/* ---- put, get, ls, show, rm, restore ---- */
+
+static const struct argument_row put_arguments[] = {
+    {"USER", ARGUMENT_ONE, VALUE_TEXT, "whose images they are: id, name or email address"},
+    {"FILE|DIR", ARGUMENT_MANY, VALUE_FILE,
+     "image files, folders of them, or - for standard input"},
+    {0}};
+static const struct option_row put_options[] = {
+    {.name = "recursive", .letter = 'r', .text = "go down into the folders of folders"},
+    {.name = "no-limits", .text = "import: no admission, no job, no charge"},
+    {.name = "model", .kind = VALUE_TEXT, .value = "NAME", .text = "the model of the jobs"},
+    {.name = "prompt", .kind = VALUE_TEXT, .value = "TEXT", .text = "the prompt of the jobs"},
+    {.name = "negative", .kind = VALUE_TEXT, .value = "TEXT", .text = "the negative prompt"},
+    NUMBER_OPTION("steps", "N", 1, UINT32_MAX, "steps of the jobs; 20 by default"),
+    NUMBER_OPTION("width", "N", 1, 65536, "width that is asked for; else each file's own"),
+    NUMBER_OPTION("height", "N", 1, 65536, "height that is asked for; else each file's own"),
+    NUMBER_OPTION("seed", "N", -1, INT64_MAX, "seed of the jobs; else each file's own, else -1"),
+    {.name = "guidance",
+     .kind = VALUE_TEXT,
+     .value = "N.N",
+     .text = "guidance scale; 7.5 by default"},
+    NUMBER_OPTION("parallel", "N", 1, 64, "files under way at once; 8 by default"),
+    {0},
+};
+static const struct example_row put_examples[] = {
+    {"jini put alice lake.png", "one image, through admission"},
+    {"jini put alice renders/ --recursive --model sdxl", "all files below a folder"},
+    {"jini put alice old/*.png --no-limits", "import what was made elsewhere"},
+    {"jini put alice renders/ --json | jq -r 'select(.id) | .id'", "the ids of what was stored"},
+    {0},
+};
+static const struct option_row get_options[] = {
+    {.name = "output",
+     .letter = 'o',
+     .kind = VALUE_FILE,
+     .value = "FILE",
+     .text = "where to: a file, a folder (each image as ID.png and so on), or - for standard "
+             "output, the default"},
+    {.name = "force", .letter = 'f', .text = "replace a file that is there"},
+    {.name = "metadata", .text = "the texts that the image carries instead of the image"},
+    {.name = "keyword",
+     .kind = VALUE_TEXT,
+     .value = "NAME",
+     .text = "with --metadata: only this text, byte for byte"},
+    {0},
+};
+static const struct example_row get_examples[] = {
+    {"jini get 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a -o lake.png",
+     "into a file, whole or not at all"},
+    {"jini get 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a | display", "to another program"},
+    {"jini get 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a --metadata --keyword parameters",
+     "the prompt as its generator wrote it"},
+    {0},
+};
+static const struct argument_row ls_arguments[] = {
+    {"USER", ARGUMENT_OPTIONAL, VALUE_TEXT, "whose images; without it the users are listed"}, {0}};
+static const struct option_row ls_options[] = {
+    {.name = "limit",
+     .letter = 'n',
+     .kind = VALUE_NUMBER,
+     .value = "N",
+     .least = 1,
+     .most = INT64_MAX,
+     .text = "at most so many"},
+    {.name = "cursor",
+     .kind = VALUE_TEXT,
+     .value = "TEXT",
+     .text = "go on where a list with --limit ended; it is printed there"},
+    {.name = "jobs", .text = "jobs instead of images"},
+    {0},
+};
+static const struct example_row ls_examples[] = {
+    {"jini ls", "all users"},
+    {"jini ls alice --limit 20", "her newest twenty images"},
+    {"jini ls alice --jobs", "her jobs"},
+    {"jini ls alice --json | jq -r .id", "all ids"},
+    {0},
+};
+static const struct argument_row show_arguments[] = {
+    {"ID", ARGUMENT_ONE, VALUE_TEXT, "the id of an image or a job"}, {0}};
+static const struct example_row show_examples[] = {
+    {"jini show 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a", "all that is known of it"}, {0}};
+static const struct example_row rm_examples[] = {
+    {"jini rm 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a", "to the trash"},
+    {"jini ls alice --json | jq -r .id | xargs jini rm", "all images of a user"},
+    {0},
+};
+static const struct example_row restore_examples[] = {
+    {"jini restore 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a", "back from the trash"}, {0}};
+
+/* ---- archive, verify, stat, backup, options, help ---- */
+
+static const struct option_row archive_options[] = {
+    {.name = "now", .text = "regardless of age; open packs are sealed first"},
+    {.name = "free-hot", .text = "free local copies of archived packs at once"},
+    {0},
+};
+static const struct example_row archive_plan_examples[] = {
+    {"jini archive plan", "what would move now, and why"},
+    {"jini archive plan --now --free-hot", "what \"run\" with these options would do"},
+    {0},
+};
+static const struct example_row archive_run_examples[] = {
+    {"jini archive run", "move what is old enough"},
+    {"jini archive run --now --free-hot", "move everything and free the local copies"},
+    {0},
+};
+static const struct example_row archive_status_examples[] = {
+    {"jini archive status", "how much is where"}, {0}};
+static const struct option_row verify_options[] = {
+    {.name = "deep", .text = "read and check every stored byte, local and in the archive"}, {0}};
+static const struct example_row verify_examples[] = {
+    {"jini verify", "records, index, packs and archive against each other"},
+    {"jini verify --deep", "and every byte"},
+    {0},
+};
+static const struct option_row stat_options[] = {
+    {.name = "prometheus", .text = "all figures as Prometheus text"}, {0}};
+static const struct example_row stat_examples[] = {
+    {"jini stat", "a summary; names the process that writes"},
+    {"jini stat --prometheus > /var/lib/node_exporter/jini.prom", "for a monitoring system"},
+    {0},
+};
+static const struct argument_row backup_arguments[] = {
+    {"FILE", ARGUMENT_ONE, VALUE_FILE, "the new file"}, {0}};
+static const struct example_row backup_examples[] = {
+    {"jini backup /backup/$(date +%F).mdb", "a copy of the records while others write"}, {0}};
+static const struct example_row options_examples[] = {
+    {"jini options", "all options, their values and where they come from"},
+    {"jini --set pack.bytes_max=16MiB put alice lake.png", "set one for one command"},
+    {"JINI_STORE_SYNC=meta jini options", "set one by the environment"},
+    {0},
+};
+static const struct argument_row help_arguments[] = {
+    {"VERB", ARGUMENT_ANY, VALUE_TEXT, "a verb, or a group of verbs"}, {0}};
+static const struct option_row help_options[] = {
+    {.name = "man", .text = "print the manual page, for man(1)"},
+    {.name = "completion", .text = "print the completion script, for bash(1)"},
+    {0},
+};
+static const struct example_row help_examples[] = {
+    {"jini help put", "the same as jini put --help"},
+    {"source <(jini help --completion)", "complete verbs and options in this shell"},
+    {"jini help --man | man -l -", "read the manual without installing it"},
+    {0},
+};
+
+/* ---- The table ---- */
+
+const struct verb table_verbs[] = {
+    {"init", "make a database",
+     "Makes the database directory with its default tiers, and prints where it is. A database that "
+     "is "
+     "there already stays as it is.",
+     no_arguments, no_options, init_examples, verb_init},
+
+    {"user add", "add a user",
+     "Adds a user and prints the id. A password is never given as an argument, where other users "
+     "of "
+     "the machine could see it.",
+     user_add_arguments, user_add_options, user_add_examples, verb_user_add},
+    {"user show", "show a user: account, limits, usage",
+     "Shows the account, what tier and overrides allow together, and what the user has stored.",
+     user_argument, no_options, user_show_examples, verb_user_show},
+    {"user list", "list users", "Lists users by id.", no_arguments, user_list_options,
+     user_list_examples, verb_user_list},
+    {"user set", "change a user",
+     "Changes what the options name and keeps the rest. Overrides replace what the tier allows; "
+     "the "
+     "value \"tier\" takes one away. A change holds for the next request of every process.",
+     user_argument, user_set_options, user_set_examples, verb_user_set},
+    {"user passwd", "set a user's password",
+     "Sets a password of 1 to 1,024 bytes and ends all sessions of the user.", user_argument,
+     user_passwd_options, user_passwd_examples, verb_user_passwd},
+    {"user disable", "let a user neither log in nor generate",
+     "The account, its images and its limits stay.", user_argument, no_options,
+     user_disable_examples, verb_user_disable},
+    {"user enable", "take \"disable\" back", "The account works again from the next request on.",
+     user_argument, no_options, user_enable_examples, verb_user_enable},
+
+    {"tier list", "list tiers", "Lists the tiers in the order in which they were added.",
+     no_arguments, no_options, tier_list_examples, verb_tier_list},
+    {"tier show", "show a tier", "Shows all that a tier allows.", tier_argument, no_options,
+     tier_show_examples, verb_tier_show},
+    {"tier set", "add or change a tier",
+     "Changes what the options name and keeps the rest; a new tier has no bounds but those named. "
+     "The change holds for the next request of every process.",
+     tier_argument, tier_set_options, tier_set_examples, verb_tier_set},
+    {"tier rm", "delete a tier", "Deletes a tier that no user has. The default tier, Free, stays.",
+     tier_argument, no_options, tier_rm_examples, verb_tier_rm},
+
+    {"limit check", "charge rate limits",
+     "Charges the rate limits of a user or an address, all or none, and prints each with what is "
+     "left. "
+     "Quotas are charged by admissions only.",
+     subject_argument, limit_check_options, limit_check_examples, verb_limit_check},
+    {"limit peek", "look at limits without charging",
+     "Prints every rate limit and quota of a user or an address as \"check\" would find it.",
+     subject_argument, limit_check_options, limit_peek_examples, verb_limit_peek},
+    {"limit reset", "forget what was counted",
+     "Sets the subject's own limits back: rate limits at once, quotas durably. What running jobs "
+     "have "
+     "reserved stays.",
+     subject_argument, limit_reset_options, limit_reset_examples, verb_limit_reset},
+    {"limit top", "list who is nearest to a limit",
+     "Lists the subjects that have used the largest share of a rate limit, most first.",
+     no_arguments, limit_top_options, limit_top_examples, verb_limit_top},
+
+    {"put", "store images",
+     "Stores image files (PNG, JPEG, WebP, GIF, AVIF) exactly as they are. Each file goes through "
+     "admission as a generation of its own: user, tier, size, steps, rate limits, quotas and "
+     "parallel "
+     "jobs; a file that fails gives back what it was charged. Of a folder all files are taken "
+     "whose "
+     "names do not begin with a dot, by name.\n\n"
+     "Refusals do not end the command: they are counted and explained at its end, and its exit "
+     "status "
+     "is that of the first file that was not stored. With --json each file is an object with file, "
+     "id "
+     "(null when it was not stored), bytes, status and, when it was refused, error.",
+     put_arguments, put_options, put_examples, verb_put},
+    {"get", "read images",
+     "Writes an image byte for byte as it was put, whatever tier it is in. A file appears whole or "
+     "not "
+     "at all: it is written beside its name, synced and renamed. Image bytes are not written to a "
+     "terminal.",
+     ids_argument, get_options, get_examples, verb_get},
+    {"ls", "list images, jobs or users",
+     "Lists a user's images or jobs, newest first; without a user, the users.", ls_arguments,
+     ls_options, ls_examples, verb_ls},
+    {"show", "show an image or a job", "Shows all fields of an image or a job.", show_arguments,
+     no_options, show_examples, verb_show},
+    {"rm", "remove images",
+     "Moves images to the trash, from where \"restore\" brings them back until trash.s seconds "
+     "have "
+     "passed; then every copy is purged.",
+     ids_argument, no_options, rm_examples, verb_rm},
+    {"restore", "bring images back from the trash",
+     "Undoes \"rm\" while the image is in the trash.", ids_argument, no_options, restore_examples,
+     verb_restore},
+
+    {"archive plan", "show what would move, and why",
+     "A dry run: prints the steps that are due for each pack, with their reasons, and changes "
+     "nothing. "
+     "Duplicates that a run would find, and small packs that it would merge, are not foreseen.",
+     no_arguments, archive_options, archive_plan_examples, verb_archive_plan},
+    {"archive run", "move packs to the archive",
+     "Seals, compacts, copies to the archive, reads back, verifies, commits, and only then "
+     "deletes. "
+     "Whatever interrupts it is picked up by the next run.",
+     no_arguments, archive_options, archive_run_examples, verb_archive_run},
+    {"archive status", "show how images are spread over the tiers",
+     "Counts images, packs and bytes by where they are.", no_arguments, no_options,
+     archive_status_examples, verb_archive_status},
+
+    {"verify", "check everything against everything",
+     "Checks the records against each other, the index against the packs and the packs against the "
+     "archive, beside other work, and lists every problem. The exit status is 1 when there is one.",
+     no_arguments, verify_options, verify_examples, verb_verify},
+    {"stat", "show figures and processes",
+     "Shows map, readers, waits, limits and the processes that have the database open; names the "
+     "one "
+     "that holds the write lock, and for how long. Works while that process is stopped.",
+     no_arguments, stat_options, stat_examples, verb_stat},
+    {"backup", "copy the records of a database in use",
+     "Writes users, tiers, jobs and the index to a new file, without stopping anybody; the image "
+     "bytes "
+     "are in the packs and in the archive. A plain copy of a live database file is damaged, this "
+     "one "
+     "is not. To use it, put it into a directory as data.mdb.",
+     backup_arguments, no_options, backup_examples, verb_backup},
+    {"options", "list the options of the engine",
+     "Lists every option with its value and where that comes from: the default, the command (which "
+     "leaves background work to services), DIR/jini.conf, the environment, or --set.",
+     no_arguments, no_options, options_examples, verb_options},
+    {"help", "explain a verb",
+     "Explains a verb or a group of verbs; with --json, prints the whole table of verbs.",
+     help_arguments, help_options, help_examples, verb_help},
+    {0},
+};
+
+/* ---- Finding ---- */
+
+const struct verb *table_find(const char *first, const char *second)
+{
+    size_t length = strlen(first);
+    for (const struct verb *verb = table_verbs; verb->name; verb++) {
+        if (!second && strcmp(verb->name, first) == 0)
+            return verb;
+        if (second && strncmp(verb->name, first, length) == 0 && verb->name[length] == ' ' &&
+            strcmp(verb->name + length + 1, second) == 0)
+            return verb;
+    }
+    return NULL;
+}
+
+const struct verb_group *table_find_group(const char *name)
+{
+    for (const struct verb_group *group = table_groups; group->name; group++) {
+        if (strcmp(group->name, name) == 0)
+            return group;
+    }
+    return NULL;
+}
+
+const char *table_last_word(const struct verb *verb)
+{
+    const char *space = strrchr(verb->name, ' ');
+    return space ? space + 1 : verb->name;
+}
+
+int table_is_in_group(const struct verb *verb, const char *group)
+{
+    size_t length = strlen(group);
+    return strncmp(verb->name, group, length) == 0 && verb->name[length] == ' ';
+}

@@ -1,0 +1,10 @@
+/* What verbs share with each other. */
+#ifndef JINI_CLI_VERB_H
+#define JINI_CLI_VERB_H
+
+#include "command.h"
+
+/* verb_user.c: lists users behind the id `after`, at most `limit`. The database is open. */
+int verb_print_users(struct command *command, uint64_t after, uint64_t limit);
+
+#endif

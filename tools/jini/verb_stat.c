@@ -1,0 +1,208 @@
+/* jini stat: the figures of jini_metrics() as a summary, and the processes beside it. */
+#include "command.h"
+#include "layout.h"
+#include "words.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { METRICS_FIRST = 64 * 1024, METRICS_TRIES = 4 };
+
+/* The figures as Prometheus text. To be freed. */
+static int read_metrics(struct command *command, char **out)
+{
+    size_t capacity = METRICS_FIRST;
+    int status = JINI_E_TOO_BIG;
+    *out = NULL;
+    for (int i = 0; status == JINI_E_TOO_BIG && i < METRICS_TRIES; i++) {
+        size_t needed = 0;
+        free(*out);
+        *out = malloc(capacity);
+        if (!*out)
+            return command_fail(command, JINI_E_NO_MEMORY, "metrics", "out of memory");
+        status = jini_metrics(command->jini, *out, capacity, &needed, &command->error);
+        capacity = needed + 1024;
+    }
+    if (status) {
+        free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* ---- Figures ---- */
+
+/* The sample of that name, labels included; 0 when it is not there. */
+static uint64_t figure(const char *metrics, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *line = metrics; line && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == ' ')
+            return strtoull(line + length + 1, NULL, 10);
+    }
+    return 0;
+}
+
+/* Every sample as a member of an object. */
+static json_t *metrics_object(const char *metrics)
+{
+    json_t *object = json_object();
+    for (const char *line = metrics; object && *line;) {
+        const char *end = strchrnul(line, '\n');
+        const char *value = memrchr(line, ' ', (size_t)(end - line));
+        if (*line != '#' && value && value > line) {
+            char name[256];
+            snprintf(name, sizeof(name), "%.*s", (int)(value - line), line);
+            double number = strtod(value + 1, NULL);
+            bool whole = number >= 0 && number < 9e15 && number == (double)(int64_t)number;
+            json_object_set_new(object, name,
+                                whole ? json_integer((json_int_t)number) : json_real(number));
+        }
+        line = *end ? end + 1 : end;
+    }
+    return object;
+}
+
+static void print_share(const char *name, uint64_t used, uint64_t all)
+{
+    char used_text[WORDS_NUMBER_MAX];
+    char all_text[WORDS_NUMBER_MAX];
+    words_bytes(used, used_text);
+    words_bytes(all, all_text);
+    output_line("%-12s %s of %s (%.1f %%)", name, used_text, all_text,
+                all ? 100.0 * (double)used / (double)all : 0.0);
+}
+
+static void print_figures(const char *metrics)
+{
+    print_share("map", figure(metrics, "jini_store_used_bytes"),
+                figure(metrics, "jini_store_map_bytes"));
+    output_line("%-12s %" PRIu64 " that can be used again", "free pages",
+                figure(metrics, "jini_store_free_pages"));
+    output_line("%-12s %" PRIu64 " open, the oldest %" PRIu64 " commits behind", "snapshots",
+                figure(metrics, "jini_store_readers"),
+                figure(metrics, "jini_store_oldest_reader_lag_commits"));
+    output_line("%-12s %s", "disk",
+                figure(metrics, "jini_store_full")
+                    ? "FULL: down to the reserve; deletions and releases work, new work is refused"
+                    : "has room");
+    output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
+                " for addresses",
+                "rate limits", figure(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
+                figure(metrics, "jini_limits_slots{region=\"authenticated\"}"),
+                figure(metrics, "jini_limits_slots_live{region=\"anonymous\"}"),
+                figure(metrics, "jini_limits_slots{region=\"anonymous\"}"));
+    output_line("%-12s %" PRIu64 " admitted, %" PRIu64 " refused by rate limits", "",
+                figure(metrics, "jini_limits_admitted_total"),
+                figure(metrics, "jini_limits_refused_total"));
+}
+
+/* ---- Processes ---- */
+
+/* True for a process that a signal or a debugger has stopped. */
+static bool is_stopped(int32_t pid)
+{
+    char path[64];
+    char line[512];
+    snprintf(path, sizeof(path), "/proc/%" PRId32 "/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    size_t length = fread(line, 1, sizeof(line) - 1, file);
+    fclose(file);
+    line[length] = '\0';
+    const char *name_end = strrchr(line, ')'); /* proc(5): "pid (name) state" */
+    return name_end && (strncmp(name_end, ") T", 3) == 0 || strncmp(name_end, ") t", 3) == 0);
+}
+
+static const char *lock_state(const struct jini_process *process)
+{
+    if (process->holds_write_lock)
+        return "holds";
+    return process->waits_for_write_lock ? "waits" : "none";
+}
+
+static json_t *process_object(const struct jini_process *process)
+{
+    return json_pack("{s:i, s:o, s:o, s:s, s:o, s:b}", "pid", (int)process->pid, "name",
+                     layout_text(process->name), "started", layout_time(process->started_ms),
+                     "write_lock", lock_state(process), "lock_ms", layout_number(process->lock_ms),
+                     "stopped", is_stopped(process->pid));
+}
+
+static void print_holder(const struct jini_process *processes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct jini_process *process = &processes[i];
+        char span[WORDS_NUMBER_MAX];
+        if (!process->holds_write_lock)
+            continue;
+        words_span_ms(process->lock_ms, span);
+        bool stopped = is_stopped(process->pid);
+        output_line("%-12s process %" PRId32 " (%s) holds it for %s%s", "write lock", process->pid,
+                    process->name, span, stopped ? "; IT IS STOPPED: continue or kill it" : "");
+        return;
+    }
+    output_line("%-12s free", "write lock");
+}
+
+static void print_processes(const struct jini_process *processes, size_t count)
+{
+    static const struct layout_column columns[] = {
+        {"PID", "pid", LAYOUT_PLAIN},        {"NAME", "name", LAYOUT_PLAIN},
+        {"STARTED", "started", LAYOUT_TIME}, {"WRITE LOCK", "write_lock", LAYOUT_PLAIN},
+        {"FOR", "lock_ms", LAYOUT_SPAN},     {"STOPPED", "stopped", LAYOUT_PLAIN},
+    };
+    struct layout_list list;
+    layout_list_begin(&list, columns);
+    for (size_t i = 0; i < count; i++)
+        layout_list_add(&list, process_object(&processes[i]));
+    layout_list_end(&list, NULL);
+}
+
+static json_t *stat_object(struct command *command, const struct jini_process *processes,
+                           size_t count, const char *metrics)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, process_object(&processes[i]));
+    return json_pack("{s:o, s:s, s:o, s:o}", "path", layout_text(command->directory), "version",
+                     jini_version(), "processes", list, "metrics", metrics_object(metrics));
+}
+
+int verb_stat(struct command *command)
+{
+    struct jini_process processes[JINI_PROCESSES_MAX];
+    size_t count = 0;
+    char *metrics;
+    int status = command_open(command);
+    if (status == 0)
+        status = read_metrics(command, &metrics);
+    if (status)
+        return status;
+    if (args_has(&command->args, "prometheus") && !output_is_json()) {
+        output_raw(metrics, strlen(metrics));
+        free(metrics);
+        return 0;
+    }
+    status = jini_processes(command->jini, processes, JINI_PROCESSES_MAX, &count);
+    if (status) {
+        free(metrics);
+        return command_fail(command, status, "processes", "%s", jini_status_text(status));
+    }
+    if (output_is_json()) {
+        output_json(stat_object(command, processes, count, metrics));
+    } else {
+        output_line("%-12s %s", "database", command->directory);
+        print_figures(metrics);
+        print_holder(processes, count);
+        output_line("%s", "");
+        print_processes(processes, count);
+    }
+    free(metrics);
+    return 0;
+}
