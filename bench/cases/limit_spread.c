@@ -15,7 +15,6 @@ enum {
     STRIDE = 1024,         /* checks between two looks at what is to be done */
     AIMED_USERS = 2000,    /* whom both processes crowd in the end */
     AIMED_CHECKS = 400000, /* of each process: far more than the limits of these users allow */
-    ADMITTED_SHIFT = 16,   /* of the count of a user: attempts below, admissions above */
     WINDOW_S = 60,
     LIMIT = 60, /* of Premium */
     OVERRIDE_LIMIT = 20,
@@ -23,31 +22,39 @@ enum {
     SETS_IN_FLIGHT = 1024,
 };
 
-enum phase { PHASE_OPEN, PHASE_WARM, PHASE_CHECK, PHASE_ATOMIC, PHASE_AIM, PHASE_END };
+enum phase { PHASE_OPEN, PHASE_WARM, PHASE_CHECK, PHASE_ATOMIC, PHASE_AIM, PHASE_COUNT, PHASE_END };
 
 /* Shared by the processes. */
 struct board {
     _Atomic uint32_t phase;
-    _Atomic uint32_t
-        arrived[PHASE_END +
-                1]; /* how many processes have come to the end of a phase that has one */
+    _Atomic uint32_t arrived[PHASE_END]; /* how many processes have come to the end of a phase */
     struct {
         _Atomic uint64_t checks;
         _Atomic uint64_t atomics;
         _Atomic uint64_t refused;
     } __attribute__((aligned(64))) done[PROCESSES];
     uint64_t users;
-    _Atomic uint64_t *words; /* of the ceiling: one a user, shared */
-    uint32_t *counts[PROCESSES];
+    _Atomic uint64_t *words;       /* of the ceiling: one a user, shared */
+    uint32_t *refused[PROCESSES];  /* of each user, by each process */
+    uint32_t *attempts[PROCESSES]; /* likewise; counted when all is done */
+};
+
+/* Draws users at random, and can draw the same ones again. */
+struct draw {
+    uint64_t seed;
+    uint64_t random;
+    uint64_t bound;
+    uint64_t count;
 };
 
 struct worker {
     struct board *board;
     struct jini *jini;
-    uint32_t *counts;
-    uint64_t random;
-    uint64_t refused;
     unsigned self;
+    uint64_t refused;
+    struct draw all;
+    struct draw aimed;
+    uint64_t random; /* of the ceiling */
 };
 
 /* ---- Before ------------------------------------------------------------------------------------- */
@@ -96,20 +103,37 @@ static void check_one(struct worker *worker, uint64_t user)
     struct jini_error error;
     int status = jini_limit_check(worker->jini, &check, &answer, &error);
     if (status == 0)
-        worker->counts[user] += (1U << ADMITTED_SHIFT) + 1;
-    else if (status == JINI_E_LIMITED)
-        worker->counts[user] += 1;
-    else
+        return;
+    if (status != JINI_E_LIMITED)
         bench_check(status, &error, "a check");
-    worker->refused += status != 0;
+    worker->board->refused[worker->self][user]++;
+    worker->refused++;
 }
 
-static void check_some(struct worker *worker, uint64_t users)
+static void check_some(struct worker *worker, struct draw *draw)
 {
     for (int i = 0; i < STRIDE; i++)
-        check_one(worker, 1 + bench_random_below(&worker->random, users));
+        check_one(worker, 1 + bench_random_below(&draw->random, draw->bound));
+    draw->count += STRIDE;
     atomic_fetch_add(&worker->board->done[worker->self].checks, STRIDE);
     atomic_store(&worker->board->done[worker->self].refused, worker->refused);
+}
+
+/*
+ * How often each user was asked for. To count while checks are timed would cost as much of the memory's time as a check;
+ * instead the same users are drawn once more.
+ */
+static void count_attempts(struct worker *worker)
+{
+    uint32_t *attempts = worker->board->attempts[worker->self];
+    struct draw draws[] = {worker->all, worker->aimed};
+    for (uint64_t user = 1; user <= worker->board->users; user++)
+        attempts[user] = 1; /* when they met */
+    for (int i = 0; i < 2; i++) {
+        draws[i].random = draws[i].seed;
+        for (uint64_t j = 0; j < draws[i].count; j++)
+            attempts[1 + bench_random_below(&draws[i].random, draws[i].bound)]++;
+    }
 }
 
 static void swap_some(struct worker *worker)
@@ -143,31 +167,37 @@ static void arrive(struct worker *worker, enum phase phase)
 
 static void work(struct worker *worker)
 {
-    struct board *board = worker->board;
     for (;;) {
-        enum phase phase = (enum phase)atomic_load(&board->phase);
+        enum phase phase = (enum phase)atomic_load(&worker->board->phase);
         switch (phase) {
         case PHASE_CHECK:
-            check_some(worker, board->users);
-            break;
+            check_some(worker, &worker->all);
+            continue;
         case PHASE_ATOMIC:
             swap_some(worker);
-            break;
+            continue;
         case PHASE_WARM:
             warm(worker);
-            arrive(worker, phase);
             break;
         case PHASE_AIM:
-            for (int i = 0; i < AIMED_CHECKS / STRIDE; i++)
-                check_some(worker, board->users < AIMED_USERS ? board->users : AIMED_USERS);
-            arrive(worker, phase);
+            while (worker->aimed.count < AIMED_CHECKS)
+                check_some(worker, &worker->aimed);
+            break;
+        case PHASE_COUNT:
+            count_attempts(worker);
             break;
         case PHASE_END:
             return;
         default:
-            arrive(worker, phase);
+            break;
         }
+        arrive(worker, phase);
     }
+}
+
+static struct draw draw_of(uint64_t seed, uint64_t bound)
+{
+    return (struct draw){.seed = seed, .random = seed, .bound = bound};
 }
 
 static void start(struct board *board, const char *path, const struct jini_options *options,
@@ -175,11 +205,13 @@ static void start(struct board *board, const char *path, const struct jini_optio
 {
     if (bench_fork() > 0)
         return;
+    uint64_t aimed = board->users < AIMED_USERS ? board->users : AIMED_USERS;
     struct worker worker = {.board = board,
                             .jini = bench_jini_open(path, options),
-                            .counts = board->counts[self],
-                            .random = self + 1,
-                            .self = self};
+                            .self = self,
+                            .all = draw_of(self + 1, board->users),
+                            .aimed = draw_of(self + 1001, aimed),
+                            .random = self + 2001};
     work(&worker);
     bench_jini_close(worker.jini);
     _exit(0);
@@ -229,8 +261,8 @@ static void judge(const struct board *board, double elapsed_s, struct bench_resu
         uint64_t attempts = 0;
         uint64_t limit = user % OVERRIDE_EVERY == 0 ? OVERRIDE_LIMIT : LIMIT;
         for (int i = 0; i < PROCESSES; i++) {
-            admitted += board->counts[i][user] >> ADMITTED_SHIFT;
-            attempts += board->counts[i][user] & ((1U << ADMITTED_SHIFT) - 1);
+            admitted += board->attempts[i][user] - board->refused[i][user];
+            attempts += board->attempts[i][user];
         }
         over += admitted > limit * windows;
         under += windows == 1 && admitted < (attempts < limit ? attempts : limit);
@@ -253,8 +285,10 @@ static struct board *make_board(uint64_t users)
     struct board *board = bench_share(sizeof(*board));
     board->users = users;
     board->words = bench_share(users * sizeof(*board->words));
-    for (int i = 0; i < PROCESSES; i++)
-        board->counts[i] = bench_share((users + 1) * sizeof(*board->counts[i]));
+    for (int i = 0; i < PROCESSES; i++) {
+        board->refused[i] = bench_share((users + 1) * sizeof(*board->refused[i]));
+        board->attempts[i] = bench_share((users + 1) * sizeof(*board->attempts[i]));
+    }
     return board;
 }
 
@@ -284,7 +318,9 @@ static void measure_rounds(const struct bench_options *options, struct board *bo
     result_number(result, "value_most", series_most(&rates));
     result_number(result, "refused_share", (double)refused / (double)total(board, false));
     await(board, PHASE_AIM);
-    judge(board, (double)(bench_now_ns() - begin_ns) / 1e9, result);
+    double elapsed_s = (double)(bench_now_ns() - begin_ns) / 1e9;
+    await(board, PHASE_COUNT);
+    judge(board, elapsed_s, result);
     result_count(result, "subjects", board->users);
 }
 
