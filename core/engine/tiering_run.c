@@ -555,10 +555,41 @@ static void set_policy(struct tiering_run *run)
     };
 }
 
+/* Does one step, if it is the one that is due. */
+static int step_if_due(struct tiering_run *run, const struct jini_id *id, enum tiering_step wanted,
+                       struct jini_error *error)
+{
+    struct index_pack pack;
+    struct tiering_facts facts;
+    uint64_t bytes;
+    char reason[TIERING_REASON_MAX];
+    int status = tiering_load_pack(run, id, &pack);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status == 0)
+        status = gather(run, &pack, &facts, &bytes);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    if (tiering_decide(&facts, &run->policy, reason) != wanted)
+        return 0;
+    status = do_step(run, wanted, &facts, error);
+    if (status == 0 && is_shown(wanted))
+        tiering_report(run, public_step(wanted), &pack, facts.live_images,
+                       bytes_of(wanted, &pack, bytes), reason);
+    return status;
+}
+
 static int seal_pack(struct tiering_run *run, const struct index_pack *pack,
                      struct jini_error *error)
 {
-    return pack->state == INDEX_PACK_OPEN ? advance(run, &pack->id, error) : 0;
+    return pack->state == INDEX_PACK_OPEN ? step_if_due(run, &pack->id, TIERING_SEAL, error) : 0;
+}
+
+static int share_pack(struct tiering_run *run, const struct index_pack *pack,
+                      struct jini_error *error)
+{
+    bool new = pack->state == INDEX_PACK_SEALED && !(pack->flags & INDEX_PACK_SHARED);
+    return new ? step_if_due(run, &pack->id, TIERING_SHARE, error) : 0;
 }
 
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
@@ -578,6 +609,9 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
             status = for_each_pack(&run, seal_pack, error);
         if (status == 0)
             status = merge_small(&run, error);
+        /* Of all packs, before the first is freed: duplicates are found among local packs only. */
+        if (status == 0)
+            status = for_each_pack(&run, share_pack, error);
     }
     if (status == 0)
         status = for_each_pack(&run, advance_pack, error);
