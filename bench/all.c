@@ -65,10 +65,17 @@ static json_t *run_case(const struct bench_options *options, const char *name, b
     char scale[NUMBER_MAX];
     snprintf(seconds, sizeof(seconds), "%g", options->seconds);
     snprintf(scale, sizeof(scale), "%g", options->scale);
-    const char *arguments[ARGUMENTS_MAX] = {
-        "jini-bench", "--json",    "--keep",  "--dir", options->directory,
-        "--seconds",  seconds,     "--scale", scale,   name,
-        options->quick ? "--quick" : NULL};
+    const char *arguments[ARGUMENTS_MAX] = {"jini-bench",
+                                            "--json",
+                                            "--keep",
+                                            "--dir",
+                                            options->directory,
+                                            "--seconds",
+                                            seconds,
+                                            "--scale",
+                                            scale,
+                                            name,
+                                            options->quick ? "--quick" : NULL};
     int output;
     int status;
     pid_t child = start((char *const *)(uintptr_t)arguments, &output);

@@ -76,7 +76,8 @@ void result_count(struct bench_result *result, const char *field, uint64_t numbe
 void result_broken(struct bench_result *result, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-struct bench_result *result_new(const struct bench_case *bench, const struct bench_options *options);
+struct bench_result *result_new(const struct bench_case *bench,
+                                const struct bench_options *options);
 void result_free(struct bench_result *result);
 bool result_is_broken(const struct bench_result *result);
 

@@ -4,8 +4,16 @@
 #include <string.h>
 
 const struct bench_case *const bench_cases[] = {
-    &case_limit_hot,   &case_limit_spread, &case_write_small, &case_read_user, &case_write_procs,
-    &case_image_put,   &case_image_get,    &case_open,        &case_growth,    &case_memory,
+    &case_limit_hot,
+    &case_limit_spread,
+    &case_write_small,
+    &case_read_user,
+    &case_write_procs,
+    &case_image_put,
+    &case_image_get,
+    &case_open,
+    &case_growth,
+    &case_memory,
     NULL,
 };
 

@@ -9,7 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BARS_MAX = 4, WIDTH = 720, LEFT = 90, BAR_HEIGHT = 26, BAR_STEP = 48, TOP = 52, WIDEST = 420 };
+enum {
+    BARS_MAX = 4,
+    WIDTH = 720,
+    LEFT = 90,
+    BAR_HEIGHT = 26,
+    BAR_STEP = 48,
+    TOP = 52,
+    WIDEST = 420
+};
 
 struct bar {
     const char *label;
@@ -56,11 +64,11 @@ static void fill(struct chart *chart, const json_t *object)
 {
     bool has_figure = json_object_get(object, "figure") != NULL;
     chart->unit = text_of(object, has_figure ? "figure_unit" : "unit");
-    add(chart, (struct bar){"Jini", "", "#2b6cb0",
-                            number_of(object, has_figure ? "figure" : "value")});
+    add(chart,
+        (struct bar){"Jini", "", "#2b6cb0", number_of(object, has_figure ? "figure" : "value")});
     add(chart, (struct bar){"target", "", "#d69e2e", target_of(object, has_figure)});
-    add(chart, (struct bar){"peer", text_of(object, "peer_what"), "#718096",
-                            number_of(object, "peer")});
+    add(chart,
+        (struct bar){"peer", text_of(object, "peer_what"), "#718096", number_of(object, "peer")});
     add(chart, (struct bar){"machine", text_of(object, "ceiling_what"), "#a0aec0",
                             number_of(object, "ceiling")});
 }

@@ -94,20 +94,17 @@ static bool add_user(void *context, struct bench_flow_step *step)
     return true;
 }
 
-static bool set_override(void *context, struct bench_flow_step *step)
+/*
+ * What is kept is a copy without free pages: building leaves lists of them that are longer than any that a database in
+ * use has, and LMDB rewrites those with each commit until they are used up.
+ */
+static void compact(struct jini *jini, const char *compacted)
 {
-    struct build *build = context;
-    struct jini_user_set *set = (struct jini_user_set *)step->request;
-    uint64_t number = next_number(build);
-    if (number == 0)
-        return false;
-    set->user.id = number * DATABASE_OVERRIDE_EVERY;
-    set->fields = JINI_USER_FIELD_OVERRIDES;
-    set->user.override_mask = JINI_ALLOWANCE_LIMITS;
-    snprintf(set->user.overrides.limits, sizeof(set->user.overrides.limits),
-             "%d/minute; 2000/day", DATABASE_OVERRIDE_LIMIT);
-    step->status = jini_user_set(build->jini, set, step->callback);
-    return true;
+    struct jini_error error;
+    char *data = path_of(compacted, "data.mdb");
+    bench_progress("copying without free pages");
+    bench_check(jini_copy(jini, data, &error), &error, "copying");
+    free(data);
 }
 
 static void build_options(struct jini_options *options, uint64_t users)
@@ -117,7 +114,9 @@ static void build_options(struct jini_options *options, uint64_t users)
     options->store_batch_run_ms = 100;
     options->store_batch_ops_max = BUILD_IN_FLIGHT;
     options->request_timeout_ms = 600000;
-    options->limits_slots = 2 * users < 262144 ? 262144 : 2 * users;
+    options->limits_slots = DATABASE_SLOTS_PER_USER * users;
+    if (options->limits_slots < 262144)
+        options->limits_slots = 262144;
 }
 
 /*
@@ -134,7 +133,7 @@ static void close_gaps(struct build *build)
     } while (add.user.id < build->users);
 }
 
-static void build_users(const char *path, uint64_t users)
+static void build_users(const char *path, const char *compacted, uint64_t users)
 {
     struct jini_options options;
     build_options(&options, users);
@@ -142,22 +141,34 @@ static void build_users(const char *path, uint64_t users)
     struct bench_flow flow = {sizeof(struct jini_user_add), BUILD_IN_FLIGHT, add_user, &build};
     bench_flow_run(&flow);
     close_gaps(&build);
-    struct build overrides = {build.jini, users / DATABASE_OVERRIDE_EVERY, 0, "setting overrides"};
-    struct bench_flow sets = {sizeof(struct jini_user_set), BUILD_IN_FLIGHT, set_override,
-                              &overrides};
-    bench_flow_run(&sets);
+    compact(build.jini, compacted);
     bench_jini_close(build.jini);
 }
 
-static void build_generations(const char *path, uint64_t users)
+/* Generations of one user follow each other faster than Premium lets people draw. */
+static void lift_limits(struct jini *jini)
+{
+    struct jini_tier_set set;
+    struct jini_error error;
+    jini_request_init(&set);
+    bench_check(jini_tier_get(jini, "Premium", &set.tier, &error), &error, "the tier");
+    snprintf(set.tier.allowance.limits, sizeof(set.tier.allowance.limits),
+             "1000000/minute; 1000000/day");
+    bench_check(jini_tier_set(jini, &set, NULL), &set.request.error, "changing the tier");
+}
+
+static void build_generations(const char *path, const char *compacted, uint64_t users,
+                              uint64_t count)
 {
     struct jini_options options;
     build_options(&options, users);
     struct generations generations = {.jini = bench_jini_open(path, &options),
                                       .users = users,
-                                      .count = users,
+                                      .count = count,
                                       .in_flight = BUILD_IN_FLIGHT};
+    lift_limits(generations.jini);
     generations_run(&generations);
+    compact(generations.jini, compacted);
     bench_jini_close(generations.jini);
 }
 
@@ -206,18 +217,17 @@ static bool exists(const char *path)
     return stat(path, &info) == 0;
 }
 
-static void finish(const char *built, const char *path)
+static void finish(const char *built, const char *compacted, const char *path)
 {
-    bench_progress("syncing");
-    database_sync(built);
-    if (rename(built, path) != 0)
-        bench_fail("cannot rename %s: %s", built, strerror(errno));
+    database_remove(built);
+    if (rename(compacted, path) != 0)
+        bench_fail("cannot rename %s: %s", compacted, strerror(errno));
     bench_progress("%s", "");
 }
 
 static char *prepared_path(const struct bench_options *options, const char *kind, uint64_t users)
 {
-    char name[64];
+    char name[128];
     snprintf(name, sizeof(name), "%s-%llu", kind, (unsigned long long)users);
     return path_of(options->directory, name);
 }
@@ -227,21 +237,28 @@ char *database_users(const struct bench_options *options, uint64_t users)
     char *path = prepared_path(options, "users", users);
     if (!exists(path)) {
         char *built = database_fresh(options, "building");
-        build_users(built, users);
-        finish(built, path);
+        char *compacted = database_fresh(options, "building-compact");
+        build_users(built, compacted, users);
+        finish(built, compacted, path);
+        free(compacted);
         free(built);
     }
     return path;
 }
 
-char *database_generations(const struct bench_options *options, uint64_t users)
+char *database_generations(const struct bench_options *options, uint64_t users,
+                           uint64_t generations)
 {
-    char *path = prepared_path(options, "generations", users);
+    char kind[64];
+    snprintf(kind, sizeof(kind), "generations-%llu", (unsigned long long)generations);
+    char *path = prepared_path(options, kind, users);
     if (!exists(path)) {
         char *from = database_users(options, users);
         char *built = database_clone(options, from, "building");
-        build_generations(built, users);
-        finish(built, path);
+        char *compacted = database_fresh(options, "building-compact");
+        build_generations(built, compacted, users, generations);
+        finish(built, compacted, path);
+        free(compacted);
         free(built);
         free(from);
     }

@@ -1,32 +1,27 @@
 /*
- * Databases with many users, prepared once and used by several cases. They are built without syncs, closed and
- * then synced as a whole. A case that writes works on a clone.
+ * Databases with many users, prepared once and used by several cases. They are built without syncs, and copied
+ * without their free pages, synced. A case that writes works on a clone.
  */
 #ifndef BENCH_DATABASE_H
 #define BENCH_DATABASE_H
 
 #include "bench.h"
 
-/* Rate limits of prepared users: Premium's, and those of the override. */
-enum { DATABASE_LIMIT = 60, DATABASE_OVERRIDE_EVERY = 10, DATABASE_OVERRIDE_LIMIT = 20 };
-
-/* How many checks of rate limits a user is allowed within a minute. */
-static inline unsigned database_limit_of(uint64_t user)
-{
-    return user % DATABASE_OVERRIDE_EVERY == 0 ? DATABASE_OVERRIDE_LIMIT : DATABASE_LIMIT;
-}
+/* Slots for limits.slots that hold one rate limit of each of so many users: buckets are filled by chance. */
+enum { DATABASE_SLOTS_PER_USER = 3 };
 
 /* A directory of this case alone, empty at first; to be freed. */
 char *database_fresh(const struct bench_options *options, const char *name);
 
 /*
  * A database of `users` users on the tier Premium, with the ids 1 to `users` and a few more, as one that has been
- * closed. Every tenth has an override of its limits. To be freed; not to be opened, but cloned.
+ * closed. To be freed; not to be opened, but cloned.
  */
 char *database_users(const struct bench_options *options, uint64_t users);
 
-/* The same, and one generation of each user that was admitted and settled. */
-char *database_generations(const struct bench_options *options, uint64_t users);
+/* The same, and so many generations, admitted and settled, spread evenly over the users; Premium's limits are lifted. */
+char *database_generations(const struct bench_options *options, uint64_t users,
+                           uint64_t generations);
 
 /* A copy of a prepared database, synced, that the case may write to; to be freed. */
 char *database_clone(const struct bench_options *options, const char *prepared, const char *name);

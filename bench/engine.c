@@ -143,8 +143,8 @@ void bench_flow_run(const struct bench_flow *flow)
     struct flow_place *places = bench_alloc(flow->in_flight, sizeof(*places));
     uint8_t *requests = bench_alloc(flow->in_flight, flow->request_bytes);
     for (unsigned i = 0; i < flow->in_flight; i++) {
-        places[i] = (struct flow_place){&state, state.free,
-                                        (void *)(requests + i * flow->request_bytes)};
+        places[i] =
+            (struct flow_place){&state, state.free, (void *)(requests + i * flow->request_bytes)};
         state.free = &places[i];
     }
     for (;;) {

@@ -43,8 +43,9 @@ static void prepare(struct generations *all, struct jini_admit *admit)
 {
     jini_request_init(admit);
     admit->subject.kind = JINI_SUBJECT_USER;
+    uint64_t stride = all->users > all->count ? all->users / all->count : 1;
     admit->subject.number = 1 + (all->random ? bench_random_below(all->random, all->users)
-                                             : (all->next - 1) % all->users);
+                                             : (all->next - 1) * stride % all->users);
     admit->parameters = (struct jini_parameters){
         .width = 1024, .height = 1024, .steps = 30, .count = 1, .seed = (int64_t)all->next};
     admit->prompt = "a lighthouse on a cliff at dusk, oil on canvas, highly detailed";

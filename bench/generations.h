@@ -8,10 +8,10 @@
 
 struct generations {
     struct jini *jini;
-    uint64_t users;     /* the ids 1 to this */
-    uint64_t count;     /* of generations */
-    unsigned in_flight; /* 1: one after the other, each call waiting for its end */
-    uint64_t *random;   /* NULL: user 1, then user 2, and so on */
+    uint64_t users;      /* the ids 1 to this */
+    uint64_t count;      /* of generations */
+    unsigned in_flight;  /* 1: one after the other, each call waiting for its end */
+    uint64_t *random;    /* NULL: spread evenly, in order */
     bool may_be_refused; /* a limit that refuses is no failure */
 
     /* Private. */

@@ -17,8 +17,8 @@ static const char *filesystem_name(const char *directory)
     static const struct {
         unsigned long magic;
         const char *name;
-    } known[] = {{0xef53, "ext4"},          {0x58465342, "xfs"},    {0x9123683e, "btrfs"},
-                 {0x01021994, "tmpfs"},     {0x794c7630, "overlay"}, {0x2fc12fc1, "zfs"},
+    } known[] = {{0xef53, "ext4"},      {0x58465342, "xfs"},     {0x9123683e, "btrfs"},
+                 {0x01021994, "tmpfs"}, {0x794c7630, "overlay"}, {0x2fc12fc1, "zfs"},
                  {0xf2f52010, "f2fs"}};
     struct statfs info;
     if (statfs(directory, &info) != 0)

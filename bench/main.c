@@ -21,7 +21,8 @@ static const char usage[] =
     "       jini-bench help CASE\n"
     "\n"
     "  --json         print one JSON object instead of text\n"
-    "  --dir DIR      where the data goes, on the disk that is to be measured; bench/data by default. What is\n"
+    "  --dir DIR      where the data goes, on the disk that is to be measured; bench/data by "
+    "default. What is\n"
     "                 made there is removed afterwards\n"
     "  --seconds S    about how long one round takes; 2 by default\n"
     "  --scale F      of the data; 1, a million users, by default\n"
@@ -30,7 +31,8 @@ static const char usage[] =
     "  --results DIR  of all: where figures, table and plots go; bench/results by default\n"
     "  --readme FILE  of all: rewrite the table of figures in this page, bench/README.md\n"
     "\n"
-    "The exit status is 0 when everything was measured, whether targets are met or not, and 1 when something\n"
+    "The exit status is 0 when everything was measured, whether targets are met or not, and 1 when "
+    "something\n"
     "failed or a promise did not hold.\n";
 
 struct command {
@@ -61,17 +63,15 @@ static void print_wrapped(const char *text)
     enum { WIDTH = 100 };
     size_t column = 0;
     while (*text) {
-        size_t word = strcspn(text, " \n");
+        size_t word = strcspn(text, " ");
         if (column > 0 && column + 1 + word > WIDTH) {
             putchar('\n');
             column = 0;
         }
-        column += (size_t)printf("%s%.*s", column ? " " : "", (int)word, text);
+        printf("%s%.*s", column ? " " : "", (int)word, text);
+        column += word + (column ? 1 : 0);
         text += word;
-        for (; *text == ' ' || *text == '\n'; text++) {
-            if (*text == '\n')
-                column = (size_t)(putchar('\n') == EOF);
-        }
+        text += strspn(text, " ");
     }
     putchar('\n');
 }
@@ -97,28 +97,54 @@ static double number(const char *text, const char *option, double least, double 
 static void parse(int count, char **arguments, struct command *command)
 {
     enum { JSON = 1, DIR, SECONDS, SCALE, QUICK, KEEP, RESULTS, README, LIST, HELP };
-    static const struct option options[] = {
-        {"json", no_argument, NULL, JSON},        {"dir", required_argument, NULL, DIR},
-        {"seconds", required_argument, NULL, SECONDS}, {"scale", required_argument, NULL, SCALE},
-        {"quick", no_argument, NULL, QUICK},      {"keep", no_argument, NULL, KEEP},
-        {"results", required_argument, NULL, RESULTS}, {"readme", required_argument, NULL, README},
-        {"list", no_argument, NULL, LIST},        {"help", no_argument, NULL, HELP},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"json", no_argument, NULL, JSON},
+                                            {"dir", required_argument, NULL, DIR},
+                                            {"seconds", required_argument, NULL, SECONDS},
+                                            {"scale", required_argument, NULL, SCALE},
+                                            {"quick", no_argument, NULL, QUICK},
+                                            {"keep", no_argument, NULL, KEEP},
+                                            {"results", required_argument, NULL, RESULTS},
+                                            {"readme", required_argument, NULL, README},
+                                            {"list", no_argument, NULL, LIST},
+                                            {"help", no_argument, NULL, HELP},
+                                            {NULL, 0, NULL, 0}};
     double seconds = 0;
     double scale = 0;
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         switch (option) {
-        case JSON: command->json = true; break;
-        case DIR: command->options.directory = optarg; break;
-        case SECONDS: seconds = number(optarg, "--seconds", 0.01, 600); break;
-        case SCALE: scale = number(optarg, "--scale", 0.0001, 100); break;
-        case QUICK: command->options.quick = true; break;
-        case KEEP: command->options.keep = true; break;
-        case RESULTS: command->all.results = optarg; break;
-        case README: command->all.readme = optarg; break;
-        case LIST: list(); exit(0);
-        case HELP: fputs(usage, stdout); exit(0);
-        default: fputs(usage, stderr); exit(2);
+        case JSON:
+            command->json = true;
+            break;
+        case DIR:
+            command->options.directory = optarg;
+            break;
+        case SECONDS:
+            seconds = number(optarg, "--seconds", 0.01, 600);
+            break;
+        case SCALE:
+            scale = number(optarg, "--scale", 0.0001, 100);
+            break;
+        case QUICK:
+            command->options.quick = true;
+            break;
+        case KEEP:
+            command->options.keep = true;
+            break;
+        case RESULTS:
+            command->all.results = optarg;
+            break;
+        case README:
+            command->all.readme = optarg;
+            break;
+        case LIST:
+            list();
+            exit(0);
+        case HELP:
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            fputs(usage, stderr);
+            exit(2);
         }
     }
     command->options.seconds = seconds > 0 ? seconds : command->options.quick ? 0.1 : 2;

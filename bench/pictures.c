@@ -8,7 +8,13 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { WIDTH = 512, PIXEL_BYTES = 3, ROW_BYTES = 1 + WIDTH * PIXEL_BYTES, CHUNK_EXTRA = 12, TEXT_BYTES = 160 };
+enum {
+    WIDTH = 512,
+    PIXEL_BYTES = 3,
+    ROW_BYTES = 1 + WIDTH * PIXEL_BYTES,
+    CHUNK_EXTRA = 12,
+    TEXT_BYTES = 160
+};
 
 static const char keyword[] = "parameters"; /* its NUL belongs to the chunk */
 
@@ -75,9 +81,10 @@ void picture_number(struct picture *picture, uint64_t number)
     size_t room = TEXT_BYTES - sizeof(keyword);
     memcpy(chunk + 8, keyword, sizeof(keyword));
     memset(text, ' ', room);
-    int length = snprintf(text, room,
-                          "a lighthouse on a cliff\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: %llu",
-                          (unsigned long long)number);
+    int length =
+        snprintf(text, room,
+                 "a lighthouse on a cliff\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: %llu",
+                 (unsigned long long)number);
     text[length] = ' '; /* the rest of the chunk is blanks */
     finish_chunk(chunk, "tEXt", TEXT_BYTES);
 }

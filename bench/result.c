@@ -131,8 +131,8 @@ static json_t *judge(const struct bench_demand *demand, const json_t *object)
     if (!json_is_number(found))
         bench_fail("the case has a demand on \"%s\", which it did not measure", demand->field);
     double measured = json_number_value(found);
-    bool met = demand->bound == BENCH_AT_LEAST ? measured >= demand->number
-                                               : measured <= demand->number;
+    bool met =
+        demand->bound == BENCH_AT_LEAST ? measured >= demand->number : measured <= demand->number;
     return json_pack("{s:s, s:f, s:b}", "field", demand->field,
                      demand->bound == BENCH_AT_LEAST ? "at_least" : "at_most", demand->number,
                      "met", met);
@@ -177,12 +177,13 @@ static void print_targets(const json_t *targets)
 {
     size_t index;
     json_t *target;
-    json_array_foreach(targets, index, target) {
+    json_array_foreach(targets, index, target)
+    {
         const json_t *least = json_object_get(target, "at_least");
         const json_t *number = least ? least : json_object_get(target, "at_most");
         printf("  %-28s %s %s %.6g\n", "target",
-               json_string_value(json_object_get(target, "field")),
-               least ? "at least" : "at most", json_number_value(number));
+               json_string_value(json_object_get(target, "field")), least ? "at least" : "at most",
+               json_number_value(number));
         printf("  %-28s %s\n", "", json_is_true(json_object_get(target, "met")) ? "met" : "missed");
     }
 }
@@ -193,7 +194,8 @@ void result_print(struct bench_result *result)
     const char *field;
     json_t *value;
     printf("%s: %s\n", result->bench->name, result->bench->measures);
-    json_object_foreach(object, field, value) {
+    json_object_foreach(object, field, value)
+    {
         if (json_is_string(value))
             printf("  %-28s %s\n", field, json_string_value(value));
         else if (json_is_number(value))
@@ -202,7 +204,8 @@ void result_print(struct bench_result *result)
     print_targets(json_object_get(object, "targets"));
     json_t *sentence;
     size_t index;
-    json_array_foreach(result->broken, index, sentence) {
+    json_array_foreach(result->broken, index, sentence)
+    {
         printf("  %-28s %s\n", "BROKEN", json_string_value(sentence));
     }
     json_decref(object);

@@ -112,7 +112,7 @@ static void *submit(void *argument)
             small_next(&submitter->source, &place->write);
             place->submitted_ns = bench_now_ns();
             bench_check(jini_write(all->jini, &place->request, on_written),
-                         &place->request.request.error, "submitting a write");
+                        &place->request.request.error, "submitting a write");
         }
     }
     pthread_mutex_lock(&submitter->lock);

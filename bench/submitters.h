@@ -14,7 +14,7 @@ enum { SMALL_KEY_BYTES = 12, SMALL_VALUE_BYTES = 64, SUBMITTERS_MAX = 64, IN_FLI
 /* Where the writes go. */
 enum small_keys {
     SMALL_KEYS_STREAMS, /* each submitter appends to a stream of its own: an event, a job, a log line */
-    SMALL_KEYS_RANDOM   /* each write replaces one of `records` records, drawn at random: a counter, a state */
+    SMALL_KEYS_RANDOM /* each write replaces one of `records` records, drawn at random: a counter, a state */
 };
 
 /* One write of one record. */

@@ -30,17 +30,17 @@ static const char *text_of(const json_t *object, const char *field)
 static void write_run(FILE *file, const json_t *run)
 {
     char memory[FORMAT_MAX];
-    fprintf(file,
-            "%s, %lld cores (%s), %s of memory, Linux %s, %s; compiler %s; %s, rounds of %g s, scale %g%s.\n\n",
-            json_is_true(json_object_get(run, "virtual_machine")) ? "A virtual machine"
-                                                                  : "A machine",
-            json_integer_value(json_object_get(run, "cores")), text_of(run, "architecture"),
-            format_figure(number_of(run, "memory_bytes"), "bytes", memory), text_of(run, "kernel"),
-            text_of(run, "filesystem"), text_of(run, "compiler"), text_of(run, "day"),
-            number_of(run, "seconds"), number_of(run, "scale"),
-            json_is_true(json_object_get(run, "quick"))
-                ? ". A SMOKE TEST: these figures mean nothing"
-                : "");
+    fprintf(
+        file,
+        "%s, %lld cores (%s), %s of memory, Linux %s, %s; compiler %s; %s, rounds of %g s, scale "
+        "%g%s.\n\n",
+        json_is_true(json_object_get(run, "virtual_machine")) ? "A virtual machine" : "A machine",
+        json_integer_value(json_object_get(run, "cores")), text_of(run, "architecture"),
+        format_figure(number_of(run, "memory_bytes"), "bytes", memory), text_of(run, "kernel"),
+        text_of(run, "filesystem"), text_of(run, "compiler"), text_of(run, "day"),
+        number_of(run, "seconds"), number_of(run, "scale"),
+        json_is_true(json_object_get(run, "quick")) ? ". A SMOKE TEST: these figures mean nothing"
+                                                    : "");
 }
 
 /* ---- The table ---------------------------------------------------------------------------------- */
@@ -50,8 +50,7 @@ static void write_other(FILE *file, const json_t *object, const char *name)
 {
     char figure[FORMAT_MAX];
     char ratio[32];
-    const char *unit =
-        text_of(object, json_object_get(object, "figure") ? "figure_unit" : "unit");
+    const char *unit = text_of(object, json_object_get(object, "figure") ? "figure_unit" : "unit");
     double number = number_of(object, name);
     snprintf(ratio, sizeof(ratio), "ratio_to_%s", name);
     if (isfinite(number))
@@ -65,7 +64,8 @@ static bool all_met(const json_t *object)
 {
     size_t index;
     json_t *target;
-    json_array_foreach(json_object_get(object, "targets"), index, target) {
+    json_array_foreach(json_object_get(object, "targets"), index, target)
+    {
         if (!json_is_true(json_object_get(target, "met")))
             return false;
     }
@@ -77,8 +77,10 @@ static void write_measured(FILE *file, const json_t *object)
     char figure[FORMAT_MAX];
     size_t index;
     json_t *target;
-    fprintf(file, " **%s**", format_figure(number_of(object, "value"), text_of(object, "unit"), figure));
-    json_array_foreach(json_object_get(object, "targets"), index, target) {
+    fprintf(file, " **%s**",
+            format_figure(number_of(object, "value"), text_of(object, "unit"), figure));
+    json_array_foreach(json_object_get(object, "targets"), index, target)
+    {
         const char *field = text_of(target, "field");
         if (strcmp(field, "value") != 0)
             fprintf(file, "; %s %.3g", field, number_of(object, field));
@@ -100,10 +102,12 @@ static void write_table(FILE *file, const json_t *cases)
 {
     size_t index;
     json_t *object;
-    fputs("| case | at least | measured | | machine (ratio) | peer (ratio) | syncs/s: Jini, peer, disk "
+    fputs("| case | at least | measured | | machine (ratio) | peer (ratio) | syncs/s: Jini, peer, "
+          "disk "
           "alone |\n| --- | --- | --- | --- | --- | --- | --- |\n",
           file);
-    json_array_foreach(cases, index, object) {
+    json_array_foreach(cases, index, object)
+    {
         const struct bench_case *bench = bench_case_find(text_of(object, "bench"));
         fprintf(file, "| `%s` | %s |", bench->name, bench->target);
         write_measured(file, object);
@@ -120,8 +124,8 @@ static void write_table(FILE *file, const json_t *cases)
 
 static bool stands_in_table(const char *field)
 {
-    static const char *const fields[] = {"bench",   "unit",  "figure_unit", "ceiling_what",
-                                         "peer_what", "targets", "quick",     "broken"};
+    static const char *const fields[] = {"bench",     "unit",    "figure_unit", "ceiling_what",
+                                         "peer_what", "targets", "quick",       "broken"};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (strcmp(field, fields[i]) == 0)
             return true;
@@ -141,7 +145,8 @@ static void write_case(FILE *file, const json_t *object)
     const char *field;
     json_t *value;
     const char *separator = "";
-    json_object_foreach((json_t *)(uintptr_t)object, field, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, field, value)
+    {
         if (stands_in_table(field) || !json_is_number(value))
             continue;
         fprintf(file, "%s`%s` %.5g", separator, field, json_number_value(value));
@@ -157,7 +162,8 @@ static void write_page(FILE *file, const json_t *whole)
     json_t *object;
     write_run(file, json_object_get(whole, "run"));
     write_table(file, cases);
-    json_array_foreach(cases, index, object) {
+    json_array_foreach(cases, index, object)
+    {
         write_case(file, object);
     }
 }

@@ -45,8 +45,8 @@ static void hang(struct gallery *gallery, const char *path)
         bench_check(jini_image_put(gallery->jini, &put, NULL), &put.request.error, "putting");
         gallery->ids[i] = put.image.id;
         gallery->hashes[i] = disk_hash(picture.bytes, picture.length);
-        if (pwrite(gallery->plain, picture.bytes, picture.length,
-                   (off_t)(i * picture.length)) != (ssize_t)picture.length)
+        if (pwrite(gallery->plain, picture.bytes, picture.length, (off_t)(i * picture.length)) !=
+            (ssize_t)picture.length)
             bench_fail("cannot write %s: %s", file, strerror(errno));
     }
     picture_free(&picture);
@@ -135,11 +135,13 @@ const struct bench_case case_image_get = {
     .measures = "hot images of 1 MiB",
     .unit = "ratio",
     .target = "0.8 of pread of the same bytes with the same checksum",
-    .method =
-        "jini_image_get() by one thread, of 64 images in the page cache, drawn at random: the record is read on a snapshot, "
-        "the bytes from the pack, and checked against the checksum made when they were put. The plain program reads "
-        "the same bytes from one file by pread and computes XXH3-128 by the entry point that uses the CPU's widest "
-        "vectors.",
+    .method = "jini_image_get() by one thread, of 64 images in the page cache, drawn at random: "
+              "the record is read on a snapshot, "
+              "the bytes from the pack, and checked against the checksum made when they were put. "
+              "The plain program reads "
+              "the same bytes from one file by pread and computes XXH3-128 by the entry point that "
+              "uses the CPU's widest "
+              "vectors.",
     .demands = {{"value", BENCH_AT_LEAST, 0.8}},
     .run = measure,
 };

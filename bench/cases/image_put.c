@@ -94,11 +94,14 @@ static void measure(const struct bench_options *options, struct bench_result *re
     free(path);
     result_value(result, series_median(&ratios));
     result_figure(result, series_median(&rates), "bytes/s");
-    result_ceiling(result, series_median(&single), "pwrite of the same bytes, one fdatasync at the end");
-    result_peer(result, series_median(&plain), "pwrite of the same bytes, as many fdatasyncs as Jini made");
+    result_ceiling(result, series_median(&single),
+                   "pwrite of the same bytes, one fdatasync at the end");
+    result_peer(result, series_median(&plain),
+                "pwrite of the same bytes, as many fdatasyncs as Jini made");
     result_number(result, "ratio_least", series_least(&ratios));
     result_number(result, "ratio_most", series_most(&ratios));
-    result_number(result, "images_per_s", series_median(&rates) / (double)putting.pictures[0].length);
+    result_number(result, "images_per_s",
+                  series_median(&rates) / (double)putting.pictures[0].length);
     result_number(result, "syncs_per_s", series_median(&syncs));
     result_number(result, "peer_syncs_per_s", series_median(&plain_syncs));
     result_number(result, "disk_syncs_per_s", series_median(&disk));
@@ -111,11 +114,14 @@ const struct bench_case case_image_put = {
     .measures = "PNG images of 1 MiB, durable",
     .unit = "ratio",
     .target = "0.7 of the disk's plain sequential write with the same number of syncs",
-    .method =
-        "jini_image_put() with 16 images under way, each another: every image is looked at (chunks and their checksums), hashed, "
-        "appended to a pack, synced, and committed with its record and its place in the index. The plain program "
-        "writes the same bytes into one file by pwrite, and calls fdatasync as often as Jini did: the syncs of "
-        "packs, and two for each commit. Those of sealing packs and of directories are not counted to it.",
+    .method = "jini_image_put() with 16 images under way, each another: every image is looked at "
+              "(chunks and their checksums), hashed, "
+              "appended to a pack, synced, and committed with its record and its place in the "
+              "index. The plain program "
+              "writes the same bytes into one file by pwrite, and calls fdatasync as often as Jini "
+              "did: the syncs of "
+              "packs, and two for each commit. Those of sealing packs and of directories are not "
+              "counted to it.",
     .demands = {{"value", BENCH_AT_LEAST, 0.7}},
     .run = measure,
 };

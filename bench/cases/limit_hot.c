@@ -107,8 +107,8 @@ static void measure(const struct bench_options *options, struct bench_result *re
             reset(jini, users[i]);
             if (i == OVER_THE_LIMIT)
                 run(jini, users[i], 60, 0);
-            series_add(&rates[i], run(jini, users[i], count,
-                                      i == OVER_THE_LIMIT ? JINI_E_LIMITED : 0));
+            series_add(&rates[i],
+                       run(jini, users[i], count, i == OVER_THE_LIMIT ? JINI_E_LIMITED : 0));
         }
         series_add(&atomic, run_atomic(checks, true));
         series_add(&bare, run_atomic(checks, false));
@@ -131,11 +131,14 @@ const struct bench_case case_limit_hot = {
     .measures = "rate-limit checks of one hot subject by one thread",
     .unit = "checks/s",
     .target = "10 million/s",
-    .method =
-        "jini_limit_check() with the id of a user on Premium whose limits are an override, \"8000000/minute; "
-        "2000/day\"; all checks are admitted, the whole answer is filled in, and an error struct is given. The window is "
-        "reset before each round. Further fields: GCRA, two rate limits at once, and a user over the "
-        "limits of Premium, where each refusal also says in words what refused and when to come back.",
+    .method = "jini_limit_check() with the id of a user on Premium whose limits are an override, "
+              "\"8000000/minute; "
+              "2000/day\"; all checks are admitted, the whole answer is filled in, and an error "
+              "struct is given. The window is "
+              "reset before each round. Further fields: GCRA, two rate limits at once, and a user "
+              "over the "
+              "limits of Premium, where each refusal also says in words what refused and when to "
+              "come back.",
     .demands = {{"value", BENCH_AT_LEAST, 10e6}},
     .run = measure,
 };

@@ -42,13 +42,17 @@ static uint64_t anonymous_bytes(void)
     return sum;
 }
 
+enum phase { PHASE_MIXED, PHASE_HOT, PHASE_ARCHIVE, PHASE_COLD, PHASES };
+
 struct sampler {
     struct jini *jini;
+    _Atomic uint32_t phase;
+    uint64_t most_of_phase[PHASES];
     pthread_t thread;
     _Atomic bool stopping;
-    uint64_t before;       /* of the process, before the engine was opened */
-    uint64_t most;         /* beyond that and the cache of images */
-    uint64_t most_in_all;  /* beyond `before` alone */
+    uint64_t before;      /* of the process, before the engine was opened */
+    uint64_t most;        /* beyond that and the cache of images */
+    uint64_t most_in_all; /* beyond `before` alone */
     uint64_t cache_at_most;
 };
 
@@ -59,6 +63,8 @@ static void look(struct sampler *sampler)
     uint64_t in_all = anonymous_bytes() - sampler->before;
     uint64_t cache = (uint64_t)figures.image_cache_bytes;
     uint64_t beyond = in_all > cache ? in_all - cache : 0;
+    uint64_t *of_phase = &sampler->most_of_phase[atomic_load(&sampler->phase)];
+    *of_phase = beyond > *of_phase ? beyond : *of_phase;
     sampler->most = beyond > sampler->most ? beyond : sampler->most;
     sampler->most_in_all = in_all > sampler->most_in_all ? in_all : sampler->most_in_all;
     sampler->cache_at_most = cache > sampler->cache_at_most ? cache : sampler->cache_at_most;
@@ -137,7 +143,7 @@ static void collect(struct load *load)
         size_t count;
         do {
             bench_check(jini_image_list(load->jini, user, &cursor, &image, 1, &count, &error),
-                         &error, "listing images");
+                        &error, "listing images");
             if (count)
                 load->ids[stored++] = image.id;
         } while (count && stored < load->images);
@@ -177,7 +183,7 @@ static void *read_all(void *argument)
 }
 
 /* Admissions, puts and reads at once; then every image hot, through the archive, and cold. */
-static void run_load(struct load *load)
+static void run_load(struct load *load, struct sampler *sampler)
 {
     pthread_t readers[READERS];
     pthread_t admitting;
@@ -191,12 +197,15 @@ static void run_load(struct load *load)
     pthread_join(putting, NULL);
     pthread_join(admitting, NULL);
     collect(load);
+    atomic_store(&sampler->phase, PHASE_HOT);
     for (uint64_t i = 0; i < load->stored; i++)
         get_image(load, i, buffer, capacity);
+    atomic_store(&sampler->phase, PHASE_ARCHIVE);
     struct jini_archive_run run;
     jini_request_init(&run);
     run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
     bench_check(jini_archive_run(load->jini, &run, NULL), &run.request.error, "archiving");
+    atomic_store(&sampler->phase, PHASE_COLD);
     for (uint64_t i = 0; i < load->stored; i++)
         get_image(load, i, buffer, capacity);
     atomic_store(&load->ending, true);
@@ -239,6 +248,8 @@ static uint64_t measure_raw(const struct bench_options *options)
 
 static void measure(const struct bench_options *options, struct bench_result *result)
 {
+    static const char *const phases[PHASES] = {"most_mixed_bytes", "most_hot_reads_bytes",
+                                               "most_archiving_bytes", "most_cold_reads_bytes"};
     struct jini_options jini_options;
     struct sampler sampler = {0};
     struct load load = {.users = bench_scaled(options, 100000, 1000),
@@ -259,7 +270,7 @@ static void measure(const struct bench_options *options, struct bench_result *re
     sampler.jini = load.jini;
     uint64_t opened = anonymous_bytes() - sampler.before;
     pthread_create(&sampler.thread, NULL, sample, &sampler);
-    run_load(&load);
+    run_load(&load, &sampler);
     atomic_store(&sampler.stopping, true);
     pthread_join(sampler.thread, NULL);
     result_value(result, (double)sampler.most);
@@ -267,6 +278,8 @@ static void measure(const struct bench_options *options, struct bench_result *re
     result_count(result, "with_image_cache_bytes", sampler.most_in_all);
     result_count(result, "image_cache_bytes", sampler.cache_at_most);
     result_count(result, "after_open_bytes", opened);
+    for (int i = 0; i < PHASES; i++)
+        result_count(result, phases[i], sampler.most_of_phase[i]);
     result_count(result, "images_read", load.stored);
     bench_jini_close(load.jini);
     for (int i = 0; i < PUTS_IN_FLIGHT; i++)
@@ -282,12 +295,15 @@ const struct bench_case case_memory = {
     .measures = "memory of the engine beyond mapped pages and configured caches",
     .unit = "bytes",
     .target = "under 64 MiB",
-    .method =
-        "The most anonymous memory of the process (/proc/self/smaps: heap, stacks, written private pages), looked at every "
-        "10 ms of a mixed load, less what the process had before jini_open() and less what lies in the cache of images. The "
-        "other cache, of users (4 MiB), is counted in. The load: 256 admissions under way, 16 images of 1 MiB under way, four "
-        "threads that read users and peek at rate limits; then every image is read hot, archived, and read cold. The requests and "
-        "buffers of the benchmark itself are made before or counted to the engine.",
+    .method = "The most anonymous memory of the process (/proc/self/smaps: heap, stacks, written "
+              "private pages), looked at every "
+              "10 ms of a mixed load, less what the process had before jini_open() and less what "
+              "lies in the cache of images. The "
+              "other cache, of users (4 MiB), is counted in. The load: 256 admissions under way, "
+              "16 images of 1 MiB under way, four "
+              "threads that read users and peek at rate limits; then every image is read hot, "
+              "archived, and read cold. The requests and "
+              "buffers of the benchmark itself are made before or counted to the engine.",
     .demands = {{"value", BENCH_AT_MOST, 64.0 * 1024 * 1024}},
     .run = measure,
 };

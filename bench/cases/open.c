@@ -50,7 +50,7 @@ static void measure(const struct bench_options *options, struct bench_result *re
     struct bench_series warm = {0}, cold = {0}, raw = {0};
     uint64_t users = bench_scaled(options, 1000000, 1000);
     unsigned opens = options->quick ? OPENS_QUICK : OPENS_WARM;
-    char *prepared = database_generations(options, users);
+    char *prepared = database_generations(options, users, users);
     char *path = database_clone(options, prepared, "open");
     bench_progress("open");
     result_number(result, "first_open_s", open_once(path));
@@ -63,7 +63,8 @@ static void measure(const struct bench_options *options, struct bench_result *re
         series_add(&cold, open_once(path));
     }
     result_value(result, series_median(&warm));
-    result_ceiling(result, series_median(&raw), "LMDB used directly: mdb_env_open and mdb_dbi_open");
+    result_ceiling(result, series_median(&raw),
+                   "LMDB used directly: mdb_env_open and mdb_dbi_open");
     result_number(result, "cold_s", series_median(&cold));
     result_number(result, "cold_most_s", series_most(&cold));
     result_number(result, "value_most", series_most(&warm));
@@ -80,10 +81,12 @@ const struct bench_case case_open = {
     .measures = "opening a database with 1,000,000 users and 1,000,000 generations",
     .unit = "s",
     .target = "under 50 ms, whatever its size",
-    .method =
-        "jini_open() until it returns; the value is the median of opens with the files in the page cache. cold_s is the "
-        "median after the system was told to forget the files of the database; first_open_s the first open of a copy, "
-        "which makes the files that processes share; small_database_s the same as the value with 10,000 users.",
+    .method = "jini_open() until it returns; the value is the median of opens with the files in "
+              "the page cache. cold_s is the "
+              "median after the system was told to forget the files of the database; first_open_s "
+              "the first open of a copy, "
+              "which makes the files that processes share; small_database_s the same as the value "
+              "with 10,000 users.",
     .demands = {{"value", BENCH_AT_MOST, 0.05}, {"cold_s", BENCH_AT_MOST, 0.05}},
     .run = measure,
 };

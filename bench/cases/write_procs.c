@@ -224,11 +224,14 @@ const struct bench_case case_write_procs = {
     .measures = "four processes writing at once: what the slowest gets of the mean",
     .unit = "ratio",
     .target = "the slowest gets half of the mean; longest wait printed",
-    .method =
-        "Four processes have one database open; in each, 8 threads keep 4 durable writes under way. The value is the "
-        "slowest process's writes by the mean of the four; longest_wait_s is the longest time from submit to "
-        "acknowledgement of any write in any process. The raw program is four processes that put batches of the same size "
-        "through LMDB's own lock. light_writer_... are of a process with one write under way beside three busy ones.",
+    .method = "Four processes have one database open; in each, 8 threads keep 4 durable writes "
+              "under way. The value is the "
+              "slowest process's writes by the mean of the four; longest_wait_s is the longest "
+              "time from submit to "
+              "acknowledgement of any write in any process. The raw program is four processes that "
+              "put batches of the same size "
+              "through LMDB's own lock. light_writer_... are of a process with one write under way "
+              "beside three busy ones.",
     .demands = {{"value", BENCH_AT_LEAST, 0.5}},
     .run = measure,
 };

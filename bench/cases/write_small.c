@@ -91,8 +91,10 @@ static void load_raw(struct contest *contest)
 static void begin(const struct bench_options *options, struct contest *contest)
 {
     struct jini_options jini_options;
-    struct submitters_options submitters = {
-        .threads = THREADS, .in_flight = IN_FLIGHT, .keys = contest->keys, .records = contest->records};
+    struct submitters_options submitters = {.threads = THREADS,
+                                            .in_flight = IN_FLIGHT,
+                                            .keys = contest->keys,
+                                            .records = contest->records};
     contest->jini_path = database_fresh(options, "write-small");
     contest->raw_path = database_fresh(options, "write-small-raw");
     if (contest->keys == SMALL_KEYS_RANDOM) {
@@ -191,7 +193,8 @@ static void measure(const struct bench_options *options, struct bench_result *re
     result_value(result, writes);
     result_ceiling(result, series_median(&streams->disk_syncs) * THREADS * IN_FLIGHT,
                    "fdatasync of 4 KiB, each for as many writes as are in flight");
-    result_peer(result, raw_writes, "LMDB used directly by one thread, with batches of the same size");
+    result_peer(result, raw_writes,
+                "LMDB used directly by one thread, with batches of the same size");
     result_number(result, "ratio_to_raw_lmdb", writes / raw_writes);
     result_number(result, "syncs_per_s", series_median(&streams->syncs));
     result_number(result, "peer_syncs_per_s", series_median(&streams->raw_syncs));
@@ -216,14 +219,19 @@ const struct bench_case case_write_small = {
     .name = "write-small",
     .measures = "durable writes of 76 bytes by 64 threads with 16 in flight each",
     .unit = "writes/s",
-    .target = "100,000/s, and 0.6 of a raw LMDB program with the same keys, values, key distribution, size and syncs",
-    .method =
-        "64 threads keep 16 jini_write() requests each under way, with store.sync=full; a callback on the engine's loop "
-        "hands a request back to its thread, which sends the next. A write puts one record, a key of 12 bytes and a value of "
-        "64. The value is of writes that append, each thread to a stream of its own; the fields random_... are of writes "
-        "that each replace one of 1,000,000 records, drawn at random, which dirties a page for almost every write. The raw "
-        "program is one thread that puts the same records into LMDB, in batches as large as Jini's commits were on average in the "
-        "round before, so that both ask for as many syncs.",
+    .target = "100,000/s, and 0.6 of a raw LMDB program with the same keys, values, key "
+              "distribution, size and syncs",
+    .method = "64 threads keep 16 jini_write() requests each under way, with store.sync=full; a "
+              "callback on the engine's loop "
+              "hands a request back to its thread, which sends the next. A write puts one record, "
+              "a key of 12 bytes and a value of "
+              "64. The value is of writes that append, each thread to a stream of its own; the "
+              "fields random_... are of writes "
+              "that each replace one of 1,000,000 records, drawn at random, which dirties a page "
+              "for almost every write. The raw "
+              "program is one thread that puts the same records into LMDB, in batches as large as "
+              "Jini's commits were on average in the "
+              "round before, so that both ask for as many syncs.",
     .demands = {{"value", BENCH_AT_LEAST, 100e3}, {"ratio_to_raw_lmdb", BENCH_AT_LEAST, 0.6}},
     .run = measure,
 };

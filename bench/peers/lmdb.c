@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The same address space as Jini reserves by default; less where sanitizers need it for themselves. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -22,6 +24,7 @@ struct raw {
     enum raw_mode mode;
     MDB_txn *write;
     MDB_txn *read;
+    MDB_txn *held; /* of raw_find() */
 };
 
 static void check(int code, const char *what)
@@ -30,25 +33,54 @@ static void check(int code, const char *what)
         bench_fail("LMDB: %s: %s", what, mdb_strerror(code));
 }
 
-struct raw *raw_open(const char *directory, enum raw_mode mode)
+static void open_environment(struct raw *raw, const char *directory)
 {
     static const unsigned flags[] = {
         [RAW_SYNCED] = 0, [RAW_UNSYNCED] = MDB_NOSYNC, [RAW_READ_ONLY] = MDB_RDONLY};
-    struct raw *raw = bench_alloc(1, sizeof(*raw));
-    raw->mode = mode;
     check(mdb_env_create(&raw->env), "creating an environment");
     check(mdb_env_set_maxdbs(raw->env, 64), "setting the number of databases");
     check(mdb_env_set_mapsize(raw->env, MAP_BYTES), "setting the size of the map");
-    check(mdb_env_open(raw->env, directory, flags[mode] | MDB_NOTLS, 0600), directory);
+    check(mdb_env_open(raw->env, directory, flags[raw->mode] | MDB_NOTLS, 0600), directory);
+}
+
+struct raw *raw_open(const char *directory, enum raw_mode mode)
+{
+    struct raw *raw = bench_alloc(1, sizeof(*raw));
+    raw->mode = mode;
+    open_environment(raw, directory);
     return raw;
+}
+
+static void close_environment(struct raw *raw)
+{
+    raw_find_end(raw);
+    if (raw->read)
+        mdb_txn_abort(raw->read);
+    raw->read = NULL;
+    mdb_env_close(raw->env);
 }
 
 void raw_close(struct raw *raw)
 {
-    if (raw->read)
-        mdb_txn_abort(raw->read);
-    mdb_env_close(raw->env);
+    close_environment(raw);
     free(raw);
+}
+
+void raw_compact(struct raw *raw, const char *directory)
+{
+    char copy[4200];
+    char from[4300];
+    char to[4300];
+    snprintf(copy, sizeof(copy), "%s/compact", directory);
+    snprintf(from, sizeof(from), "%s/data.mdb", copy);
+    snprintf(to, sizeof(to), "%s/data.mdb", directory);
+    if (mkdir(copy, 0700) != 0)
+        bench_fail("cannot make %s", copy);
+    check(mdb_env_copy2(raw->env, copy, MDB_CP_COMPACT), "compacting");
+    close_environment(raw);
+    if (rename(from, to) != 0 || rmdir(copy) != 0)
+        bench_fail("cannot put %s in place", from);
+    open_environment(raw, directory);
 }
 
 unsigned raw_space(struct raw *raw, const char *name)
@@ -104,6 +136,23 @@ size_t raw_get(struct raw *raw, unsigned space, struct raw_bytes key, void *valu
     memcpy(value, found.mv_data, found.mv_size);
     mdb_txn_reset(raw->read);
     return found.mv_size;
+}
+
+size_t raw_find(struct raw *raw, unsigned space, struct raw_bytes key)
+{
+    MDB_val key_val = to_val(key);
+    MDB_val found;
+    if (!raw->held)
+        check(mdb_txn_begin(raw->env, NULL, MDB_RDONLY, &raw->held), "opening a snapshot");
+    check(mdb_get(raw->held, space, &key_val, &found), "reading a record");
+    return found.mv_size;
+}
+
+void raw_find_end(struct raw *raw)
+{
+    if (raw->held)
+        mdb_txn_abort(raw->held);
+    raw->held = NULL;
 }
 
 uint64_t raw_copy_values(struct raw *raw, unsigned space, struct raw *from, unsigned from_space)

@@ -25,6 +25,9 @@ struct raw_bytes {
 struct raw *raw_open(const char *directory, enum raw_mode mode);
 void raw_close(struct raw *raw);
 
+/* Opens the database of a directory anew without its free pages. Spaces are to be asked for again. */
+void raw_compact(struct raw *raw, const char *directory);
+
 /* A named database, made unless the mode is RAW_READ_ONLY; a number for the calls below. */
 unsigned raw_space(struct raw *raw, const char *name);
 
@@ -35,8 +38,7 @@ void raw_delete(struct raw *raw, unsigned space, struct raw_bytes key);
 void raw_commit(struct raw *raw);
 
 /* Renews the read transaction, copies a value of at most `capacity` bytes and gives the snapshot back. Returns the length. */
-size_t raw_get(struct raw *raw, unsigned space, struct raw_bytes key, void *value,
-               size_t capacity);
+size_t raw_get(struct raw *raw, unsigned space, struct raw_bytes key, void *value, size_t capacity);
 
 /* The key of record `number` of a program that numbers its records. */
 enum { RAW_NUMBER_BYTES = 4 };
@@ -46,6 +48,12 @@ static inline struct raw_bytes raw_number(uint64_t number, uint8_t key[RAW_NUMBE
         key[i] = (uint8_t)(number >> 8 * (RAW_NUMBER_BYTES - 1 - i));
     return (struct raw_bytes){key, RAW_NUMBER_BYTES};
 }
+
+/* Looks a record up on a snapshot that stays open, without copying it. Returns the length. */
+size_t raw_find(struct raw *raw, unsigned space, struct raw_bytes key);
+
+/* Gives that snapshot back. */
+void raw_find_end(struct raw *raw);
 
 /*
  * Copies the values of a space of another environment, in order, as records 1, 2, 3 and so on of `space`. Returns how

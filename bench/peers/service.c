@@ -93,27 +93,52 @@ static void settle(struct service *service)
     raw_delete(service->raw, service->queue, growing_key(job, key, sizeof(key)));
 }
 
-struct service *service_new(const char *directory, uint64_t users)
+static void load_users(struct service *service)
 {
-    struct service *service = bench_alloc(1, sizeof(*service));
-    service->raw = raw_open(directory, RAW_UNSYNCED);
-    service->users = raw_space(service->raw, "users");
-    service->jobs = raw_space(service->raw, "jobs");
-    service->queue = raw_space(service->raw, "queue");
-    service->user_count = users;
-    service->random = 1;
-    for (uint64_t user = 1; user <= users; user++) {
+    for (uint64_t user = 1; user <= service->user_count; user++) {
         if (user % LOAD_BATCH == 1)
+            raw_begin(service->raw);
+        put_row(service, user, 'u', USER_BYTES);
+        if (user % LOAD_BATCH == 0 || user == service->user_count)
+            raw_commit(service->raw);
+    }
+}
+
+static void load_generations(struct service *service, uint64_t count)
+{
+    uint64_t stride = service->user_count > count ? service->user_count / count : 1;
+    for (uint64_t job = 1; job <= count; job++) {
+        uint64_t user = 1 + (job - 1) * stride % service->user_count;
+        if (job % LOAD_BATCH == 1)
             raw_begin(service->raw);
         put_row(service, user, 'l', LIST_BYTES);
         put_row(service, user, 'q', QUOTA_BYTES);
-        put_row(service, user, 'u', USER_BYTES);
-        put_job(service, user, ENDED_BYTES);
-        if (user % LOAD_BATCH == 0 || user == users)
+        put_job(service, job, ENDED_BYTES);
+        if (job % LOAD_BATCH == 0 || job == count)
             raw_commit(service->raw);
     }
-    service->next_job = users + 1;
-    service->next_settled = users + 1;
+    service->next_job = count + 1;
+    service->next_settled = count + 1;
+}
+
+static void find_spaces(struct service *service)
+{
+    service->users = raw_space(service->raw, "users");
+    service->jobs = raw_space(service->raw, "jobs");
+    service->queue = raw_space(service->raw, "queue");
+}
+
+struct service *service_new(const char *directory, uint64_t users, uint64_t generations)
+{
+    struct service *service = bench_alloc(1, sizeof(*service));
+    service->raw = raw_open(directory, RAW_UNSYNCED);
+    find_spaces(service);
+    service->user_count = users;
+    service->random = 1;
+    load_users(service);
+    load_generations(service, generations);
+    raw_compact(service->raw, directory);
+    find_spaces(service);
     return service;
 }
 

@@ -13,8 +13,8 @@
 
 struct service;
 
-/* Makes a database of `users` users with one job each that has ended, without syncs. */
-struct service *service_new(const char *directory, uint64_t users);
+/* Makes a database of `users` users and so many generations that have ended, spread evenly over them, without syncs. */
+struct service *service_new(const char *directory, uint64_t users, uint64_t generations);
 void service_free(struct service *service);
 
 /*

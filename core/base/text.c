@@ -56,6 +56,13 @@ size_t text_copy_utf8(char *to, size_t capacity, const char *from)
     size_t left = strlen(from);
     size_t written = 0;
     while (left > 0) {
+        if (left >= sizeof(uint64_t) && written + sizeof(uint64_t) < capacity && is_plain(bytes)) {
+            memcpy(to + written, bytes, sizeof(uint64_t));
+            written += sizeof(uint64_t);
+            bytes += sizeof(uint64_t);
+            left -= sizeof(uint64_t);
+            continue;
+        }
         size_t taken = character_length(bytes, left);
         size_t length = taken ? taken : 1;
         if (written + length > capacity - 1)

@@ -29,6 +29,9 @@ struct admit_work {
     uint64_t now_ns; /* wall */
     uint32_t parallel;
     unsigned tries;
+    uint32_t ended; /* jobs ended by the last run of the op */
+    struct rate_receipts
+        ended_rates[GENERATIONS_RUNNING_MAX]; /* to go back once that has committed */
     int decision; /* of the last run of the op, when it had to commit a cleaning */
     uint8_t reservation[GENERATIONS_RESERVATION_MAX];
     size_t reservation_length;
@@ -114,21 +117,19 @@ static int check_allowance(const struct jini_admit *admit, const struct allowed 
 
 /* ---- The transaction ---- */
 
-/* Ends the jobs of the user whose lease ran out. `*cleaned`: something was written. */
-static int end_given_up(struct store_txn *txn, uint64_t user_id, uint64_t now_ms,
-                        struct generations_running *running, bool *cleaned,
-                        struct jini_error *error)
+/* Ends the jobs of the user whose lease ran out. */
+static int end_given_up(struct store_txn *txn, struct admit_work *work,
+                        const struct generations_running *running, struct jini_error *error)
 {
-    *cleaned = false;
+    uint64_t now_ms = work->now_ns / NS_PER_MS;
     for (uint32_t i = 0; i < running->expired; i++) {
         struct job_end end = {
             .id = running->jobs[i].id, .to = JINI_JOB_TIMED_OUT, .now_ms = now_ms};
         int status = job_end_in(txn, &end, error);
         if (status)
             return status;
-        *cleaned = true;
+        work->ended_rates[work->ended++] = end.rates;
     }
-    (void)user_id;
     return 0;
 }
 
@@ -188,6 +189,7 @@ static int op_admit(struct store_txn *txn, void *argument)
     struct generations_running running = none;
     uint64_t user_id = user_of(&admit->subject);
     work->decision = 0;
+    work->ended = 0;
     int status = allowance_in(txn, state->jini, user_id, &now);
     if (status)
         return status == JINI_E_NOT_FOUND
@@ -200,13 +202,12 @@ static int op_admit(struct store_txn *txn, void *argument)
     status = check_allowance(admit, &now, error);
     if (status == 0 && user_id)
         status = generations_running_get(txn, user_id, work->now_ns / NS_PER_MS, &running, error);
-    bool cleaned = false;
     if (status == 0)
-        status = end_given_up(txn, user_id, work->now_ns / NS_PER_MS, &running, &cleaned, error);
+        status = end_given_up(txn, work, &running, error);
     if (status)
         return status;
     status = decide(txn, admit, work, &running);
-    if (status == JINI_E_LIMITED && cleaned) {
+    if (status == JINI_E_LIMITED && work->ended > 0) {
         work->decision = status; /* the cleaning is worth keeping */
         return 0;
     }
@@ -253,6 +254,8 @@ static void after_admit(struct jini_request *request)
     struct jini_admit *admit = admit_of(request);
     struct admit_work *work = state->work;
     int status = request->status ? request->status : work->decision;
+    for (uint32_t i = 0; request->status == 0 && i < work->ended; i++)
+        rate_refund(state->jini, &work->ended_rates[i]);
     if (status)
         give_rates_back(state->jini, work);
     if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {
@@ -305,10 +308,9 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
     int status = request_begin(jini, request, sizeof(*admit), REQUEST_ADMIT, callback);
     if (status)
         return status;
-    if (!jini->rates)
+    status = check_admit(admit, &request->error);
+    if (status == 0 && !jini->rates)
         status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
-    else
-        status = check_admit(admit, &request->error);
     if (status)
         return request_refuse(request, status);
     struct admit_work *work = base_calloc(1, sizeof(*work));

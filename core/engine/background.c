@@ -57,6 +57,8 @@ static int run_when_free(struct background *background, struct jini_archive_run 
 {
     struct jini *jini = background->jini;
     struct request_state *state = request_state(&run->request);
+    if (clock_boot_ns(jini->clock) > state->deadline_ns)
+        return JINI_E_TIMEOUT; /* it waited behind another run for too long */
     for (;;) {
         if (is_stopping(background) || atomic_load(&state->cancelled))
             return JINI_E_CANCELLED;
@@ -77,7 +79,7 @@ static void run_regular(struct background *background)
         return;
     jobs_expire(jini);
     int status = tiering_run(jini, &run, &error);
-    if (status && status != JINI_E_LOCKED && status != JINI_E_CLOSED)
+    if (status && status != JINI_E_LOCKED && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)
         log_record(&jini->log, JINI_LOG_WARNING, "background_failed",
                    LOG_TEXT("status", jini_status_name(status)),
                    LOG_TEXT("message", error.message));

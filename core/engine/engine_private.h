@@ -203,9 +203,6 @@ int error_complete(struct jini_error *error, int status, const char *field, cons
 int loop_start_own(struct jini *jini, struct jini_error *error);
 void loop_stop_own(struct jini *jini);
 
-/* After this the own loop leaves the store alone; a tick that runs is waited for. */
-void loop_end_ticks(struct jini *jini);
-
 /* The loop on which requests of this thread come back; the engine's own when it has none. */
 struct loop *loop_of_thread(struct jini *jini);
 

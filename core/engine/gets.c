@@ -291,17 +291,27 @@ static bool may_have_moved(int status)
     return status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT || status == JINI_E_IO;
 }
 
+static uint64_t stored_room(const struct place *place, enum jini_get_what what)
+{
+    return what == JINI_GET_METADATA ? place->location.metadata_stored_length
+                                     : place->location.original_length;
+}
+
 /* Reads the stored form of what is asked for. `place` is what the last attempt went by. */
 static int read_stored(struct jini *jini, const struct jini_id *id, enum jini_get_what what,
                        void *buffer, struct place *place, struct jini_error *error)
 {
     int status = 0;
+    uint64_t room = stored_room(place, what); /* of `buffer` */
     for (int i = 0; i < READ_TRIES; i++) {
         if (i > 0) {
             error_clear(error);
             status = load_place(jini, id, place, error);
             if (status)
                 return status;
+            if (stored_room(place, what) != room)
+                return error_set(error, JINI_E_BUSY, "image",
+                                 "the image was stored anew while it was read; read it again");
         }
         status = has_local(&place->pack) ? read_local(jini, place, what, buffer, error)
                                          : read_cold(jini, place, what, buffer, error);

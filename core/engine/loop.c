@@ -4,8 +4,8 @@
  *
  *  1. The list is guarded by the loop's lock; everything else of a loop belongs to the thread that runs it.
  *  2. An attached loop is kept running by our handle only while requests are under way that come back on it.
- *  3. The own loop outlives the store, which it ticks; so the ticks end before the store does.
- *  4. The own loop lives from open to close, on its own thread, and also runs the housekeeping timer.
+ *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping timer, which ticks
+ *     the store; so the store is freed only after the own loop has ended.
  */
 #include "engine/engine_private.h"
 
@@ -37,8 +37,6 @@ struct loop {
     struct loop *next_of_thread;
 
     /* Of the own loop. */
-    pthread_mutex_t tick_lock; /* held by a tick; guards `ticks_ended` */
-    bool ticks_ended;
     uv_loop_t own_uv;
     uv_timer_t timer;
     pthread_t thread;
@@ -243,20 +241,7 @@ void loop_detach_and_call(struct loop *loop, jini_close_callback *callback, void
 static void on_tick(uv_timer_t *timer)
 {
     struct loop *loop = timer->data;
-    pthread_mutex_lock(&loop->tick_lock);
-    if (!loop->ticks_ended)
-        store_tick(loop->jini->store);
-    pthread_mutex_unlock(&loop->tick_lock);
-}
-
-void loop_end_ticks(struct jini *jini)
-{
-    struct loop *loop = jini->own_loop;
-    if (!loop)
-        return;
-    pthread_mutex_lock(&loop->tick_lock);
-    loop->ticks_ended = true;
-    pthread_mutex_unlock(&loop->tick_lock);
+    store_tick(loop->jini->store); /* which is freed after this loop has ended */
 }
 
 static void *own_main(void *argument)
@@ -282,7 +267,6 @@ static int start(struct loop *loop, struct jini *jini)
         uv_loop_close(&loop->own_uv);
         return failed;
     }
-    pthread_mutex_init(&loop->tick_lock, NULL);
     uv_timer_init(&loop->own_uv, &loop->timer);
     loop->timer.data = loop;
     uv_timer_start(&loop->timer, on_tick, TICK_MS, TICK_MS);
@@ -297,7 +281,6 @@ static int start(struct loop *loop, struct jini *jini)
         uv_run(&loop->own_uv, UV_RUN_DEFAULT);
         uv_loop_close(&loop->own_uv);
         pthread_mutex_destroy(&loop->lock);
-        pthread_mutex_destroy(&loop->tick_lock);
         return -failed;
     }
     return 0;
@@ -331,7 +314,6 @@ void loop_stop_own(struct jini *jini)
     JINI_ASSERT(loop->first == NULL);
     uv_loop_close(&loop->own_uv);
     pthread_mutex_destroy(&loop->lock);
-    pthread_mutex_destroy(&loop->tick_lock);
     base_free(loop);
     jini->own_loop = NULL;
 }

@@ -4,7 +4,8 @@
  * Open: options, store, images, limits, workers, own loop, background; what fails is taken down in reverse order.
  * Close: refuse new work; stop workers, background, appender and the store's writer, in the order in which a
  * request passes them: each finishes what runs and cancels what waits; wait until every request has been delivered;
- * stop the own loop; free. The callback, if any, comes last.
+ * stop the own loop; only then free the store, which the loop's timer and a submit on its way may still look at, and
+ * the rest. The callback, if any, comes last.
  */
 #include "engine/engine_private.h"
 
@@ -206,19 +207,18 @@ static void stop_work(struct jini *jini)
     appender_stop(jini->appender);
     if (jini->store)
         give_ids_back(jini);
-    loop_end_ticks(jini);
-    store_close(jini->store);
-    jini->store = NULL;
+    store_stop(jini->store);
 }
 
 static void destroy(struct jini *jini)
 {
     stop_work(jini);
-    loop_stop_own(jini);
+    loop_stop_own(jini); /* its timer uses the store */
     background_free(jini);
     appender_free(jini->appender);
     archive_close(jini->archive);
     rates_close(jini);
+    store_close(jini->store);
     plans_free(jini->plans);
     cache_free(jini->image_cache);
     pack_files_free(jini->pack_files);

@@ -24,7 +24,7 @@ struct plan {
     uint8_t quota_index[LIMITS_MAX]; /* those of quotas.limits */
     struct algorithm rates[LIMITS_MAX];
     struct jini_limit_entry entries[LIMITS_MAX]; /* the parts of answers that do not change */
-    struct quota_plan quotas; /* its anchor is the subject's: copy and fill in */
+    struct quota_plan quotas;                    /* its anchor is the subject's: copy and fill in */
 };
 
 struct plans;

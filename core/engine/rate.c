@@ -419,8 +419,11 @@ static int check_user(struct jini *jini, const struct jini_limit_check *check,
     int status = prepare_subjects(attempt, &check->subject, 0);
     if (status)
         return error_set(error, status, "subject", "%s", jini_status_text(status));
-    if (entry.plan->rate_count > 0)
+    if (entry.plan->rate_count > 0) {
         use_hint(&attempt->subjects[0], &entry.hint);
+        table_prefetch(jini->rates->table, &attempt->subjects[0]);
+    }
+    attempt->now_ns = clock_boot_ns(jini->clock); /* while the slot comes from memory */
     status = run(jini->rates, attempt, answer, error);
     if (entry.plan->rate_count > 0)
         keep_hint(jini, user_id, &entry, &attempt->subjects[0]);
@@ -433,6 +436,7 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
                        struct jini_error *error)
 {
     int status;
+    attempt->now_ns = clock_boot_ns(jini->clock);
     if (check->limits) {
         status = plans_get(jini->plans, check->limits, &attempt->plan, error);
         if (status == 0 && attempt->plan->quotas.count > 0)
@@ -515,7 +519,6 @@ int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
     bool peek_own = (check->flags & JINI_CHECK_PEEK) && !check->limits;
     attempt.flags = check->flags;
     attempt.cost = check->cost;
-    attempt.now_ns = clock_boot_ns(jini->clock);
     attempt.places = NULL;
     if (peek_own) {
         struct allowed allowed;

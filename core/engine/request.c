@@ -173,6 +173,7 @@ static struct jini_request *request_of_write(struct store_write *write)
 static int run_op(struct store_txn *txn, void *argument)
 {
     struct jini_request *request = argument;
+    loop_mark_worker_thread(); /* a blocking call in a caller's function would wait for itself */
     error_clear(&request->error);
     return request_state(request)->op(txn, request);
 }

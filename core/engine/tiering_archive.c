@@ -15,6 +15,11 @@
 #include "images/pack_footer.h"
 #include "images/pack_path.h"
 #include "images/pack_scan.h"
+#include "images/pack_write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 enum { CONTENT_SLICE = 256 };
 
@@ -117,19 +122,19 @@ static int delete_object(struct tiering_run *run, const struct index_pack *pack,
     return archive_run(run->archive, &request, error);
 }
 
-/* Gives the pack a new attempt; the object of an interrupted one goes first. */
+/*
+ * Gives the pack a new attempt, then deletes the object of an interrupted one. Not the other way round: a process that lost
+ * its lease and wakes up late would delete the object that its successor has verified and is about to rely on.
+ */
 static int begin_attempt(struct tiering_run *run, struct index_pack *pack, struct jini_error *error)
 {
-    enum index_pack_state from = pack->state;
-    if (from == INDEX_PACK_ARCHIVING) {
-        int status = delete_object(run, pack, error);
-        if (status)
-            return status;
-    }
+    const struct index_pack before = *pack;
     pack->state = INDEX_PACK_ARCHIVING;
     pack->attempt = id_next(&run->jini->ids);
-    int status = tiering_change_pack(run, pack, from);
-    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+    int status = tiering_change_pack(run, pack, before.state);
+    if (status)
+        return error_set(error, status, "archive", "%s", jini_status_text(status));
+    return before.state == INDEX_PACK_ARCHIVING ? delete_object(run, &before, error) : 0;
 }
 
 static int put_object(struct tiering_run *run, const struct index_pack *pack, const char *name,
@@ -305,6 +310,22 @@ struct collecting {
     struct jini_error *error;
 };
 
+/*
+ * True while some process writes the file. Its age proves nothing: a process that was stopped between append and commit
+ * gives the file its row when it goes on.
+ */
+static bool is_written(const struct jini *jini, const struct jini_id *id)
+{
+    char path[PACK_PATH_MAX];
+    pack_path(id, path);
+    int descriptor = openat(jini->directory_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0)
+        return errno != ENOENT;
+    int status = pack_lock(descriptor, path, NULL);
+    close(descriptor);
+    return status != 0;
+}
+
 /* A file without a row, or of a pack that is COLD: left by a crash. Young ones may be about to get their row. */
 static int collect_file(void *context, const struct jini_id *id)
 {
@@ -314,8 +335,12 @@ static int collect_file(void *context, const struct jini_id *id)
     int status = tiering_load_pack(run, id, &pack);
     if (status == JINI_E_NOT_FOUND) {
         uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
-        if (id_time_ms(id) + ORPHAN_AGE_MS > now)
+        if (id_time_ms(id) + ORPHAN_AGE_MS > now || is_written(run->jini, id))
             return 0;
+        /* Whoever wrote it may have committed its row just before letting go of it. */
+        status = tiering_load_pack(run, id, &pack);
+        if (status != JINI_E_NOT_FOUND)
+            return status;
         pack = (struct index_pack){.id = *id};
         return remove_file(run, &pack, collecting->error);
     }

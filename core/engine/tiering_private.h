@@ -31,9 +31,11 @@ struct tiering_run {
     struct jini *jini;
     struct lease lease;
     struct tiering_policy policy;
-    struct jini_archive_run *request; /* counts and reports; never NULL */
-    struct archive *archive;          /* NULL until it is needed */
-    int first_status;                 /* of a pack that could not be moved */
+    struct jini_archive_run *request;  /* counts and reports; never NULL */
+    const _Atomic uint32_t *stop;      /* set: end between two packs; NULL: never */
+    const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
+    struct archive *archive;           /* NULL until it is needed */
+    int first_status;                  /* of a pack that could not be moved */
     struct jini_error first_error;
     size_t orphan_count; /* objects that nothing names, found by tiering_collect() */
     struct index_pack orphans[TIERING_ORPHANS_MAX];

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "images/appender.h"
+#include "images/pack_format.h"
 #include "images/pack_recover.h"
 
 enum { PACKS_PAGE = 64, STEPS_MAX = 8, SMALL_PARTS = 4, GARBAGE_PERCENT = 20 };
@@ -397,14 +398,14 @@ static bool ends_run(int status)
            status == JINI_E_CANCELLED || status == JINI_E_NO_MEMORY;
 }
 
+/* Closing and cancelling end a run between two packs: one over all of them may take hours. */
+static bool must_end(const struct tiering_run *run)
+{
+    return (run->stop && atomic_load(run->stop)) || (run->cancelled && atomic_load(run->cancelled));
+}
+
 typedef int pack_fn(struct tiering_run *run, const struct index_pack *pack,
                     struct jini_error *error);
-
-/* The caller wants the run back. What was done stays done; the next run goes on from there. */
-static bool is_cancelled(const struct tiering_run *run)
-{
-    return atomic_load(&request_state(&run->request->request)->cancelled) != 0;
-}
 
 /*
  * Calls `visit` for every pack, page by page, those among them that the visits make: their ids are younger than all
@@ -427,7 +428,11 @@ static int for_each_pack(struct tiering_run *run, pack_fn *visit, struct jini_er
         store_read_end(txn);
         for (size_t i = 0; status == 0 && i < count; i++) {
             last = page[i].id;
-            int failed = is_cancelled(run) ? JINI_E_CANCELLED : visit(run, &page[i], error);
+            if (must_end(run)) {
+                status = JINI_E_CANCELLED;
+                break;
+            }
+            int failed = visit(run, &page[i], error);
             if (failed && ends_run(failed))
                 status = failed;
             else if (failed)
@@ -454,6 +459,7 @@ struct merge {
     struct index_pack members[16];
     size_t count;
     uint64_t bytes;
+    uint64_t records;
 };
 
 static bool is_small(const struct tiering_run *run, const struct index_pack *pack)
@@ -473,8 +479,13 @@ static int merge_now(struct tiering_run *run, struct merge *merge, struct jini_e
             tiering_report(run, JINI_TIERING_COMPACT, &merge->members[0], 0, merge->bytes,
                            "small packs of one class become one");
     }
+    if (status && !ends_run(status)) { /* one that cannot be read holds up no other */
+        note_failure(run, &merge->members[0].id, status, error);
+        status = 0;
+    }
     merge->count = 0;
     merge->bytes = 0;
+    merge->records = 0;
     return status;
 }
 
@@ -500,8 +511,9 @@ static int add_small(struct tiering_run *run, struct merges *merges, const struc
         merges->count++;
         merge->count = 0;
         merge->bytes = 0;
+        merge->records = 0;
     }
-    if (merge->count == MEMBERS_MAX ||
+    if (merge->count == MEMBERS_MAX || merge->records + pack->records > PACK_RECORDS_MAX ||
         merge->bytes + pack->file_bytes > run->jini->options.pack_bytes_max) {
         int status = merge_now(run, merge, error);
         if (status)
@@ -509,6 +521,7 @@ static int add_small(struct tiering_run *run, struct merges *merges, const struc
     }
     merge->members[merge->count++] = *pack;
     merge->bytes += pack->file_bytes;
+    merge->records += pack->records;
     return 0;
 }
 
@@ -594,7 +607,10 @@ static int share_pack(struct tiering_run *run, const struct index_pack *pack,
 
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
 {
-    struct tiering_run run = {.jini = jini, .request = request};
+    struct tiering_run run = {.jini = jini,
+                              .request = request,
+                              .stop = &jini->state, /* ENGINE_OPEN is 0 */
+                              .cancelled = &request_state(&request->request)->cancelled};
     bool dry = request->flags & JINI_TIERING_DRY_RUN;
     error_clear(error);
     set_policy(&run);

@@ -5,10 +5,21 @@
 #include "base/alloc.h"
 
 #include <stdatomic.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
 
 enum { ENTRIES_MIN = 64, WORDS = 7 };
 
-enum { WORD_USER, WORD_USER_CHANGE, WORD_TIERS_CHANGE, WORD_PLAN, WORD_GENERATION, WORD_TAG, WORD_PLACE };
+enum {
+    WORD_USER,
+    WORD_USER_CHANGE,
+    WORD_TIERS_CHANGE,
+    WORD_PLAN,
+    WORD_GENERATION,
+    WORD_TAG,
+    WORD_PLACE
+};
 
 /* Bit 0 of the sequence: being written. Bit 0 of the plan, which is aligned: the user is active. */
 struct line {
@@ -25,6 +36,18 @@ struct user_cache {
     void *memory;
 };
 
+/*
+ * Users come in no order, so that with small pages nearly every look into a large cache would miss the processor's table of
+ * pages as well. Best effort: where the system has no large pages to give, small ones do.
+ */
+static void ask_for_huge_pages(void *memory, size_t bytes)
+{
+    uintptr_t begin = ((uintptr_t)memory + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    uintptr_t end = ((uintptr_t)memory + bytes) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}
+
 struct user_cache *user_cache_new(struct store *store, uint64_t entries)
 {
     uint64_t count = ENTRIES_MIN;
@@ -39,6 +62,7 @@ struct user_cache *user_cache_new(struct store *store, uint64_t entries)
         return NULL;
     }
     cache->lines = (struct line *)(((uintptr_t)cache->memory + 63) / 64 * 64);
+    ask_for_huge_pages(cache->memory, (count + 1) * sizeof(struct line));
     cache->store = store;
     cache->mask = count - 1;
     return cache;
@@ -52,9 +76,10 @@ void user_cache_free(struct user_cache *cache)
     base_free(cache);
 }
 
+/* Ids are handed out in order, so as many users as there are entries never share one. */
 static struct line *line_of(const struct user_cache *cache, uint64_t user_id)
 {
-    return &cache->lines[(user_id * UINT64_C(0x9e3779b97f4a7c15) >> 20) & cache->mask];
+    return &cache->lines[user_id & cache->mask];
 }
 
 struct user_words user_cache_words(const struct user_cache *cache, uint64_t user_id)

@@ -10,6 +10,7 @@
 #include "images/pack_file.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -26,8 +27,8 @@ struct appender_pack {
     struct index_pack row;
     uint64_t created_ns; /* boot time */
     uint32_t unreleased; /* items appended and not yet released; under the lock */
-    bool retired;        /* takes no more records; sealed when all are released */
-    bool broken;         /* not to be written to: the next process seals it */
+    atomic_bool retired; /* takes no more records; sealed when all are released */
+    atomic_bool broken;  /* not to be written to: the next process seals it */
     bool touched;        /* by the batch that runs */
 };
 
@@ -306,7 +307,8 @@ static void settle_packs(struct appender *appender)
     for (struct appender_pack *pack = appender->packs; pack; pack = next) {
         next = pack->next;
         pthread_mutex_lock(&appender->lock);
-        pack->retired |= is_old(appender, pack) || appender->stopping;
+        if (is_old(appender, pack) || appender->stopping)
+            pack->retired = true;
         bool ready = (pack->retired || pack->broken) && pack->unreleased == 0;
         pthread_mutex_unlock(&appender->lock);
         if (!ready)

@@ -6,12 +6,14 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 
-enum { BUCKETS = 4096 };
+enum { BUCKETS = 4096, MAPPED_BYTES_MIN = 128 * 1024 };
 
 struct cache_entry {
     struct cache_key key;
     size_t length;
+    size_t mapped_bytes; /* of an entry that is no piece of the heap; else 0 */
     _Atomic uint32_t references;
     bool inside;
     bool visited;
@@ -52,12 +54,31 @@ struct cache *cache_new(uint64_t bytes_max)
     return cache;
 }
 
+/*
+ * Large entries are mappings of their own, which go back to the system when they are evicted. On the heap they would leave
+ * holes, and a process would hold up to twice as much as the cache is allowed.
+ */
+static struct cache_entry *entry_memory(size_t bytes)
+{
+    if (bytes < MAPPED_BYTES_MIN) {
+        struct cache_entry *entry = base_malloc(bytes);
+        if (entry)
+            memset(entry, 0, sizeof(*entry));
+        return entry;
+    }
+    struct cache_entry *entry =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (entry == MAP_FAILED)
+        return NULL;
+    entry->mapped_bytes = bytes;
+    return entry;
+}
+
 struct cache_entry *cache_entry_new(const struct cache_key *key, size_t length)
 {
-    struct cache_entry *entry = base_malloc(sizeof(*entry) + length);
+    struct cache_entry *entry = entry_memory(sizeof(*entry) + length);
     if (!entry)
         return NULL;
-    memset(entry, 0, sizeof(*entry));
     entry->key = *key;
     entry->length = length;
     atomic_init(&entry->references, 1);
@@ -71,7 +92,11 @@ uint8_t *cache_entry_bytes(struct cache_entry *entry)
 
 void cache_entry_release(struct cache_entry *entry)
 {
-    if (atomic_fetch_sub(&entry->references, 1) == 1)
+    if (atomic_fetch_sub(&entry->references, 1) != 1)
+        return;
+    if (entry->mapped_bytes)
+        munmap(entry, entry->mapped_bytes);
+    else
         base_free(entry);
 }
 

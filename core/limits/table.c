@@ -122,20 +122,34 @@ void table_count(struct table_view *view, enum table_counter counter, uint64_t b
 
 /* Subjects. */
 
+/* All members but the length and the bytes of the value, one by one, since this is made anew for each check. */
+static inline void name_subject(struct table_subject *subject, enum table_region region,
+                                enum table_kind kind, uint64_t scope, const struct limit *limit)
+{
+    subject->generation = 0;
+    subject->tag = 0;
+    subject->bucket = 0;
+    subject->first = 0;
+    subject->slot = 0;
+    subject->region = region;
+    subject->algorithm = limit->algorithm;
+    subject->period_ms = (uint32_t)limit->period_ms;
+    subject->ordinal = limit->ordinal;
+    subject->kind = (uint8_t)kind;
+    subject->scope = scope;
+    memset(subject->value, 0, sizeof(subject->value));
+}
+
 int table_subject_init(struct table_subject *subject, enum table_region region,
                        enum table_kind kind, struct slice value, uint64_t scope,
                        const struct limit *limit)
 {
-    memset(subject, 0, sizeof(*subject));
     if (value.length > TABLE_VALUE_MAX || limit_is_quota(limit) || region >= TABLE_REGIONS ||
-        kind > TABLE_GLOBAL)
+        kind > TABLE_GLOBAL) {
+        memset(subject, 0, sizeof(*subject));
         return JINI_E_INVALID;
-    subject->region = region;
-    subject->kind = (uint8_t)kind;
-    subject->algorithm = limit->algorithm;
-    subject->period_ms = (uint32_t)limit->period_ms;
-    subject->ordinal = limit->ordinal;
-    subject->scope = scope;
+    }
+    name_subject(subject, region, kind, scope, limit);
     subject->length = (uint8_t)value.length;
     if (value.length)
         memcpy(subject->value, value.data, value.length);
@@ -145,10 +159,14 @@ int table_subject_init(struct table_subject *subject, enum table_region region,
 int table_subject_user(struct table_subject *subject, uint64_t user, uint64_t scope,
                        const struct limit *limit)
 {
-    uint8_t value[sizeof(user)];
-    store_le64(value, user);
-    return table_subject_init(subject, TABLE_AUTHENTICATED, TABLE_USER,
-                              slice_of(value, sizeof(value)), scope, limit);
+    if (limit_is_quota(limit)) {
+        memset(subject, 0, sizeof(*subject));
+        return JINI_E_INVALID;
+    }
+    name_subject(subject, TABLE_AUTHENTICATED, TABLE_USER, scope, limit);
+    subject->length = sizeof(user);
+    store_le64(subject->value, user);
+    return 0;
 }
 
 int table_subject_address(struct table_subject *subject, struct slice address, uint64_t scope,

@@ -271,6 +271,12 @@ fail:
     return status;
 }
 
+void store_stop(struct store *store)
+{
+    if (store && store->fork_generation == fork_generation())
+        writer_stop(store);
+}
+
 void store_close(struct store *store)
 {
     if (!store || store->fork_generation != fork_generation())

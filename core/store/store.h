@@ -120,6 +120,12 @@ void store_options_init(struct store_options *options);
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
 
 /*
+ * Stops the writer after the batch that it runs and completes what waits with JINI_E_CANCELLED. Reading goes on; a
+ * write is refused with JINI_E_CLOSED. Takes NULL; once or more. Not on the writer's thread.
+ */
+void store_stop(struct store *store);
+
+/*
  * Stops the writer after the batch that it runs, completes what waits with JINI_E_CANCELLED, and
  * frees the store. No snapshot may be open and no call may be running. In a child after fork it
  * frees nothing.

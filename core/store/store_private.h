@@ -74,7 +74,8 @@ struct counters {
     _Atomic uint64_t lock_wait_us_max;
 };
 
-enum write_state { WRITE_IDLE, WRITE_QUEUED, WRITE_RUNNING };
+/* Changed under `lock`. A write stays taken after it has completed, until it is submitted again. */
+enum write_state { WRITE_IDLE, WRITE_QUEUED, WRITE_TAKEN };
 
 struct store {
     struct store_options options;

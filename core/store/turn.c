@@ -8,10 +8,10 @@
  *  2. Only the process with the smallest ticket tries to. A process draws a ticket and enters it
  *     into its slot; in between it is not seen, and a later ticket may go first, once.
  *  3. A ticket is taken back by those behind it when its process is dead, or when the turn is free
- *     and it has not been taken for PASS_OVER_MS: that process is stopped. It draws another one when
- *     it goes on.
- *  4. `turn` changes whenever somebody leaves the queue or the turn: those who wait sleep on it, for
- *     WAIT_STEP_MS at most.
+ *     and it has not been taken for PASS_OVER_MS: that process is stopped. It draws another one
+ *     when it goes on.
+ *  4. `turn` changes whenever somebody leaves the queue or the turn: those who wait sleep on it,
+ *     for WAIT_STEP_MS at most.
  */
 #include "store/registry_layout.h"
 

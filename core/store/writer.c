@@ -56,12 +56,11 @@ static void unlink_write(struct store *store, struct store_write *write)
     *(write->next ? &write->next->previous : &store->last) = write->previous;
     store->queue_ops--;
     store->queue_bytes -= write->bytes;
-    write->state = WRITE_RUNNING;
+    write->state = WRITE_TAKEN;
 }
 
 void writer_complete(struct store_write *write, int status)
 {
-    write->state = WRITE_IDLE;
     write->status = status;
     write->done(write);
 }
@@ -83,7 +82,7 @@ int store_submit(struct store *store, struct store_write *write)
         status = JINI_E_BUSY;
     else
         enqueue(store, write);
-    /* Under the lock: whoever gets the write back may close the store before this function returns. */
+    /* Under the lock: who gets the write back may close the store before this returns. */
     if (status == 0 && (store->queue_ops == 1 || store->queue_ops == store->gather_target))
         pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->lock);
@@ -167,9 +166,9 @@ void store_cancel(struct store *store, struct store_write *write)
     if (write->state == WRITE_QUEUED) {
         write->status = JINI_E_CANCELLED;
         store->cancels++;
+        pthread_cond_signal(&store->wake);
     }
     pthread_mutex_unlock(&store->lock);
-    pthread_cond_signal(&store->wake);
 }
 
 static bool on_wait(void *argument)

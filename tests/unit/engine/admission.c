@@ -323,6 +323,22 @@ TEST(an_abandoned_job_gives_back_on_touch,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(an_abandoned_job_gives_its_rate_back_on_touch,
+     "An admission that finds jobs given up gives their units of the rate limit back too.")
+{
+    struct jini *jini = open_with_tier("5/hour; 100/day", 1);
+    uint64_t user = fixture_user(jini, "alice", "Basic");
+    struct jini_admit admit;
+    for (int i = 0; i < 5; i++) {
+        prepare(&admit, user, 1);
+        admit.lease_ms = 1000;
+        CHECK_OK(jini_admit(jini, &admit, NULL));
+        __atomic_fetch_add(&fixture_wall_offset_ns, UINT64_C(1001000000), __ATOMIC_RELAXED);
+    }
+    CHECK_UINT(remaining(jini, user, 0), ==, 4);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(an_abandoned_job_gives_back_in_the_background,
      "Background work ends a job whose lease is over: quota and rate limit are there again.")
 {

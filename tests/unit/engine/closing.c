@@ -235,3 +235,36 @@ TEST(loops_of_other_threads_keep_it_open,
     CHECK_OK(jini_close(other.jini, NULL, NULL));
     CHECK_UINT(scene.closed, ==, 0);
 }
+
+static void count_close(void *context)
+{
+    (*(unsigned *)context)++;
+}
+
+static void count_end(struct jini_request *request)
+{
+    (*(unsigned *)request->data)++;
+}
+
+TEST(a_slow_loop_does_not_lose_the_store,
+     "While closing waits for a loop that does not turn, the engine's timer meets a whole store.")
+{
+    uv_loop_t loop;
+    struct jini_error error;
+    unsigned ended = 0;
+    unsigned closed = 0;
+    struct jini *jini = fixture_open();
+    CHECK_INT(uv_loop_init(&loop), ==, 0);
+    CHECK_OK(jini_attach(jini, &loop, &error));
+    struct jini_write write;
+    jini_request_init(&write);
+    write.request.data = &ended;
+    write.function = put_x;
+    CHECK_OK(jini_write(jini, &write, count_end));
+    CHECK_OK(jini_close(jini, count_close, &closed));
+    sleep(3); /* the timer's tick is a second */
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK_UINT(ended, ==, 1);
+    CHECK_UINT(closed, ==, 1);
+    CHECK_INT(uv_loop_close(&loop), ==, 0);
+}

@@ -40,11 +40,10 @@ enum scenario_index {
 
 static struct scenario scenarios[SCENARIOS];
 
-static void set_up_scenarios(void)
+/* Fixed windows of 2 units and 2 ms. */
+static void set_up_windows(void)
 {
     struct algorithm fixed = limit_of(LIMIT_FIXED_WINDOW, 2, 2);
-    struct algorithm gcra = limit_of(LIMIT_GCRA, 3, 2);
-    struct algorithm sliding = limit_of(LIMIT_SLIDING_WINDOW, 2, 1000);
     scenarios[NEWCOMERS] =
         (struct scenario){.name = "three charges of one subject that has no slot",
                           .scripts = {{CHARGE(ANNA)}, {CHARGE(ANNA)}, {CHARGE(ANNA)}},
@@ -106,6 +105,14 @@ static void set_up_scenarios(void)
                           .tick_ns = 2 * NS_PER_MS,
                           .ticks = 3,
                           .kills = 0};
+}
+
+/* GCRA of a unit in 2 ms and a burst of 3, sliding windows of 2 units and 1 s, and all together. */
+static void set_up_others(void)
+{
+    struct algorithm fixed = limit_of(LIMIT_FIXED_WINDOW, 2, 2);
+    struct algorithm gcra = limit_of(LIMIT_GCRA, 3, 2);
+    struct algorithm sliding = limit_of(LIMIT_SLIDING_WINDOW, 2, 1000);
     scenarios[LEAKY_REFUNDS] =
         (struct scenario){.name = "refunds of gcra charges beside new ones",
                           .before = {CHARGE(ANNA)},
@@ -138,6 +145,12 @@ static void set_up_scenarios(void)
         .ticks = 2,
         .kills = 1,
         .slots = 1};
+}
+
+static void set_up_scenarios(void)
+{
+    set_up_windows();
+    set_up_others();
 }
 
 static void check_scenario(enum scenario_index index)

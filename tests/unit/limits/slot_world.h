@@ -1,6 +1,11 @@
 /*
- * The model checker of the slot protocol: a world of shared words, actors that are steps of the production machine, a
- * clock and deaths; what must hold in every state of it; and the search through all of them. slot.c gives it scenarios.
+ * A world of three actors on a bucket of two slots, and a search through all of its states: what
+ * slot.c runs its scenarios in.
+ *
+ * A state is everything that is shared, all that each actor remembers, the clock, and what an
+ * outside observer knows of the charges that were admitted. From each state lead the next step of
+ * each actor, its death, and a tick of the clock. The search visits every state that can be reached
+ * and checks in each what must hold.
  */
 #ifndef SLOT_WORLD_H
 #define SLOT_WORLD_H
@@ -29,7 +34,7 @@ enum rule {
 static enum rule broken_rule;
 #define SLOT_BROKEN(rule) (broken_rule == (rule))
 
-#include "limits/slot.c" /* NOLINT: see above */
+#include "limits/slot.c" /* the code under test, so that SLOT_BROKEN is of use */
 
 #include "base/hash.h"
 #include "harness.h"

@@ -1,0 +1,92 @@
+/* Packs beside what goes wrong with one of them. */
+#include "engine_fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static int put_for_job(struct jini *jini, uint64_t user, const struct jini_id *job)
+{
+    struct png_request png = {64, 64, 1, "made for a test", NULL};
+    struct jini_image_put put;
+    jini_request_init(&put);
+    uint8_t *file = png_make(&png, &put.length);
+    put.bytes = file;
+    put.user_id = user;
+    put.job_id = *job;
+    int status = jini_image_put(jini, &put, NULL);
+    free(file);
+    return status;
+}
+
+TEST(a_pack_in_use_is_not_collected,
+     "A pack of a live process that no image names yet is not taken for garbage, however old.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id nobody = {{1}};
+    CHECK_STATUS(put_for_job(jini, user, &nobody), JINI_E_NOT_FOUND);
+    fixture_days_pass(1);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    struct jini_id image = fixture_put(jini, user, 7);
+    CHECK_OK(fixture_get(jini, &image, 7));
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    CHECK_OK(fixture_get(jini, &image, 7));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* Overwrites the middle of the pack that holds an image. */
+static void damage_pack_of(struct jini *jini, const struct jini_id *id)
+{
+    struct jini_image image;
+    struct jini_error error;
+    char text[JINI_ID_TEXT_MAX];
+    char command[512];
+    CHECK_OK(jini_image_stat(jini, id, &image, &error));
+    jini_id_format(&image.pack_id, text);
+    snprintf(command, sizeof(command), "%s/packs", fixture_db());
+    DIR *months = opendir(command);
+    CHECK(months != NULL);
+    bool found = false;
+    const struct dirent *month;
+    while ((month = readdir(months)) != NULL) {
+        char path[1024];
+        snprintf(path, sizeof(path), "%s/%s/%s.pack", command, month->d_name, text);
+        int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+        if (descriptor < 0)
+            continue;
+        static const char rot[512] = "rot";
+        CHECK_INT(pwrite(descriptor, rot, sizeof(rot), 6000), ==, sizeof(rot));
+        close(descriptor);
+        found = true;
+    }
+    closedir(months);
+    CHECK(found);
+}
+
+TEST(a_damaged_small_pack_holds_up_no_other,
+     "A pack that cannot be rewritten is reported, and tiering of all others goes on.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t premium = fixture_user(jini, "pia", "Premium");
+    uint64_t basic = fixture_user(jini, "bob", "Basic");
+    struct jini_id bad = fixture_put(jini, premium, 1);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open();
+    struct jini_id neighbour = fixture_put(jini, premium, 2);
+    struct jini_id other = fixture_put(jini, basic, 3);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open();
+    damage_pack_of(jini, &bad);
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CORRUPT);
+    struct jini_image image;
+    struct jini_error error;
+    CHECK_OK(jini_image_stat(jini, &other, &image, &error));
+    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_OK(fixture_get(jini, &neighbour, 2));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
