@@ -211,6 +211,9 @@ static int check_owner(struct store_txn *txn, const struct jini_image_put *put,
         if (generations_job_ended(job.state))
             return error_set(error, JINI_E_CONFLICT, "job", "the job has ended: it is %s",
                              jini_job_state_name(job.state));
+        if (job.user_id != put->user_id)
+            return error_set(error, JINI_E_FORBIDDEN, "user_id",
+                             "the job is another user's: an image belongs to whom its job belongs");
     }
     return 0;
 }
@@ -285,6 +288,8 @@ static void submit_to_appender(struct jini_request *request)
     struct put_work *work = state->work;
     work->item.record = &work->record;
     work->item.done = on_appended;
+    work->item.deadline_ns = state->deadline_ns;
+    work->item.cancelled = &state->cancelled;
     int status = appender_submit(state->jini->appender, &work->item);
     if (status == JINI_E_BUSY)
         error_set(&request->error, status, "pack.queue_bytes_max",

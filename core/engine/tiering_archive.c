@@ -107,8 +107,8 @@ static int hash_file(const struct pack_source *source, uint64_t length, struct h
     return status;
 }
 
-static int delete_object(struct tiering_run *run, const struct index_pack *pack,
-                         struct jini_error *error)
+int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack,
+                          struct jini_error *error)
 {
     if (id_is_zero(&pack->attempt))
         return 0;
@@ -134,7 +134,7 @@ static int begin_attempt(struct tiering_run *run, struct index_pack *pack, struc
     int status = tiering_change_pack(run, pack, before.state);
     if (status)
         return error_set(error, status, "archive", "%s", jini_status_text(status));
-    return before.state == INDEX_PACK_ARCHIVING ? delete_object(run, &before, error) : 0;
+    return before.state == INDEX_PACK_ARCHIVING ? tiering_delete_object(run, &before, error) : 0;
 }
 
 static int put_object(struct tiering_run *run, const struct index_pack *pack, const char *name,
@@ -237,8 +237,8 @@ int tiering_forget_content(struct tiering_run *run, const struct index_pack *pac
     return status;
 }
 
-static int remove_file(struct tiering_run *run, const struct index_pack *pack,
-                       struct jini_error *error)
+int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
+                        struct jini_error *error)
 {
     struct jini *jini = run->jini;
     int status = pack_path_remove(jini->directory_fd, &pack->id, error);
@@ -263,7 +263,7 @@ int tiering_free(struct tiering_run *run, const struct index_pack *row, struct j
     status = tiering_change_pack(run, &pack, INDEX_PACK_ARCHIVED);
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
-    status = remove_file(run, &pack, error);
+    status = tiering_remove_file(run, &pack, error);
     run->request->packs_freed += status == 0;
     return status;
 }
@@ -286,11 +286,11 @@ static int op_remove_row(struct store_txn *txn, void *argument)
 
 int tiering_purge(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error)
 {
-    int status = delete_object(run, pack, error);
+    int status = tiering_delete_object(run, pack, error);
     if (status == 0)
         status = tiering_forget_content(run, pack, error);
     if (status == 0)
-        status = remove_file(run, pack, error);
+        status = tiering_remove_file(run, pack, error);
     if (status)
         return status;
     struct pack_removal removal = {pack->id};
@@ -299,85 +299,4 @@ int tiering_purge(struct tiering_run *run, const struct index_pack *pack, struct
         return error_set(error, status, "pack", "%s", jini_status_text(status));
     run->request->packs_purged++;
     return 0;
-}
-
-/* ---- What nothing refers to ---- */
-
-enum { ORPHAN_AGE_MS = 3600 * 1000 };
-
-struct collecting {
-    struct tiering_run *run;
-    struct jini_error *error;
-};
-
-/*
- * True while some process writes the file. Its age proves nothing: a process that was stopped between append and commit
- * gives the file its row when it goes on.
- */
-static bool is_written(const struct jini *jini, const struct jini_id *id)
-{
-    char path[PACK_PATH_MAX];
-    pack_path(id, path);
-    int descriptor = openat(jini->directory_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (descriptor < 0)
-        return errno != ENOENT;
-    int status = pack_lock(descriptor, path, NULL);
-    close(descriptor);
-    return status != 0;
-}
-
-/* A file without a row, or of a pack that is COLD: left by a crash. Young ones may be about to get their row. */
-static int collect_file(void *context, const struct jini_id *id)
-{
-    const struct collecting *collecting = context;
-    struct tiering_run *run = collecting->run;
-    struct index_pack pack;
-    int status = tiering_load_pack(run, id, &pack);
-    if (status == JINI_E_NOT_FOUND) {
-        uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
-        if (id_time_ms(id) + ORPHAN_AGE_MS > now || is_written(run->jini, id))
-            return 0;
-        /* Whoever wrote it may have committed its row just before letting go of it. */
-        status = tiering_load_pack(run, id, &pack);
-        if (status != JINI_E_NOT_FOUND)
-            return status;
-        pack = (struct index_pack){.id = *id};
-        return remove_file(run, &pack, collecting->error);
-    }
-    if (status == 0 && pack.state == INDEX_PACK_COLD)
-        return remove_file(run, &pack, collecting->error);
-    return status;
-}
-
-/* An object that no row names: of an attempt that was given up while its PUT was under way. */
-static int collect_object(struct archive_request *list, const struct archive_entry *entry)
-{
-    struct tiering_run *run = list->user;
-    struct jini_id id;
-    struct jini_id attempt;
-    struct index_pack pack;
-    if (index_object_parse(entry->name, &id, &attempt) != 0)
-        return 0; /* not ours */
-    int status = tiering_load_pack(run, &id, &pack);
-    bool named = status == 0 && id_equal(&pack.attempt, &attempt);
-    uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
-    if (named || (status && status != JINI_E_NOT_FOUND) ||
-        id_time_ms(&attempt) + ORPHAN_AGE_MS > now || run->orphan_count == TIERING_ORPHANS_MAX)
-        return 0;
-    struct index_pack *orphan = &run->orphans[run->orphan_count++];
-    *orphan = (struct index_pack){.id = id, .attempt = attempt};
-    return 0;
-}
-
-int tiering_collect(struct tiering_run *run, struct jini_error *error)
-{
-    struct collecting collecting = {run, error};
-    int status = pack_path_walk(run->jini->directory_fd, collect_file, &collecting, NULL, error);
-    if (status || !run->archive || !run->policy.now)
-        return status;
-    run->orphan_count = 0;
-    status = archive_walk(run->archive, slice_of_text("packs/"), collect_object, run, error);
-    for (size_t i = 0; status == 0 && i < run->orphan_count; i++)
-        status = delete_object(run, &run->orphans[i], error);
-    return status;
 }

@@ -190,7 +190,7 @@ static int op_move(struct store_txn *txn, void *argument)
         if (status)
             return status;
     }
-    return 0;
+    return index_pack_note_removal(txn, &slice->moved[0].from.pack, 0);
 }
 
 /* Copies one page of locations; several images that share a record go on sharing it. */
@@ -296,8 +296,13 @@ int tiering_compact(struct tiering_run *run, const struct index_pack *packs, siz
 {
     struct compaction compaction = {.run = run};
     int status = create(&compaction, packs, count, error);
-    for (size_t i = 0; status == 0 && i < count; i++)
+    for (size_t i = 0; status == 0 && i < count; i++) {
         status = copy_pack(&compaction, &packs[i], error);
+        if (status && count > 1 && !tiering_ends_run(status)) { /* it holds up no other */
+            tiering_note_failure(run, &packs[i].id, status, error);
+            status = 0;
+        }
+    }
     if (compaction.has_row) {
         struct jini_error seal_error;
         int sealed = seal(&compaction, &seal_error);

@@ -16,17 +16,9 @@ struct expiry {
     size_t images;
     size_t rows;
     uint64_t bytes;
+    size_t damaged;
+    struct jini_id last_damaged;
 };
-
-static int flag_pack(struct store_txn *txn, const struct jini_id *id)
-{
-    struct index_pack pack;
-    int status = index_pack_get(txn, id, &pack);
-    if (status || (pack.flags & INDEX_PACK_HAS_PURGED))
-        return status;
-    pack.flags |= INDEX_PACK_HAS_PURGED;
-    return index_pack_put(txn, &pack);
-}
 
 static int delete_image(struct store_txn *txn, struct expiry *expiry, const struct jini_id *id)
 {
@@ -41,8 +33,10 @@ static int delete_image(struct store_txn *txn, struct expiry *expiry, const stru
         index_location_get(txn, &image.place.pack_id, image.place.pack_sequence, id, &location);
     if (status == 0)
         status = index_location_delete(txn, &location);
-    if (status == 0 && expiry->kind == GENERATIONS_DUE_PURGE)
-        status = flag_pack(txn, &image.place.pack_id);
+    if (status == 0)
+        status = index_pack_note_removal(
+            txn, &image.place.pack_id,
+            expiry->kind == GENERATIONS_DUE_PURGE ? INDEX_PACK_HAS_PURGED : 0);
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
@@ -53,14 +47,28 @@ static int op_expire(struct store_txn *txn, void *argument)
     expiry->images = 0;
     expiry->bytes = 0;
     expiry->rows = 0;
+    expiry->damaged = 0;
     int status = generations_due_list(txn, expiry->kind, expiry->now_ms, due, DUE_SLICE,
                                       &expiry->rows, NULL);
     for (size_t i = 0; status == 0 && i < expiry->rows; i++) {
         status = delete_image(txn, expiry, &due[i].id);
+        if (status == JINI_E_CORRUPT || status == JINI_E_FORMAT) {
+            expiry->damaged++; /* it is left to verify, and holds up no other */
+            expiry->last_damaged = due[i].id;
+            status = JINI_E_NOT_FOUND;
+        }
         if (status == JINI_E_NOT_FOUND)
             status = generations_due_remove(txn, &due[i]);
     }
     return status;
+}
+
+static void log_damaged(const struct tiering_run *run, const struct expiry *expiry)
+{
+    char id[JINI_ID_TEXT_MAX];
+    jini_id_format(&expiry->last_damaged, id);
+    log_record(&run->jini->log, JINI_LOG_ERROR, "images_not_expired",
+               LOG_NUMBER("damaged", expiry->damaged), LOG_TEXT("image", id));
 }
 
 static int expire_kind(struct tiering_run *run, enum generations_due_kind kind,
@@ -76,6 +84,8 @@ static int expire_kind(struct tiering_run *run, enum generations_due_kind kind,
             return error_set(error, status, "expiry", "%s", jini_status_text(status));
         images += expiry.images;
         bytes += expiry.bytes;
+        if (expiry.damaged > 0)
+            log_damaged(run, &expiry);
     } while (expiry.rows == DUE_SLICE);
     run->request->images_purged += images;
     if (images > 0)

@@ -1,11 +1,15 @@
 /*
  * One run of tiering over all packs, shared by its steps:
  *
- *   tiering_run.c      goes through the packs, asks images/tiering.h what to do, and has it done
+ *   tiering_run.c      the run: what is done with all packs, in which order
+ *   tiering_step.c     one pack: asks images/tiering.h what to do, and has it done
+ *   tiering_seal.c     open packs
+ *   tiering_share.c    duplicates
+ *   tiering_compact.c  rewriting packs without garbage
+ *   tiering_merge.c    small packs
  *   tiering_archive.c  archive, free, purge
- *   tiering_compact.c  rewrite packs without garbage; merge small ones
- *   tiering_share.c    find duplicates
  *   tiering_expire.c   images whose time is over, and the trash
+ *   tiering_collect.c  files and objects that nothing refers to
  *
  * Every step can be repeated after a crash at any point: what changes the index checks the lease in the same
  * transaction, and files and objects are deleted only after the index has let go of them.
@@ -65,9 +69,36 @@ int tiering_change_pack(const struct tiering_run *run, const struct index_pack *
 
 int tiering_open_archive(struct tiering_run *run, struct jini_error *error);
 
-/* The steps. Each leaves the pack in a state from which it can go on. */
-int tiering_seal_orphan(struct tiering_run *run, const struct index_pack *pack,
+/* A lost lease, a failing store or a cancelling ends the run; a pack that cannot be moved does not. */
+bool tiering_ends_run(int status);
+
+/* Counts and logs a pack that could not be moved; the first is the run's result. */
+void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
+                          const struct jini_error *error);
+
+typedef int tiering_visit_fn(struct tiering_run *run, const struct index_pack *pack, void *context,
+                             struct jini_error *error);
+
+/*
+ * Calls `visit` for every pack by age, also for those that the visits make. The lease is renewed for each page of them.
+ * What a visit answers ends the run or is noted, see above.
+ */
+int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context,
+                 struct jini_error *error);
+
+/* What the row of a pack and the table of processes tell, without counting its images. */
+struct tiering_facts tiering_facts_of(const struct tiering_run *run, const struct index_pack *pack);
+
+/* Takes a pack through all steps that are due, or reports them in a dry run. */
+int tiering_advance(struct tiering_run *run, const struct jini_id *id, struct jini_error *error);
+
+/* Does one step, if it is the one that is due. */
+int tiering_step_if_due(struct tiering_run *run, const struct jini_id *id, enum tiering_step wanted,
                         struct jini_error *error);
+
+/* The steps. Each leaves the pack in a state from which it can go on. */
+int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
+                 struct jini_error *error);
 int tiering_archive(struct tiering_run *run, const struct index_pack *pack,
                     struct jini_error *error);
 int tiering_free(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
@@ -75,8 +106,15 @@ int tiering_purge(struct tiering_run *run, const struct index_pack *pack, struct
 int tiering_compact(struct tiering_run *run, const struct index_pack *packs, size_t count,
                     struct jini_error *error);
 int tiering_share(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
+int tiering_merge_small(struct tiering_run *run, struct jini_error *error);
 int tiering_expire(struct tiering_run *run, struct jini_error *error);
 int tiering_collect(struct tiering_run *run, struct jini_error *error);
+
+/* Delete what the index does not name any more. A file or object that is gone already is no failure. */
+int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
+                        struct jini_error *error);
+int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack,
+                          struct jini_error *error);
 
 /* Deletes the content rows of a pack that has a local file. */
 int tiering_forget_content(struct tiering_run *run, const struct index_pack *pack,

@@ -136,6 +136,8 @@ static int op_repoint(struct store_txn *txn, void *argument)
         if (status == 0)
             status = index_location_put(txn, &to);
     }
+    if (status == JINI_E_NOT_FOUND)
+        status = index_pack_note_removal(txn, &repoint->from.pack, 0);
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 

@@ -77,10 +77,10 @@ static int read_rows(struct store_cursor *cursor, enum generations_due_kind kind
         int status = store_cursor_next(cursor, &value);
         if (status == JINI_E_NOT_FOUND)
             return 0;
-        if (status == 0)
-            status = read_key(cursor->key, due);
-        if (status)
-            return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
+        if (status && status != JINI_E_TOO_BIG)
+            return status;
+        if (status == JINI_E_TOO_BIG || read_key(cursor->key, due) != 0)
+            continue; /* a damaged row holds up no other */
         due->value_length = (uint32_t)value.length;
         (*count)++;
     }
@@ -107,7 +107,7 @@ int generations_due_list(struct store_txn *txn, enum generations_due_kind kind, 
     }
     if (status)
         *count = 0;
-    if (status == JINI_E_CORRUPT)
-        error_set(error, status, "queue", "a row of the due queue is damaged: run `jini verify`");
-    return status;
+    return status ? error_set(error, status, "queue", "the due queue cannot be read: %s",
+                              jini_status_text(status))
+                  : 0;
 }

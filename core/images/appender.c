@@ -28,7 +28,7 @@ struct appender_pack {
     uint64_t created_ns; /* boot time */
     uint32_t unreleased; /* items appended and not yet released; under the lock */
     atomic_bool retired; /* takes no more records; sealed when all are released */
-    atomic_bool broken;  /* not to be written to: the next process seals it */
+    atomic_bool broken;  /* not to be written to: the next run of tiering seals it */
     bool touched;        /* by the batch that runs */
 };
 
@@ -250,14 +250,19 @@ static void run_batch(struct appender *appender, struct appender_item **items, s
 
 static int op_seal(struct store_txn *txn, void *argument)
 {
-    const struct index_pack *sealed = argument;
+    struct index_pack sealed = *(const struct index_pack *)argument;
     struct index_pack found;
-    int status = index_pack_get(txn, &sealed->id, &found);
+    int status = index_pack_get(txn, &sealed.id, &found);
     if (status == JINI_E_NOT_FOUND)
         return 0; /* nothing in the index ever named it: the file is garbage, and found as such */
     if (status)
         return status;
-    return found.state == INDEX_PACK_OPEN ? index_pack_put(txn, sealed) : JINI_E_CONFLICT;
+    if (found.state != INDEX_PACK_OPEN)
+        return JINI_E_CONFLICT;
+    sealed.flags = found.flags;
+    sealed.removals =
+        found.removals + 1; /* images that were appended and not committed are garbage */
+    return index_pack_put(txn, &sealed);
 }
 
 static int seal(struct appender *appender, struct appender_pack *pack, struct jini_error *error)
@@ -316,7 +321,7 @@ static void settle_packs(struct appender *appender)
         struct jini_error error;
         int status = pack->broken ? JINI_E_POISONED : seal(appender, pack, &error);
         if (pack->broken)
-            error_set(&error, status, "pack", "a pack is left to the next process to seal");
+            error_set(&error, status, "pack", "a pack is left to the next run of tiering to seal");
         if (status) {
             log_record(&appender->options.log, JINI_LOG_ERROR, "pack_not_sealed",
                        LOG_TEXT("message", error.message));
@@ -357,14 +362,32 @@ static void wait_for_work(struct appender *appender)
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += 1; /* packs grow old */
-    if (!appender->first && !appender->check_packs && !appender->stopping)
+    bool ends = appender->stopping && !appender->packs;
+    if (!appender->first && !appender->check_packs && !ends)
         pthread_cond_timedwait(&appender->wake, &appender->lock, &until);
 }
 
-static void cancel_batch(struct appender_item **items, size_t count)
+static int status_of(const struct appender_item *item, bool stopping, uint64_t now_ns)
 {
-    for (size_t i = 0; i < count; i++)
-        items[i]->done(items[i], JINI_E_CANCELLED);
+    if (stopping || (item->cancelled && atomic_load(item->cancelled)))
+        return JINI_E_CANCELLED;
+    return item->deadline_ns && now_ns > item->deadline_ns ? JINI_E_TIMEOUT : 0;
+}
+
+/* Hands back what is not to be written any more; the others move together. Returns how many they are. */
+static size_t drop_late(struct appender *appender, struct appender_item **items, size_t count,
+                        bool stopping)
+{
+    uint64_t now_ns = clock_boot_ns(appender->options.clock);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        int status = status_of(items[i], stopping, now_ns);
+        if (status == 0)
+            items[kept++] = items[i];
+        else
+            items[i]->done(items[i], status);
+    }
+    return kept;
 }
 
 static void *appender_main(void *argument)
@@ -379,10 +402,9 @@ static void *appender_main(void *argument)
         appender->check_packs = false;
         size_t count = take_items(appender, items);
         pthread_mutex_unlock(&appender->lock);
-        if (stopping)
-            cancel_batch(items, count);
-        else if (count > 0)
-            run_batch(appender, items, count);
+        size_t kept = drop_late(appender, items, count, stopping);
+        if (kept > 0)
+            run_batch(appender, items, kept);
         settle_packs(appender);
         if (stopping && !appender->packs && count == 0)
             return NULL;
@@ -488,12 +510,23 @@ int appender_seal(struct appender *appender, struct jini_error *error)
     return status;
 }
 
+bool appender_holds(struct appender *appender, const struct jini_id *pack)
+{
+    bool held = false;
+    pthread_mutex_lock(&appender->lock);
+    for (const struct appender_pack *at = appender->packs; at && !held; at = at->next)
+        held = id_equal(&at->row.id, pack);
+    pthread_mutex_unlock(&appender->lock);
+    return held;
+}
+
 void appender_stop(struct appender *appender)
 {
     if (!appender)
         return;
     pthread_mutex_lock(&appender->lock);
     appender->stopping = true;
+    appender->check_packs = true;
     pthread_cond_signal(&appender->wake);
     bool runs = appender->thread_runs;
     appender->thread_runs = false;

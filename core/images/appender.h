@@ -54,6 +54,9 @@ struct appender_item {
      * appender_release() later.
      */
     void (*done)(struct appender_item *item, int status);
+    /* Checked when its turn comes: JINI_E_TIMEOUT, JINI_E_CANCELLED. */
+    uint64_t deadline_ns;              /* boot time; 0: none */
+    const _Atomic uint32_t *cancelled; /* may be NULL */
 
     /* Out. */
     struct index_pack pack; /* for index_pack_open() */
@@ -79,6 +82,9 @@ void appender_release(struct appender *appender, struct appender_item *item);
  * packs are sealed all the same.
  */
 int appender_seal(struct appender *appender, struct jini_error *error);
+
+/* Whether the appender still has a pack of this process: appends to it, or is about to seal it. Any thread. */
+bool appender_holds(struct appender *appender, const struct jini_id *pack);
 
 struct appender_figures {
     uint64_t queue_bytes;

@@ -24,6 +24,8 @@ enum {
     PACK_PAYLOAD_BYTES = 12,
     PACK_ATTEMPT = 13,
     PACK_OBJECT_HASH = 14,
+    PACK_REMOVALS = 15,
+    PACK_COUNTED = 16,
 };
 
 enum { PACK_DOCUMENT_MAX = 512 };
@@ -110,6 +112,8 @@ static int encode_pack(const struct index_pack *pack, struct buffer *out)
     document_add_uint(&writer, PACK_PAYLOAD_BYTES, pack->payload_bytes);
     document_add_bytes(&writer, PACK_ATTEMPT, slice_of(pack->attempt.bytes, JINI_ID_BYTES));
     document_add_bytes(&writer, PACK_OBJECT_HASH, slice_of(pack->object_hash.bytes, 16));
+    document_add_uint(&writer, PACK_REMOVALS, pack->removals);
+    document_add_uint(&writer, PACK_COUNTED, pack->counted);
     return document_end(&writer);
 }
 
@@ -162,6 +166,12 @@ static bool take_number(const struct document_field *field, struct index_pack *o
     case PACK_PAYLOAD_BYTES:
         out->payload_bytes = number;
         return true;
+    case PACK_REMOVALS:
+        out->removals = number;
+        return true;
+    case PACK_COUNTED:
+        out->counted = number;
+        return true;
     default:
         return false;
     }
@@ -179,7 +189,7 @@ static int decode_pack(struct slice document, struct index_pack *out)
             good = take_bytes16(&field, out->attempt.bytes);
         else if (field.field == PACK_OBJECT_HASH)
             good = take_bytes16(&field, out->object_hash.bytes);
-        else if (field.field <= PACK_PAYLOAD_BYTES)
+        else if (field.field <= PACK_COUNTED)
             good = field.type == DOCUMENT_UINT && take_number(&field, out);
         if (!good)
             return JINI_E_CORRUPT;
@@ -218,6 +228,31 @@ int index_pack_delete(struct store_txn *txn, const struct jini_id *id)
     return store_delete(txn, STORE_SPACE_PACKS, tuple_key(&key));
 }
 
+int index_pack_note_removal(struct store_txn *txn, const struct jini_id *id, uint32_t flags)
+{
+    struct index_pack pack;
+    int status = index_pack_get(txn, id, &pack);
+    if (status)
+        return status;
+    pack.flags |= flags;
+    pack.removals++;
+    return index_pack_put(txn, &pack);
+}
+
+/* The entry under the cursor. False for a key that names no pack. */
+static bool read_pack(struct slice key, struct slice document, struct index_pack *out)
+{
+    struct jini_id id;
+    struct tuple_reader reader = tuple_reader_of(key);
+    if (tuple_next_id(&reader, &id) != 0 || reader.rest.length != 0)
+        return false;
+    memset(out, 0, sizeof(*out));
+    if (decode_pack(document, out) != 0)
+        *out = (struct index_pack){.state = INDEX_PACK_DAMAGED};
+    out->id = id;
+    return true;
+}
+
 int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct index_pack *out,
                     size_t capacity, size_t *count)
 {
@@ -235,19 +270,15 @@ int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct i
         return status;
     uint8_t bytes[PACK_DOCUMENT_MAX];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
-    while (*count < capacity && (status = store_cursor_next(&cursor, &value)) == 0) {
-        struct index_pack *pack = &out[*count];
-        memset(pack, 0, sizeof(*pack));
-        struct tuple_reader reader = tuple_reader_of(cursor.key);
-        status = tuple_next_id(&reader, &pack->id);
-        if (status == 0)
-            status = decode_pack(buffer_slice(&value), pack);
-        if (status)
+    while (*count < capacity) {
+        status = store_cursor_next(&cursor, &value);
+        if (status && status != JINI_E_TOO_BIG)
             break;
-        (*count)++;
+        *count +=
+            read_pack(cursor.key, status ? slice_of(NULL, 0) : buffer_slice(&value), &out[*count]);
     }
     store_cursor_close(&cursor);
-    return status == JINI_E_NOT_FOUND ? 0 : status;
+    return status == JINI_E_NOT_FOUND || status == JINI_E_TOO_BIG ? 0 : status;
 }
 
 int index_pack_open(struct store_txn *txn, const struct index_pack *pack)

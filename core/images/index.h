@@ -24,6 +24,7 @@
 #include "store/store.h"
 
 enum index_pack_state {
+    INDEX_PACK_DAMAGED = 0,   /* of a listed row that cannot be read: its id is all that is known */
     INDEX_PACK_OPEN = 1,      /* its owner appends to it */
     INDEX_PACK_SEALED = 2,    /* immutable, local only */
     INDEX_PACK_ARCHIVING = 3, /* as SEALED; an object may exist under the attempt's name */
@@ -53,6 +54,8 @@ struct index_pack {
     uint64_t payload_bytes;     /* of these records */
     struct jini_id attempt;     /* names the object; zero: none */
     struct hash128 object_hash; /* XXH3-128 of the object, once it was verified */
+    uint64_t removals; /* times that images were taken away, so that garbage may have grown */
+    uint64_t counted;  /* `removals` when the garbage was counted last */
 };
 
 struct index_location {
@@ -88,9 +91,12 @@ int index_pack_get(struct store_txn *txn, const struct jini_id *id, struct index
 int index_pack_put(struct store_txn *txn, const struct index_pack *pack);
 int index_pack_delete(struct store_txn *txn, const struct jini_id *id);
 
+/* Writes down that images were taken out of a pack; `flags` are added to its own. */
+int index_pack_note_removal(struct store_txn *txn, const struct jini_id *id, uint32_t flags);
+
 /*
  * Lists packs by id, that is by age, behind `after` (NULL: from the first); `*count` of up to
- * `capacity`.
+ * `capacity`. A row that cannot be read is listed as INDEX_PACK_DAMAGED, so that it hides no other.
  */
 int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct index_pack *out,
                     size_t capacity, size_t *count);

@@ -27,7 +27,7 @@ static enum tiering_step decide_open(const struct tiering_facts *facts,
 {
     uint64_t age = age_ms(facts->pack->created_ms, facts->now_ms);
     if (!facts->owner_alive)
-        return because(reason, TIERING_SEAL, "the process that wrote it is gone");
+        return because(reason, TIERING_SEAL, "nobody appends to it any more");
     if (!facts->owned_here)
         return because(reason, TIERING_NOTHING, "another process writes it");
     if (policy->now)
@@ -81,12 +81,38 @@ static enum tiering_step decide_archived(const struct tiering_facts *facts,
     return because(reason, TIERING_NOTHING, "younger than archive.hot_s");
 }
 
+bool tiering_may_be_due(const struct tiering_facts *facts, const struct tiering_policy *policy)
+{
+    const struct index_pack *pack = facts->pack;
+    bool uncounted = policy->now || pack->counted != pack->removals;
+    switch (pack->state) {
+    case INDEX_PACK_DAMAGED:
+        return false;
+    case INDEX_PACK_OPEN:
+        return !facts->owner_alive ||
+               (facts->owned_here && (policy->now || age_ms(pack->created_ms, facts->now_ms) >=
+                                                         policy->open_age_max_ms));
+    case INDEX_PACK_SEALED:
+        return uncounted || !(pack->flags & INDEX_PACK_SHARED) ||
+               age_ms(pack->sealed_ms, facts->now_ms) >= policy->archive_age_ms;
+    case INDEX_PACK_ARCHIVED:
+        return uncounted || policy->free_hot ||
+               age_ms(pack->archived_ms, facts->now_ms) >= policy->hot_ms;
+    case INDEX_PACK_COLD:
+        return uncounted;
+    default: /* something was interrupted */
+        return true;
+    }
+}
+
 enum tiering_step tiering_decide(const struct tiering_facts *facts,
                                  const struct tiering_policy *policy,
                                  char reason[TIERING_REASON_MAX])
 {
     const struct index_pack *pack = facts->pack;
     reason[0] = '\0';
+    if (pack->state == INDEX_PACK_DAMAGED)
+        return because(reason, TIERING_NOTHING, "its row cannot be read");
     if (pack->state == INDEX_PACK_PURGING)
         return because(reason, TIERING_PURGE, "it has no images");
     if (pack->state == INDEX_PACK_OPEN)

@@ -46,6 +46,12 @@ struct tiering_facts {
 
 enum { TIERING_REASON_MAX = 160 };
 
+/*
+ * Whether a step may be due, told without the counts of `facts`, which cost a walk over the pack's images: after
+ * false there is none.
+ */
+bool tiering_may_be_due(const struct tiering_facts *facts, const struct tiering_policy *policy);
+
 /* The next step, and in words why: "archive.age_min_s is over (90000 s)". */
 enum tiering_step tiering_decide(const struct tiering_facts *facts,
                                  const struct tiering_policy *policy,

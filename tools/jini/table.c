@@ -241,7 +241,7 @@ static const struct option_row put_options[] = {
      .kind = VALUE_TEXT,
      .value = "N.N",
      .text = "guidance scale; 7.5 by default"},
-    NUMBER_OPTION("parallel", "N", 1, 64, "files under way at once; 8 by default"),
+    NUMBER_OPTION("parallel", "N", 1, 64, "files under way at once; 32 by default"),
     {0},
 };
 static const struct example_row put_examples[] = {

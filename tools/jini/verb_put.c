@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_DEFAULT = 8, STEPS_DEFAULT = 20, REASONS_MAX = 16, GUIDANCE_DEFAULT = 7500000 };
+enum { WINDOW_DEFAULT = 32, STEPS_DEFAULT = 20, REASONS_MAX = 16, GUIDANCE_DEFAULT = 7500000 };
 
 /* Files that were not stored for one reason. */
 struct reason {

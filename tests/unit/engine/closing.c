@@ -101,10 +101,12 @@ TEST(an_idle_engine_closes, "An engine without work closes, with and without a c
     CHECK_OK(jini_close(fixture_open(), NULL, NULL));
 }
 
-static void *open_gate_soon(void *argument)
+enum { CLOSING_REACHES_THE_WRITER_US = 500000 }; /* the thread that closes has to get there first */
+
+static void *open_gate_later(void *argument)
 {
     struct scene *scene = argument;
-    usleep(50000);
+    usleep(CLOSING_REACHES_THE_WRITER_US);
     atomic_store(&scene->gate.open, 1);
     return NULL;
 }
@@ -115,7 +117,7 @@ TEST(closing_cancels_what_waits_and_finishes_what_runs,
     struct scene scene = {.jini = fixture_open()};
     pthread_t thread;
     begin(&scene);
-    CHECK_INT(pthread_create(&thread, NULL, open_gate_soon, &scene), ==, 0);
+    CHECK_INT(pthread_create(&thread, NULL, open_gate_later, &scene), ==, 0);
     CHECK_OK(jini_close(scene.jini, NULL, NULL));
     check_ends(&scene);
     pthread_join(thread, NULL);
@@ -136,7 +138,7 @@ TEST(closing_twice_is_refused,
     CHECK_INT(late.request.error.code, ==, JINI_E_CLOSED);
     CHECK_STATUS(jini_write(scene.jini, &late, on_return), JINI_E_CLOSED);
     CHECK_STATUS(jini_read(scene.jini, put_x, NULL, NULL), JINI_E_CLOSED);
-    atomic_store(&scene.gate.open, 1);
+    open_gate_later(&scene);
     wait_for(&scene.closed, 1);
     CHECK_UINT(scene.returned_at_close, ==, WAITING + 1);
     check_ends(&scene);
@@ -155,7 +157,7 @@ TEST(closing_on_an_attached_loop_ends_on_it,
     CHECK_STATUS(jini_close(scene.jini, NULL, NULL), JINI_E_ON_LOOP);
     CHECK_OK(jini_close(scene.jini, on_closed, &scene));
     CHECK_STATUS(jini_close(scene.jini, on_closed, &scene), JINI_E_CLOSED);
-    CHECK_INT(pthread_create(&thread, NULL, open_gate_soon, &scene), ==, 0);
+    CHECK_INT(pthread_create(&thread, NULL, open_gate_later, &scene), ==, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     pthread_join(thread, NULL);
     CHECK_UINT(scene.closed, ==, 1);

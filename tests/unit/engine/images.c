@@ -127,6 +127,37 @@ TEST(one_run_moves_what_many_openings_left,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(duplicates_in_several_packs_are_stored_once,
+     "The same files in several packs, each too large to be merged, take the room of one after one "
+     "run that archives "
+     "and frees.")
+{
+    enum { OPENINGS = 4, EACH = 4 };
+    struct jini_options options;
+    struct jini_archive_run run;
+    struct jini_archive_status status;
+    struct jini_error error;
+    uint64_t user = 0;
+    fixture_options(&options);
+    options.pack_bytes_max = 64 * 1024;
+    for (int i = 0; i < OPENINGS; i++) {
+        struct jini *jini = fixture_open_with(&options);
+        user = user ? user : fixture_user(jini, "alice", "Premium");
+        for (uint64_t seed = 0; seed < EACH; seed++)
+            fixture_put(jini, user, seed);
+        CHECK_OK(jini_close(jini, NULL, NULL));
+    }
+    struct jini *jini = fixture_open_with(&options);
+    CHECK_OK(jini_archive_status(jini, &status, &error));
+    CHECK_UINT(status.packs_sealed, ==, OPENINGS);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_OK(jini_archive_status(jini, &status, &error));
+    CHECK_UINT(status.images_cold, ==, OPENINGS * EACH);
+    CHECK_UINT(status.bytes_archived, <, 2 * status.bytes_original / OPENINGS);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 static void count_steps(void *context, const struct jini_tiering_event *event)
 {
     unsigned *steps = context;

@@ -1,0 +1,77 @@
+/* Sealing open packs: by the appender, if it still has them, else from what lies on the disk. */
+#include "engine/tiering_private.h"
+
+#include "base/error.h"
+#include "images/appender.h"
+#include "images/pack_format.h"
+#include "images/pack_recover.h"
+
+/* The length of the file, now that it has its footer. */
+static int sealed_length(struct jini *jini, const struct jini_id *pack, uint64_t *out,
+                         struct jini_error *error)
+{
+    const struct pack_source *source;
+    int status = pack_files_acquire(jini->pack_files, pack, &source, error);
+    if (status)
+        return status;
+    status = pack_source_length(source, out, error);
+    pack_files_release(jini->pack_files, source);
+    return status;
+}
+
+/* A pack that nobody appends to: cut its torn tail, write its footer, then say so in the index. */
+static int seal_orphan(struct tiering_run *run, const struct index_pack *pack,
+                       struct jini_error *error)
+{
+    struct jini *jini = run->jini;
+    struct store_txn *txn;
+    struct index_location last;
+    struct pack_scan_result result;
+    int status = store_read_begin(jini->store, &txn);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    status = index_location_last(txn, &pack->id, &last);
+    store_read_end(txn);
+    uint64_t end = 0;
+    if (status == 0)
+        end = last.offset + pack_record_length(last.stored_length, last.metadata_stored_length);
+    else if (status != JINI_E_NOT_FOUND)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    status = pack_recover(jini->directory_fd, &pack->id, end, &result, error);
+    struct index_pack sealed = *pack;
+    if (status == JINI_E_NOT_FOUND && end == 0) {
+        sealed.state = INDEX_PACK_PURGING; /* nothing was ever kept in it */
+    } else if (status) {
+        return status;
+    } else {
+        sealed.state = INDEX_PACK_SEALED;
+        sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        sealed.records = result.records;
+        sealed.payload_bytes = result.payload_bytes;
+        status = sealed_length(jini, &pack->id, &sealed.file_bytes, error);
+        if (status)
+            return status;
+    }
+    status = tiering_change_pack(run, &sealed, INDEX_PACK_OPEN);
+    return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
+}
+
+int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
+                 struct jini_error *error)
+{
+    struct index_pack pack;
+    int status = 0;
+    if (facts->owned_here) {
+        status = appender_seal(run->jini->appender, error);
+    } else {
+        /* Read again, now that nobody appends: it may have been sealed just before that was found out. */
+        status = tiering_load_pack(run, &facts->pack->id, &pack);
+        if (status)
+            return error_set(error, status, "pack", "%s", jini_status_text(status));
+        if (pack.state != INDEX_PACK_OPEN)
+            return 0;
+        status = seal_orphan(run, &pack, error);
+    }
+    run->request->packs_sealed += status == 0;
+    return status;
+}

@@ -1,0 +1,284 @@
+/*
+ * One pack, step by step: what is known of it, what images/tiering.h makes of that, and having it done.
+ */
+#include "engine/tiering_private.h"
+
+#include "base/error.h"
+#include "images/appender.h"
+
+enum { STEPS_MAX = 8 };
+
+/* ---- Facts ---- */
+
+/* Counts images and records of a pack. Packs hold at most 65,536 records; slices keep snapshots short. */
+static int count_live(const struct tiering_run *run, const struct index_pack *pack,
+                      struct tiering_facts *facts, uint64_t *bytes)
+{
+    struct index_location page[TIERING_SLICE];
+    struct index_location last;
+    bool any = false;
+    size_t count;
+    *bytes = 0;
+    do {
+        int status = tiering_load_locations(run, &pack->id, any ? &last : NULL, page, &count);
+        if (status)
+            return status;
+        for (size_t i = 0; i < count; i++) {
+            bool same = any && page[i].sequence == last.sequence;
+            facts->live_images++;
+            facts->live_records += !same;
+            *bytes += page[i].original_length;
+            last = page[i];
+            any = true;
+        }
+    } while (count == TIERING_SLICE);
+    return 0;
+}
+
+struct tiering_facts tiering_facts_of(const struct tiering_run *run, const struct index_pack *pack)
+{
+    struct jini *jini = run->jini;
+    struct store_process self = store_self(jini->store);
+    struct tiering_facts facts = {.pack = pack, .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS};
+    if (pack->state == INDEX_PACK_OPEN) {
+        bool mine = pack->owner.slot == self.slot && pack->owner.incarnation == self.incarnation;
+        facts.owned_here = mine && appender_holds(jini->appender, &pack->id);
+        facts.owner_alive = mine ? facts.owned_here : store_process_alive(jini->store, pack->owner);
+    }
+    return facts;
+}
+
+static int gather(const struct tiering_run *run, const struct index_pack *pack,
+                  struct tiering_facts *out, uint64_t *bytes)
+{
+    *out = tiering_facts_of(run, pack);
+    return count_live(run, pack, out, bytes);
+}
+
+/* ---- Steps ---- */
+
+static enum jini_tiering_step public_step(enum tiering_step step)
+{
+    switch (step) {
+    case TIERING_SEAL:
+        return JINI_TIERING_SEAL;
+    case TIERING_COMPACT:
+        return JINI_TIERING_COMPACT;
+    case TIERING_ARCHIVE:
+        return JINI_TIERING_ARCHIVE;
+    case TIERING_FREE:
+        return JINI_TIERING_FREE;
+    default:
+        return JINI_TIERING_PURGE;
+    }
+}
+
+const char *jini_tiering_step_name(enum jini_tiering_step step)
+{
+    static const char *const names[] = {"unknown", "seal",  "compact", "archive",
+                                        "free",    "purge", "expire"};
+    return step >= JINI_TIERING_SEAL && step <= JINI_TIERING_EXPIRE ? names[step] : names[0];
+}
+
+static int op_begin_purge(struct store_txn *txn, void *argument)
+{
+    const struct index_pack *pack = argument;
+    struct index_pack found;
+    struct index_location any;
+    int status = index_pack_get(txn, &pack->id, &found);
+    if (status)
+        return status;
+    if (found.state != pack->state)
+        return JINI_E_CONFLICT;
+    status = index_location_last(txn, &pack->id, &any);
+    if (status != JINI_E_NOT_FOUND)
+        return status ? status : JINI_E_CONFLICT;
+    found.state = INDEX_PACK_PURGING;
+    return index_pack_put(txn, &found);
+}
+
+static int begin_purge(struct tiering_run *run, const struct index_pack *pack,
+                       struct jini_error *error)
+{
+    struct index_pack copy = *pack;
+    int status = tiering_write(run, op_begin_purge, &copy);
+    return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
+}
+
+static int do_step(struct tiering_run *run, enum tiering_step step,
+                   const struct tiering_facts *facts, struct jini_error *error)
+{
+    switch (step) {
+    case TIERING_SEAL:
+        return tiering_seal(run, facts, error);
+    case TIERING_SHARE:
+        return tiering_share(run, facts->pack, error);
+    case TIERING_COMPACT:
+        return tiering_compact(run, facts->pack, 1, error);
+    case TIERING_ARCHIVE:
+        return tiering_archive(run, facts->pack, error);
+    case TIERING_FREE:
+        return tiering_free(run, facts->pack, error);
+    case TIERING_PURGE_BEGIN:
+        return begin_purge(run, facts->pack, error);
+    default:
+        return tiering_purge(run, facts->pack, error);
+    }
+}
+
+/* What is moved or freed by a step, for its report. */
+static uint64_t bytes_of(enum tiering_step step, const struct index_pack *pack, uint64_t live_bytes)
+{
+    return step == TIERING_SEAL || step == TIERING_COMPACT ? live_bytes : pack->file_bytes;
+}
+
+static bool is_shown(enum tiering_step step)
+{
+    return step != TIERING_SHARE && step != TIERING_PURGE_BEGIN;
+}
+
+/* What a step would make of a pack's row. False: what would follow cannot be foreseen. */
+static bool pretend(enum tiering_step step, struct index_pack *pack, uint64_t now_ms,
+                    uint64_t live_bytes)
+{
+    switch (step) {
+    case TIERING_SEAL:
+        pack->state = INDEX_PACK_SEALED;
+        pack->sealed_ms = now_ms;
+        pack->file_bytes = live_bytes;
+        return true;
+    case TIERING_SHARE:
+        pack->flags |= INDEX_PACK_SHARED;
+        return true;
+    case TIERING_ARCHIVE:
+        pack->state = INDEX_PACK_ARCHIVED;
+        pack->archived_ms = now_ms;
+        return true;
+    case TIERING_FREE:
+        pack->state = INDEX_PACK_COLD;
+        return true;
+    case TIERING_PURGE_BEGIN:
+        pack->state = INDEX_PACK_PURGING;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/*
+ * Reports the steps that are due, on a row that only pretends to change. Duplicates that a run would find, and small packs
+ * that it would merge, are not foreseen.
+ */
+static int foresee(struct tiering_run *run, const struct jini_id *id, struct jini_error *error)
+{
+    struct index_pack pack;
+    struct tiering_facts facts;
+    uint64_t bytes;
+    char reason[TIERING_REASON_MAX];
+    int status = tiering_load_pack(run, id, &pack);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status == 0)
+        status = gather(run, &pack, &facts, &bytes);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    for (int i = 0; i < STEPS_MAX; i++) {
+        enum tiering_step step = tiering_decide(&facts, &run->policy, reason);
+        if (step == TIERING_NOTHING)
+            return 0;
+        if (is_shown(step))
+            tiering_report(run, public_step(step), &pack, facts.live_images,
+                           bytes_of(step, &pack, bytes), reason);
+        if (!pretend(step, &pack, facts.now_ms, bytes))
+            return 0;
+    }
+    return 0;
+}
+
+static int op_note_count(struct store_txn *txn, void *argument)
+{
+    const struct index_pack *counted = argument;
+    struct index_pack found;
+    int status = index_pack_get(txn, &counted->id, &found);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    found.counted = counted->removals;
+    return index_pack_put(txn, &found);
+}
+
+/* Nothing to do for the garbage as it was counted: the next run need not count again. */
+static int note_count(struct tiering_run *run, struct index_pack *pack, struct jini_error *error)
+{
+    int status = pack->counted == pack->removals ? 0 : tiering_write(run, op_note_count, pack);
+    return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
+}
+
+/* Loads a pack and decides what is next; `*step` is TIERING_NOTHING when it is gone or nothing is due. */
+static int decide(struct tiering_run *run, const struct jini_id *id, struct index_pack *pack,
+                  struct tiering_facts *facts, uint64_t *bytes, char *reason,
+                  enum tiering_step *step, struct jini_error *error)
+{
+    *step = TIERING_NOTHING;
+    int status = tiering_load_pack(run, id, pack);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status == 0) {
+        *facts = tiering_facts_of(run, pack);
+        if (!tiering_may_be_due(facts, &run->policy))
+            return 0;
+        status = count_live(run, pack, facts, bytes);
+    }
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    *step = tiering_decide(facts, &run->policy, reason);
+    return *step == TIERING_NOTHING ? note_count(run, pack, error) : 0;
+}
+
+static int do_and_report(struct tiering_run *run, enum tiering_step step,
+                         const struct tiering_facts *facts, uint64_t bytes, const char *reason,
+                         struct jini_error *error)
+{
+    int status = do_step(run, step, facts, error);
+    if (status)
+        return status;
+    if (step == TIERING_ARCHIVE)
+        run->request->images_archived += facts->live_images;
+    if (is_shown(step))
+        tiering_report(run, public_step(step), facts->pack, facts->live_images,
+                       bytes_of(step, facts->pack, bytes), reason);
+    return 0;
+}
+
+int tiering_advance(struct tiering_run *run, const struct jini_id *id, struct jini_error *error)
+{
+    if (run->request->flags & JINI_TIERING_DRY_RUN)
+        return foresee(run, id, error);
+    for (int i = 0; i < STEPS_MAX; i++) {
+        struct index_pack pack;
+        struct tiering_facts facts;
+        uint64_t bytes;
+        char reason[TIERING_REASON_MAX];
+        enum tiering_step step;
+        int status = decide(run, id, &pack, &facts, &bytes, reason, &step, error);
+        if (status || step == TIERING_NOTHING)
+            return status;
+        status = do_and_report(run, step, &facts, bytes, reason, error);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+int tiering_step_if_due(struct tiering_run *run, const struct jini_id *id, enum tiering_step wanted,
+                        struct jini_error *error)
+{
+    struct index_pack pack;
+    struct tiering_facts facts;
+    uint64_t bytes;
+    char reason[TIERING_REASON_MAX];
+    enum tiering_step step;
+    int status = decide(run, id, &pack, &facts, &bytes, reason, &step, error);
+    if (status || step != wanted)
+        return status;
+    return do_and_report(run, step, &facts, bytes, reason, error);
+}
