@@ -17,6 +17,8 @@
 struct rates {
     struct table *table;
     struct user_cache *users;
+    const struct plan
+        *_Atomic usual; /* the plan of a user seen lately, which most users share; a guess */
 };
 
 /* ---- Opening ---- */
@@ -402,16 +404,37 @@ static void keep_hint(struct jini *jini, uint64_t user_id, struct user_entry *en
         user_cache_put(jini->rates->users, user_id, &words, entry);
 }
 
+/*
+ * A check of one of many users waits twice for memory: for the user's cache line, and for the slot that it names. Both
+ * are asked for at once here, where the slot lies by the plan that most users have: the hash takes a fifth of the time that it
+ * saves. A user who was the last one too is in the processor's cache.
+ */
+static void ask_for_memory(const struct rates *rates, const struct jini_subject *subject)
+{
+    static _Thread_local uint64_t last_user;
+    struct table_subject place;
+    if (subject->number == last_user)
+        return;
+    last_user = subject->number;
+    user_cache_prefetch(rates->users, subject->number);
+    const struct plan *plan = atomic_load_explicit(&rates->usual, memory_order_relaxed);
+    if (plan && plan->rate_count > 0 &&
+        subject_init(&place, subject, 0, &plan->list.limits[plan->rate_index[0]]) == 0)
+        table_prefetch(rates->table, &place);
+}
+
 static int check_user(struct jini *jini, const struct jini_limit_check *check,
                       struct attempt *attempt, struct jini_limit_answer *answer,
                       struct jini_error *error)
 {
     struct user_entry entry;
     uint64_t user_id = check->subject.number;
+    ask_for_memory(jini->rates, &check->subject);
     if (!user_cache_find(jini->rates->users, user_id, &entry)) {
         int status = load_user(jini, user_id, &entry, error);
         if (status)
             return status;
+        atomic_store_explicit(&jini->rates->usual, entry.plan, memory_order_relaxed);
     }
     if (!entry.active)
         return error_set(error, JINI_E_INACTIVE, "subject", "the account is disabled");

@@ -82,6 +82,11 @@ static struct line *line_of(const struct user_cache *cache, uint64_t user_id)
     return &cache->lines[user_id & cache->mask];
 }
 
+void user_cache_prefetch(const struct user_cache *cache, uint64_t user_id)
+{
+    __builtin_prefetch(line_of(cache, user_id));
+}
+
 struct user_words user_cache_words(const struct user_cache *cache, uint64_t user_id)
 {
     return (struct user_words){store_change_word(cache->store, accounts_user_word(user_id)),

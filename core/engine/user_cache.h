@@ -41,6 +41,9 @@ struct user_words {
 };
 struct user_words user_cache_words(const struct user_cache *cache, uint64_t user_id);
 
+/* Begins to load what user_cache_find() will read. */
+void user_cache_prefetch(const struct user_cache *cache, uint64_t user_id);
+
 /* True when the user is at hand and nothing that matters has changed. */
 bool user_cache_find(const struct user_cache *cache, uint64_t user_id, struct user_entry *out);
 
