@@ -60,18 +60,16 @@ static int read_local(struct jini *jini, const struct index_location *location,
         status =
             pack_read_payload(source, &place, payload, location->stored_length, &record, error);
     pack_files_release(jini->pack_files, source);
-    if (status == 0 && !hash128_equal(&record.original_hash, &location->original_hash))
-        status = pack_corrupt(error, &location->pack, location->offset,
-                              "the record is not the one that the index means");
-    return status;
+    return status ? status : index_check_record(location, &record, error);
 }
 
-static int read_archived(struct jini *jini, const struct index_pack *pack,
+static int read_archived(const struct tiering_run *run, const struct index_pack *pack,
                          const struct index_location *location, struct stored_record *out,
                          struct jini_error *error)
 {
     struct cold_record record;
-    int status = cold_record_fetch(jini, pack, location, &record, error);
+    int status =
+        cold_record_fetch(run->jini, pack, location, tiering_deadline(run), &record, error);
     if (status)
         return status;
     memcpy(out->bytes, record.metadata.data, record.metadata.length);
@@ -80,7 +78,7 @@ static int read_archived(struct jini *jini, const struct index_pack *pack,
     return 0;
 }
 
-static int read_stored(struct jini *jini, const struct index_pack *pack,
+static int read_stored(const struct tiering_run *run, const struct index_pack *pack,
                        const struct index_location *location, struct stored_record *out,
                        struct jini_error *error)
 {
@@ -93,9 +91,9 @@ static int read_stored(struct jini *jini, const struct index_pack *pack,
     bool archived = pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
     int status = JINI_E_NOT_FOUND;
     if (pack->state != INDEX_PACK_COLD)
-        status = read_local(jini, location, out, error);
+        status = read_local(run->jini, location, out, error);
     if (status && archived)
-        status = read_archived(jini, pack, location, out, error);
+        status = read_archived(run, pack, location, out, error);
     if (status) {
         base_free(out->bytes);
         out->bytes = NULL;
@@ -110,7 +108,7 @@ static int append(struct compaction *compaction, const struct index_pack *pack,
                   struct jini_error *error)
 {
     struct stored_record stored;
-    int status = read_stored(compaction->run->jini, pack, from, &stored, error);
+    int status = read_stored(compaction->run, pack, from, &stored, error);
     if (status)
         return status;
     struct pack_input input = {
