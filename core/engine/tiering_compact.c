@@ -138,26 +138,32 @@ static int append(struct compaction *compaction, const struct index_pack *pack,
     return status;
 }
 
+int tiering_move_location(struct store_txn *txn, const struct index_location *from,
+                          const struct index_location *to)
+{
+    struct generations_image image;
+    int status = generations_image_get(txn, &from->image, &image, NULL);
+    bool readable = status != JINI_E_CORRUPT && status != JINI_E_FORMAT;
+    if (status && readable)
+        return status;
+    image.place.pack_id = to->pack;
+    image.place.pack_sequence = to->sequence;
+    status = readable ? generations_image_update(txn, &from->image, &image.place, NULL) : 0;
+    if (status == 0)
+        status = index_location_delete(txn, from);
+    return status ? status : index_location_put(txn, to);
+}
+
 static int move_one(struct store_txn *txn, const struct move_slice *slice,
                     const struct moved *moved)
 {
     struct index_location found;
-    struct generations_image image;
     const struct index_location *from = &moved->from;
     int status = index_location_get(txn, &from->pack, from->sequence, &from->image, &found);
     if (status == JINI_E_NOT_FOUND)
         return 0; /* purged meanwhile */
     if (status == 0)
-        status = generations_image_get(txn, &from->image, &image, NULL);
-    if (status)
-        return status;
-    image.place.pack_id = moved->to.pack;
-    image.place.pack_sequence = moved->to.sequence;
-    status = generations_image_update(txn, &from->image, &image.place, NULL);
-    if (status == 0)
-        status = index_location_delete(txn, from);
-    if (status == 0)
-        status = index_location_put(txn, &moved->to);
+        status = tiering_move_location(txn, from, &moved->to);
     struct index_content content = {
         .tier_group = slice->compaction->row.tier_group,
         .expiry_day = slice->compaction->row.expiry_day,

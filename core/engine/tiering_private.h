@@ -75,6 +75,13 @@ int tiering_load_locations(const struct tiering_run *run, const struct jini_id *
                            const struct index_location *after, struct index_location *out,
                            size_t *count);
 
+/*
+ * Moves an image from one record to another that holds the same bytes. Of an image whose own record cannot be read the
+ * location moves alone: its bytes are kept, and verify tells of it.
+ */
+int tiering_move_location(struct store_txn *txn, const struct index_location *from,
+                          const struct index_location *to);
+
 /* Stores a pack's row, if its state still is `from`. JINI_E_CONFLICT. */
 int tiering_change_pack(const struct tiering_run *run, const struct index_pack *pack,
                         enum index_pack_state from);
