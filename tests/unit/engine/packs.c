@@ -116,7 +116,8 @@ static void damage_row(struct jini *jini, enum store_space space, const struct j
 }
 
 TEST(a_damaged_row_of_a_pack_holds_up_no_other,
-     "A pack whose row cannot be read is let be: the images of others are archived and freed.")
+     "A pack whose row cannot be read is reported and let be: the images of others are archived "
+     "and freed.")
 {
     struct jini *jini = fixture_open();
     uint64_t premium = fixture_user(jini, "pia", "Premium");
@@ -129,7 +130,11 @@ TEST(a_damaged_row_of_a_pack_holds_up_no_other,
     jini = fixture_open();
     CHECK_OK(jini_image_stat(jini, &bad, &image, &error));
     damage_row(jini, STORE_SPACE_PACKS, &image.pack_id);
-    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CORRUPT);
+    CHECK_UINT(run.packs_failed, ==, 1);
     CHECK_OK(jini_image_stat(jini, &other, &image, &error));
     CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
     CHECK_OK(fixture_get(jini, &other, 2));
