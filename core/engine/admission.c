@@ -216,11 +216,17 @@ static int op_admit(struct store_txn *txn, void *argument)
 
 /* ---- Around it ---- */
 
+static void drop_work(struct jini_request *request)
+{
+    struct admit_work *work = request_state(request)->work;
+    plan_release(work->allowed.plan);
+    base_free(work);
+    request_state(request)->work = NULL;
+}
+
 static void finish(struct jini_request *request, int status)
 {
-    struct request_state *state = request_state(request);
-    base_free(state->work);
-    state->work = NULL;
+    drop_work(request);
     request_finish(request, status);
 }
 
@@ -278,6 +284,7 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     uint64_t user_id = user_of(&admit->subject);
     memset(&admit->answer, 0, sizeof(admit->answer));
     admit->answer.decided = JINI_LIMITS_MAX;
+    plan_release(work->allowed.plan); /* of the try before */
     int status = allowance_of(jini, user_id, &work->allowed, error);
     if (status == 0)
         status = check_allowance(admit, &work->allowed, error);
@@ -325,8 +332,7 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
             give_rates_back(jini, work);
     }
     if (status) {
-        base_free(work);
-        request_state(request)->work = NULL;
+        drop_work(request);
         return request_refuse(request, status);
     }
     return callback ? 0 : request_wait(request);

@@ -41,7 +41,10 @@ int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit
 /* Gives back what receipts say, where their windows are still open. */
 void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
 
-/* What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. */
+/*
+ * What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. The plan is to be given back by
+ * plan_release(); NULL after an error.
+ */
 struct allowed {
     struct jini_allowance allowance;
     const struct plan *plan;
