@@ -73,12 +73,13 @@ static int check_admit(const struct jini_admit *admit, struct jini_error *error)
     const struct jini_parameters *parameters = &admit->parameters;
     if (admit->subject.kind != JINI_SUBJECT_USER && admit->subject.kind != JINI_SUBJECT_ADDRESS)
         return error_set(error, JINI_E_INVALID, "subject", "a user or an address is admitted");
-    if (admit->subject.kind == JINI_SUBJECT_USER && admit->subject.number == 0)
-        return error_set(error, JINI_E_INVALID, "subject", "0 is no user's id");
+    int status = subject_check(&admit->subject, error);
+    if (status)
+        return status;
     if (!memchr(parameters->model, '\0', sizeof(parameters->model)))
         return error_set(error, JINI_E_INVALID, "model", "up to %d bytes are taken",
                          JINI_MODEL_MAX - 1);
-    int status = check_number(parameters->width, SIDE_MAX, "width", error);
+    status = check_number(parameters->width, SIDE_MAX, "width", error);
     if (status == 0)
         status = check_number(parameters->height, SIDE_MAX, "height", error);
     if (status == 0)

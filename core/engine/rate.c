@@ -123,6 +123,17 @@ static int subject_init(struct table_subject *out, const struct jini_subject *su
     }
 }
 
+int subject_check(const struct jini_subject *subject, struct jini_error *error)
+{
+    if (subject->kind < JINI_SUBJECT_USER || subject->kind > JINI_SUBJECT_GLOBAL)
+        return error_set(error, JINI_E_INVALID, "subject", "%u is no kind of subject, 1 to %d are",
+                         subject->kind, JINI_SUBJECT_GLOBAL);
+    if (subject->kind == JINI_SUBJECT_USER && subject->number == 0)
+        return error_set(error, JINI_E_INVALID, "subject",
+                         "0 is no user's id; who has no account counts by address");
+    return 0;
+}
+
 static bool has_own_limits(const struct jini_subject *subject)
 {
     return subject->kind == JINI_SUBJECT_USER || subject->kind == JINI_SUBJECT_ADDRESS;
@@ -582,7 +593,7 @@ static int check_members(const struct jini *jini, const struct jini_limit_check 
     if (check->scope && strlen(check->scope) >= JINI_SCOPE_MAX)
         return error_set(error, JINI_E_INVALID, "scope", "a scope has up to %d bytes",
                          JINI_SCOPE_MAX - 1);
-    return 0;
+    return subject_check(&check->subject, error);
 }
 
 int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
@@ -673,6 +684,8 @@ int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset, jini_cal
     else if (!has_own_limits(&reset->subject))
         status = error_set(&request->error, JINI_E_INVALID, "subject",
                            "users and addresses have limits of their own");
+    else
+        status = subject_check(&reset->subject, &request->error);
     if (status == 0)
         status = reset_rates(jini, &reset->subject, &request->error);
     if (status == 0)

@@ -14,6 +14,9 @@
 int rates_open(struct jini *jini, struct jini_error *error);
 void rates_close(struct jini *jini); /* takes an engine without a table */
 
+/* Whoever is counted comes through here. JINI_E_INVALID: there is no such kind, or user 0. */
+int subject_check(const struct jini_subject *subject, struct jini_error *error);
+
 /* What a charge took; enough to give it back, from another process too. */
 struct rate_receipts {
     uint32_t count;
