@@ -73,12 +73,13 @@ static int check_admit(const struct jini_admit *admit, struct jini_error *error)
     const struct jini_parameters *parameters = &admit->parameters;
     if (admit->subject.kind != JINI_SUBJECT_USER && admit->subject.kind != JINI_SUBJECT_ADDRESS)
         return error_set(error, JINI_E_INVALID, "subject", "a user or an address is admitted");
-    if (admit->subject.kind == JINI_SUBJECT_USER && admit->subject.number == 0)
-        return error_set(error, JINI_E_INVALID, "subject", "0 is no user's id");
+    int status = subject_check(&admit->subject, error);
+    if (status)
+        return status;
     if (!memchr(parameters->model, '\0', sizeof(parameters->model)))
         return error_set(error, JINI_E_INVALID, "model", "up to %d bytes are taken",
                          JINI_MODEL_MAX - 1);
-    int status = check_number(parameters->width, SIDE_MAX, "width", error);
+    status = check_number(parameters->width, SIDE_MAX, "width", error);
     if (status == 0)
         status = check_number(parameters->height, SIDE_MAX, "height", error);
     if (status == 0)
@@ -216,11 +217,17 @@ static int op_admit(struct store_txn *txn, void *argument)
 
 /* ---- Around it ---- */
 
+static void drop_work(struct jini_request *request)
+{
+    struct admit_work *work = request_state(request)->work;
+    plan_release(work->allowed.plan);
+    base_free(work);
+    request_state(request)->work = NULL;
+}
+
 static void finish(struct jini_request *request, int status)
 {
-    struct request_state *state = request_state(request);
-    base_free(state->work);
-    state->work = NULL;
+    drop_work(request);
     request_finish(request, status);
 }
 
@@ -278,6 +285,7 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     uint64_t user_id = user_of(&admit->subject);
     memset(&admit->answer, 0, sizeof(admit->answer));
     admit->answer.decided = JINI_LIMITS_MAX;
+    plan_release(work->allowed.plan); /* of the try before */
     int status = allowance_of(jini, user_id, &work->allowed, error);
     if (status == 0)
         status = check_allowance(admit, &work->allowed, error);
@@ -325,8 +333,7 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
             give_rates_back(jini, work);
     }
     if (status) {
-        base_free(work);
-        request_state(request)->work = NULL;
+        drop_work(request);
         return request_refuse(request, status);
     }
     return callback ? 0 : request_wait(request);

@@ -17,8 +17,8 @@
 struct rates {
     struct table *table;
     struct user_cache *users;
-    const struct plan
-        *_Atomic usual; /* the plan of a user seen lately, which most users share; a guess */
+    /* The shared plan of a user seen lately, which most users have; a guess. */
+    const struct plan *_Atomic usual;
 };
 
 /* ---- Opening ---- */
@@ -121,6 +121,34 @@ static int subject_init(struct table_subject *out, const struct jini_subject *su
     default:
         return JINI_E_INVALID;
     }
+}
+
+int subject_check(const struct jini_subject *subject, struct jini_error *error)
+{
+    if (subject->kind < JINI_SUBJECT_USER || subject->kind > JINI_SUBJECT_GLOBAL)
+        return error_set(error, JINI_E_INVALID, "subject", "%u is no kind of subject, 1 to %d are",
+                         subject->kind, JINI_SUBJECT_GLOBAL);
+    if (subject->kind == JINI_SUBJECT_USER && subject->number == 0)
+        return error_set(error, JINI_E_INVALID, "subject",
+                         "0 is no user's id; who has no account counts by address");
+    return 0;
+}
+
+static bool has_own_limits(const struct jini_subject *subject)
+{
+    return subject->kind == JINI_SUBJECT_USER || subject->kind == JINI_SUBJECT_ADDRESS;
+}
+
+static uint64_t user_of(const struct jini_subject *subject)
+{
+    return subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
+}
+
+static struct quota_subject quota_subject_of(const struct jini_subject *subject)
+{
+    struct quota_subject out = {.user_id = user_of(subject)};
+    memcpy(out.address, subject->address, sizeof(out.address));
+    return out;
 }
 
 /* ---- Answers ---- */
@@ -257,7 +285,7 @@ struct attempt {
     uint32_t flags;
     uint64_t cost;
     uint64_t now_ns;
-    const uint8_t *places; /* of the entries in the answer; NULL: one after the other */
+    bool beside_quotas; /* entries stand at their places in the text; else one after the other */
     struct table_subject subjects[LIMITS_MAX];
     struct table_item items[LIMITS_MAX];
     struct table_answer answers[LIMITS_MAX];
@@ -297,12 +325,12 @@ static int run(struct rates *rates, struct attempt *attempt, struct jini_limit_a
                               attempt->now_ns, attempt->answers);
     if (__builtin_expect(status != 0 && status != JINI_E_LIMITED, 0))
         return explain_unable(status, attempt->answers, count, error);
-    answer->count = attempt->places ? plan->list.count : count;
+    answer->count = attempt->beside_quotas ? plan->list.count : count;
     answer->decided = JINI_LIMITS_MAX;
     answer->retry_after_ms = 0;
     answer->cost = attempt->cost;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t place = attempt->places ? attempt->places[i] : i;
+        uint32_t place = attempt->beside_quotas ? plan->rate_index[i] : i;
         struct jini_limit_entry *entry = &answer->entries[place];
         *entry = plan->entries[plan->rate_index[i]];
         fill_entry(entry, &attempt->answers[i]);
@@ -336,7 +364,7 @@ int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit
     attempt.flags = charge->flags;
     attempt.cost = charge->cost;
     attempt.now_ns = clock_boot_ns(jini->clock);
-    attempt.places = charge->plan->rate_index;
+    attempt.beside_quotas = true;
     charge->receipts.count = 0;
     int status = prepare_subjects(&attempt, &charge->subject, charge->scope);
     if (status)
@@ -365,7 +393,7 @@ static uint64_t scope_of(const struct jini_limit_check *check)
     return hash ? hash : 1;
 }
 
-/* Reads a user's plan from a snapshot and keeps it at hand. */
+/* Reads a user's plan from a snapshot and keeps it at hand. The plan of `out` is to be released. */
 static int load_user(struct jini *jini, uint64_t user_id, struct user_entry *out,
                      struct jini_error *error)
 {
@@ -394,7 +422,8 @@ static void keep_hint(struct jini *jini, uint64_t user_id, struct user_entry *en
                       const struct table_subject *subject)
 {
     struct user_hint *hint = &entry->hint;
-    if (hint->generation == subject->generation && hint->slot == subject->slot)
+    if ((hint->generation == subject->generation && hint->slot == subject->slot) ||
+        !entry->plan->shared)
         return;
     struct user_words words = user_cache_words(jini->rates->users, user_id);
     struct user_entry still;
@@ -423,6 +452,27 @@ static void ask_for_memory(const struct rates *rates, const struct jini_subject 
         table_prefetch(rates->table, &place);
 }
 
+static int charge_user(struct jini *jini, struct user_entry *entry,
+                       const struct jini_subject *subject, struct attempt *attempt,
+                       struct jini_limit_answer *answer, struct jini_error *error)
+{
+    if (!entry->active)
+        return error_set(error, JINI_E_INACTIVE, "subject", "the account is disabled");
+    attempt->plan = entry->plan;
+    int status = prepare_subjects(attempt, subject, 0);
+    if (status)
+        return error_set(error, status, "subject", "%s", jini_status_text(status));
+    if (entry->plan->rate_count > 0) {
+        use_hint(&attempt->subjects[0], &entry->hint);
+        table_prefetch(jini->rates->table, &attempt->subjects[0]);
+    }
+    attempt->now_ns = clock_boot_ns(jini->clock); /* while the slot comes from memory */
+    status = run(jini->rates, attempt, answer, error);
+    if (entry->plan->rate_count > 0)
+        keep_hint(jini, subject->number, entry, &attempt->subjects[0]);
+    return status;
+}
+
 static int check_user(struct jini *jini, const struct jini_limit_check *check,
                       struct attempt *attempt, struct jini_limit_answer *answer,
                       struct jini_error *error)
@@ -430,26 +480,27 @@ static int check_user(struct jini *jini, const struct jini_limit_check *check,
     struct user_entry entry;
     uint64_t user_id = check->subject.number;
     ask_for_memory(jini->rates, &check->subject);
-    if (!user_cache_find(jini->rates->users, user_id, &entry)) {
-        int status = load_user(jini, user_id, &entry, error);
-        if (status)
-            return status;
-        atomic_store_explicit(&jini->rates->usual, entry.plan, memory_order_relaxed);
-    }
-    if (!entry.active)
-        return error_set(error, JINI_E_INACTIVE, "subject", "the account is disabled");
-    attempt->plan = entry.plan;
-    int status = prepare_subjects(attempt, &check->subject, 0);
+    if (user_cache_find(jini->rates->users, user_id, &entry))
+        return charge_user(jini, &entry, &check->subject, attempt, answer, error);
+    int status = load_user(jini, user_id, &entry, error);
     if (status)
-        return error_set(error, status, "subject", "%s", jini_status_text(status));
-    if (entry.plan->rate_count > 0) {
-        use_hint(&attempt->subjects[0], &entry.hint);
-        table_prefetch(jini->rates->table, &attempt->subjects[0]);
-    }
-    attempt->now_ns = clock_boot_ns(jini->clock); /* while the slot comes from memory */
-    status = run(jini->rates, attempt, answer, error);
-    if (entry.plan->rate_count > 0)
-        keep_hint(jini, user_id, &entry, &attempt->subjects[0]);
+        return status;
+    if (entry.plan->shared)
+        atomic_store_explicit(&jini->rates->usual, entry.plan, memory_order_relaxed);
+    status = charge_user(jini, &entry, &check->subject, attempt, answer, error);
+    plan_release(entry.plan);
+    return status;
+}
+
+/* The plan of a check that is not of a user's own limits; to be released. */
+static int plan_of_other(struct jini *jini, const struct jini_limit_check *check,
+                         const struct plan **out, struct jini_error *error)
+{
+    struct allowed allowed;
+    if (check->limits)
+        return plans_get(jini->plans, check->limits, out, error);
+    int status = allowance_of(jini, 0, &allowed, error);
+    *out = allowed.plan;
     return status;
 }
 
@@ -458,58 +509,75 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
                        struct attempt *attempt, struct jini_limit_answer *answer,
                        struct jini_error *error)
 {
-    int status;
     attempt->now_ns = clock_boot_ns(jini->clock);
-    if (check->limits) {
-        status = plans_get(jini->plans, check->limits, &attempt->plan, error);
-        if (status == 0 && attempt->plan->quotas.count > 0)
-            return error_set(error, JINI_E_INVALID, "limits",
-                             "quotas, of an hour or more, are counted by jini_admit() only");
-    } else if (check->subject.kind == JINI_SUBJECT_ADDRESS) {
-        struct allowed allowed;
-        status = allowance_of(jini, 0, &allowed, error);
-        attempt->plan = allowed.plan;
-    } else {
-        return error_set(error, JINI_E_INVALID, "limits",
-                         "users and addresses have limits of their own, this kind needs a text");
-    }
-    if (status == 0)
-        status = prepare_subjects(attempt, &check->subject, scope_of(check));
+    int status = plan_of_other(jini, check, &attempt->plan, error);
     if (status)
-        return error_complete(error, status, "subject", "the subject");
-    return run(jini->rates, attempt, answer, error);
+        return error_complete(error, status, "limits", "the limits");
+    if (check->limits && attempt->plan->quotas.count > 0)
+        status = error_set(error, JINI_E_INVALID, "limits",
+                           "quotas, of an hour or more, are counted by jini_admit() only");
+    if (status == 0) {
+        status = prepare_subjects(attempt, &check->subject, scope_of(check));
+        status = status ? error_complete(error, status, "subject", "the subject")
+                        : run(jini->rates, attempt, answer, error);
+    }
+    plan_release(attempt->plan);
+    return status;
 }
 
 /* Quotas as they stand, beside the rate limits of a peek. */
 static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
-                       struct jini_limit_answer *answer, struct jini_error *error)
+                       const struct allowed *allowed, struct jini_limit_answer *answer,
+                       struct jini_error *error)
 {
-    struct allowed allowed;
     struct store_txn *txn;
-    uint64_t user_id = check->subject.kind == JINI_SUBJECT_USER ? check->subject.number : 0;
-    int status = allowance_of(jini, user_id, &allowed, error);
-    if (status)
-        return status;
-    struct quota_plan plan = allowed.plan->quotas;
-    plan.anchor_ns = allowed.anchor_ns;
-    struct quota_charge charge = {.subject = {.user_id = user_id},
+    struct quota_plan plan = allowed->plan->quotas;
+    plan.anchor_ns = allowed->anchor_ns;
+    struct quota_charge charge = {.subject = quota_subject_of(&check->subject),
                                   .plan = &plan,
                                   .now_ns = clock_wall_ns(jini->clock),
                                   .cost = check->cost};
-    memcpy(charge.subject.address, check->subject.address, sizeof(charge.subject.address));
-    status = store_read_begin(jini->store, &txn);
+    int status = store_read_begin(jini->store, &txn);
     if (status == 0) {
         status = quota_peek(txn, &charge);
         store_read_end(txn);
     }
     if (status)
         return error_set(error, status, "quota", "%s", jini_status_text(status));
-    rate_add_quotas(allowed.plan, &charge, answer);
+    rate_add_quotas(allowed->plan, &charge, answer);
     if (charge.decided == plan.count || answer->decided < JINI_LIMITS_MAX)
         return 0;
-    answer->decided = allowed.plan->quota_index[charge.decided];
+    answer->decided = allowed->plan->quota_index[charge.decided];
     answer->retry_after_ms = answer->entries[answer->decided].retry_after_ms;
     return rate_refusal(answer, error);
+}
+
+/* Rate limits and quotas of a subject's own by one reading of its plan, whatever changes meanwhile. */
+static int peek_own(struct jini *jini, const struct jini_limit_check *check,
+                    struct attempt *attempt, struct jini_limit_answer *answer,
+                    struct jini_error *error)
+{
+    struct allowed allowed;
+    int status = allowance_of(jini, user_of(&check->subject), &allowed, error);
+    if (status)
+        return status;
+    attempt->plan = allowed.plan;
+    attempt->beside_quotas = true;
+    attempt->now_ns = clock_boot_ns(jini->clock);
+    if (allowed.flags & JINI_USER_ACTIVE)
+        status = prepare_subjects(attempt, &check->subject, 0);
+    else
+        status = JINI_E_INACTIVE;
+    if (status)
+        error_set(error, status, "subject", "%s", jini_status_text(status));
+    else
+        status = run(jini->rates, attempt, answer, error);
+    if (status == 0 || status == JINI_E_LIMITED) {
+        int quota = peek_quotas(jini, check, &allowed, answer, error);
+        status = status ? status : quota;
+    }
+    plan_release(allowed.plan);
+    return status;
 }
 
 static int check_members(const struct jini *jini, const struct jini_limit_check *check,
@@ -525,7 +593,7 @@ static int check_members(const struct jini *jini, const struct jini_limit_check 
     if (check->scope && strlen(check->scope) >= JINI_SCOPE_MAX)
         return error_set(error, JINI_E_INVALID, "scope", "a scope has up to %d bytes",
                          JINI_SCOPE_MAX - 1);
-    return 0;
+    return subject_check(&check->subject, error);
 }
 
 int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
@@ -539,25 +607,20 @@ int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
     int status = check_members(jini, check, error);
     if (__builtin_expect(status != 0, 0))
         return status;
-    bool peek_own = (check->flags & JINI_CHECK_PEEK) && !check->limits;
     attempt.flags = check->flags;
     attempt.cost = check->cost;
-    attempt.places = NULL;
-    if (peek_own) {
-        struct allowed allowed;
-        uint64_t user_id = check->subject.kind == JINI_SUBJECT_USER ? check->subject.number : 0;
-        status = allowance_of(jini, user_id, &allowed, error);
-        if (status)
-            return status;
-        attempt.places = allowed.plan->rate_index;
-    }
-    status = check->subject.kind == JINI_SUBJECT_USER && !check->limits
-                 ? check_user(jini, check, &attempt, answer, error)
-                 : check_other(jini, check, &attempt, answer, error);
-    if (peek_own && (status == 0 || status == JINI_E_LIMITED)) {
-        int quota = peek_quotas(jini, check, answer, error);
-        status = status ? status : quota;
-    }
+    attempt.beside_quotas = false;
+    if (check->limits)
+        status = check_other(jini, check, &attempt, answer, error);
+    else if (!has_own_limits(&check->subject))
+        status = error_set(error, JINI_E_INVALID, "limits",
+                           "users and addresses have limits of their own, this kind needs a text");
+    else if (check->flags & JINI_CHECK_PEEK)
+        status = peek_own(jini, check, &attempt, answer, error);
+    else if (check->subject.kind == JINI_SUBJECT_USER)
+        status = check_user(jini, check, &attempt, answer, error);
+    else
+        status = check_other(jini, check, &attempt, answer, error);
     if (status == 0 && error)
         error->code = 0;
     return status;
@@ -585,14 +648,6 @@ int jini_limit_refund(struct jini *jini, const struct jini_limit_answer *answer,
 
 /* ---- Reset ---- */
 
-static struct quota_subject quota_subject_of(const struct jini_subject *subject)
-{
-    struct quota_subject out = {.user_id =
-                                    subject->kind == JINI_SUBJECT_USER ? subject->number : 0};
-    memcpy(out.address, subject->address, sizeof(out.address));
-    return out;
-}
-
 static int op_reset_quotas(struct store_txn *txn, void *argument)
 {
     struct jini_limit_reset *reset = argument;
@@ -604,8 +659,7 @@ static int reset_rates(struct jini *jini, const struct jini_subject *subject,
                        struct jini_error *error)
 {
     struct allowed allowed;
-    uint64_t user_id = subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
-    int status = allowance_of(jini, user_id, &allowed, error);
+    int status = allowance_of(jini, user_of(subject), &allowed, error);
     for (uint32_t i = 0; status == 0 && i < allowed.plan->rate_count; i++) {
         struct table_subject place;
         const struct limit *limit = &allowed.plan->list.limits[allowed.plan->rate_index[i]];
@@ -615,6 +669,7 @@ static int reset_rates(struct jini *jini, const struct jini_subject *subject,
         if (status == JINI_E_NOT_FOUND)
             status = 0;
     }
+    plan_release(allowed.plan);
     return status ? error_complete(error, status, "limits", "resetting rate limits") : 0;
 }
 
@@ -626,10 +681,11 @@ int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset, jini_cal
         return status;
     if (!jini->rates)
         status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
-    else if (reset->subject.kind != JINI_SUBJECT_USER &&
-             reset->subject.kind != JINI_SUBJECT_ADDRESS)
+    else if (!has_own_limits(&reset->subject))
         status = error_set(&request->error, JINI_E_INVALID, "subject",
                            "users and addresses have limits of their own");
+    else
+        status = subject_check(&reset->subject, &request->error);
     if (status == 0)
         status = reset_rates(jini, &reset->subject, &request->error);
     if (status == 0)
