@@ -6,7 +6,7 @@
  *   workers.c    threads for CPU work         txn.c        the caller's transactions
  *   users.c      users and passwords          tiers.c      tiers
  *   allowance.c  what a subject may           plans.c      limits texts made ready
- *   rate.c       rate limits                  admission.c  admit
+ *   rate*.c      rate limits                  admission.c  admit
  *   jobs.c       the end of jobs              records.c    reading records, the trash
  *   puts.c       storing images               gets.c       reading images
  *   archives.c   the archive                  background.c leased work
