@@ -78,6 +78,7 @@ static void run_regular(struct background *background)
     if (!jini->options.background_run || jini->options.read_only)
         return;
     jobs_expire(jini);
+    quotas_clean(jini);
     int status = tiering_run(jini, &run, &error);
     if (status && status != JINI_E_LOCKED && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)
         log_record(&jini->log, JINI_LOG_WARNING, "background_failed",
