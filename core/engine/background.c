@@ -136,6 +136,7 @@ static void run_regular(struct background *background)
     if (!jini->options.background_run || jini->options.read_only)
         return;
     jobs_expire(jini);
+    quotas_clean(jini);
     uint64_t now_ns = clock_boot_ns(jini->clock);
     if (now_ns < background->rest_until_ns)
         return;

@@ -12,6 +12,7 @@
  *   archives.c   the archive                  background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify.c     checks of everything         metrics.c    figures
+ *   quota_clean.c  quota rows that are over
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -262,6 +263,9 @@ int image_fill_state(struct store_txn *txn, const struct jini_image *image, stru
 int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
                struct jini_job *out, struct jini_error *error);
 void jobs_expire(struct jini *jini);
+
+/* quota_clean.c: one slice of removing what addresses no longer count. The background thread only. */
+void quotas_clean(struct jini *jini);
 
 /* background.c */
 int background_start(struct jini *jini, struct jini_error *error);

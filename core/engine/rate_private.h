@@ -5,6 +5,7 @@
  *   rate_charge.c  a charge of all rate limits of a plan, and giving it back
  *   rate_check.c   jini_limit_check()
  *   rate_report.c  what is told: refusals in words, quotas, the top list, figures
+ *   quota_clean.c  quota rows of addresses that are over
  */
 #ifndef ENGINE_RATE_PRIVATE_H
 #define ENGINE_RATE_PRIVATE_H
@@ -12,11 +13,22 @@
 #include "engine/rate.h"
 #include "engine/user_cache.h"
 
+/* Where the cleaning of quota rows stands; see quota_clean.c. */
+struct quota_cleaning {
+    uint64_t rest_until_ns; /* boot time */
+    uint64_t now_ns;        /* wall time of the slice */
+    bool found;             /* something to remove, in this turn */
+    uint32_t removed;       /* by the last run of the op */
+    struct quota_sweep sweep;
+};
+
 struct rates {
     struct table *table;
     struct user_cache *users;
     /* The shared plan of a user seen lately, which most users have; a guess. */
     const struct plan *_Atomic usual;
+    struct quota_cleaning cleaning; /* the background thread's */
+    _Atomic uint64_t quota_rows_removed;
 };
 
 /* ---- Subjects ---- */

@@ -165,6 +165,9 @@ void rates_metrics(struct jini *jini, struct metrics_page *page)
                    "Words that no charge can have written.", counters.corrupt);
     metrics_number(page, "limits_claims_broken_total", "counter",
                    "Claims of dead processes that were broken.", counters.broken);
+    metrics_number(page, "limits_quota_rows_removed_total", "counter",
+                   "Quotas of addresses that were removed when their windows were over.",
+                   atomic_load_explicit(&jini->rates->quota_rows_removed, memory_order_relaxed));
     struct table_occupancy occupancy[TABLE_REGIONS] = {0};
     for (int region = 0; region < TABLE_REGIONS; region++)
         table_occupancy(jini->rates->table, (enum table_region)region, &occupancy[region]);
