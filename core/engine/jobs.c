@@ -75,6 +75,8 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
     end->subject.kind = bytes.data[3];
     end->subject.number = load_le64(bytes.data + 4);
     memcpy(end->subject.address, bytes.data + 12, sizeof(end->subject.address));
+    if (subject_check(&end->subject, NULL))
+        return JINI_E_CORRUPT;
     out->subject.user_id = end->subject.kind == JINI_SUBJECT_USER ? end->subject.number : 0;
     memcpy(out->subject.address, end->subject.address, sizeof(out->subject.address));
     const uint8_t *from = bytes.data + RESERVATION_HEADER;
