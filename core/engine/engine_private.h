@@ -175,7 +175,10 @@ void request_finish(struct jini_request *request, int status);
 /* The end of a submitting function: 0 with a callback; else waits and returns the result. */
 int request_wait(struct jini_request *request);
 
-/* Queues `op` (its argument is the request) and then `after` on the writer thread, or request_finish() when NULL. */
+/*
+ * Queues `op` (its argument is the request) and then `after`, or request_finish() when NULL. `after` runs on the writer
+ * thread, or for a write that was late or cancelled in the queue on the engine's own loop, beside the writer.
+ */
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after);
 
