@@ -78,9 +78,9 @@ quietly() {
     fi
 }
 
-# Configures a preset of the checkout in the current directory.
+# Configures a preset of the checkout in the current directory; cmake gets what stands behind its name.
 configure() {
-    quietly "build/$1-configure.log" cmake --preset "$1"
+    quietly "build/$1-configure.log" cmake --preset "$@"
 }
 
 # A directory for tests: not on an overlay, which the engine refuses to keep a database on. Containers have

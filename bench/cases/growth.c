@@ -168,7 +168,7 @@ static void measure(const struct bench_options *options, struct bench_result *re
     uint64_t random = 1;
     unsigned rounds = bench_rounds(options);
     uint64_t small = bench_scaled(options, 10000, 200);
-    uint64_t large = bench_scaled(options, 1000000, 20000);
+    uint64_t large = bench_scaled(options, 1000000, 5000);
     double history = with_history(options, large, &random) / with_history(options, small, &random);
     begin(options, &contestants[SMALL], small, small * HISTORY_PER_USER);
     begin(options, &contestants[LARGE], large, small * HISTORY_PER_USER);

@@ -117,6 +117,14 @@ class Processes(Case):
     def holders(self):
         return [p for p in self.json("stat").object()["processes"] if p["write_lock"] == "holds"]
 
+    def await_waiter(self):
+        """Returns once some process waits for the write lock: it has started and will not get further."""
+        end = time.monotonic() + 20 * SLOW
+        states = []
+        while "waits" not in states and time.monotonic() < end:
+            states = [p["write_lock"] for p in self.json("stat").object()["processes"]]
+        self.assertIn("waits", states)
+
     def test_stopped_holder_is_named(self):
         """A process that is stopped while it writes is named by stat, with its pid and for how long."""
         process, holders = self.stop_with_lock()
@@ -126,11 +134,7 @@ class Processes(Case):
         self.assertRegex(text, rf"write lock +process {process.pid} \(jini put\) holds it for \d+\.\d s; IT IS STOPPED")
         self.assertGreaterEqual(self.holders()[0]["lock_ms"], 1000)
         waiting = self.start("user", "add", "carl", "--email", "c@example.org")
-        end = time.monotonic() + 20 * SLOW
-        states = []
-        while "waits" not in states and time.monotonic() < end:
-            states = [p["write_lock"] for p in self.json("stat").object()["processes"]]
-        self.assertIn("waits", states)
+        self.await_waiter()
         self.assertEqual(len(self.json("user", "list").lines()), 2)  # readers do not wait
         process.send_signal(signal.SIGCONT)
         self.assertEqual(self.finish(waiting).code, 0)
@@ -141,11 +145,11 @@ class Processes(Case):
         """A command that waits for a stopped writer ends at the second ctrl-C, and loses nothing."""
         stopped, _ = self.stop_with_lock()
         waiting = self.start("user", "add", "carl")
-        time.sleep(0.5)
-        waiting.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        if waiting.poll() is None:
-            waiting.send_signal(signal.SIGINT)
+        self.await_waiter()
+        end = time.monotonic() + 20 * SLOW
+        while waiting.poll() is None and time.monotonic() < end:
+            waiting.send_signal(signal.SIGINT)  # two that come at once count as one
+            time.sleep(0.3)
         self.assertEqual(waiting.wait(timeout=5 * SLOW), 130)
         stopped.send_signal(signal.SIGCONT)
         self.end(stopped)

@@ -285,6 +285,7 @@ TEST(
     CHECK_STATUS(late.write.request.status, JINI_E_TIMEOUT);
     CHECK_INT(late.write.request.error.code, ==, JINI_E_TIMEOUT);
     CHECK_STATUS(jini_read(jini, get_nothing, NULL, NULL), JINI_E_NOT_FOUND);
+    late.write.request.timeout_ms = 0;
     CHECK_OK(jini_write(jini, &late.write, NULL));
     CHECK_OK(jini_close(jini, NULL, NULL));
 }

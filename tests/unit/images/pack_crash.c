@@ -144,7 +144,7 @@ TEST(acknowledged_images_survive_a_kill, "Whenever a process is killed, every im
                                          "returned is whole, and the packs can be sealed.")
 {
     int directory = support_directory();
-    unsigned rounds = ROUNDS * harness_scale();
+    unsigned rounds = ROUNDS * harness_scale() / (harness_sanitized() ? 3 : 1);
     unsigned acknowledged = 0;
     for (unsigned round = 1; round <= rounds; round++) {
         uint64_t seed = harness_random();
