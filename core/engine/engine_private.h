@@ -11,7 +11,8 @@
  *   puts.c       storing images               gets.c       reading images
  *   archives.c   the archive                  background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
- *   verify.c     checks of everything         metrics.c    figures
+ *   verify*.c    checks of everything         metrics.c    figures
+ *   archive_status.c  how things are spread over the tiers
  *   quota_clean.c  quota rows that are over
  */
 #ifndef ENGINE_PRIVATE_H

@@ -2,12 +2,12 @@
 #include "engine/tiering_private.h"
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "images/pack_path.h"
 #include "images/pack_write.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 enum { ORPHAN_AGE_MS = 3600 * 1000, WALKS_MAX = 64 };
 
@@ -24,11 +24,12 @@ static bool is_written(const struct jini *jini, const struct jini_id *id)
 {
     char path[PACK_PATH_MAX];
     pack_path(id, path);
-    int descriptor = openat(jini->directory_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (descriptor < 0)
-        return errno != ENOENT;
-    int status = pack_lock(descriptor, path, NULL);
-    close(descriptor);
+    struct fork_file file;
+    int failed = fork_file_open(&file, jini->directory_fd, path, O_RDWR | O_NOFOLLOW, 0);
+    if (failed)
+        return failed != ENOENT;
+    int status = pack_lock(file.descriptor, path, NULL);
+    fork_file_close(&file);
     return status != 0;
 }
 

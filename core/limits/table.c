@@ -68,7 +68,7 @@ int table_open(const struct table_options *options, struct table **out, struct j
     table->generation = options->generation;
     table->claim = (uint64_t)options->holder_incarnation << 32 | options->holder_slot;
     table->fork_generation = fork_generation();
-    table->lock_file = -1;
+    table->lock_file.descriptor = -1;
     pthread_mutex_init(&table->mutex, NULL);
     table->path = path_in(options->directory, "limits.shm");
     table->temporary_path = path_in(options->directory, "limits.shm.new");

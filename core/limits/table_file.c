@@ -225,7 +225,7 @@ static int look(const struct table *table, const uint8_t *boot_id, struct found 
 static int lock_byte(const struct table *table, short type, off_t byte)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    return fcntl(table->lock_file, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+    return fcntl(table->lock_file.descriptor, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
 static int lock_making(const struct table *table, struct jini_error *error)
@@ -488,9 +488,10 @@ int table_file_open(struct table *table, struct jini_error *error)
     if (length < 0 || (size_t)length >= sizeof(path))
         return error_set(error, JINI_E_INVALID, "directory",
                          "The path of the directory has more than %zu bytes.", sizeof(path));
-    table->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
-    if (table->lock_file < 0)
-        return error_set_errno(error, errno, path,
+    int failed =
+        fork_file_open(&table->lock_file, AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0660);
+    if (failed)
+        return error_set_errno(error, failed, path,
                                "The lock of the table of rate limits cannot be opened.");
     return find(table, error);
 }
@@ -525,6 +526,5 @@ void table_file_close(struct table *table)
         view = older;
     }
     atomic_store(&table->view, NULL);
-    if (table->lock_file >= 0)
-        close(table->lock_file);
+    fork_file_close(&table->lock_file);
 }

@@ -77,9 +77,9 @@ struct table {
     struct table_options options;
     char *path;
     char *temporary_path;
-    pthread_mutex_t mutex; /* below: who looks for another table */
-    int lock_file;         /* limits.lock */
-    bool sole_user;        /* while the table is being opened: nobody else has it open */
+    pthread_mutex_t mutex;      /* below: who looks for another table */
+    struct fork_file lock_file; /* limits.lock */
+    bool sole_user;             /* while the table is being opened: nobody else has it open */
     uint32_t remaps;
     uint64_t retry_at_ns; /* after a failure: not before */
     int failure;          /* its status */

@@ -88,10 +88,13 @@ JINI_EXPORT int jini_archive_status(struct jini *jini, struct jini_archive_statu
 
 /* Something that verify found wrong. Borrowed for the callback. */
 struct jini_verify_problem {
-    const char *kind; /* fixed, for tools: "image_without_bytes" */
-    struct jini_id image_id;
+    const char *kind;        /* fixed, for tools: "image_without_bytes" */
+    struct jini_id image_id; /* this and other ids: zero when it is about none */
     struct jini_id pack_id;
-    const char *message;
+    const char *message; /* a sentence: the field, what is there, the rule that it breaks */
+    const char *field;   /* of the row, record or file that is wrong */
+    struct jini_id job_id;
+    uint64_t user_id;
 };
 typedef void jini_verify_fn(void *context, const struct jini_verify_problem *problem);
 typedef void jini_progress_fn(void *context, const char *phase, uint64_t done, uint64_t total);
@@ -101,9 +104,20 @@ enum jini_verify_flag {
 };
 
 /*
- * Checks the records against each other, the index against the packs, and the packs against the
- * archive. Runs beside other work and gives no false alarm for what changes meanwhile. Changes
- * nothing.
+ * Checks all that is stored against all else:
+ *   records     users by name, address and tier; jobs and images against the due queue, the users' lists with their
+ *               counts of items, and the rows of running jobs, in both directions; reservations, quotas, prompts
+ *   the index   images against locations, in both directions; rows of packs; keys that are none of their space
+ *   packs       each file from record to record, and each location against the record that it names; images with the
+ *               same bytes share a record, so its image id alone proves nothing
+ *   the archive objects by presence and length; in depth by the checksum of their bytes
+ *
+ * Not checked: the sums of bytes and the counts of the trash of a user, the items of lists beyond some 65,000, the
+ * records inside of objects whose pack is not on the local disk, rate limits.
+ *
+ * Runs beside other work and gives no false alarm for what changes meanwhile: what is found is read again, in one
+ * snapshot, before it is reported. Memory is bounded, and no snapshot is open for long. Changes nothing. `report` is called
+ * on a thread of the engine, one finding at a time, and may take its time.
  * Result: 0 also when problems were found; `problems` counts them.
  */
 struct jini_verify {

@@ -1,0 +1,96 @@
+/* How images and packs are spread over the tiers: one walk over each, in slices. */
+#include "engine/engine_private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/tuple.h"
+#include "generations/generations.h"
+#include "images/cache.h"
+#include "images/index.h"
+
+#include <jini/archive.h>
+
+enum { PAGE = 128 };
+
+struct spread {
+    struct jini *jini;
+    struct jini_archive_status *out;
+};
+
+static int count_image(void *context, struct slice key, struct slice value)
+{
+    struct spread *spread = context;
+    struct jini_archive_status *out = spread->out;
+    struct jini_id id;
+    struct jini_image image;
+    struct store_txn *txn;
+    struct tuple_reader reader = tuple_reader_of(key);
+    (void)value;
+    if (tuple_next_id(&reader, &id) != 0)
+        return 0;
+    int status = store_read_begin(spread->jini->store, &txn);
+    if (status)
+        return status;
+    struct generations_image found;
+    status = generations_image_get(txn, &id, &found, NULL);
+    if (status == 0)
+        status = image_fill_state(txn, &found.image, &image);
+    store_read_end(txn);
+    if (status)
+        return 0;
+    out->bytes_original += image.bytes;
+    out->images_hot += image.state == JINI_IMAGE_HOT;
+    out->images_hot_archived += image.state == JINI_IMAGE_HOT_ARCHIVED;
+    out->images_cold += image.state == JINI_IMAGE_COLD;
+    out->images_trash += image.state == JINI_IMAGE_TRASH;
+    return 0;
+}
+
+static void count_pack(struct jini_archive_status *out, const struct index_pack *pack)
+{
+    bool local = pack->state != INDEX_PACK_COLD;
+    bool archived = pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
+    out->packs_open += pack->state == INDEX_PACK_OPEN;
+    out->packs_sealed += pack->state == INDEX_PACK_SEALED || pack->state == INDEX_PACK_ARCHIVING;
+    out->packs_archived += pack->state == INDEX_PACK_ARCHIVED;
+    out->packs_cold += pack->state == INDEX_PACK_COLD;
+    if (local)
+        out->bytes_local += pack->file_bytes;
+    if (archived)
+        out->bytes_archived += pack->file_bytes;
+}
+
+int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
+                        struct jini_error *error)
+{
+    struct spread spread = {jini, out};
+    struct slice all = slice_of(NULL, 0);
+    memset(out, 0, sizeof(*out));
+    error_clear(error);
+    int status = engine_check(jini);
+    if (status == 0)
+        status = store_each(jini->store, STORE_SPACE_IMAGES, all, all, count_image, &spread);
+    struct jini_id last = {{0}};
+    size_t count = PAGE;
+    struct index_pack *page = status == 0 ? base_malloc(sizeof(*page) * PAGE) : NULL;
+    if (status == 0 && !page)
+        status = JINI_E_NO_MEMORY;
+    while (status == 0 && count == PAGE) {
+        struct store_txn *txn;
+        status = store_read_begin(jini->store, &txn);
+        if (status)
+            break;
+        status = index_pack_list(txn, id_is_zero(&last) ? NULL : &last, page, PAGE, &count);
+        store_read_end(txn);
+        for (size_t i = 0; status == 0 && i < count; i++) {
+            last = page[i].id;
+            count_pack(out, &page[i]);
+        }
+    }
+    base_free(page);
+    struct cache_figures cache;
+    cache_figures(jini->image_cache, &cache);
+    out->bytes_cached = cache.bytes;
+    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+}

@@ -1,0 +1,100 @@
+/*
+ * The parts of a check of everything.
+ *
+ *   verify.c          the run, and how findings reach the caller
+ *   verify_records.c  users, jobs, images, lists, quotas, the due queue
+ *   verify_places.c   images and locations; locations and the records of a pack
+ *   verify_packs.c    rows of packs, their files
+ *   verify_objects.c  packs and the archive
+ *
+ *  1. Keys come from scans that renew their snapshot every few hundred rows; what is said of a key is read anew, with all
+ *     that must agree with it, in one snapshot. So a change that was under way is no finding.
+ *  2. A finding about a file or an object holds only if the index, read again after that, still says that it should be
+ *     there.
+ *  3. No snapshot is open while a pack is scanned, the archive is asked, or the caller's report runs. Only when a
+ *     single snapshot finds more than VERIFY_PENDING_MAX do the first of them go out before it ends.
+ */
+#ifndef ENGINE_VERIFY_PRIVATE_H
+#define ENGINE_VERIFY_PRIVATE_H
+
+#include "engine/engine_private.h"
+
+#include "base/id.h"
+#include "images/index.h"
+
+#include <jini/archive.h>
+
+enum { VERIFY_PENDING_MAX = 32, VERIFY_MESSAGE_MAX = 512, VERIFY_PROGRESS_EVERY = 1024 };
+
+/* Something found while a snapshot is open. */
+struct verify_finding {
+    struct jini_verify_problem problem;
+    char message[VERIFY_MESSAGE_MAX];
+};
+
+struct verifying {
+    struct jini *jini;
+    struct jini_verify *request;
+    struct archive *archive; /* opened by the first who needs it */
+    bool in_snapshot;
+    uint32_t pending;
+    struct verify_finding *findings; /* VERIFY_PENDING_MAX of them */
+};
+
+/* What a finding is about; members that do not apply are zero. */
+struct verify_place {
+    const char *kind;
+    const char *field;
+    const struct jini_id *image;
+    const struct jini_id *pack;
+    const struct jini_id *job;
+    uint64_t user_id;
+};
+
+/* Reports a finding, or keeps it until the snapshot ends. */
+void verify_problem(struct verifying *v, const struct verify_place *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+int verify_snapshot(struct verifying *v, struct store_txn **out);
+void verify_snapshot_end(struct verifying *v, struct store_txn *txn);
+
+void verify_progress(struct verifying *v, const char *phase, uint64_t done);
+bool verify_cancelled(const struct verifying *v);
+
+static inline bool verify_is_damage(int status)
+{
+    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
+}
+
+/* Space by space; 0, or why the check could not go on. */
+int verify_records(struct verifying *v);
+int verify_locations(struct verifying *v);
+int verify_packs(struct verifying *v);
+
+/* Part of the check of an image, in its snapshot: the index says where its bytes are. */
+int verify_image_place(struct verifying *v, struct store_txn *txn, const struct jini_id *id);
+
+/* Compares a pack's records, as a scan meets them, with its locations. Begun zero but for `v` and `pack`. */
+enum { VERIFY_LOCATIONS = 64 };
+struct verify_merge {
+    struct verifying *v;
+    const struct jini_id *pack;
+    bool ended;   /* there are no more locations */
+    bool blocked; /* by a damaged row: to be gone round from the next record on */
+    bool any;
+    struct index_location last; /* of those that were listed */
+    size_t at;
+    size_t count;
+    struct index_location page[VERIFY_LOCATIONS];
+};
+struct pack_entry;
+int verify_merge_record(struct verify_merge *merge, const struct pack_entry *entry);
+int verify_merge_end(struct verify_merge *merge);
+
+/* An ARCHIVED or COLD pack; in depth its bytes too. */
+int verify_object(struct verifying *v, const struct index_pack *pack);
+
+/* True when a pack is gone or in another state than it was found in: then what was found says nothing. */
+bool verify_pack_changed(struct verifying *v, const struct index_pack *pack);
+
+#endif

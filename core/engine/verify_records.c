@@ -1,0 +1,227 @@
+/* Records and the rows beside them: users, jobs, images, lists, running jobs, quotas, the due queue. */
+#include "engine/verify_private.h"
+
+#include "accounts/accounts.h"
+#include "base/tuple.h"
+#include "engine/jobs.h"
+#include "generations/check.h"
+#include "limits/quota.h"
+
+/* ---- What generations finds ---- */
+
+static void on_finding(void *context, const struct generations_finding *finding)
+{
+    const struct verify_place place = {.kind = finding->kind,
+                                       .field = finding->field,
+                                       .image = &finding->image_id,
+                                       .job = &finding->job_id,
+                                       .user_id = finding->user_id};
+    verify_problem(context, &place, "%s: %s", finding->field, finding->rule);
+}
+
+static struct generations_check check_in(struct verifying *v, struct store_txn *txn)
+{
+    return (struct generations_check){.txn = txn, .report = on_finding, .context = v};
+}
+
+/* ---- Users ---- */
+
+static void check_user(struct verifying *v, struct store_txn *txn, const struct jini_user *user)
+{
+    struct verify_place place = {.user_id = user->id};
+    struct jini_user by_name;
+    struct jini_tier tier;
+    if (accounts_user_find(txn, user->username, &by_name) != 0 || by_name.id != user->id) {
+        place.kind = "user_not_found_by_name";
+        place.field = "username";
+        verify_problem(v, &place, "user %llu is not found by the name \"%s\"",
+                       (unsigned long long)user->id, user->username);
+    }
+    if (user->email[0] != '\0' &&
+        (accounts_user_find(txn, user->email, &by_name) != 0 || by_name.id != user->id)) {
+        place.kind = "user_not_found_by_email";
+        place.field = "email";
+        verify_problem(v, &place, "user %llu is not found by its email address",
+                       (unsigned long long)user->id);
+    }
+    if (accounts_tier_get(txn, user->tier, &tier) != 0) {
+        place.kind = "user_without_tier";
+        place.field = "tier";
+        verify_problem(v, &place, "user %llu has the tier \"%s\", which is not there",
+                       (unsigned long long)user->id, user->tier);
+    }
+}
+
+static int check_user_record(struct verifying *v, struct store_txn *txn, uint64_t id)
+{
+    const struct verify_place place = {.kind = "user_damaged", .field = "record", .user_id = id};
+    struct jini_user user;
+    int status = accounts_user_get(txn, id, &user);
+    if (status == 0)
+        check_user(v, txn, &user);
+    else if (verify_is_damage(status))
+        verify_problem(v, &place, "the record of user %llu cannot be read", (unsigned long long)id);
+    v->request->users++;
+    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+static void report_stray(struct verifying *v, const char *kind, uint64_t user_id, size_t length)
+{
+    const struct verify_place place = {.kind = kind, .field = "key", .user_id = user_id};
+    verify_problem(v, &place, "key: %zu bytes that are no key of this space", length);
+}
+
+/* The quotas of a user, or of the address that the key of an anonymous row ends in. */
+static int check_quotas(struct verifying *v, struct store_txn *txn, uint64_t user_id,
+                        struct tuple_reader *rest, size_t key_length)
+{
+    struct quota_subject subject = {.user_id = user_id};
+    struct quota_counter counters[QUOTA_COUNTERS_MAX];
+    struct tuple_element address;
+    uint32_t count;
+    int status = tuple_next(rest, &address);
+    bool right = status == 0 && (user_id ? address.type == TUPLE_END
+                                         : address.type == TUPLE_BYTES && address.length <= 16);
+    if (!right || rest->rest.length != 0) {
+        report_stray(v, "quota_key_damaged", user_id, key_length);
+        return 0;
+    }
+    if (user_id == 0)
+        memcpy(subject.address, address.bytes, address.length);
+    status = quota_list(txn, &subject, counters, &count);
+    if (verify_is_damage(status)) {
+        const struct verify_place place = {
+            .kind = "quota_damaged", .field = "counters", .user_id = user_id};
+        verify_problem(v, &place, "counters: the row of quotas of %s cannot be read (%s)",
+                       user_id ? "the user" : "an address", jini_status_name(status));
+    }
+    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+static bool is_text(const struct tuple_element *element, const char *text)
+{
+    return element->type == TUPLE_TEXT && element->length == strlen(text) &&
+           memcmp(element->bytes, text, element->length) == 0;
+}
+
+static int check_user_row(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct tuple_element row;
+    uint64_t id = 0;
+    int status = store_has(txn, STORE_SPACE_USERS, key);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    if (tuple_next_uint(&reader, &id) == 0 && tuple_next(&reader, &row) == 0) {
+        if (is_text(&row, "q"))
+            return check_quotas(v, txn, id, &reader, key.length);
+        bool last = reader.rest.length == 0 && id != 0;
+        if (last && is_text(&row, "u"))
+            return check_user_record(v, txn, id);
+        if (last && is_text(&row, "li"))
+            return generations_check_images_of(&check, id);
+        if (last && is_text(&row, "lj"))
+            return generations_check_jobs_of(&check, id);
+        if (last && is_text(&row, "run"))
+            return generations_check_running(&check, id);
+    }
+    report_stray(v, "user_key_damaged", id, key.length);
+    return 0;
+}
+
+/* ---- Jobs, images, the queue ---- */
+
+static int check_job(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    uint8_t bytes[GENERATIONS_RESERVATION_MAX];
+    struct buffer reservation = buffer_of(bytes, sizeof(bytes));
+    struct jini_id id;
+    int status = generations_check_job(&check, key, &id, &reservation);
+    if (status == 0 && reservation_check(buffer_slice(&reservation)) != 0) {
+        const struct verify_place place = {
+            .kind = "reservation_damaged", .field = "reservation", .job = &id};
+        verify_problem(v, &place,
+                       "reservation: its %zu bytes are none; when the job ends nothing is given "
+                       "back",
+                       reservation.length);
+    }
+    struct tuple plain;
+    tuple_begin(&plain);
+    tuple_add_id(&plain, &id);
+    v->request->jobs += slice_compare(tuple_key(&plain), key) == 0;
+    return status;
+}
+
+static int check_image(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct jini_id id;
+    v->request->images++;
+    int status = generations_check_image(&check, key);
+    if (status || tuple_next_id(&reader, &id) != 0 || reader.rest.length != 0)
+        return status;
+    return verify_image_place(v, txn, &id);
+}
+
+static int check_due(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    return generations_check_due(&check, key);
+}
+
+static int check_page(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    return generations_check_page(&check, key);
+}
+
+/* ---- Space by space ---- */
+
+struct space_check {
+    enum store_space space;
+    const char *phase;
+    int (*check)(struct verifying *v, struct store_txn *txn, struct slice key);
+};
+
+struct space_run {
+    struct verifying *v;
+    const struct space_check *space;
+    uint64_t rows;
+};
+
+static int visit(void *context, struct slice key, struct slice value)
+{
+    struct space_run *run = context;
+    struct verifying *v = run->v;
+    struct store_txn *txn;
+    (void)value;
+    if (verify_cancelled(v))
+        return JINI_E_CANCELLED;
+    if (run->rows++ % VERIFY_PROGRESS_EVERY == 0)
+        verify_progress(v, run->space->phase, run->rows);
+    int status = verify_snapshot(v, &txn);
+    if (status)
+        return status;
+    status = run->space->check(v, txn, key);
+    verify_snapshot_end(v, txn);
+    return status;
+}
+
+int verify_records(struct verifying *v)
+{
+    static const struct space_check spaces[] = {
+        {STORE_SPACE_USERS, "users", check_user_row}, {STORE_SPACE_JOBS, "jobs", check_job},
+        {STORE_SPACE_IMAGES, "images", check_image},  {STORE_SPACE_LISTS, "lists", check_page},
+        {STORE_SPACE_QUEUE, "queue", check_due},
+    };
+    struct slice all = slice_of(NULL, 0);
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+        struct space_run run = {v, &spaces[i], 0};
+        status = store_each(v->jini->store, spaces[i].space, all, all, visit, &run);
+    }
+    return status;
+}
