@@ -3,8 +3,12 @@
 
 #include "generations/generations.h"
 #include "images/index.h"
+#include "images/pack_path.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
 
 /* ---- What was found ---- */
 
@@ -502,6 +506,66 @@ TEST(more_findings_than_are_kept_all_come,
 }
 
 /* ---- Beside other work ---- */
+
+struct meeting {
+    struct found found;
+    sem_t scanning;
+    sem_t stored;
+};
+
+/* Holds the scan of a pack up at its first finding until more was stored. */
+static void on_damage(void *context, const struct jini_verify_problem *problem)
+{
+    struct meeting *meeting = context;
+    on_problem(&meeting->found, problem);
+    if (meeting->found.count > 1)
+        return;
+    sem_post(&meeting->scanning);
+    sem_wait(&meeting->stored);
+}
+
+struct storing {
+    struct world *world;
+    struct meeting *meeting;
+};
+
+static void *store_meanwhile(void *argument)
+{
+    const struct storing *storing = argument;
+    sem_wait(&storing->meeting->scanning);
+    for (uint64_t i = 0; i < 3; i++)
+        fixture_put(storing->world->jini, storing->world->user, 500 + i);
+    sem_post(&storing->meeting->stored);
+    return NULL;
+}
+
+TEST(what_is_stored_during_a_scan_is_no_finding,
+     "Images appended to a pack after its scan began are read again, and only the damage is told.")
+{
+    struct world world = make_world();
+    static struct meeting meeting;
+    struct storing storing = {&world, &meeting};
+    struct jini_verify request;
+    char path[PACK_PATH_MAX];
+    pthread_t thread;
+    pack_path(&world.location.pack, path);
+    int file = openat(world.jini->directory_fd, path, O_WRONLY | O_CLOEXEC);
+    CHECK_INT(file, >=, 0);
+    CHECK_INT(pwrite(file, "rot", 3, (off_t)world.location.offset + 1500), ==, 3);
+    close(file);
+    sem_init(&meeting.scanning, 0, 0);
+    sem_init(&meeting.stored, 0, 0);
+    CHECK_INT(pthread_create(&thread, NULL, store_meanwhile, &storing), ==, 0);
+    jini_request_init(&request);
+    request.flags = JINI_VERIFY_DEEP;
+    request.report = on_damage;
+    request.context = &meeting;
+    CHECK_OK(jini_verify(world.jini, &request, NULL));
+    pthread_join(thread, NULL);
+    CHECK_UINT(meeting.found.count, ==, 1);
+    CHECK_TEXT(meeting.found.items[0].kind, "pack_damaged");
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
 
 struct worker {
     struct jini *jini;
