@@ -200,8 +200,7 @@ static void prepare(void)
 
 TEST(what_was_acknowledged_survives_a_power_loss,
      "In every image of every cut, from the making of the database on, each acknowledged op is "
-     "there, "
-     "at most one more is, and the database opens and takes writes.")
+     "there, at most one more is, and the database opens and takes writes.")
 {
     unsigned images = 0;
     prepare();
