@@ -279,8 +279,9 @@ static void set_members(const struct jini_user *from, uint32_t fields, struct ji
         memcpy(to->first_name, from->first_name, sizeof(to->first_name));
         memcpy(to->last_name, from->last_name, sizeof(to->last_name));
     }
-    if (fields & JINI_USER_FIELD_FLAGS)
-        to->flags = from->flags;
+    uint32_t flags = (fields & JINI_USER_FIELD_ACTIVE ? (uint32_t)JINI_USER_ACTIVE : 0) |
+                     (fields & JINI_USER_FIELD_STAFF ? (uint32_t)JINI_USER_STAFF : 0);
+    to->flags = (to->flags & ~flags) | (from->flags & flags);
     if (fields & JINI_USER_FIELD_OVERRIDES) {
         to->override_mask = from->override_mask;
         to->overrides = from->overrides;

@@ -11,7 +11,8 @@
  *     PATH/a/b/c                 the object "a/b/c": its bytes and nothing else
  *
  * The writer of a temporary holds an exclusive flock() on it; one that nobody has locked is left
- * over from a crash and means nothing.
+ * over from a crash and means nothing. A forked child inherits the lock: until it is gone too, what
+ * its dead parent left there keeps its room, and nothing else waits for it.
  *
  * Any tool may copy the directory while it is in use. The whole directory lies on one file system.
  * Several processes may have it open at once, also of several machines where the file system

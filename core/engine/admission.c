@@ -29,7 +29,8 @@ struct admit_work {
     uint64_t now_ns; /* wall */
     uint32_t parallel;
     unsigned tries;
-    uint32_t ended; /* jobs ended by the last run of the op */
+    uint32_t ended;           /* jobs ended by the last run of the op */
+    struct job_damage damage; /* found by that run */
     struct rate_receipts
         ended_rates[GENERATIONS_RUNNING_MAX]; /* to go back once that has committed */
     int decision; /* of the last run of the op, when it had to commit a cleaning */
@@ -73,12 +74,13 @@ static int check_admit(const struct jini_admit *admit, struct jini_error *error)
     const struct jini_parameters *parameters = &admit->parameters;
     if (admit->subject.kind != JINI_SUBJECT_USER && admit->subject.kind != JINI_SUBJECT_ADDRESS)
         return error_set(error, JINI_E_INVALID, "subject", "a user or an address is admitted");
-    if (admit->subject.kind == JINI_SUBJECT_USER && admit->subject.number == 0)
-        return error_set(error, JINI_E_INVALID, "subject", "0 is no user's id");
+    int status = subject_check(&admit->subject, error);
+    if (status)
+        return status;
     if (!memchr(parameters->model, '\0', sizeof(parameters->model)))
         return error_set(error, JINI_E_INVALID, "model", "up to %d bytes are taken",
                          JINI_MODEL_MAX - 1);
-    int status = check_number(parameters->width, SIDE_MAX, "width", error);
+    status = check_number(parameters->width, SIDE_MAX, "width", error);
     if (status == 0)
         status = check_number(parameters->height, SIDE_MAX, "height", error);
     if (status == 0)
@@ -117,15 +119,18 @@ static int check_allowance(const struct jini_admit *admit, const struct allowed 
 
 /* ---- The transaction ---- */
 
-/* Ends the jobs of the user whose lease ran out. */
-static int end_given_up(struct store_txn *txn, struct admit_work *work,
+/* Ends the jobs of the user whose lease ran out; one that cannot be ended leaves the row all the same. */
+static int end_given_up(struct store_txn *txn, struct admit_work *work, uint64_t user_id,
                         const struct generations_running *running, struct jini_error *error)
 {
     uint64_t now_ms = work->now_ns / NS_PER_MS;
     for (uint32_t i = 0; i < running->expired; i++) {
-        struct job_end end = {
-            .id = running->jobs[i].id, .to = JINI_JOB_TIMED_OUT, .now_ms = now_ms};
-        int status = job_end_in(txn, &end, error);
+        struct job_end end = {.id = running->jobs[i].id, .now_ms = now_ms};
+        int status = job_give_up_in(txn, &end, &work->damage);
+        if (status == JINI_E_NOT_FOUND) {
+            status = generations_running_drop(txn, user_id, &end.id, error);
+            end.rates.count = 0;
+        }
         if (status)
             return status;
         work->ended_rates[work->ended++] = end.rates;
@@ -190,6 +195,7 @@ static int op_admit(struct store_txn *txn, void *argument)
     uint64_t user_id = user_of(&admit->subject);
     work->decision = 0;
     work->ended = 0;
+    work->damage = (struct job_damage){0};
     int status = allowance_in(txn, state->jini, user_id, &now);
     if (status)
         return status == JINI_E_NOT_FOUND
@@ -203,7 +209,7 @@ static int op_admit(struct store_txn *txn, void *argument)
     if (status == 0 && user_id)
         status = generations_running_get(txn, user_id, work->now_ns / NS_PER_MS, &running, error);
     if (status == 0)
-        status = end_given_up(txn, work, &running, error);
+        status = end_given_up(txn, work, user_id, &running, error);
     if (status)
         return status;
     status = decide(txn, admit, work, &running);
@@ -216,11 +222,17 @@ static int op_admit(struct store_txn *txn, void *argument)
 
 /* ---- Around it ---- */
 
+static void drop_work(struct jini_request *request)
+{
+    struct admit_work *work = request_state(request)->work;
+    plan_release(work->allowed.plan);
+    base_free(work);
+    request_state(request)->work = NULL;
+}
+
 static void finish(struct jini_request *request, int status)
 {
-    struct request_state *state = request_state(request);
-    base_free(state->work);
-    state->work = NULL;
+    drop_work(request);
     request_finish(request, status);
 }
 
@@ -256,6 +268,8 @@ static void after_admit(struct jini_request *request)
     int status = request->status ? request->status : work->decision;
     for (uint32_t i = 0; request->status == 0 && i < work->ended; i++)
         rate_refund(state->jini, &work->ended_rates[i]);
+    if (request->status == 0)
+        job_log_damage(state->jini, &work->damage);
     if (status)
         give_rates_back(state->jini, work);
     if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {
@@ -278,6 +292,7 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     uint64_t user_id = user_of(&admit->subject);
     memset(&admit->answer, 0, sizeof(admit->answer));
     admit->answer.decided = JINI_LIMITS_MAX;
+    plan_release(work->allowed.plan); /* of the try before */
     int status = allowance_of(jini, user_id, &work->allowed, error);
     if (status == 0)
         status = check_allowance(admit, &work->allowed, error);
@@ -325,8 +340,7 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
             give_rates_back(jini, work);
     }
     if (status) {
-        base_free(work);
-        request_state(request)->work = NULL;
+        drop_work(request);
         return request_refuse(request, status);
     }
     return callback ? 0 : request_wait(request);

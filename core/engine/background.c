@@ -1,6 +1,9 @@
 /*
  * Background work of one engine, on a thread of its own: jobs whose lease ran out, and tiering. Runs that callers
  * ask for (jini_archive_run) take their turn on the same thread.
+ *
+ * An idle engine costs next to nothing: a regular run is preceded by a look that commits nothing, a look takes at most a
+ * hundredth of the time, and after a failure nothing is tried for a minute.
  */
 #include "engine/tiering_private.h"
 
@@ -9,7 +12,15 @@
 
 #include <sys/prctl.h>
 
-enum { STACK_BYTES = 1024 * 1024, LOCK_POLL_MS = 20 };
+enum {
+    STACK_BYTES = 1024 * 1024,
+    LOCK_POLL_MS = 20,
+    LOOK_SHARE = 100,      /* of the time, one part for looking whether there is work */
+    IDLE_RUN_REST_S = 600, /* at most, after a run that moved nothing */
+    FAILURE_REST_S = 60,
+    COLLECT_FIRST_S = 3600, /* what is younger is no orphan yet */
+    COLLECT_EVERY_S = 24 * 3600
+};
 
 struct background {
     struct jini *jini;
@@ -20,6 +31,10 @@ struct background {
     struct jini_request *first; /* runs that were asked for */
     struct jini_request *last;
     bool stopping;
+
+    /* Of the thread alone; boot time. */
+    uint64_t rest_until_ns;
+    uint64_t collect_at_ns;
 };
 
 /* Waits for the next request or the interval. NULL: neither; the regular work is due. */
@@ -62,7 +77,9 @@ static int run_when_free(struct background *background, struct jini_archive_run 
     for (;;) {
         if (is_stopping(background) || atomic_load(&state->cancelled))
             return JINI_E_CANCELLED;
-        int status = tiering_run(jini, run, &run->request.error);
+        enum tiering_scope scope =
+            run->flags & JINI_TIERING_NOW ? TIERING_PACKS_AND_ORPHANS : TIERING_PACKS;
+        int status = tiering_run(jini, run, scope, &run->request.error);
         if (status != JINI_E_LOCKED || clock_boot_ns(jini->clock) > state->deadline_ns)
             return status;
         struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
@@ -70,19 +87,61 @@ static int run_when_free(struct background *background, struct jini_archive_run 
     }
 }
 
-static void run_regular(struct background *background)
+static bool moved_something(const struct jini_archive_run *run)
+{
+    return run->packs_sealed + run->packs_archived + run->packs_freed + run->packs_purged +
+               run->images_purged >
+           0;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Tiering, if there is any to do. Returns for how long to let it be. */
+static uint64_t tier(struct background *background, uint64_t now_ns)
 {
     struct jini *jini = background->jini;
     struct jini_archive_run run = {0};
     struct jini_error error;
-    if (!jini->options.background_run || jini->options.read_only)
-        return;
-    jobs_expire(jini);
-    int status = tiering_run(jini, &run, &error);
-    if (status && status != JINI_E_LOCKED && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)
+    bool collect = now_ns >= background->collect_at_ns;
+    bool due = tiering_may_have_work(jini);
+    uint64_t looked_ns = clock_boot_ns(jini->clock);
+    uint64_t rest_ns = (looked_ns - now_ns) * LOOK_SHARE;
+    if (!due && !collect)
+        return rest_ns;
+    int status =
+        tiering_run(jini, &run, collect ? TIERING_PACKS_AND_ORPHANS : TIERING_PACKS, &error);
+    if (status == JINI_E_LOCKED || status == JINI_E_CLOSED || status == JINI_E_CANCELLED)
+        return rest_ns;
+    if (collect)
+        background->collect_at_ns =
+            looked_ns + (status ? COLLECT_FIRST_S : COLLECT_EVERY_S) * NS_PER_S;
+    if (status) {
         log_record(&jini->log, JINI_LOG_WARNING, "background_failed",
                    LOG_TEXT("status", jini_status_name(status)),
                    LOG_TEXT("message", error.message));
+        return FAILURE_REST_S * NS_PER_S;
+    }
+    if (!moved_something(&run))
+        rest_ns += least((clock_boot_ns(jini->clock) - looked_ns) * LOOK_SHARE,
+                         IDLE_RUN_REST_S * NS_PER_S);
+    return rest_ns;
+}
+
+static void run_regular(struct background *background)
+{
+    struct jini *jini = background->jini;
+    if (!jini->options.background_run || jini->options.read_only)
+        return;
+    jobs_expire(jini);
+    quotas_clean(jini);
+    uint64_t now_ns = clock_boot_ns(jini->clock);
+    if (now_ns < background->rest_until_ns)
+        return;
+    uint64_t rest_ns = tier(background, now_ns);
+    background->rest_until_ns = clock_boot_ns(jini->clock) + rest_ns;
 }
 
 static void *background_main(void *argument)
@@ -107,6 +166,7 @@ int background_start(struct jini *jini, struct jini_error *error)
     if (!background)
         return error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
     background->jini = jini;
+    background->collect_at_ns = clock_boot_ns(jini->clock) + COLLECT_FIRST_S * NS_PER_S;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -6,12 +6,13 @@
  *   workers.c    threads for CPU work         txn.c        the caller's transactions
  *   users.c      users and passwords          tiers.c      tiers
  *   allowance.c  what a subject may           plans.c      limits texts made ready
- *   rate.c       rate limits                  admission.c  admit
+ *   rate*.c      rate limits                  admission.c  admit
  *   jobs.c       the end of jobs              records.c    reading records, the trash
  *   puts.c       storing images               gets.c       reading images
  *   archives.c   the archive                  background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify.c     checks of everything         metrics.c    figures
+ *   quota_clean.c  quota rows that are over
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -174,7 +175,10 @@ void request_finish(struct jini_request *request, int status);
 /* The end of a submitting function: 0 with a callback; else waits and returns the result. */
 int request_wait(struct jini_request *request);
 
-/* Queues `op` (its argument is the request) and then `after` on the writer thread, or request_finish() when NULL. */
+/*
+ * Queues `op` (its argument is the request) and then `after`, or request_finish() when NULL. `after` runs on the writer
+ * thread, or for a write that was late or cancelled in the queue on the engine's own loop, beside the writer.
+ */
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after);
 
@@ -262,6 +266,9 @@ int image_fill_state(struct store_txn *txn, const struct jini_image *image, stru
 int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
                struct jini_job *out, struct jini_error *error);
 void jobs_expire(struct jini *jini);
+
+/* quota_clean.c: one slice of removing what addresses no longer count. The background thread only. */
+void quotas_clean(struct jini *jini);
 
 /* background.c */
 int background_start(struct jini *jini, struct jini_error *error);

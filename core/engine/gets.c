@@ -7,14 +7,12 @@
  */
 #include "engine/engine_private.h"
 
-#include "archive/archive.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "codec/codec.h"
 #include "codec/metadata.h"
 #include "engine/cold.h"
 #include "generations/generations.h"
-#include "images/cache.h"
 #include "images/index.h"
 #include "images/pack_files.h"
 #include "images/pack_read.h"
@@ -80,16 +78,6 @@ static int load_place(struct jini *jini, const struct jini_id *id, struct place 
 
 /* ---- From a pack on the local disk ---- */
 
-static int check_identity(const struct index_location *location, const struct pack_record *record,
-                          struct jini_error *error)
-{
-    if (hash128_equal(&record->original_hash, &location->original_hash) &&
-        record->original_length == location->original_length)
-        return 0;
-    return pack_corrupt(error, &location->pack, location->offset,
-                        "the record is not the one that the index means");
-}
-
 /* Decodes stored bytes into the caller's buffer and compares them with the hash of the original. */
 static int decode(struct jini *jini, const struct place *place, struct slice stored, void *buffer,
                   struct jini_error *error)
@@ -121,7 +109,7 @@ static int read_coded(struct jini *jini, const struct place *place,
         return error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
     int status = pack_read_payload(source, &at, stored, location->stored_length, &record, error);
     if (status == 0)
-        status = check_identity(location, &record, error);
+        status = index_check_record(location, &record, error);
     if (status == 0)
         status = decode(jini, place, slice_of(stored, location->stored_length), buffer, error);
     base_free(stored);
@@ -135,7 +123,7 @@ static int read_plain(const struct place *place, const struct pack_source *sourc
     struct pack_place at = {location->offset, location->sequence};
     struct pack_record record;
     int status = pack_read_payload(source, &at, buffer, location->original_length, &record, error);
-    return status ? status : check_identity(location, &record, error);
+    return status ? status : index_check_record(location, &record, error);
 }
 
 static int read_local_metadata(const struct place *place, const struct pack_source *source,
@@ -150,110 +138,23 @@ static int read_local_metadata(const struct place *place, const struct pack_sour
 
 /* ---- From the archive ---- */
 
-/* Gets the whole record by one ranged read and checks every byte of it. */
-static int fetch_record(struct jini *jini, const struct index_pack *pack,
-                        const struct index_location *location, struct cache_entry **out,
-                        struct jini_error *error)
+/* A request to the archive may take as long as the caller waits. */
+static int read_cold(struct jini *jini, struct jini_image_get *get, const struct place *place,
+                     enum jini_get_what what, void *buffer)
 {
-    struct archive *archive;
-    int status = engine_archive(jini, &archive, error);
+    struct jini_error *error = &get->request.error;
+    struct cold_record record;
+    int status = cold_record_get(jini, &place->pack, &place->location,
+                                 request_state(&get->request)->deadline_ns, &record, error);
     if (status)
         return status;
-    uint64_t length = pack_record_length(location->stored_length, location->metadata_stored_length);
-    struct cache_key key = {location->pack, location->sequence};
-    struct cache_entry *entry = cache_entry_new(&key, length);
-    if (!entry)
-        return error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
-    char name[INDEX_OBJECT_NAME_MAX];
-    index_object_name(pack, name);
-    struct archive_request request = {
-        .operation = ARCHIVE_GET,
-        .name = slice_of_text(name),
-        .deadline_ns = clock_boot_ns(jini->clock) + jini->options.request_timeout_ms * NS_PER_MS,
-        .get = {.offset = location->offset,
-                .length = length,
-                .buffer = cache_entry_bytes(entry),
-                .capacity = length},
-    };
-    status = archive_run(archive, &request, error);
-    struct pack_record record;
-    struct slice metadata;
-    struct slice payload;
-    if (status == 0)
-        status = pack_record_check(slice_of(cache_entry_bytes(entry), length), &location->pack,
-                                   location->offset, location->sequence, &record, &metadata,
-                                   &payload, error);
-    if (status == 0)
-        status = check_identity(location, &record, error);
-    if (status) {
-        cache_entry_release(entry);
-        return status;
-    }
-    *out = entry;
-    return 0;
-}
-
-int cold_record_fetch(struct jini *jini, const struct index_pack *pack,
-                      const struct index_location *location, struct cold_record *out,
-                      struct jini_error *error)
-{
-    struct pack_record record;
-    int status = fetch_record(jini, pack, location, &out->entry, error);
-    if (status)
-        return status;
-    uint64_t length = pack_record_length(location->stored_length, location->metadata_stored_length);
-    status = pack_record_check(slice_of(cache_entry_bytes(out->entry), length), &location->pack,
-                               location->offset, location->sequence, &record, &out->metadata,
-                               &out->payload, error);
-    if (status)
-        cold_record_release(out);
-    return status;
-}
-
-void cold_record_release(struct cold_record *record)
-{
-    cache_entry_release(record->entry);
-}
-
-/* A record of a cold pack, from the cache or the archive; to be released. */
-static int cold_record(struct jini *jini, const struct place *place, struct cache_entry **out,
-                       struct jini_error *error)
-{
-    struct cache_key key = {place->location.pack, place->location.sequence};
-    *out = cache_get(jini->image_cache, &key);
-    if (*out)
-        return 0;
-    int status = fetch_record(jini, &place->pack, &place->location, out, error);
-    if (status == 0)
-        cache_put(jini->image_cache, *out);
-    return status;
-}
-
-/* Copies a part of a cold record out, checked again: memory rots too, and a cached copy may be hours old. */
-static int read_cold(struct jini *jini, const struct place *place, enum jini_get_what what,
-                     void *buffer, struct jini_error *error)
-{
-    const struct index_location *location = &place->location;
-    struct cache_entry *entry;
-    int status = cold_record(jini, place, &entry, error);
-    if (status)
-        return status;
-    uint64_t length = pack_record_length(location->stored_length, location->metadata_stored_length);
-    struct pack_record record;
-    struct slice metadata;
-    struct slice payload;
-    status = pack_record_check(slice_of(cache_entry_bytes(entry), length), &location->pack,
-                               location->offset, location->sequence, &record, &metadata, &payload,
-                               error);
-    if (status)
-        cache_forget(jini->image_cache, entry);
-    else if (what == JINI_GET_METADATA)
-        memcpy(buffer, metadata.data, metadata.length);
-    else if (location->codec_id == PACK_CODEC_NONE)
-        memcpy(buffer, payload.data, payload.length);
+    if (what == JINI_GET_METADATA)
+        memcpy(buffer, record.metadata.data, record.metadata.length);
+    else if (place->location.codec_id == PACK_CODEC_NONE)
+        memcpy(buffer, record.payload.data, record.payload.length);
     else
-        status = decode(jini, place, payload, buffer, error);
-    cache_entry_release(entry);
+        status = decode(jini, place, record.payload, buffer, error);
+    cold_record_release(&record);
     return status;
 }
 
@@ -298,15 +199,16 @@ static uint64_t stored_room(const struct place *place, enum jini_get_what what)
 }
 
 /* Reads the stored form of what is asked for. `place` is what the last attempt went by. */
-static int read_stored(struct jini *jini, const struct jini_id *id, enum jini_get_what what,
-                       void *buffer, struct place *place, struct jini_error *error)
+static int read_stored(struct jini *jini, struct jini_image_get *get, enum jini_get_what what,
+                       void *buffer, struct place *place)
 {
+    struct jini_error *error = &get->request.error;
     int status = 0;
     uint64_t room = stored_room(place, what); /* of `buffer` */
     for (int i = 0; i < READ_TRIES; i++) {
         if (i > 0) {
             error_clear(error);
-            status = load_place(jini, id, place, error);
+            status = load_place(jini, &get->id, place, error);
             if (status)
                 return status;
             if (stored_room(place, what) != room)
@@ -314,14 +216,14 @@ static int read_stored(struct jini *jini, const struct jini_id *id, enum jini_ge
                                  "the image was stored anew while it was read; read it again");
         }
         status = has_local(&place->pack) ? read_local(jini, place, what, buffer, error)
-                                         : read_cold(jini, place, what, buffer, error);
+                                         : read_cold(jini, get, place, what, buffer);
         if (!may_have_moved(status))
             return status;
     }
     if (has_local(&place->pack) && has_object(&place->pack)) {
         log_record(&jini->log, JINI_LOG_ERROR, "image_local_copy_damaged",
                    LOG_TEXT("message", error->message));
-        status = read_cold(jini, place, what, buffer, error);
+        status = read_cold(jini, get, place, what, buffer);
     }
     return status == JINI_E_NOT_FOUND
                ? error_set(error, JINI_E_CORRUPT, "image", "no copy of the image's pack is there")
@@ -350,7 +252,7 @@ static int get_metadata(struct jini *jini, struct jini_image_get *get, struct pl
     uint8_t *stored = base_malloc(location->metadata_stored_length);
     if (!stored)
         return error_set(error, JINI_E_NO_MEMORY, "metadata", "out of memory");
-    int status = read_stored(jini, &get->id, JINI_GET_METADATA, stored, place, error);
+    int status = read_stored(jini, get, JINI_GET_METADATA, stored, place);
     const struct codec *codec = NULL;
     if (status == 0)
         status = codec_find(location->metadata_codec_id, location->metadata_codec_version, &codec,
@@ -377,7 +279,7 @@ static int get_image(struct jini *jini, struct jini_image_get *get)
     get->length = place.location.original_length;
     if (get->capacity < get->length)
         return error_set(error, JINI_E_TOO_BIG, "capacity", "%zu bytes are needed", get->length);
-    return read_stored(jini, &get->id, JINI_GET_BYTES, get->buffer, &place, error);
+    return read_stored(jini, get, JINI_GET_BYTES, get->buffer, &place);
 }
 
 static void run_get(struct worker_task *task, int status)

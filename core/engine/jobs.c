@@ -75,6 +75,8 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
     end->subject.kind = bytes.data[3];
     end->subject.number = load_le64(bytes.data + 4);
     memcpy(end->subject.address, bytes.data + 12, sizeof(end->subject.address));
+    if (subject_check(&end->subject, NULL))
+        return JINI_E_CORRUPT;
     out->subject.user_id = end->subject.kind == JINI_SUBJECT_USER ? end->subject.number : 0;
     memcpy(out->subject.address, end->subject.address, sizeof(out->subject.address));
     const uint8_t *from = bytes.data + RESERVATION_HEADER;
@@ -97,6 +99,13 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
     return 0;
 }
 
+int reservation_check(struct slice bytes)
+{
+    struct reservation ignored;
+    struct job_end end = {.to = JINI_JOB_TIMED_OUT};
+    return reservation_decode(bytes, &ignored, &end);
+}
+
 /* A job that nobody took from the queue was done all the same, by whoever settles it. */
 static int pass_through_progress(struct store_txn *txn, const struct job_end *end,
                                  struct jini_error *error)
@@ -110,27 +119,70 @@ static int pass_through_progress(struct store_txn *txn, const struct job_end *en
     return generations_job_transition(txn, &change, error);
 }
 
-int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error)
+static int give_back(struct store_txn *txn, const struct generations_job_change *change,
+                     struct job_end *end, struct jini_error *error)
 {
     struct reservation reservation;
+    struct slice bytes = slice_of(change->reservation, change->reservation_length);
+    int status = reservation_decode(bytes, &reservation, end);
+    if (status) {
+        end->rates.count = 0;
+        return error_set(error, status, "job", "the job's reservation is damaged");
+    }
+    if (reservation.quota_count == 0)
+        return 0;
+    uint64_t used = end->to == JINI_JOB_COMPLETED ? UINT64_MAX : 0;
+    return quota_settle(txn, &reservation.subject, reservation.quotas, reservation.quota_count,
+                        used);
+}
+
+static bool is_damage(int status)
+{
+    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
+}
+
+int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error)
+{
     struct generations_job_change change = {
         .id = end->id, .to = end->to, .now_ms = end->now_ms, .failure = end->reason};
     end->rates.count = 0;
+    end->lost = false;
     int status = pass_through_progress(txn, end, error);
     if (status == 0)
         status = generations_job_transition(txn, &change, error);
     if (status)
         return status;
     end->job = change.job;
-    status = reservation_decode(slice_of(change.reservation, change.reservation_length),
-                                &reservation, end);
-    if (status)
-        return error_set(error, status, "job", "the job's reservation is damaged");
-    uint64_t used = end->to == JINI_JOB_COMPLETED ? UINT64_MAX : 0;
-    if (reservation.quota_count == 0)
-        return 0;
-    return quota_settle(txn, &reservation.subject, reservation.quotas, reservation.quota_count,
-                        used);
+    status = give_back(txn, &change, end, error);
+    if (!is_damage(status) || !(end->flags & JOB_END_DESPITE_DAMAGE))
+        return status;
+    end->lost = true;
+    return 0;
+}
+
+int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage)
+{
+    struct jini_error ignored;
+    end->to = JINI_JOB_TIMED_OUT;
+    end->flags |= JOB_END_DESPITE_DAMAGE;
+    int status = job_end_in(txn, end, &ignored);
+    bool unreadable = is_damage(status);
+    damage->records += unreadable;
+    damage->reservations += status == 0 && end->lost;
+    if (unreadable || (status == 0 && end->lost))
+        damage->last = end->id;
+    return unreadable || status == JINI_E_CONFLICT ? JINI_E_NOT_FOUND : status;
+}
+
+void job_log_damage(const struct jini *jini, const struct job_damage *damage)
+{
+    char id[JINI_ID_TEXT_MAX];
+    if (damage->records == 0 && damage->reservations == 0)
+        return;
+    jini_id_format(&damage->last, id);
+    log_record(&jini->log, JINI_LOG_ERROR, "jobs_damaged",
+               LOG_NUMBER("reservations", damage->reservations),
+               LOG_NUMBER("records", damage->records), LOG_TEXT("job", id));
 }
 
 int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
@@ -235,6 +287,7 @@ int jini_release(struct jini *jini, struct jini_release *release, jini_callback 
 struct expire_jobs {
     uint64_t now_ms;
     size_t count;
+    struct job_damage damage;
     struct job_end ends[EXPIRE_SLICE];
 };
 
@@ -243,13 +296,13 @@ static int op_expire_jobs(struct store_txn *txn, void *argument)
     struct expire_jobs *expire = argument;
     struct generations_due due[EXPIRE_SLICE];
     struct jini_error ignored;
+    expire->damage = (struct job_damage){0};
     int status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, due, EXPIRE_SLICE,
                                       &expire->count, &ignored);
     for (size_t i = 0; status == 0 && i < expire->count; i++) {
-        expire->ends[i] =
-            (struct job_end){.id = due[i].id, .to = JINI_JOB_TIMED_OUT, .now_ms = expire->now_ms};
-        status = job_end_in(txn, &expire->ends[i], &ignored);
-        if (status == JINI_E_NOT_FOUND || status == JINI_E_CONFLICT)
+        expire->ends[i] = (struct job_end){.id = due[i].id, .now_ms = expire->now_ms};
+        status = job_give_up_in(txn, &expire->ends[i], &expire->damage);
+        if (status == JINI_E_NOT_FOUND)
             status = generations_due_remove(txn, &due[i]);
     }
     return status;
@@ -274,8 +327,11 @@ void jobs_expire(struct jini *jini)
         if (status || expire->count == 0)
             break;
         status = store_write_class(jini->store, op_expire_jobs, expire, STORE_RELEASE);
-        for (size_t i = 0; status == 0 && i < expire->count; i++)
+        if (status)
+            break;
+        for (size_t i = 0; i < expire->count; i++)
             rate_refund(jini, &expire->ends[i].rates);
+        job_log_damage(jini, &expire->damage);
     }
     base_free(expire);
     if (status && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)

@@ -20,10 +20,16 @@
 #include "engine/rate.h"
 #include "generations/generations.h"
 
+enum job_end_flag {
+    /* A reservation that cannot be given back, since it or the row of the quotas is damaged, is lost; the job ends. */
+    JOB_END_DESPITE_DAMAGE = 1 << 0
+};
+
 /* How a job ends. */
 struct job_end {
     struct jini_id id;
     enum jini_job_state to;
+    uint32_t flags; /* enum job_end_flag */
     uint64_t now_ms;
     const char *reason; /* or NULL */
 
@@ -32,10 +38,31 @@ struct job_end {
     struct jini_subject subject;
     struct rate_receipts
         rates; /* to be refunded once the transaction has committed, unless COMPLETED */
+    bool lost; /* despite damage: what it reserved was not given back, at least in part */
 };
 
 /* Ends a job in a transaction. JINI_E_NOT_FOUND; JINI_E_CONFLICT: it has ended; JINI_E_CORRUPT. */
 int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error);
+
+/* What was found damaged while jobs that were given up were ended; an op fills it afresh at each run. */
+struct job_damage {
+    uint32_t reservations; /* lost with jobs that were ended */
+    uint32_t records;      /* of jobs that could not be ended */
+    struct jini_id last;   /* one of these jobs */
+};
+
+/*
+ * Ends a job that was given up, as TIMED_OUT at end->now_ms, and lets no damage of it hold up others. JINI_E_NOT_FOUND:
+ * there is nothing to end, because it is gone, has ended or cannot be read: the row that led here is the caller's to
+ * remove, and the rest is left to verify.
+ */
+int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage);
+
+/* Logs what was found, once that has committed; nothing when there is nothing. */
+void job_log_damage(const struct jini *jini, const struct job_damage *damage);
+
+/* 0, or JINI_E_CORRUPT: these bytes, of a job's record, are no reservation. */
+int reservation_check(struct slice bytes);
 
 size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
                           const struct rate_receipts *rates,

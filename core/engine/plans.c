@@ -1,4 +1,4 @@
-/* The table of plans.h: open hashing under a lock; plans are only added. */
+/* The table of plans.h: open hashing under a lock; shared plans are only added. */
 #include "engine/plans.h"
 
 #include "base/alloc.h"
@@ -95,37 +95,56 @@ static struct plan **find(struct plans *plans, const char *text)
     }
 }
 
-static int add(struct plans *plans, struct plan **slot, const char *text, struct jini_error *error)
+static int make(const char *text, struct plan **out, struct jini_error *error)
 {
-    if (plans->count == PLANS_MAX)
-        return error_set(error, JINI_E_BUSY, "limits", "over %d different limits texts are in use",
-                         PLANS_MAX);
     struct plan *plan = base_calloc(1, sizeof(*plan));
+    *out = NULL;
     if (!plan)
         return error_set(error, JINI_E_NO_MEMORY, "limits", "out of memory");
     int status = fill(plan, text, error);
-    if (status) {
+    if (status)
         plan_free(plan);
-        return status;
+    else
+        *out = plan;
+    return status;
+}
+
+/* The shared plan of a text. NULL without an error: there is none, and no room for one more. */
+static int get_shared(struct plans *plans, const char *text, struct plan **out,
+                      struct jini_error *error)
+{
+    int status = 0;
+    pthread_mutex_lock(&plans->lock);
+    struct plan **slot = find(plans, text);
+    if (!*slot && plans->count < PLANS_MAX) {
+        status = make(text, slot, error);
+        if (*slot) {
+            (*slot)->shared = true;
+            plans->count++;
+        }
     }
-    *slot = plan;
-    plans->count++;
-    return 0;
+    *out = *slot;
+    pthread_mutex_unlock(&plans->lock);
+    return status;
 }
 
 int plans_get(struct plans *plans, const char *text, const struct plan **out,
               struct jini_error *error)
 {
-    int status = 0;
+    struct plan *plan;
     *out = NULL;
     if (strlen(text) >= JINI_LIMITS_TEXT_MAX)
         return error_set(error, JINI_E_INVALID, "limits", "a limits text has up to %d bytes",
                          JINI_LIMITS_TEXT_MAX - 1);
-    pthread_mutex_lock(&plans->lock);
-    struct plan **slot = find(plans, text);
-    if (!*slot)
-        status = add(plans, slot, text, error);
-    *out = *slot;
-    pthread_mutex_unlock(&plans->lock);
+    int status = get_shared(plans, text, &plan, error);
+    if (status == 0 && !plan)
+        status = make(text, &plan, error);
+    *out = plan;
     return status;
+}
+
+void plan_release(const struct plan *plan)
+{
+    if (plan && !plan->shared)
+        plan_free((struct plan *)(uintptr_t)plan);
 }

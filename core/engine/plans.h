@@ -1,9 +1,12 @@
 /*
- * Limit plans: limits texts made ready, once per text. What the hot path needs of a text, the prepared
- * algorithms, and what a transaction must not do, opening time zones, is done here.
+ * Limit plans: limits texts made ready. What the hot path needs of a text, the prepared algorithms, and what a
+ * transaction must not do, opening time zones, is done here.
  *
- * Plans are immutable and live until the engine closes, so a pointer to one may be cached anywhere. There are at most
- * PLANS_MAX: texts come from tiers and overrides, which are few.
+ *  1. A plan is immutable.
+ *  2. The first PLANS_MAX texts have one SHARED plan each, which lives until the engine closes: a pointer to it may be
+ *     cached anywhere.
+ *  3. Every further text gets a plan of the caller's own at each plans_get(). It ends with plan_release(), so a pointer to
+ *     it is never cached; it costs reading the text again. So any number of overrides is answered, with bounded memory.
  */
 #ifndef ENGINE_PLANS_H
 #define ENGINE_PLANS_H
@@ -18,6 +21,7 @@ enum { PLANS_MAX = 4096 };
 
 struct plan {
     char text[JINI_LIMITS_TEXT_MAX];
+    bool shared;
     struct limit_list list;
     uint32_t rate_count;
     uint8_t rate_index[LIMITS_MAX];  /* their places in the list */
@@ -29,14 +33,18 @@ struct plan {
 
 struct plans;
 
-struct plans *plans_new(void); /* NULL when out of memory */
-void plans_free(struct plans *plans);
+struct plans *plans_new(void);        /* NULL when out of memory */
+void plans_free(struct plans *plans); /* after every plan of a caller's own was released */
 
 /*
- * The plan of a text; an empty text is the plan without limits. Any thread.
- * JINI_E_INVALID: the text breaks a rule. JINI_E_BUSY: PLANS_MAX texts are in use. JINI_E_NO_MEMORY.
+ * The plan of a text; an empty text is the plan without limits. Any thread. To be given back by plan_release() when
+ * nothing points to it any more, its zones included (struct quota_plan is copied with them).
+ * JINI_E_INVALID: the text breaks a rule. JINI_E_NO_MEMORY.
  */
 int plans_get(struct plans *plans, const char *text, const struct plan **out,
               struct jini_error *error);
+
+/* Frees a plan of the caller's own; nothing for a shared one. Takes NULL. Any thread. */
+void plan_release(const struct plan *plan);
 
 #endif

@@ -66,6 +66,7 @@ static int choose_class(struct jini *jini, struct put_work *work, uint64_t user_
     uint32_t days = allowed.allowance.retention_days;
     work->item.tier_group = allowed.tier_group;
     work->item.expiry_day = days ? (uint32_t)(work->now_ms / MS_PER_DAY) + days + 1 : 0;
+    plan_release(allowed.plan);
     return 0;
 }
 

@@ -14,6 +14,9 @@
 int rates_open(struct jini *jini, struct jini_error *error);
 void rates_close(struct jini *jini); /* takes an engine without a table */
 
+/* Whoever is counted comes through here. JINI_E_INVALID: there is no such kind, or user 0. */
+int subject_check(const struct jini_subject *subject, struct jini_error *error);
+
 /* What a charge took; enough to give it back, from another process too. */
 struct rate_receipts {
     uint32_t count;
@@ -41,7 +44,10 @@ int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit
 /* Gives back what receipts say, where their windows are still open. */
 void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
 
-/* What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. */
+/*
+ * What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. The plan is to be given back by
+ * plan_release(); NULL after an error.
+ */
 struct allowed {
     struct jini_allowance allowance;
     const struct plan *plan;

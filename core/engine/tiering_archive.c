@@ -23,12 +23,6 @@
 
 enum { CONTENT_SLICE = 256 };
 
-static uint64_t deadline(const struct tiering_run *run)
-{
-    /* Uploads are long: a lease's time, after which somebody else may take over. */
-    return clock_boot_ns(run->jini->clock) + run->jini->options.background_lease_ms * NS_PER_MS;
-}
-
 /* ---- Archive ---- */
 
 /* Every checksum in the local file, before it is trusted to be the copy that stays. */
@@ -69,7 +63,7 @@ static int verify_object(struct tiering_run *run, const struct index_pack *pack,
     struct compare compare = {
         .request = {.operation = ARCHIVE_GET,
                     .name = slice_of_text(name),
-                    .deadline_ns = deadline(run),
+                    .deadline_ns = tiering_deadline(run),
                     .get = {.length = ARCHIVE_TO_END, .sink = add_piece}},
         .hash = hash_stream_new(),
     };
@@ -117,8 +111,9 @@ int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack
         return status;
     char name[INDEX_OBJECT_NAME_MAX];
     index_object_name(pack, name);
-    struct archive_request request = {
-        .operation = ARCHIVE_DELETE, .name = slice_of_text(name), .deadline_ns = deadline(run)};
+    struct archive_request request = {.operation = ARCHIVE_DELETE,
+                                      .name = slice_of_text(name),
+                                      .deadline_ns = tiering_deadline(run)};
     return archive_run(run->archive, &request, error);
 }
 
@@ -143,7 +138,7 @@ static int put_object(struct tiering_run *run, const struct index_pack *pack, co
     struct archive_extent extent = archive_file(source->descriptor, 0, pack->file_bytes);
     struct archive_request request = {.operation = ARCHIVE_PUT,
                                       .name = slice_of_text(name),
-                                      .deadline_ns = deadline(run),
+                                      .deadline_ns = tiering_deadline(run),
                                       .put = {&extent, 1}};
     return archive_run(run->archive, &request, error);
 }

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { ORPHAN_AGE_MS = 3600 * 1000 };
+enum { ORPHAN_AGE_MS = 3600 * 1000, WALKS_MAX = 64 };
 
 struct collecting {
     struct tiering_run *run;
@@ -50,6 +50,8 @@ static int collect_file(void *context, const struct jini_id *id)
         pack = (struct index_pack){.id = *id};
         return tiering_remove_file(run, &pack, collecting->error);
     }
+    if (status == JINI_E_CORRUPT || status == JINI_E_FORMAT)
+        return 0; /* a row that cannot be read may mean the file */
     if (status == 0 && pack.state == INDEX_PACK_COLD)
         return tiering_remove_file(run, &pack, collecting->error);
     return status;
@@ -75,15 +77,26 @@ static int collect_object(struct archive_request *list, const struct archive_ent
     return 0;
 }
 
+/* A walk holds a bounded number of names; more orphans take more walks, and what is left the next run. */
+static int collect_objects(struct tiering_run *run, struct jini_error *error)
+{
+    int status = tiering_open_archive(run, error);
+    for (int walk = 0; status == 0 && walk < WALKS_MAX; walk++) {
+        run->orphan_count = 0;
+        status = archive_walk(run->archive, slice_of_text("packs/"), collect_object, run, error);
+        for (size_t i = 0; status == 0 && i < run->orphan_count; i++)
+            status = tiering_delete_object(run, &run->orphans[i], error);
+        if (status == 0 && run->orphan_count < TIERING_ORPHANS_MAX)
+            break;
+        if (status == 0)
+            status = lease_renew(&run->lease);
+    }
+    return status;
+}
+
 int tiering_collect(struct tiering_run *run, struct jini_error *error)
 {
     struct collecting collecting = {run, error};
     int status = pack_path_walk(run->jini->directory_fd, collect_file, &collecting, NULL, error);
-    if (status || !run->archive || !run->policy.now)
-        return status;
-    run->orphan_count = 0;
-    status = archive_walk(run->archive, slice_of_text("packs/"), collect_object, run, error);
-    for (size_t i = 0; status == 0 && i < run->orphan_count; i++)
-        status = tiering_delete_object(run, &run->orphans[i], error);
-    return status;
+    return status ? status : collect_objects(run, error);
 }

@@ -60,18 +60,16 @@ static int read_local(struct jini *jini, const struct index_location *location,
         status =
             pack_read_payload(source, &place, payload, location->stored_length, &record, error);
     pack_files_release(jini->pack_files, source);
-    if (status == 0 && !hash128_equal(&record.original_hash, &location->original_hash))
-        status = pack_corrupt(error, &location->pack, location->offset,
-                              "the record is not the one that the index means");
-    return status;
+    return status ? status : index_check_record(location, &record, error);
 }
 
-static int read_archived(struct jini *jini, const struct index_pack *pack,
+static int read_archived(const struct tiering_run *run, const struct index_pack *pack,
                          const struct index_location *location, struct stored_record *out,
                          struct jini_error *error)
 {
     struct cold_record record;
-    int status = cold_record_fetch(jini, pack, location, &record, error);
+    int status =
+        cold_record_fetch(run->jini, pack, location, tiering_deadline(run), &record, error);
     if (status)
         return status;
     memcpy(out->bytes, record.metadata.data, record.metadata.length);
@@ -80,7 +78,7 @@ static int read_archived(struct jini *jini, const struct index_pack *pack,
     return 0;
 }
 
-static int read_stored(struct jini *jini, const struct index_pack *pack,
+static int read_stored(const struct tiering_run *run, const struct index_pack *pack,
                        const struct index_location *location, struct stored_record *out,
                        struct jini_error *error)
 {
@@ -93,9 +91,9 @@ static int read_stored(struct jini *jini, const struct index_pack *pack,
     bool archived = pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
     int status = JINI_E_NOT_FOUND;
     if (pack->state != INDEX_PACK_COLD)
-        status = read_local(jini, location, out, error);
+        status = read_local(run->jini, location, out, error);
     if (status && archived)
-        status = read_archived(jini, pack, location, out, error);
+        status = read_archived(run, pack, location, out, error);
     if (status) {
         base_free(out->bytes);
         out->bytes = NULL;
@@ -110,7 +108,7 @@ static int append(struct compaction *compaction, const struct index_pack *pack,
                   struct jini_error *error)
 {
     struct stored_record stored;
-    int status = read_stored(compaction->run->jini, pack, from, &stored, error);
+    int status = read_stored(compaction->run, pack, from, &stored, error);
     if (status)
         return status;
     struct pack_input input = {
@@ -140,26 +138,32 @@ static int append(struct compaction *compaction, const struct index_pack *pack,
     return status;
 }
 
+int tiering_move_location(struct store_txn *txn, const struct index_location *from,
+                          const struct index_location *to)
+{
+    struct generations_image image;
+    int status = generations_image_get(txn, &from->image, &image, NULL);
+    bool readable = status != JINI_E_CORRUPT && status != JINI_E_FORMAT;
+    if (status && readable)
+        return status;
+    image.place.pack_id = to->pack;
+    image.place.pack_sequence = to->sequence;
+    status = readable ? generations_image_update(txn, &from->image, &image.place, NULL) : 0;
+    if (status == 0)
+        status = index_location_delete(txn, from);
+    return status ? status : index_location_put(txn, to);
+}
+
 static int move_one(struct store_txn *txn, const struct move_slice *slice,
                     const struct moved *moved)
 {
     struct index_location found;
-    struct generations_image image;
     const struct index_location *from = &moved->from;
     int status = index_location_get(txn, &from->pack, from->sequence, &from->image, &found);
     if (status == JINI_E_NOT_FOUND)
         return 0; /* purged meanwhile */
     if (status == 0)
-        status = generations_image_get(txn, &from->image, &image, NULL);
-    if (status)
-        return status;
-    image.place.pack_id = moved->to.pack;
-    image.place.pack_sequence = moved->to.sequence;
-    status = generations_image_update(txn, &from->image, &image.place, NULL);
-    if (status == 0)
-        status = index_location_delete(txn, from);
-    if (status == 0)
-        status = index_location_put(txn, &moved->to);
+        status = tiering_move_location(txn, from, &moved->to);
     struct index_content content = {
         .tier_group = slice->compaction->row.tier_group,
         .expiry_day = slice->compaction->row.expiry_day,

@@ -28,12 +28,12 @@
 
 enum {
     TIERING_SLICE = 128,     /* images of one transaction */
-    TIERING_ORPHANS_MAX = 64 /* objects collected by one run */
+    TIERING_ORPHANS_MAX = 64 /* objects collected by one walk over the archive */
 };
 
 struct tiering_run {
     struct jini *jini;
-    struct lease lease;
+    struct lease lease; /* without a name: the run only looks */
     struct tiering_policy policy;
     struct jini_archive_run *request;  /* counts and reports; never NULL */
     const _Atomic uint32_t *stop;      /* set: end between two packs; NULL: never */
@@ -45,8 +45,20 @@ struct tiering_run {
     struct index_pack orphans[TIERING_ORPHANS_MAX];
 };
 
+enum tiering_scope {
+    TIERING_PACKS,
+    TIERING_PACKS_AND_ORPHANS /* walks all files and objects too */
+};
+
 /* A whole run, on the background thread. JINI_E_LOCKED: another process is at it. */
-int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error);
+int tiering_run(struct jini *jini, struct jini_archive_run *request, enum tiering_scope scope,
+                struct jini_error *error);
+
+/*
+ * A look at the rows of packs and at the due lists, on snapshots, without the lease and its commits. After false a regular
+ * run would find nothing to do.
+ */
+bool tiering_may_have_work(struct jini *jini);
 
 /* Reports a step that was done (or, in a dry run, would be). */
 void tiering_report(const struct tiering_run *run, enum jini_tiering_step step,
@@ -63,11 +75,21 @@ int tiering_load_locations(const struct tiering_run *run, const struct jini_id *
                            const struct index_location *after, struct index_location *out,
                            size_t *count);
 
+/*
+ * Moves an image from one record to another that holds the same bytes. Of an image whose own record cannot be read the
+ * location moves alone: its bytes are kept, and verify tells of it.
+ */
+int tiering_move_location(struct store_txn *txn, const struct index_location *from,
+                          const struct index_location *to);
+
 /* Stores a pack's row, if its state still is `from`. JINI_E_CONFLICT. */
 int tiering_change_pack(const struct tiering_run *run, const struct index_pack *pack,
                         enum index_pack_state from);
 
 int tiering_open_archive(struct tiering_run *run, struct jini_error *error);
+
+/* Of a request to the archive. Uploads are long: a lease's time, after which somebody else may take over. */
+uint64_t tiering_deadline(const struct tiering_run *run);
 
 /* A lost lease, a failing store or a cancelling ends the run; a pack that cannot be moved does not. */
 bool tiering_ends_run(int status);
@@ -80,7 +102,8 @@ typedef int tiering_visit_fn(struct tiering_run *run, const struct index_pack *p
                              struct jini_error *error);
 
 /*
- * Calls `visit` for every pack by age, also for those that the visits make. The lease is renewed for each page of them.
+ * Calls `visit` for every pack by age, also for those that the visits make. The lease, if the run has one, is renewed
+ * for each page of them.
  * What a visit answers ends the run or is noted, see above.
  */
 int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context,

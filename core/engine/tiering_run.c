@@ -102,6 +102,11 @@ int tiering_open_archive(struct tiering_run *run, struct jini_error *error)
     return run->archive ? 0 : engine_archive(run->jini, &run->archive, error);
 }
 
+uint64_t tiering_deadline(const struct tiering_run *run)
+{
+    return clock_boot_ns(run->jini->clock) + run->jini->options.background_lease_ms * NS_PER_MS;
+}
+
 void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
                           const struct jini_error *error)
 {
@@ -156,7 +161,7 @@ int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context
             else if (failed)
                 tiering_note_failure(run, &page[i].id, failed, error);
         }
-        if (status == 0)
+        if (status == 0 && run->lease.name)
             status = lease_renew(&run->lease);
     }
     base_free(page);
@@ -204,34 +209,89 @@ static int share_pack(struct tiering_run *run, const struct index_pack *pack, vo
     return new ? tiering_step_if_due(run, &pack->id, TIERING_SHARE, error) : 0;
 }
 
-int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
+static struct tiering_run run_of(struct jini *jini, struct jini_archive_run *request)
 {
     struct tiering_run run = {.jini = jini,
                               .request = request,
                               .stop = &jini->state, /* ENGINE_OPEN is 0 */
                               .cancelled = &request_state(&request->request)->cancelled};
-    bool dry = request->flags & JINI_TIERING_DRY_RUN;
-    error_clear(error);
     set_policy(&run);
+    return run;
+}
+
+/* Something to do is no error: the answer takes the way of one that ends the walk. */
+enum { FOUND_DUE = JINI_E_CONFLICT };
+
+static int find_due(struct tiering_run *run, const struct index_pack *pack, void *context,
+                    struct jini_error *error)
+{
+    bool *due = context;
+    struct tiering_facts facts = tiering_facts_of(run, pack);
+    *due = tiering_may_be_due(&facts, &run->policy);
+    return *due ? error_set(error, FOUND_DUE, "pack", "it is due") : 0;
+}
+
+static int find_expired(struct jini *jini, bool *due)
+{
+    uint64_t now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+    struct store_txn *txn;
+    struct generations_due row;
+    size_t images = 0;
+    size_t trash = 0;
+    int status = store_read_begin(jini->store, &txn);
+    if (status)
+        return status;
+    status = generations_due_list(txn, GENERATIONS_DUE_IMAGE, now_ms, &row, 1, &images, NULL);
+    if (status == 0)
+        status = generations_due_list(txn, GENERATIONS_DUE_PURGE, now_ms, &row, 1, &trash, NULL);
+    store_read_end(txn);
+    *due = images + trash > 0;
+    return status;
+}
+
+bool tiering_may_have_work(struct jini *jini)
+{
+    struct jini_archive_run request = {0};
+    struct tiering_run run = run_of(jini, &request);
+    struct jini_error error;
+    bool due = false;
+    error_clear(&error);
+    int status = find_expired(jini, &due);
+    if (status == 0 && !due)
+        status = tiering_each(&run, find_due, &due, &error);
+    bool hindered = status && status != JINI_E_CANCELLED;
+    return due || hindered; /* what hinders the look is told by the run */
+}
+
+static int run_all(struct tiering_run *run, enum tiering_scope scope, struct jini_error *error)
+{
+    bool dry = run->request->flags & JINI_TIERING_DRY_RUN;
+    int status = dry ? 0 : tiering_expire(run, error);
+    if (status == 0 && !dry && run->policy.now)
+        status = tiering_each(run, seal_pack, NULL, error);
+    if (status == 0 && !dry)
+        status = tiering_merge_small(run, error);
+    /* Of all packs, before the first is freed: duplicates are found among local packs only. */
+    if (status == 0 && !dry)
+        status = tiering_each(run, share_pack, NULL, error);
+    if (status == 0)
+        status = tiering_each(run, advance_pack, NULL, error);
+    if (status == 0 && !dry && scope == TIERING_PACKS_AND_ORPHANS)
+        status = tiering_collect(run, error);
+    return status;
+}
+
+int tiering_run(struct jini *jini, struct jini_archive_run *request, enum tiering_scope scope,
+                struct jini_error *error)
+{
+    struct tiering_run run = run_of(jini, request);
+    error_clear(error);
     int status = lease_take(jini, "tiering", &run.lease);
     if (status == JINI_E_LOCKED)
         return error_set(error, status, "tiering", "another process is at it; try again later");
     if (status)
         return error_set(error, status, "tiering", "%s", jini_status_text(status));
-    if (!dry) {
-        status = tiering_expire(&run, error);
-        if (status == 0 && run.policy.now)
-            status = tiering_each(&run, seal_pack, NULL, error);
-        if (status == 0)
-            status = tiering_merge_small(&run, error);
-        /* Of all packs, before the first is freed: duplicates are found among local packs only. */
-        if (status == 0)
-            status = tiering_each(&run, share_pack, NULL, error);
-    }
-    if (status == 0)
-        status = tiering_each(&run, advance_pack, NULL, error);
-    if (status == 0 && !dry)
-        status = tiering_collect(&run, error);
+    status = run_all(&run, scope, error);
     lease_give(&run.lease);
     if (status == 0 && run.first_status) {
         *error = run.first_error;

@@ -113,7 +113,6 @@ static int op_repoint(struct store_txn *txn, void *argument)
     struct index_pack pack;
     struct index_location any;
     struct index_location from;
-    struct generations_image image;
     int status = index_pack_get(txn, &repoint->to.pack, &pack);
     if (status == 0)
         status = index_location_of_record(txn, &repoint->to.pack, repoint->to.sequence, &any);
@@ -122,19 +121,11 @@ static int op_repoint(struct store_txn *txn, void *argument)
         return 0;
     while (status == 0) {
         status = index_location_of_record(txn, &repoint->from.pack, repoint->from.sequence, &from);
-        if (status == 0)
-            status = generations_image_get(txn, &from.image, &image, NULL);
         if (status)
             break;
         struct index_location to = any;
         to.image = from.image;
-        image.place.pack_id = to.pack;
-        image.place.pack_sequence = to.sequence;
-        status = generations_image_update(txn, &from.image, &image.place, NULL);
-        if (status == 0)
-            status = index_location_delete(txn, &from);
-        if (status == 0)
-            status = index_location_put(txn, &to);
+        status = tiering_move_location(txn, &from, &to);
     }
     if (status == JINI_E_NOT_FOUND)
         status = index_pack_note_removal(txn, &repoint->from.pack, 0);

@@ -131,7 +131,7 @@ bool user_cache_find(const struct user_cache *cache, uint64_t user_id, struct us
 void user_cache_put(struct user_cache *cache, uint64_t user_id, const struct user_words *words,
                     const struct user_entry *entry)
 {
-    if ((words->user | words->tiers) & 1)
+    if (((words->user | words->tiers) & 1) || !entry->plan->shared)
         return;
     struct line *line = line_of(cache, user_id);
     uint64_t sequence = atomic_load_explicit(&line->sequence, memory_order_relaxed);

@@ -29,8 +29,8 @@ struct user_hint {
 };
 
 struct user_entry {
-    const struct plan *plan;
-    uint32_t active; /* 1: the user may generate */
+    const struct plan *plan; /* in the cache: a shared one */
+    uint32_t active;         /* 1: the user may generate */
     struct user_hint hint;
 };
 
@@ -47,7 +47,7 @@ void user_cache_prefetch(const struct user_cache *cache, uint64_t user_id);
 /* True when the user is at hand and nothing that matters has changed. */
 bool user_cache_find(const struct user_cache *cache, uint64_t user_id, struct user_entry *out);
 
-/* Keeps what was read under `words`, unless a change is under way. */
+/* Keeps what was read under `words`, unless a change is under way or the plan is not shared. */
 void user_cache_put(struct user_cache *cache, uint64_t user_id, const struct user_words *words,
                     const struct user_entry *entry);
 

@@ -149,6 +149,13 @@ struct generations_running {
 int generations_running_get(struct store_txn *txn, uint64_t user_id, uint64_t now_ms,
                             struct generations_running *out, struct jini_error *error);
 
+/*
+ * Takes a job out of the running row that cannot be ended, since its record is gone or damaged or says that it has
+ * ended. Does nothing when the row does not have it.
+ */
+int generations_running_drop(struct store_txn *txn, uint64_t user_id, const struct jini_id *id,
+                             struct jini_error *error);
+
 /* ---- Images ---------------------------------------------------------------------------------- */
 
 /* Where the bytes are, and until when. */

@@ -121,6 +121,17 @@ int running_edit_write(struct store_txn *txn, const struct running_edit *edit)
     return store_put(txn, STORE_SPACE_USERS, tuple_key(&key), buffer_slice(&value));
 }
 
+int generations_running_drop(struct store_txn *txn, uint64_t user_id, const struct jini_id *id,
+                             struct jini_error *error)
+{
+    struct running_edit edit;
+    int status = running_edit_begin(txn, user_id, &edit, error);
+    if (status || find(edit.jobs, edit.count, id) == edit.count)
+        return status;
+    running_edit_remove(&edit, id);
+    return running_edit_write(txn, &edit);
+}
+
 static bool expired(const struct generations_running_job *job, uint64_t now_ms)
 {
     return job->expires_ms != 0 && job->expires_ms <= now_ms;

@@ -422,6 +422,21 @@ int index_location_list(struct store_txn *txn, const struct jini_id *pack,
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
+int index_check_record(const struct index_location *location, const struct pack_record *record,
+                       struct jini_error *error)
+{
+    bool same = hash128_equal(&record->original_hash, &location->original_hash) &&
+                record->original_length == location->original_length &&
+                record->stored_length == location->stored_length &&
+                record->codec.id == location->codec_id &&
+                record->codec.version == location->codec_version &&
+                record->metadata_stored_length == location->metadata_stored_length;
+    if (same)
+        return 0;
+    return pack_corrupt(error, &location->pack, location->offset,
+                        "the record is not the one that the index means");
+}
+
 int index_location_last(struct store_txn *txn, const struct jini_id *pack,
                         struct index_location *out)
 {

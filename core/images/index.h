@@ -21,6 +21,7 @@
 #define IMAGES_INDEX_H
 
 #include "base/hash.h"
+#include "images/pack_format.h"
 #include "store/store.h"
 
 enum index_pack_state {
@@ -125,6 +126,10 @@ int index_location_list(struct store_txn *txn, const struct jini_id *pack,
 /* Any location of one record. JINI_E_NOT_FOUND: the record is garbage. */
 int index_location_of_record(struct store_txn *txn, const struct jini_id *pack, uint32_t sequence,
                              struct index_location *out);
+
+/* JINI_E_CORRUPT: a record that passed its own checks is not the one that the location means. */
+int index_check_record(const struct index_location *location, const struct pack_record *record,
+                       struct jini_error *error);
 
 /* The last location of a pack. JINI_E_NOT_FOUND: it has none. */
 int index_location_last(struct store_txn *txn, const struct jini_id *pack,

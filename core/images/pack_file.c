@@ -21,7 +21,7 @@ enum file_state { FILE_OPEN, FILE_POISONED, FILE_SEALED };
 struct pack_file {
     struct pack_header header;
     int directory;
-    int descriptor;
+    struct fork_file handle; /* of the lock: a child must not keep it */
     uint32_t fork_generation;
     atomic_int state;        /* enum file_state; a sync may poison beside an append */
     atomic_bool name_synced; /* the directories are durable */
@@ -50,12 +50,13 @@ static int check_usable(const struct pack_file *file, struct jini_error *error)
     return 0;
 }
 
-static int create_at(int directory, const char *path, int *descriptor, struct jini_error *error)
+static int create_at(int directory, const char *path, struct fork_file *handle,
+                     struct jini_error *error)
 {
-    *descriptor = openat(directory, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, FILE_MODE);
-    if (*descriptor >= 0)
+    int failed = fork_file_open(handle, directory, path, O_CREAT | O_EXCL | O_RDWR, FILE_MODE);
+    if (!failed)
         return 0;
-    return error_set_errno(error, errno, "pack", "cannot create %s", path);
+    return error_set_errno(error, failed, "pack", "cannot create %s", path);
 }
 
 /* Locks the new file; finds out when a cleaner took it for abandoned in the instant before. */
@@ -75,7 +76,7 @@ static int write_header(struct pack_file *file, const char *path, struct jini_er
 {
     uint8_t header[PACK_HEADER_BYTES];
     pack_header_encode(&file->header, header);
-    pack_writer_begin(&file->writer, file->descriptor, 0, sizeof(header));
+    pack_writer_begin(&file->writer, file->handle.descriptor, 0, sizeof(header));
     pack_writer_add(&file->writer, slice_of(header, sizeof(header)));
     pack_writer_flush(&file->writer);
     if (file->writer.failed_errno)
@@ -98,10 +99,10 @@ int pack_file_create(int directory, const struct pack_header *header, struct pac
     file->fork_generation = fork_generation();
     int status = pack_path_prepare(directory, &header->pack, error);
     if (!status)
-        status = create_at(directory, path, &file->descriptor, error);
+        status = create_at(directory, path, &file->handle, error);
     if (status)
         goto free_file;
-    status = claim(file->descriptor, path, error);
+    status = claim(file->handle.descriptor, path, error);
     if (status == JINI_E_LOCKED)
         goto close_file; /* the cleaner removes it */
     if (!status)
@@ -114,7 +115,7 @@ int pack_file_create(int directory, const struct pack_header *header, struct pac
 remove_file:
     unlinkat(directory, path, 0);
 close_file:
-    close(file->descriptor);
+    fork_file_close(&file->handle);
 free_file:
     base_free(file);
     return status;
@@ -185,7 +186,7 @@ static int cut_back(struct pack_file *file, int failed_errno, const char *what,
 {
     uint64_t end = atomic_load(&file->end);
     pack_writer_cut(&file->writer, end);
-    if (ftruncate(file->descriptor, (off_t)end) != 0) {
+    if (ftruncate(file->handle.descriptor, (off_t)end) != 0) {
         error_set_errno(error, errno, "pack", "cannot cut the pack back to %llu bytes",
                         (unsigned long long)end);
         if (error)
@@ -212,7 +213,7 @@ int pack_file_append(struct pack_file *file, struct pack_prepared *const *record
         return status;
     uint64_t offset = atomic_load(&file->end);
     struct pack_writer *writer = &file->writer;
-    pack_writer_begin(writer, file->descriptor, offset, end);
+    pack_writer_begin(writer, file->handle.descriptor, offset, end);
     for (size_t i = 0; i < count && !writer->failed_errno; i++) {
         struct pack_prepared *record = records[i];
         record->offset = offset;
@@ -255,7 +256,7 @@ int pack_file_sync(struct pack_file *file, uint64_t *durable_end, struct jini_er
     if (status)
         return status;
     uint64_t end = atomic_load(&file->end);
-    if (pack_writer_sync(file->descriptor) != 0) {
+    if (pack_writer_sync(file->handle.descriptor) != 0) {
         error_set_errno(error, errno, "pack",
                         "the pack failed to sync and takes nothing more; append to a new one");
         if (error)
@@ -280,7 +281,7 @@ int pack_file_seal(struct pack_file *file, struct jini_error *error)
                                &length, error);
     if (status)
         return status;
-    pack_writer_begin(&file->writer, file->descriptor, end, end + length);
+    pack_writer_begin(&file->writer, file->handle.descriptor, end, end + length);
     pack_writer_add(&file->writer, slice_of(footer, length));
     pack_writer_flush(&file->writer);
     base_free(footer);
@@ -315,7 +316,7 @@ void pack_file_close(struct pack_file *file)
 {
     if (!file)
         return;
-    close(file->descriptor);
+    fork_file_close(&file->handle);
     base_free(file->entries);
     base_free(file);
 }

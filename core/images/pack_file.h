@@ -16,7 +16,7 @@
  *     kernel may show bytes that are not on the disk. So the file is not appended to again and not
  *     sealed by this process.
  *  4. The process that may write to a pack holds an open-file-description lock on it (fcntl,
- *     F_OFD_SETLK), which goes with the process.
+ *     F_OFD_SETLK), which goes with the process: no child keeps the file (base/fork.h).
  *
  * One thread at a time may append or seal; one other thread may sync at the same time. Readers need
  * no permission: they read by places that were given out after a sync.

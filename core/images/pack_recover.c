@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/fork.h"
 #include "images/pack_footer.h"
 #include "images/pack_path.h"
 #include "images/pack_write.h"
@@ -15,7 +16,7 @@ enum { ENTRIES_MIN = 64 };
 
 struct recovery {
     int directory;
-    int descriptor;
+    struct fork_file handle; /* of the lock: a child must not keep it */
     struct jini_id pack;
     char path[PACK_PATH_MAX];
     struct pack_entry *entries;
@@ -74,18 +75,18 @@ static int write_footer(struct recovery *recovery, uint64_t end)
                                    &footer, &length, recovery->error);
     if (status)
         return status;
-    if (ftruncate(recovery->descriptor, (off_t)end) != 0) {
+    if (ftruncate(recovery->handle.descriptor, (off_t)end) != 0) {
         status = failed(recovery, errno, "cut");
         goto done;
     }
     struct pack_writer writer = {.started = end};
-    pack_writer_begin(&writer, recovery->descriptor, end, end + length);
+    pack_writer_begin(&writer, recovery->handle.descriptor, end, end + length);
     pack_writer_add(&writer, slice_of(footer, length));
     pack_writer_flush(&writer);
     if (writer.failed_errno) {
         status = failed(recovery, writer.failed_errno, "seal");
         /* Best effort: a torn footer is cut off by the next recovery, too. */
-        if (ftruncate(recovery->descriptor, (off_t)end) != 0)
+        if (ftruncate(recovery->handle.descriptor, (off_t)end) != 0)
             errno = 0;
     }
 done:
@@ -96,7 +97,7 @@ done:
 static int seal(struct recovery *recovery, uint64_t acknowledged_end,
                 struct pack_scan_result *result)
 {
-    struct pack_source source = pack_source_of_file(&recovery->pack, recovery->descriptor);
+    struct pack_source source = pack_source_of_file(&recovery->pack, recovery->handle.descriptor);
     struct pack_scan_options options = {
         .depth = PACK_SCAN_EVERYTHING,
         .expected = PACK_STATE_OPEN,
@@ -109,7 +110,7 @@ static int seal(struct recovery *recovery, uint64_t acknowledged_end,
         return remove_unborn(recovery);
     if (!result->sealed)
         status = write_footer(recovery, result->end);
-    if (!status && pack_writer_sync(recovery->descriptor) != 0)
+    if (!status && pack_writer_sync(recovery->handle.descriptor) != 0)
         status = failed(recovery, errno, "sync");
     if (!status)
         status = pack_path_sync(recovery->directory, &recovery->pack, recovery->error);
@@ -128,13 +129,14 @@ int pack_recover(int directory, const struct jini_id *pack, uint64_t acknowledge
                          (unsigned long long)acknowledged_end);
     struct recovery recovery = {.directory = directory, .pack = *pack, .error = error};
     pack_path(pack, recovery.path);
-    recovery.descriptor = openat(directory, recovery.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (recovery.descriptor < 0)
-        return failed(&recovery, errno, "open");
-    int status = pack_lock(recovery.descriptor, recovery.path, error);
+    int open_errno =
+        fork_file_open(&recovery.handle, directory, recovery.path, O_RDWR | O_NOFOLLOW, 0);
+    if (open_errno)
+        return failed(&recovery, open_errno, "open");
+    int status = pack_lock(recovery.handle.descriptor, recovery.path, error);
     if (!status)
         status = seal(&recovery, acknowledged_end, result);
     base_free(recovery.entries);
-    close(recovery.descriptor);
+    fork_file_close(&recovery.handle);
     return status;
 }

@@ -47,6 +47,26 @@ static struct tuple row_key(const struct quota_subject *subject)
     return key;
 }
 
+static int decode_row(struct slice bytes, struct row *out)
+{
+    out->count = 0;
+    if (bytes.length < ROW_HEADER_BYTES || load_le16(bytes.data) == 0)
+        return JINI_E_CORRUPT;
+    if (load_le16(bytes.data) > ROW_VERSION)
+        return JINI_E_FORMAT;
+    uint32_t count = load_le16(bytes.data + 2);
+    if (count > QUOTA_COUNTERS_MAX ||
+        bytes.length != ROW_HEADER_BYTES + (size_t)count * COUNTER_BYTES)
+        return JINI_E_CORRUPT;
+    for (; out->count < count; out->count++) {
+        const uint8_t *from = bytes.data + ROW_HEADER_BYTES + out->count * (size_t)COUNTER_BYTES;
+        out->counters[out->count] =
+            (struct quota_counter){load_le64(from), load_le64(from + 8), load_le64(from + 16),
+                                   load_le64(from + 24), load_le64(from + 32)};
+    }
+    return 0;
+}
+
 static int read_row(struct store_txn *txn, const struct quota_subject *subject, struct row *out)
 {
     uint8_t bytes[ROW_BYTES_MAX];
@@ -58,21 +78,7 @@ static int read_row(struct store_txn *txn, const struct quota_subject *subject, 
         return 0;
     if (status)
         return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
-    if (value.length < ROW_HEADER_BYTES || load_le16(bytes) == 0)
-        return JINI_E_CORRUPT;
-    if (load_le16(bytes) > ROW_VERSION)
-        return JINI_E_FORMAT;
-    out->count = load_le16(bytes + 2);
-    if (out->count > QUOTA_COUNTERS_MAX ||
-        value.length != ROW_HEADER_BYTES + (size_t)out->count * COUNTER_BYTES)
-        return JINI_E_CORRUPT;
-    for (uint32_t i = 0; i < out->count; i++) {
-        const uint8_t *from = bytes + ROW_HEADER_BYTES + i * COUNTER_BYTES;
-        out->counters[i] =
-            (struct quota_counter){load_le64(from), load_le64(from + 8), load_le64(from + 16),
-                                   load_le64(from + 24), load_le64(from + 32)};
-    }
-    return 0;
+    return decode_row(buffer_slice(&value), out);
 }
 
 static int write_row(struct store_txn *txn, const struct quota_subject *subject,
@@ -258,4 +264,105 @@ int quota_list(struct store_txn *txn, const struct quota_subject *subject,
     memcpy(out, row.counters, row.count * sizeof(row.counters[0]));
     *count = row.count;
     return row.count ? 0 : JINI_E_NOT_FOUND;
+}
+
+/* ---- Sweeping ---- */
+
+static bool row_has_ended(const struct row *row, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < row->count; i++) {
+        const struct quota_counter *counter = &row->counters[i];
+        if (counter->reserved > 0 || counter->end_ns > now_ns ||
+            now_ns - counter->end_ns < QUOTA_GRACE_NS)
+            return false;
+    }
+    return true;
+}
+
+/* The address whose row has this key. */
+static int address_of(struct slice key, struct quota_subject *out)
+{
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct tuple_element element;
+    uint64_t zero;
+    memset(out, 0, sizeof(*out));
+    int status = tuple_next_uint(&reader, &zero);
+    for (int i = 0; status == 0 && i < 2; i++) /* "q", then the address */
+        status = tuple_next(&reader, &element);
+    if (status || element.type != TUPLE_BYTES || element.length > sizeof(out->address))
+        return JINI_E_CORRUPT;
+    memcpy(out->address, element.bytes, element.length);
+    struct tuple same = row_key(out);
+    return slice_equal(tuple_key(&same), key) ? 0 : JINI_E_CORRUPT;
+}
+
+/* Opens the range from behind the key that was looked at last. */
+static int open_sweep(struct store_txn *txn, const struct quota_sweep *sweep,
+                      struct store_cursor *out)
+{
+    struct tuple high;
+    tuple_begin(&high);
+    tuple_add_uint(&high, 0);
+    tuple_add_text(&high, slice_of_text("q"));
+    struct tuple low = high;
+    bool bounded = tuple_after_prefix(&high);
+    JINI_ASSERT(bounded);
+    if (sweep->last_length > 0) {
+        memcpy(low.bytes, sweep->last, sweep->last_length);
+        low.length = sweep->last_length;
+        /* The key of ::/64 begins those of all IPv4 addresses: only the next longer key is next. */
+        if (low.length < STORE_KEY_MAX)
+            low.bytes[low.length++] = 0;
+    }
+    return store_cursor_open(txn, STORE_SPACE_USERS, tuple_key(&low), tuple_key(&high),
+                             STORE_FORWARD, out);
+}
+
+static void look_at_entry(struct quota_sweep *sweep, struct slice key, struct slice value,
+                          uint64_t now_ns)
+{
+    struct row row;
+    struct quota_subject *subject = &sweep->ended[sweep->count];
+    memcpy(sweep->last, key.data, key.length);
+    sweep->last_length = key.length;
+    if (address_of(key, subject) == 0 && decode_row(value, &row) == 0 &&
+        row_has_ended(&row, now_ns))
+        sweep->count++;
+}
+
+int quota_sweep_next(struct store_txn *txn, struct quota_sweep *sweep, uint64_t now_ns)
+{
+    uint8_t bytes[ROW_BYTES_MAX];
+    struct store_cursor cursor;
+    sweep->count = 0;
+    int status = open_sweep(txn, sweep, &cursor);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < QUOTA_SWEEP_ROWS && status == 0; i++) {
+        struct buffer value = buffer_of(bytes, sizeof(bytes));
+        status = store_cursor_next(&cursor, &value);
+        if (status == JINI_E_TOO_BIG) { /* no row is: passed over like all damage */
+            value.length = 0;
+            status = 0;
+        }
+        if (status == 0)
+            look_at_entry(sweep, cursor.key, buffer_slice(&value), now_ns);
+    }
+    store_cursor_close(&cursor);
+    sweep->at_end = status == JINI_E_NOT_FOUND;
+    return sweep->at_end ? 0 : status;
+}
+
+int quota_remove_ended(struct store_txn *txn, const struct quota_subject *subject, uint64_t now_ns)
+{
+    struct row row;
+    JINI_ASSERT(subject->user_id == 0);
+    struct tuple key = row_key(subject);
+    int status = store_has(txn, STORE_SPACE_USERS, tuple_key(&key));
+    if (status == 0)
+        status = read_row(txn, subject, &row);
+    if (status)
+        return status;
+    return row_has_ended(&row, now_ns) ? store_delete(txn, STORE_SPACE_USERS, tuple_key(&key))
+                                       : JINI_E_NOT_FOUND;
 }

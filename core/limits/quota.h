@@ -102,4 +102,35 @@ int quota_list(struct store_txn *txn, const struct quota_subject *subject,
 /* What a counter of this limit is told by. Pure. */
 uint64_t quota_identity(const struct limit *limit);
 
+/*
+ * Sweeping. Nobody removes an address, so its row would stay for ever: rows of addresses go once all of their windows have
+ * been over for QUOTA_GRACE_NS and nothing is reserved. Without the row the next charge opens the windows that it would have
+ * gone on to with it. The grace is for wall clocks: one that ran ahead by less loses no counts when it is set right.
+ */
+#define QUOTA_GRACE_NS (UINT64_C(86400) * UINT64_C(1000000000))
+
+enum { QUOTA_SWEEP_ROWS = 256 };
+
+/* A turn over the rows of all addresses, a slice at a time. All zero at its begin. */
+struct quota_sweep {
+    size_t last_length; /* of the key that was looked at last; 0: none was */
+    uint8_t last[STORE_KEY_MAX];
+    bool at_end; /* no row is left to look at */
+
+    /* Of the last slice: whose rows may go. */
+    uint32_t count;
+    struct quota_subject ended[QUOTA_SWEEP_ROWS];
+};
+
+/*
+ * Looks at up to QUOTA_SWEEP_ROWS rows after those that were looked at before; a snapshot will do. Damaged rows are passed
+ * over: verify reports them. Errors of the store: the rows before the error were looked at.
+ */
+int quota_sweep_next(struct store_txn *txn, struct quota_sweep *sweep, uint64_t now_ns);
+
+/*
+ * Removes the row of an address if it may go, as read in this transaction. JINI_E_NOT_FOUND: it is in use again, or gone.
+ */
+int quota_remove_ended(struct store_txn *txn, const struct quota_subject *subject, uint64_t now_ns);
+
 #endif

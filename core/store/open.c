@@ -211,6 +211,7 @@ static void destroy(struct store *store)
     pthread_mutex_destroy(&store->gate_wait_lock);
     pthread_mutex_destroy(&store->gate_lock);
     pthread_cond_destroy(&store->wake);
+    pthread_mutex_destroy(&store->sweep_lock);
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->reserve_lock);
     pthread_mutex_destroy(&store->poison_lock);
@@ -226,6 +227,7 @@ static void init_locks(struct store *store)
     pthread_mutex_init(&store->poison_lock, NULL);
     pthread_mutex_init(&store->reserve_lock, NULL);
     pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->sweep_lock, NULL);
     pthread_cond_init(&store->wake, &monotonic);
     pthread_mutex_init(&store->gate_lock, NULL);
     pthread_mutex_init(&store->gate_wait_lock, NULL);
@@ -326,6 +328,9 @@ void store_poison(struct store *store, const char *reason)
 
 void store_tick(struct store *store)
 {
+    if (is_forked(store))
+        return;
+    writer_tick(store);
     if (store_check(store) != 0)
         return;
     store->ops->clear_stale_readers(store->driver);

@@ -120,8 +120,9 @@ void store_options_init(struct store_options *options);
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
 
 /*
- * Stops the writer after the batch that it runs and completes what waits with JINI_E_CANCELLED. Reading goes on; a
- * write is refused with JINI_E_CLOSED. Takes NULL; once or more. Not on the writer's thread.
+ * Stops the writer after the batch that it runs and completes what waits with JINI_E_CANCELLED. Each
+ * `done` has returned then. Reading goes on; a write is refused with JINI_E_CLOSED. Takes NULL; once
+ * or more. Not on the writer's thread and not in a `done`.
  */
 void store_stop(struct store *store);
 
@@ -139,8 +140,9 @@ int store_health(const struct store *store, struct jini_error *error);
 void store_poison(struct store *store, const char *reason);
 
 /*
- * Housekeeping that wants to run about once a second, on any one thread: stale readers, reserve,
- * registry.
+ * Housekeeping that wants to run about once a second, on any one thread, which is not the writer's
+ * and not in a `done`: completes queued writes that are late or cancelled, which nobody else does
+ * while a batch runs long; stale readers, reserve, registry.
  */
 void store_tick(struct store *store);
 
@@ -157,9 +159,17 @@ enum store_class {
 struct store_write {
     store_op_fn *op;
     void *argument;
-    /* Called once, on the writer thread, when `status` is final. May submit; must not block. */
+    /*
+     * Called once, when `status` is final: on the writer thread, or, for a write that was late or
+     * cancelled in the queue, in store_tick() while the writer may be running others. May submit;
+     * must not block.
+     */
     void (*done)(struct store_write *write);
-    uint64_t deadline_ns; /* boot time; 0: none. Still queued then: JINI_E_TIMEOUT */
+    /*
+     * Boot time; 0: none. Still queued then: JINI_E_TIMEOUT, at once while the writer is between
+     * batches or waits for its turn, else at the next tick.
+     */
+    uint64_t deadline_ns;
     uint32_t bytes;       /* what the op is likely to write; counted against queue_bytes_max */
     enum store_class class;
     /*
@@ -187,8 +197,8 @@ struct store_write {
 int store_submit(struct store *store, struct store_write *write);
 
 /*
- * Takes a write out of the queue, if it still waits there: it completes with JINI_E_CANCELLED. Any
- * thread.
+ * Takes a write out of the queue, if it still waits there: it completes with JINI_E_CANCELLED, soon
+ * as a late one does, and not in this call. Any thread.
  */
 void store_cancel(struct store *store, struct store_write *write);
 

@@ -101,6 +101,7 @@ struct store {
     uint32_t cancels;       /* queued writes marked as cancelled and not yet taken out */
     uint32_t gather_target; /* queued ops that the writer waits for a moment; 0: it does not */
     bool closing;
+    pthread_mutex_t sweep_lock; /* held by a tick while it sweeps; before `lock` */
 
     /* The writer thread and what it alone uses. */
     pthread_t writer;
@@ -167,6 +168,7 @@ void overlay_discard_all(struct store_txn *txn);
 int writer_start(struct store *store, struct jini_error *error);
 void writer_stop(struct store *store);
 bool writer_sweep(struct store *store);
+void writer_tick(struct store *store);
 void writer_complete(struct store_write *write, int status);
 
 /* batch.c */

@@ -3,10 +3,13 @@
  *
  *  1. A write is in one place: with its caller, in the queue (linked, counted), or in the batch
  *     that runs.
- *  2. Its `done` runs once, on the writer thread, after its batch is settled and the write lock is
- *     given back.
+ *  2. Its `done` runs once: on the writer thread, after its batch is settled and the write lock is
+ *     given back, or on whoever swept it out of the queue.
  *  3. A write whose deadline passes while it is queued completes with JINI_E_TIMEOUT; that holds
- *     also while the thread waits for another process's lock.
+ *     also while the thread waits for another process's lock (it sweeps meanwhile) and while a batch
+ *     runs long (the tick sweeps).
+ *  4. `lock` is held for each change of the queue, so whoever takes a write out has it alone. No
+ *     `done` runs under it.
  */
 #include "store/store_private.h"
 
@@ -89,18 +92,38 @@ int store_submit(struct store *store, struct store_write *write)
     return status;
 }
 
-/* Takes out of the queue, in order, what `wants` names; returns it linked by `next`. */
-static struct store_write *
-extract(struct store *store, bool (*wants)(const struct store_write *, uint64_t), uint64_t argument)
+/* What a write is taken out of the queue for: a status, or 0 where it stays. */
+typedef int judge_fn(const struct store_write *write, uint64_t now_ns);
+
+static int judge_swept(const struct store_write *write, uint64_t now_ns)
+{
+    if (write->status == JINI_E_CANCELLED)
+        return JINI_E_CANCELLED;
+    return write->deadline_ns && write->deadline_ns <= now_ns ? JINI_E_TIMEOUT : 0;
+}
+
+static int judge_closed(const struct store_write *write, uint64_t now_ns)
+{
+    (void)write;
+    (void)now_ns;
+    return JINI_E_CANCELLED;
+}
+
+/*
+ * Takes out of the queue, in order, what `judge` names; returns it linked by `next`. Held under
+ * `lock`.
+ */
+static struct store_write *extract(struct store *store, judge_fn *judge, uint64_t now_ns)
 {
     struct store_write *found = NULL;
     struct store_write **link = &found;
     uint64_t earliest = UINT64_MAX;
-    pthread_mutex_lock(&store->lock);
     for (struct store_write *write = store->first; write;) {
         struct store_write *next = write->next;
-        if (wants(write, argument)) {
+        int status = judge(write, now_ns);
+        if (status) {
             unlink_write(store, write);
+            write->status = status;
             write->next = NULL;
             *link = write;
             link = &write->next;
@@ -110,52 +133,43 @@ extract(struct store *store, bool (*wants)(const struct store_write *, uint64_t)
         write = next;
     }
     store->earliest_deadline_ns = earliest;
-    pthread_mutex_unlock(&store->lock);
+    store->cancels = 0;
     return found;
 }
 
-static void complete_all(struct store_write *list, int status)
+static void complete_all(struct store_write *list)
 {
     while (list) {
         struct store_write *next = list->next;
-        writer_complete(list, status);
+        writer_complete(list, list->status);
         list = next;
     }
-}
-
-static bool is_late(const struct store_write *write, uint64_t now_ns)
-{
-    return write->deadline_ns && write->deadline_ns <= now_ns;
-}
-
-static bool is_cancelled(const struct store_write *write, uint64_t unused)
-{
-    (void)unused;
-    return write->status == JINI_E_CANCELLED;
-}
-
-static bool is_any(const struct store_write *write, uint64_t unused)
-{
-    (void)write;
-    (void)unused;
-    return true;
 }
 
 /* Completes what is late or cancelled. False when the store is closing. */
 bool writer_sweep(struct store *store)
 {
+    struct store_write *found = NULL;
     uint64_t now = clock_boot_ns(store->options.clock);
     pthread_mutex_lock(&store->lock);
-    bool late = now >= store->earliest_deadline_ns;
-    bool cancelled = store->cancels > 0;
-    store->cancels = 0;
+    if (store->cancels > 0 || now >= store->earliest_deadline_ns)
+        found = extract(store, judge_swept, now);
     bool closing = store->closing;
     pthread_mutex_unlock(&store->lock);
-    if (cancelled)
-        complete_all(extract(store, is_cancelled, 0), JINI_E_CANCELLED);
-    if (late)
-        complete_all(extract(store, is_late, now), JINI_E_TIMEOUT);
+    complete_all(found);
     return !closing;
+}
+
+/* The store in whose queue this thread sweeps beside the writer. */
+static _Thread_local const struct store *sweeping;
+
+void writer_tick(struct store *store)
+{
+    pthread_mutex_lock(&store->sweep_lock);
+    sweeping = store;
+    writer_sweep(store);
+    sweeping = NULL;
+    pthread_mutex_unlock(&store->sweep_lock);
 }
 
 void store_cancel(struct store *store, struct store_write *write)
@@ -294,7 +308,10 @@ static void *writer_main(void *argument)
         writer_sweep(store);
         serve_queue(store);
     }
-    complete_all(extract(store, is_any, 0), JINI_E_CANCELLED);
+    pthread_mutex_lock(&store->lock);
+    struct store_write *left = extract(store, judge_closed, 0);
+    pthread_mutex_unlock(&store->lock);
+    complete_all(left);
     if (store->io_fd >= 0)
         close(store->io_fd);
     return NULL;
@@ -325,6 +342,9 @@ void writer_stop(struct store *store)
         pthread_cond_signal(&store->wake);
         pthread_join(store->writer, NULL);
         store->writer_runs = false;
+        /* A tick may still be completing what it took. */
+        pthread_mutex_lock(&store->sweep_lock);
+        pthread_mutex_unlock(&store->sweep_lock);
     }
     base_free(store->batch);
     store->batch = NULL;
@@ -350,7 +370,7 @@ int store_write(struct store *store, store_op_fn *op, void *argument)
 
 int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class)
 {
-    if (store->writer_runs && pthread_equal(pthread_self(), store->writer))
+    if (sweeping == store || (store->writer_runs && pthread_equal(pthread_self(), store->writer)))
         return JINI_E_ON_LOOP;
     struct waiting_write waiting = {
         .write = {.op = op, .argument = argument, .done = wake_waiter, .class = class},

@@ -3,8 +3,8 @@
  * was acknowledged, and opens, also when the power went while it was being made. Each sync that is
  * left out is found.
  *
- * Every cut is looked at: four images of it, or one in a build with a sanitizer, which is many times
- * slower and looks for nothing that more images of the same cut would show.
+ * Every cut is looked at: four images of it, or one in a build with a sanitizer, which is many
+ * times slower and looks for nothing that more images of the same cut would show.
  */
 #include "store/store.h"
 
@@ -148,8 +148,8 @@ static bool image_is_whole(const char *directory, int acknowledged)
 }
 
 /*
- * The seed of an image of a cut. With one image a cut, that of what was acknowledged just now is the
- * one that has nothing else, which a missing sync cannot hide from.
+ * The seed of an image of a cut. With one image a cut, that of what was acknowledged just now is
+ * the one that has nothing else, which a missing sync cannot hide from.
  */
 static uint64_t choose_seed(unsigned turn, bool only_one, bool acknowledged_now)
 {

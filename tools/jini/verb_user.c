@@ -273,7 +273,7 @@ int verb_user_set(struct command *command)
     if (staff) {
         user.flags &= ~(uint32_t)JINI_USER_STAFF;
         user.flags |= strcmp(staff, "yes") == 0 ? (unsigned)JINI_USER_STAFF : 0;
-        fields |= JINI_USER_FIELD_FLAGS;
+        fields |= JINI_USER_FIELD_STAFF;
     }
     if (args_has(&command->args, "revoke"))
         fields |= JINI_USER_FIELD_REVOKE;
@@ -295,7 +295,7 @@ static int set_activity(struct command *command, enum activity activity)
         return status;
     user.flags &= ~(uint32_t)JINI_USER_ACTIVE;
     user.flags |= activity == ACTIVE ? (unsigned)JINI_USER_ACTIVE : 0;
-    return store_user(command, &user, JINI_USER_FIELD_FLAGS);
+    return store_user(command, &user, JINI_USER_FIELD_ACTIVE);
 }
 
 int verb_user_disable(struct command *command)
@@ -310,25 +310,21 @@ int verb_user_enable(struct command *command)
 
 /* ---- user passwd ---- */
 
-static int store_password(struct command *command, const char *password)
+static int store_password(struct command *command, const struct jini_user *user,
+                          const char *password)
 {
-    struct jini_user user;
     struct jini_password_set set;
-    int status = command_open(command);
-    if (status == 0)
-        status = command_find_user(command, command_argument(command, 0), &user);
-    if (status)
-        return status;
     jini_request_init(&set);
-    set.user_id = user.id;
+    set.user_id = user->id;
     set.password = password;
-    status = command_wait(command, &set.request, jini_password_set(command->jini, &set, wait_done));
+    int status =
+        command_wait(command, &set.request, jini_password_set(command->jini, &set, wait_done));
     if (status)
         return status;
-    output_info("the password of %s is %s; all sessions have ended", user.username,
+    output_info("the password of %s is %s; all sessions have ended", user->username,
                 password ? "set" : "taken away");
-    output_json(json_pack("{s:I, s:s, s:b}", "id", (json_int_t)user.id, "username", user.username,
-                          "has_password", password != NULL));
+    output_json(json_pack("{s:I, s:s, s:b}", "id", (json_int_t)user->id, "username",
+                          user->username, "has_password", password != NULL));
     return 0;
 }
 
@@ -345,9 +341,14 @@ int verb_user_passwd(struct command *command)
         source = PASSWORD_NONE;
     else if (from_stdin)
         source = PASSWORD_STDIN;
-    int status = password_read(command, source, password);
+    struct jini_user user;
+    int status = command_open(command);
     if (status == 0)
-        status = store_password(command, none ? NULL : password);
+        status = command_find_user(command, command_argument(command, 0), &user);
+    if (status == 0)
+        status = password_read(command, source, password);
+    if (status == 0)
+        status = store_password(command, &user, none ? NULL : password);
     password_wipe(password);
     return status;
 }

@@ -110,10 +110,12 @@ enum jini_user_field {
     JINI_USER_FIELD_USERNAME = 1 << 0,
     JINI_USER_FIELD_EMAIL = 1 << 1,
     JINI_USER_FIELD_NAMES = 1 << 2,
-    JINI_USER_FIELD_FLAGS = 1 << 3,
+    JINI_USER_FIELD_ACTIVE = 1 << 3, /* JINI_USER_ACTIVE in flags */
     JINI_USER_FIELD_TIER = 1 << 4,
     JINI_USER_FIELD_OVERRIDES = 1 << 5, /* overrides and override_mask as a whole */
-    JINI_USER_FIELD_REVOKE = 1 << 6     /* adds 1 to revocation_epoch: all sessions end */
+    JINI_USER_FIELD_REVOKE = 1 << 6,    /* adds 1 to revocation_epoch: all sessions end */
+    JINI_USER_FIELD_STAFF = 1 << 7,     /* JINI_USER_STAFF in flags */
+    JINI_USER_FIELD_FLAGS = JINI_USER_FIELD_ACTIVE | JINI_USER_FIELD_STAFF
 };
 
 /*

@@ -41,6 +41,16 @@ typedef void jini_close_callback(void *context);
  * JINI_E_CANCELLED, running ones finish, all callbacks are called, then the handle is freed and
  * `callback` is called, on the caller's attached loop, which is detached by that, else on a thread
  * of its own. Without a callback it blocks. Takes NULL. In a child after fork it frees nothing.
+ *
+ * Requests are counted: closing waits for each, also for those that block other threads. Calls
+ * without a request (jini_read(), jini_limit_check(), jini_user_get(), jini_copy(), jini_metrics(),
+ * jini_cancel() and all others that take no callback) are not counted: the caller ends them on all
+ * threads before it calls this. One that is running already is not waited for and would use what is
+ * freed. One that begins while the engine closes, as in a callback that brings a request back, is
+ * refused with JINI_E_CLOSED; only jini_health(), jini_detach() and jini_cancel() look at the handle
+ * without that check. The handle lives until the last of those callbacks has returned; nothing may
+ * be called on it afterwards.
+ *
  *   JINI_E_BUSY     loops of other threads are attached; detach them first
  *   JINI_E_ON_LOOP  no callback on a loop thread
  *   JINI_E_CLOSED   closing already

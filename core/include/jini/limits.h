@@ -30,7 +30,7 @@ extern "C" {
 enum { JINI_LIMITS_MAX = 8, JINI_SCOPE_MAX = 64 };
 
 enum jini_subject_kind {
-    JINI_SUBJECT_USER = 1,    /* `number` is the user's id */
+    JINI_SUBJECT_USER = 1,    /* `number` is the user's id, 1 or more */
     JINI_SUBJECT_API_KEY = 2, /* `number` is the key's id */
     JINI_SUBJECT_ADDRESS = 3, /* `address`: IPv6, or IPv4 as ::ffff:a.b.c.d. IPv6 counts by
                                  its /64 */

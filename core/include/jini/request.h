@@ -25,7 +25,9 @@
  * Errors of every request, beside its own:
  *   JINI_E_INVALID    a member breaks a rule; `error.field` names it
  *   JINI_E_BUSY       a queue is full: slow down and try again
- *   JINI_E_TIMEOUT    its deadline passed while it waited; nothing was done
+ *   JINI_E_TIMEOUT    its deadline passed while it waited; nothing was done. What waits
+ *                     to be written comes back within about a second of it, also while a
+ *                     long write runs
  *   JINI_E_CANCELLED  jini_cancel() or jini_close() came first; nothing was done
  *   JINI_E_FULL       disk or map are down to the reserve
  *   JINI_E_NO_MEMORY, JINI_E_IO, JINI_E_CLOSED, JINI_E_FORKED, JINI_E_POISONED, JINI_E_READ_ONLY

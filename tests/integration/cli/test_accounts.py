@@ -113,13 +113,13 @@ class Users(Case):
         self.check_error(self.json("user", "add", "bob", "--password-hash", "md5$x", code=2), "E_INVALID",
                          "password_hash")
 
-    def ask(self, *answers):
+    def ask(self, *answers, user="alice"):
         """Runs "user passwd" on a terminal, with an answer to each question. A ctrl-C that has no effect for
         two seconds is given again: ThreadSanitizer keeps a signal that comes just before poll() until after it."""
         child, terminal = pty.fork()
         if child == 0:
             os.chdir(self.directory)
-            os.execve(JINI, [JINI, "user", "passwd", "alice"], self.environment)
+            os.execve(JINI, [JINI, "user", "passwd", user], self.environment)
         seen = b""
         answers = list(answers)
         answer = b""
@@ -151,6 +151,9 @@ class Users(Case):
         self.assertIn(b"not the same", seen)
         code, seen = self.ask(b"sec\x03")
         self.assertEqual(code, 130, seen)
+        code, seen = self.ask(user="nobody")
+        self.assertEqual(code, 3, seen)
+        self.assertNotIn(b"Password", seen)
 
 
 class Tiers(Case):

@@ -197,7 +197,7 @@ TEST(flags_and_masks_have_known_bits_only, "An unknown bit is refused with its v
     check_taken(&user, JINI_USER_FIELD_OVERRIDES);
     user.override_mask = 1u << 31;
     check_refused(&user, JINI_USER_FIELD_OVERRIDES, "override_mask", "0x80000000");
-    check_refused(&user, 1u << 7, "fields", "0x80");
+    check_refused(&user, 1u << 8, "fields", "0x100");
 }
 
 TEST(numbers_of_overrides_have_bounds,

@@ -162,8 +162,10 @@ static void apply_to_model(struct jini_user *to, const struct jini_user *from, u
         memcpy(to->first_name, from->first_name, sizeof(to->first_name));
         memcpy(to->last_name, from->last_name, sizeof(to->last_name));
     }
-    if (fields & JINI_USER_FIELD_FLAGS)
-        to->flags = from->flags;
+    if (fields & JINI_USER_FIELD_ACTIVE && (to->flags ^ from->flags) & JINI_USER_ACTIVE)
+        to->flags ^= JINI_USER_ACTIVE;
+    if (fields & JINI_USER_FIELD_STAFF && (to->flags ^ from->flags) & JINI_USER_STAFF)
+        to->flags ^= JINI_USER_STAFF;
     if (fields & JINI_USER_FIELD_TIER)
         memcpy(to->tier, tier->name, sizeof(to->tier));
     if (fields & JINI_USER_FIELD_OVERRIDES) {
@@ -179,7 +181,7 @@ static void step_update(struct world *world, struct model *model)
     struct jini_user user;
     random_user(&user);
     user.id = 1 + harness_random_below(model->count + 1);
-    uint32_t fields = 1 + (uint32_t)harness_random_below(2 * JINI_USER_FIELD_REVOKE - 1);
+    uint32_t fields = 1 + (uint32_t)harness_random_below(2 * JINI_USER_FIELD_STAFF - 1);
     const struct jini_tier *tier = model_tier(model, user.tier);
     uint64_t name_owner = model_owner(model, user.username, false);
     uint64_t mail_owner = model_owner(model, user.email, true);

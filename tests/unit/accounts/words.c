@@ -44,10 +44,10 @@ STORE_TEST(a_change_of_a_user_moves_its_word,
     snprintf(user.email, sizeof(user.email), "carol@example.org");
     snprintf(user.first_name, sizeof(user.first_name), "Carol");
     snprintf(user.tier, sizeof(user.tier), "Basic");
-    user.flags ^= JINI_USER_STAFF;
+    user.flags ^= JINI_USER_STAFF | JINI_USER_ACTIVE;
     user.override_mask = JINI_ALLOWANCE_STEPS;
     const struct jini_user changed = user;
-    for (uint32_t field = 1; field <= JINI_USER_FIELD_REVOKE; field <<= 1) {
+    for (uint32_t field = 1; field <= JINI_USER_FIELD_STAFF; field <<= 1) {
         user = changed;
         CHECK_OK(world_update(&world, &user, field));
         check_moved(&world, &words, word);

@@ -137,7 +137,15 @@ TEST(closing_twice_is_refused,
     CHECK_STATUS(jini_write(scene.jini, &late, NULL), JINI_E_CLOSED);
     CHECK_INT(late.request.error.code, ==, JINI_E_CLOSED);
     CHECK_STATUS(jini_write(scene.jini, &late, on_return), JINI_E_CLOSED);
+    struct jini_user user;
+    char text[16];
+    size_t length;
     CHECK_STATUS(jini_read(scene.jini, put_x, NULL, NULL), JINI_E_CLOSED);
+    CHECK_STATUS(jini_user_get(scene.jini, 1, &user, NULL), JINI_E_CLOSED);
+    CHECK_STATUS(jini_copy(scene.jini, harness_path("copy"), NULL), JINI_E_CLOSED);
+    CHECK_STATUS(jini_metrics(scene.jini, text, sizeof(text), &length, NULL), JINI_E_CLOSED);
+    CHECK_OK(jini_health(scene.jini, NULL));
+    jini_cancel(scene.jini, &scene.running.request);
     open_gate_later(&scene);
     wait_for(&scene.closed, 1);
     CHECK_UINT(scene.returned_at_close, ==, WAITING + 1);

@@ -1,4 +1,8 @@
 /* Packs beside what goes wrong with one of them. */
+#include "base/tuple.h"
+#include "engine/engine_private.h"
+#include "images/index.h"
+
 #include "engine_fixture.h"
 
 #include <dirent.h>
@@ -88,5 +92,94 @@ TEST(a_damaged_small_pack_holds_up_no_other,
     CHECK_OK(jini_image_stat(jini, &other, &image, &error));
     CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
     CHECK_OK(fixture_get(jini, &neighbour, 2));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+struct rot {
+    enum store_space space;
+    struct tuple key;
+};
+
+static int op_overwrite(struct store_txn *txn, void *argument)
+{
+    const struct rot *rot = argument;
+    return store_put(txn, rot->space, tuple_key(&rot->key), slice_of("rot", 3));
+}
+
+/* Overwrites the row of a pack or an image. */
+static void damage_row(struct jini *jini, enum store_space space, const struct jini_id *id)
+{
+    struct rot rot = {.space = space};
+    tuple_begin(&rot.key);
+    tuple_add_id(&rot.key, id);
+    CHECK_OK(store_write(jini->store, op_overwrite, &rot));
+}
+
+TEST(a_damaged_row_of_a_pack_holds_up_no_other,
+     "A pack whose row cannot be read is reported and let be: the images of others are archived "
+     "and freed.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t premium = fixture_user(jini, "pia", "Premium");
+    uint64_t basic = fixture_user(jini, "bob", "Basic");
+    struct jini_id bad = fixture_put(jini, premium, 1);
+    struct jini_id other = fixture_put(jini, basic, 2);
+    struct jini_image image;
+    struct jini_error error;
+    CHECK_OK(jini_close(jini, NULL, NULL)); /* seals both */
+    jini = fixture_open();
+    CHECK_OK(jini_image_stat(jini, &bad, &image, &error));
+    damage_row(jini, STORE_SPACE_PACKS, &image.pack_id);
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CORRUPT);
+    CHECK_UINT(run.packs_failed, ==, 1);
+    CHECK_OK(jini_image_stat(jini, &other, &image, &error));
+    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_OK(fixture_get(jini, &other, 2));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_damaged_image_holds_up_no_others_expiry, "Images in the trash are purged when their time is "
+                                                "over, also behind one whose record cannot be "
+                                                "read.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id ids[3];
+    struct jini_image_remove remove;
+    for (uint64_t i = 0; i < 3; i++) {
+        ids[i] = fixture_put(jini, user, i);
+        jini_request_init(&remove);
+        remove.id = ids[i];
+        CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    }
+    damage_row(jini, STORE_SPACE_IMAGES, &ids[0]);
+    fixture_days_pass(8);
+    struct jini_archive_run run;
+    fixture_tier(jini, 0, &run);
+    CHECK_UINT(run.images_purged, ==, 2);
+    fixture_tier(jini, 0, &run);
+    CHECK_UINT(run.images_purged, ==, 0);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(an_image_belongs_to_whom_its_job_belongs,
+     "An image for the job of another user is refused and leaves nothing.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t alice = fixture_user(jini, "alice", "Premium");
+    uint64_t bob = fixture_user(jini, "bob", "Premium");
+    struct jini_admit admit;
+    jini_request_init(&admit);
+    admit.subject.kind = JINI_SUBJECT_USER;
+    admit.subject.number = alice;
+    admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 20, .count = 1};
+    admit.prompt = "a lighthouse";
+    CHECK_OK(jini_admit(jini, &admit, NULL));
+    CHECK_STATUS(put_for_job(jini, bob, &admit.job.id), JINI_E_FORBIDDEN);
+    CHECK_OK(put_for_job(jini, alice, &admit.job.id));
+    fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }

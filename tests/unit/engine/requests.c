@@ -290,6 +290,36 @@ TEST(
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(a_caller_does_not_wait_for_a_long_write,
+     "A blocking request past its deadline, and a cancelled one, return while a long write still "
+     "runs, and nothing of them is done.")
+{
+    struct jini *jini = open_engine();
+    struct gate gate = {0};
+    struct followed running = {0};
+    struct followed cancelled = {0};
+    struct jini_write late;
+    follow(jini, &running, pass_gate, &gate);
+    wait_for(&gate.entered, 1);
+    follow(jini, &cancelled, put_a, value_x);
+    jini_cancel(jini, &cancelled.write.request);
+    jini_request_init(&late);
+    late.request.timeout_ms = 100;
+    late.function = put_a;
+    late.argument = value_x;
+    CHECK_STATUS(jini_write(jini, &late, NULL), JINI_E_TIMEOUT);
+    CHECK_INT(late.request.error.code, ==, JINI_E_TIMEOUT);
+    wait_for(&cancelled.returned, 1);
+    CHECK_STATUS(cancelled.write.request.status, JINI_E_CANCELLED);
+    CHECK_UINT(atomic_load(&running.returned), ==, 0);
+    atomic_store(&gate.open, 1);
+    wait_for(&running.returned, 1);
+    CHECK_OK(running.write.request.status);
+    CHECK_STATUS(jini_read(jini, get_nothing, NULL, NULL), JINI_E_NOT_FOUND);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    CHECK_UINT(cancelled.returned, ==, 1);
+}
+
 TEST(a_deadline_passes_while_another_process_writes,
      "A request times out while the write lock is with another process, and works once it is free.")
 {

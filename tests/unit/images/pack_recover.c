@@ -3,6 +3,7 @@
 
 #include "pack_support.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -207,6 +208,54 @@ TEST(the_pack_of_a_living_process_is_left_alone,
     pack_file_close(file);
     CHECK_OK(pack_recover(directory, &pack, 0, &result, NULL));
     CHECK_UINT(result.records, ==, 1);
+    close(directory);
+}
+
+/* Writes a pack, forks a child that outlives it, tells both pids, and waits to be killed. */
+static void write_and_fork(int directory, const struct jini_id *id, int answer)
+{
+    struct pack_header header = support_header();
+    header.pack = *id;
+    struct pack_file *file;
+    CHECK_OK(pack_file_create(directory, &header, &file, NULL));
+    support_append(file, 100, 0, NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        CHECK_STATUS(pack_file_sync(file, NULL, NULL), JINI_E_FORKED);
+        pack_file_close(file);
+        pid = getpid();
+        CHECK_INT(write(answer, &pid, sizeof(pid)), ==, (int)sizeof(pid));
+    }
+    for (;;)
+        pause();
+}
+
+TEST(a_child_does_not_hold_the_pack_of_a_dead_parent,
+     "A pack is recovered once its process is dead, while a child of that process lives on.")
+{
+    int directory = support_directory();
+    struct jini_id id = support_id();
+    struct pack_scan_result result;
+    int answers[2];
+    CHECK_INT(pipe(answers), ==, 0);
+    fflush(NULL);
+    pid_t parent = fork();
+    CHECK(parent >= 0);
+    if (parent == 0)
+        write_and_fork(directory, &id, answers[1]);
+    pid_t child;
+    CHECK_INT(read(answers[0], &child, sizeof(child)), ==, (int)sizeof(child));
+    CHECK_STATUS(pack_recover(directory, &id, 0, &result, NULL), JINI_E_LOCKED);
+    int how;
+    CHECK_INT(kill(parent, SIGKILL), ==, 0);
+    CHECK_INT(waitpid(parent, &how, 0), ==, parent);
+    CHECK_OK(pack_recover(directory, &id, 0, &result, NULL));
+    CHECK_UINT(result.records, ==, 1);
+    CHECK_INT(kill(child, 0), ==, 0);
+    CHECK_INT(kill(child, SIGKILL), ==, 0);
+    close(answers[0]);
+    close(answers[1]);
     close(directory);
 }
 

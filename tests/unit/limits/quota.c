@@ -237,3 +237,210 @@ STORE_TEST(a_damaged_row_is_reported,
     CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_CORRUPT);
     store_close(store);
 }
+
+/* ---- Sweeping ---- */
+
+static struct quota_charge charge_address(const struct quota_plan *plan, const uint8_t address[16],
+                                          uint64_t now_ns)
+{
+    struct quota_charge charge = charge_of(plan, 0, now_ns, 1);
+    memcpy(charge.subject.address, address, 16);
+    return charge;
+}
+
+static void number_address(uint32_t number, uint8_t address[16])
+{
+    static const uint8_t ipv4[16] = {[10] = 0xff, 0xff, 10};
+    memcpy(address, ipv4, 16);
+    if (number % 2) { /* every other one is an IPv6 network */
+        memset(address, 0, 16);
+        address[0] = 0x20;
+    }
+    size_t at = number % 2 ? 4 : 13;
+    address[at] = (uint8_t)(number >> 16);
+    address[at + 1] = (uint8_t)(number >> 8);
+    address[at + 2] = (uint8_t)number;
+}
+
+/* Reserves one of the plan for an address, and settles it unless it is to stay reserved. */
+static void use_address(struct store *store, const struct quota_plan *plan,
+                        const uint8_t address[16], bool stays_reserved)
+{
+    struct quota_charge charge = charge_address(plan, address, noon);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    if (!stays_reserved)
+        settle(store, &charge, 1);
+}
+
+static bool has_row(struct store *store, uint64_t user, const uint8_t address[16])
+{
+    struct quota_subject subject = {.user_id = user};
+    struct quota_counter counters[QUOTA_COUNTERS_MAX];
+    struct store_txn *txn;
+    uint32_t count;
+    memcpy(subject.address, address, 16);
+    CHECK_OK(store_read_begin(store, &txn));
+    int status = quota_list(txn, &subject, counters, &count);
+    store_read_end(txn);
+    CHECK(status == 0 || status == JINI_E_NOT_FOUND);
+    return status == 0;
+}
+
+struct removal {
+    const struct quota_subject *subject;
+    uint64_t now_ns;
+};
+
+static int op_remove(struct store_txn *txn, void *argument)
+{
+    const struct removal *removal = argument;
+    return quota_remove_ended(txn, removal->subject, removal->now_ns);
+}
+
+static void sweep_slice(struct store *store, struct quota_sweep *sweep, uint64_t now_ns)
+{
+    struct store_txn *txn;
+    CHECK_OK(store_read_begin(store, &txn));
+    CHECK_OK(quota_sweep_next(txn, sweep, now_ns));
+    store_read_end(txn);
+}
+
+/* A whole turn; returns how many rows it removed, in `slices` slices. */
+static uint32_t sweep_all(struct store *store, uint64_t now_ns, uint32_t *slices)
+{
+    struct quota_sweep sweep = {0};
+    uint32_t removed = 0;
+    for (*slices = 0; !sweep.at_end; ++*slices) {
+        sweep_slice(store, &sweep, now_ns);
+        for (uint32_t i = 0; i < sweep.count; i++, removed++) {
+            struct removal removal = {&sweep.ended[i], now_ns};
+            CHECK_OK(store_write(store, op_remove, &removal));
+        }
+    }
+    return removed;
+}
+
+STORE_TEST(rows_of_addresses_go_when_their_windows_are_long_over,
+           "Rows go a day after their last window ended, unless something is reserved.")
+{
+    static const uint8_t addresses[][16] = {
+        {0}, /* ::/64, whose key begins those of IPv4 */
+        {[10] = 0xff, 0xff, 192, 0, 2, 1},
+        {[10] = 0xff, 0xff, 192, 0, 2, 2},
+        {0x20, 0x01, 0x0d, 0xb8},
+        {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+    };
+    enum { RESERVED = 2, MONTHLY = 3, COUNT = 5 };
+    struct store *store = fixture_open(driver);
+    struct quota_plan daily;
+    struct quota_plan both;
+    uint32_t slices;
+    make_plan(&daily, "20/day");
+    make_plan(&both, "20/day; 30/month");
+    for (uint32_t i = 0; i < COUNT; i++)
+        use_address(store, i == MONTHLY ? &both : &daily, addresses[i], i == RESERVED);
+    use_address(store, &daily, addresses[0], false);
+    struct quota_charge user = charge_of(&daily, 7, noon, 1);
+    CHECK_OK(store_write(store, op_reserve, &user));
+    settle(store, &user, 1);
+    CHECK_UINT(sweep_all(store, noon + DAY + QUOTA_GRACE_NS - 1, &slices), ==, 0);
+    CHECK_UINT(sweep_all(store, noon + DAY + QUOTA_GRACE_NS, &slices), ==, 3);
+    CHECK_UINT(slices, ==, 1);
+    for (uint32_t i = 0; i < COUNT; i++)
+        CHECK_UINT(has_row(store, 0, addresses[i]), ==, i == RESERVED || i == MONTHLY);
+    CHECK_UINT(sweep_all(store, noon + 31 * DAY, &slices), ==, 1);
+    CHECK_UINT(sweep_all(store, noon + 400 * DAY, &slices), ==, 0);
+    CHECK(has_row(store, 0, addresses[RESERVED]));
+    CHECK(has_row(store, 7, addresses[0]));
+    CHECK_UINT(sweep_all(store, 0, &slices), ==, 0);
+    store_close(store);
+}
+
+STORE_TEST(a_sweep_goes_on_where_it_was,
+           "A turn over many rows takes slices of a bounded size and comes to each row once.")
+{
+    enum { ROWS = 3 * QUOTA_SWEEP_ROWS + 10 };
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    struct quota_sweep sweep = {0};
+    uint8_t address[16];
+    uint32_t slices;
+    make_plan(&plan, "20/day");
+    for (uint32_t i = 0; i < ROWS; i++) {
+        number_address(i, address);
+        use_address(store, &plan, address, i % 5 == 0);
+    }
+    sweep_slice(store, &sweep, noon);
+    CHECK_UINT(sweep.count, ==, 0);
+    CHECK(!sweep.at_end);
+    sweep = (struct quota_sweep){0};
+    sweep_slice(store, &sweep, noon + 9 * DAY);
+    CHECK_UINT(sweep.count, >, 0);
+    CHECK_UINT(sweep.count, <, QUOTA_SWEEP_ROWS);
+    CHECK_UINT(sweep_all(store, noon + 9 * DAY, &slices), ==, ROWS - (ROWS + 4) / 5);
+    CHECK_UINT(slices, ==, 4);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        number_address(i, address);
+        CHECK_UINT(has_row(store, 0, address), ==, i % 5 == 0);
+    }
+    CHECK_UINT(sweep_all(store, noon + 9 * DAY, &slices), ==, 0);
+    CHECK_UINT(slices, ==, 1);
+    store_close(store);
+}
+
+STORE_TEST(a_row_that_is_used_again_stays,
+           "What was charged between the look at a row and its removal is not lost.")
+{
+    static const uint8_t address[16] = {[10] = 0xff, 0xff, 192, 0, 2, 1};
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    struct quota_sweep sweep = {0};
+    make_plan(&plan, "20/day");
+    use_address(store, &plan, address, false);
+    sweep_slice(store, &sweep, noon + 9 * DAY);
+    CHECK_UINT(sweep.count, ==, 1);
+    struct quota_charge charge = charge_address(&plan, address, noon + 9 * DAY);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    struct removal removal = {&sweep.ended[0], noon + 9 * DAY};
+    CHECK_STATUS(store_write(store, op_remove, &removal), JINI_E_NOT_FOUND);
+    settle(store, &charge, 1);
+    CHECK_STATUS(store_write(store, op_remove, &removal), JINI_E_NOT_FOUND);
+    charge = charge_address(&plan, address, noon + 9 * DAY);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    CHECK_UINT(charge.outcomes[0].remaining, ==, 18);
+    settle(store, &charge, 1);
+    removal.now_ns = noon + 12 * DAY;
+    CHECK_OK(store_write(store, op_remove, &removal));
+    CHECK_STATUS(store_write(store, op_remove, &removal), JINI_E_NOT_FOUND);
+    store_close(store);
+}
+
+static int op_damage_addresses(struct store_txn *txn, void *argument)
+{
+    uint8_t key[] = {0x14, 0x02, 'q', 0x00, 0x01, 0x30, 0x30, 0x00};
+    (void)argument;
+    int status = 0;
+    for (uint32_t i = 0; status == 0 && i < 2 * QUOTA_SWEEP_ROWS; i++) {
+        key[5] = (uint8_t)(0x30 + i / 64);
+        key[6] = (uint8_t)(0x30 + i % 64);
+        status = store_put(txn, STORE_SPACE_USERS, slice_of(key, sizeof(key)),
+                           slice_of("\1\0\0\0\0\0\0\0", 8));
+    }
+    return status;
+}
+
+STORE_TEST(damaged_rows_do_not_hold_up_a_sweep,
+           "Keys that are no address are passed over, however many, and stay for verify.")
+{
+    static const uint8_t address[16] = {0xfe, 0x80};
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    uint32_t slices;
+    make_plan(&plan, "20/day");
+    use_address(store, &plan, address, false);
+    CHECK_OK(store_write(store, op_damage_addresses, NULL));
+    CHECK_UINT(sweep_all(store, noon + 9 * DAY, &slices), ==, 1);
+    CHECK_UINT(slices, ==, 3);
+    CHECK(!has_row(store, 0, address));
+    store_close(store);
+}

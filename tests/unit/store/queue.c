@@ -3,6 +3,13 @@
 
 #include <pthread.h>
 
+/* A thread that does the store's housekeeping more often than anybody would. */
+struct ticker {
+    struct store *store;
+    pthread_t thread;
+    _Atomic bool stopped;
+};
+
 STORE_TEST(a_write_past_its_deadline_is_not_run,
            "A write still queued at its deadline completes with JINI_E_TIMEOUT and writes nothing.")
 {
@@ -26,6 +33,119 @@ STORE_TEST(a_write_past_its_deadline_is_not_run,
     CHECK_OK(fixture_wait(&early));
     CHECK_TEXT(fixture_text(store, "late"), "-");
     CHECK_TEXT(fixture_text(store, "early"), "1");
+    store_close(store);
+}
+
+static void *tick_until_stopped(void *argument)
+{
+    struct ticker *ticker = argument;
+    while (!atomic_load(&ticker->stopped)) {
+        store_tick(ticker->store);
+        fixture_sleep_ms(1);
+    }
+    return NULL;
+}
+
+static void tick_begin(struct ticker *ticker, struct store *store)
+{
+    ticker->store = store;
+    atomic_store(&ticker->stopped, false);
+    CHECK(pthread_create(&ticker->thread, NULL, tick_until_stopped, ticker) == 0);
+}
+
+static void tick_end(struct ticker *ticker)
+{
+    atomic_store(&ticker->stopped, true);
+    pthread_join(ticker->thread, NULL);
+}
+
+STORE_TEST(
+    a_tick_sweeps_the_queue_of_a_busy_writer,
+    "While a write runs, one that is late and one that is cancelled complete, what is neither "
+    "waits on, and nothing of the first two is written.")
+{
+    struct store *store = fixture_open(driver);
+    struct fixture_blocker blocker;
+    struct fixture_write late;
+    struct fixture_write cancelled;
+    struct fixture_write early;
+    struct fixture_pair pairs[3] = {fixture_pair("late", "1"), fixture_pair("cancelled", "1"),
+                                    fixture_pair("early", "1")};
+    struct ticker ticker;
+    uint64_t now = clock_boot_ns(&clock_system);
+    fixture_block(store, &blocker);
+    fixture_prepare(&late, fixture_op_put, &pairs[0]);
+    late.write.deadline_ns = now + 100 * NS_PER_MS;
+    fixture_prepare(&cancelled, fixture_op_put, &pairs[1]);
+    fixture_prepare(&early, fixture_op_put, &pairs[2]);
+    early.write.deadline_ns = now + 60000 * NS_PER_MS;
+    CHECK_OK(store_submit(store, &late.write));
+    CHECK_OK(store_submit(store, &cancelled.write));
+    CHECK_OK(store_submit(store, &early.write));
+    store_cancel(store, &cancelled.write);
+    tick_begin(&ticker, store);
+    CHECK_STATUS(fixture_wait(&cancelled), JINI_E_CANCELLED);
+    CHECK_STATUS(fixture_wait(&late), JINI_E_TIMEOUT);
+    CHECK_UINT(clock_boot_ns(&clock_system), >=, late.write.deadline_ns);
+    struct store_figures figures;
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.queue_ops, ==, 1);
+    CHECK_INT(atomic_load(&early.calls), ==, 0);
+    CHECK_INT(atomic_load(&blocker.write.calls), ==, 0);
+    fixture_release(&blocker);
+    CHECK_OK(fixture_wait(&early));
+    tick_end(&ticker);
+    CHECK_TEXT(fixture_text(store, "late"), "-");
+    CHECK_TEXT(fixture_text(store, "cancelled"), "-");
+    CHECK_TEXT(fixture_text(store, "early"), "1");
+    store_close(store);
+}
+
+struct slow_done {
+    struct fixture_write write;
+    struct store *store;
+    struct fixture_write next;
+    int answer; /* of a blocking write in `done` */
+    _Atomic bool entered;
+};
+
+static void submit_and_linger(struct store_write *write)
+{
+    struct slow_done *slow = (struct slow_done *)(void *)write;
+    struct fixture_pair pair = fixture_pair("blocking", "1");
+    CHECK_OK(store_submit(slow->store, &slow->next.write));
+    slow->answer = store_write(slow->store, fixture_op_put, &pair);
+    atomic_store(&slow->entered, true);
+    fixture_sleep_ms(50);
+    fixture_done(write);
+}
+
+STORE_TEST(
+    stopping_waits_for_a_tick,
+    "A callback in a tick may submit and may not block, and has returned when store_stop() has.")
+{
+    struct store *store = fixture_open(driver);
+    struct fixture_blocker blocker;
+    struct slow_done slow = {.store = store};
+    struct fixture_pair pair = fixture_pair("a", "1");
+    struct ticker ticker;
+    fixture_block(store, &blocker);
+    fixture_prepare(&slow.next, fixture_op_put, &pair);
+    fixture_prepare(&slow.write, fixture_op_put, &pair);
+    slow.write.write.done = submit_and_linger;
+    CHECK_OK(store_submit(store, &slow.write.write));
+    store_cancel(store, &slow.write.write);
+    tick_begin(&ticker, store);
+    while (!atomic_load(&slow.entered))
+        fixture_sleep_ms(1);
+    atomic_store(&blocker.released, true);
+    store_stop(store);
+    CHECK_INT(atomic_load(&slow.write.calls), ==, 1);
+    CHECK_STATUS(slow.write.write.status, JINI_E_CANCELLED);
+    CHECK_STATUS(slow.answer, JINI_E_ON_LOOP);
+    CHECK_INT(atomic_load(&slow.next.calls), ==, 1);
+    CHECK_INT(atomic_load(&blocker.write.calls), ==, 1);
+    tick_end(&ticker);
     store_close(store);
 }
 
@@ -330,13 +450,16 @@ static void *run_crowd(void *argument)
     return NULL;
 }
 
-STORE_TEST(
-    a_crowd_is_counted_exactly,
-    "With many threads, deadlines and cancels, exactly the writes that succeeded are stored.")
+STORE_TEST(a_crowd_is_counted_exactly,
+           "With many threads, deadlines, cancels and a tick that sweeps "
+           "beside the writer, exactly the writes that succeeded are "
+           "stored.")
 {
     struct store_options options = fixture_options(driver);
     options.queue_ops_max = 64;
     struct store *store = fixture_open_with(&options);
+    struct ticker ticker;
+    tick_begin(&ticker, store);
     pthread_t threads[THREADS];
     struct crowd crowds[THREADS];
     uint64_t succeeded = 0;
@@ -348,6 +471,7 @@ STORE_TEST(
         pthread_join(threads[i], NULL);
         succeeded += crowds[i].succeeded;
     }
+    tick_end(&ticker);
     CHECK_UINT(fixture_number(store, 1), ==, succeeded);
     struct store_figures figures;
     CHECK_OK(store_figures(store, &figures));

@@ -1,0 +1,178 @@
+/* A charge of all rate limits of a plan: the entries of its answer, and their receipts. */
+#include "engine/rate_private.h"
+
+#include "base/error.h"
+
+/* ---- Answers ---- */
+
+/* A receipt in the private words of an entry; its period follows from the entry. */
+static void receipt_pack(const struct table_receipt *receipt, struct jini_limit_entry *entry)
+{
+    entry->window = receipt->charge.window;
+    entry->receipt[0] = receipt->generation;
+    entry->receipt[1] = receipt->tag;
+    entry->receipt[2] = receipt->bucket | (uint64_t)(receipt->slot & 0xff) << 32 |
+                        (uint64_t)(receipt->region & 0xff) << 40 |
+                        (uint64_t)receipt->charge.kind << 48;
+    entry->receipt[3] = receipt->charge.cost;
+}
+
+static bool receipt_unpack(const struct jini_limit_entry *entry, struct table_receipt *out)
+{
+    static const uint32_t unit_ms[] = {1000, 60000};
+    uint64_t place = entry->receipt[2];
+    if (entry->receipt[1] == 0 || entry->unit > JINI_UNIT_MINUTE)
+        return false;
+    *out = (struct table_receipt){
+        .charge = {(enum limit_algorithm)(place >> 48), entry->multiples * unit_ms[entry->unit],
+                   entry->window, entry->receipt[3]},
+        .generation = entry->receipt[0],
+        .tag = entry->receipt[1],
+        .region = (uint32_t)(place >> 40 & 0xff),
+        .bucket = (uint32_t)place,
+        .slot = (uint32_t)(place >> 32 & 0xff),
+    };
+    return true;
+}
+
+static void fill_entry(struct jini_limit_entry *entry, const struct table_answer *answer)
+{
+    entry->remaining = answer->remaining;
+    entry->reset_ms = rate_ms(answer->reset_ns);
+    entry->retry_after_ms = rate_ms(answer->retry_after_ns);
+    receipt_pack(&answer->receipt, entry);
+    if (answer->verdict == TABLE_REFUSED || answer->verdict == TABLE_SHADOW)
+        entry->flags |= JINI_LIMIT_REFUSED;
+}
+
+/* The table's refusals that are no limit's. */
+static int explain_unable(int status, const struct table_answer *answers, uint32_t count,
+                          struct jini_error *error)
+{
+    bool full = false;
+    for (uint32_t i = 0; i < count; i++)
+        full |= answers[i].verdict == TABLE_FULL;
+    if (status == JINI_E_BUSY && full)
+        return error_set(error, status, "limits.slots",
+                         "the table of rate limits is full of other subjects; make it larger");
+    if (status == JINI_E_BUSY)
+        return error_set(error, status, "limits.claim_wait_ms",
+                         "a stopped process holds the place where this subject is counted");
+    return error_set(error, status, "limits", "the table of rate limits: %s",
+                     jini_status_text(status));
+}
+
+/* ---- Charging ---- */
+
+static int peek_all(struct table *table, struct rate_attempt *attempt)
+{
+    int status = 0;
+    for (uint32_t i = 0; i < attempt->plan->rate_count; i++) {
+        int peeked = table_peek(table, &attempt->items[i], attempt->now_ns, &attempt->answers[i]);
+        if (peeked)
+            return peeked;
+        if (attempt->answers[i].verdict == TABLE_REFUSED && status == 0)
+            status = JINI_E_LIMITED;
+    }
+    return status;
+}
+
+int rate_run(struct rates *rates, struct rate_attempt *attempt, struct jini_limit_answer *answer,
+             struct jini_error *error)
+{
+    const struct plan *plan = attempt->plan;
+    uint32_t count = plan->rate_count;
+    int status = 0;
+    for (uint32_t i = 0; i < count; i++)
+        attempt->items[i] = (struct table_item){
+            .limit = &plan->rates[i],
+            .subject = &attempt->subjects[i],
+            .cost = attempt->cost,
+            .shadow = plan->list.limits[plan->rate_index[i]].shadow,
+        };
+    if (attempt->flags & JINI_CHECK_PEEK)
+        status = peek_all(rates->table, attempt);
+    else if (count > 0)
+        status = table_charge(rates->table, attempt->items, count,
+                              attempt->flags & JINI_CHECK_IN_ORDER ? TABLE_SEED : TABLE_ALL_OR_NONE,
+                              attempt->now_ns, attempt->answers);
+    if (__builtin_expect(status != 0 && status != JINI_E_LIMITED, 0))
+        return explain_unable(status, attempt->answers, count, error);
+    answer->count = attempt->beside_quotas ? plan->list.count : count;
+    answer->decided = JINI_LIMITS_MAX;
+    answer->retry_after_ms = 0;
+    answer->cost = attempt->cost;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t place = attempt->beside_quotas ? plan->rate_index[i] : i;
+        struct jini_limit_entry *entry = &answer->entries[place];
+        *entry = plan->entries[plan->rate_index[i]];
+        fill_entry(entry, &attempt->answers[i]);
+        if (attempt->answers[i].verdict == TABLE_REFUSED && answer->decided == JINI_LIMITS_MAX) {
+            answer->decided = place;
+            answer->retry_after_ms = entry->retry_after_ms;
+        }
+    }
+    if (status == 0)
+        return 0;
+    return error ? rate_refusal(answer, error) : status;
+}
+
+int rate_prepare(struct rate_attempt *attempt, const struct jini_subject *subject, uint64_t scope)
+{
+    for (uint32_t i = 0; i < attempt->plan->rate_count; i++) {
+        const struct limit *limit = &attempt->plan->list.limits[attempt->plan->rate_index[i]];
+        int status = rate_subject(&attempt->subjects[i], subject, scope, limit);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer,
+                struct jini_error *error)
+{
+    struct rate_attempt attempt;
+    attempt.plan = charge->plan;
+    attempt.flags = charge->flags;
+    attempt.cost = charge->cost;
+    attempt.now_ns = clock_boot_ns(jini->clock);
+    attempt.beside_quotas = true;
+    charge->receipts.count = 0;
+    int status = rate_prepare(&attempt, &charge->subject, charge->scope);
+    if (status)
+        return error_set(error, status, "subject", "no such kind of subject");
+    status = rate_run(jini->rates, &attempt, answer, error);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < charge->plan->rate_count; i++)
+        charge->receipts.items[charge->receipts.count++] = attempt.answers[i].receipt;
+    return 0;
+}
+
+/* ---- Giving back ---- */
+
+void rate_refund(struct jini *jini, const struct rate_receipts *receipts)
+{
+    for (uint32_t i = 0; i < receipts->count; i++)
+        table_refund(jini->rates->table, &receipts->items[i]);
+}
+
+int jini_limit_refund(struct jini *jini, const struct jini_limit_answer *answer,
+                      struct jini_error *error)
+{
+    error_clear(error);
+    int status = engine_check(jini);
+    if (status == 0 && !jini->rates)
+        status = JINI_E_READ_ONLY;
+    if (status)
+        return error_set(error, status, "jini", "%s", jini_status_text(status));
+    uint32_t refunded = 0;
+    for (uint32_t i = 0; i < answer->count && i < JINI_LIMITS_MAX; i++) {
+        struct table_receipt receipt;
+        if (receipt_unpack(&answer->entries[i], &receipt))
+            refunded += table_refund(jini->rates->table, &receipt) == 0;
+    }
+    return refunded ? 0
+                    : error_set(error, JINI_E_NOT_FOUND, "answer",
+                                "nothing was charged, or its windows are over");
+}

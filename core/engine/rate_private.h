@@ -1,0 +1,85 @@
+/*
+ * The inside of rate limits, shared by its files:
+ *
+ *   rate.c         opening, subjects, reset
+ *   rate_charge.c  a charge of all rate limits of a plan, and giving it back
+ *   rate_check.c   jini_limit_check()
+ *   rate_report.c  what is told: refusals in words, quotas, the top list, figures
+ *   quota_clean.c  quota rows of addresses that are over
+ */
+#ifndef ENGINE_RATE_PRIVATE_H
+#define ENGINE_RATE_PRIVATE_H
+
+#include "engine/rate.h"
+#include "engine/user_cache.h"
+
+/* Where the cleaning of quota rows stands; see quota_clean.c. */
+struct quota_cleaning {
+    uint64_t rest_until_ns; /* boot time */
+    uint64_t now_ns;        /* wall time of the slice */
+    bool found;             /* something to remove, in this turn */
+    uint32_t removed;       /* by the last run of the op */
+    struct quota_sweep sweep;
+};
+
+struct rates {
+    struct table *table;
+    struct user_cache *users;
+    /* The shared plan of a user seen lately, which most users have; a guess. */
+    const struct plan *_Atomic usual;
+    struct quota_cleaning cleaning; /* the background thread's */
+    _Atomic uint64_t quota_rows_removed;
+};
+
+/* ---- Subjects ---- */
+
+/* Where the table counts a subject under a limit. JINI_E_INVALID: no such kind. */
+int rate_subject(struct table_subject *out, const struct jini_subject *subject, uint64_t scope,
+                 const struct limit *limit);
+
+static inline bool has_own_limits(const struct jini_subject *subject)
+{
+    return subject->kind == JINI_SUBJECT_USER || subject->kind == JINI_SUBJECT_ADDRESS;
+}
+
+/* Whose allowance counts; 0: that of addresses. */
+static inline uint64_t user_of(const struct jini_subject *subject)
+{
+    return subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
+}
+
+static inline struct quota_subject quota_subject_of(const struct jini_subject *subject)
+{
+    struct quota_subject out = {.user_id = user_of(subject)};
+    memcpy(out.address, subject->address, sizeof(out.address));
+    return out;
+}
+
+/* ---- Charging ---- */
+
+/* A charge of all rate limits of a plan on its way. */
+struct rate_attempt {
+    const struct plan *plan;
+    uint32_t flags;
+    uint64_t cost;
+    uint64_t now_ns;
+    bool beside_quotas; /* entries stand at their places in the text; else one after the other */
+    struct table_subject subjects[LIMITS_MAX];
+    struct table_item items[LIMITS_MAX];
+    struct table_answer answers[LIMITS_MAX];
+};
+
+/* Fills in the subjects. JINI_E_INVALID: no such kind. */
+int rate_prepare(struct rate_attempt *attempt, const struct jini_subject *subject, uint64_t scope);
+
+/* Charges, or looks only, as its flags say; the answer gets the entries of all rate limits. */
+int rate_run(struct rates *rates, struct rate_attempt *attempt, struct jini_limit_answer *answer,
+             struct jini_error *error);
+
+/* Rounded up, so that coming back then is not too early; UINT64_MAX, never, stays. */
+static inline uint64_t rate_ms(uint64_t ns)
+{
+    return ns == UINT64_MAX ? UINT64_MAX : ns / NS_PER_MS + (ns % NS_PER_MS != 0);
+}
+
+#endif

@@ -1,0 +1,182 @@
+/* What is told of limits: quotas beside rate limits, refusals in words, the top list, figures. */
+#include "engine/rate_private.h"
+
+#include "base/error.h"
+#include "engine/metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- Answers ---- */
+
+void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
+                     struct jini_limit_answer *answer)
+{
+    answer->count = plan->list.count;
+    for (uint32_t i = 0; i < plan->quotas.count; i++) {
+        uint32_t place = plan->quota_index[i];
+        const struct quota_outcome *outcome = &quotas->outcomes[i];
+        struct jini_limit_entry *entry = &answer->entries[place];
+        *entry = plan->entries[place];
+        entry->remaining = outcome->remaining;
+        entry->reset_ms = rate_ms(outcome->reset_ns);
+        entry->retry_after_ms = rate_ms(outcome->retry_after_ns);
+        entry->window = quotas->receipts[i].start_ns;
+        if (outcome->refused)
+            entry->flags |= JINI_LIMIT_REFUSED;
+    }
+}
+
+void jini_limit_describe(const struct jini_limit_entry *entry, char *text, size_t capacity)
+{
+    static const char *const units[] = {"second", "minute", "hour", "day", "month", "year"};
+    const char *unit = entry->unit <= JINI_UNIT_YEAR ? units[entry->unit] : "unit";
+    if (capacity > 0)
+        snprintf(text, capacity, "%llu per %u %s", (unsigned long long)entry->amount,
+                 entry->multiples, unit);
+}
+
+/* A span as people say it, rounded up, so that coming back then is not too early. */
+static void describe_span(uint64_t ms, char *text, size_t capacity)
+{
+    uint64_t s = ms / 1000 + (ms % 1000 != 0);
+    if (ms < 1000)
+        snprintf(text, capacity, "%llu ms", (unsigned long long)ms);
+    else if (s < 120)
+        snprintf(text, capacity, "%llu s", (unsigned long long)s);
+    else
+        snprintf(text, capacity, "%llu h %llu min", (unsigned long long)((s + 59) / 3600),
+                 (unsigned long long)((s + 59) % 3600 / 60));
+}
+
+int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error)
+{
+    char limit[64];
+    char field[64];
+    char when[32];
+    const struct jini_limit_entry *entry = &answer->entries[answer->decided];
+    describe_span(entry->retry_after_ms, when, sizeof(when));
+    jini_limit_describe(entry, limit, sizeof(limit));
+    snprintf(field, sizeof(field), "%s", entry->flags & JINI_LIMIT_QUOTA ? "quota" : "rate");
+    if (entry->retry_after_ms == UINT64_MAX)
+        error_set(error, JINI_E_LIMITED, field,
+                  "Rate limit exceeded: %s; a cost of %llu never fits", limit,
+                  (unsigned long long)answer->cost);
+    else
+        error_set(error, JINI_E_LIMITED, field,
+                  "Rate limit exceeded: %s; %llu left, the cost is %llu; come back in %s", limit,
+                  (unsigned long long)entry->remaining, (unsigned long long)answer->cost, when);
+    if (error)
+        error->retry_after_ms = entry->retry_after_ms;
+    return JINI_E_LIMITED;
+}
+
+/* ---- Reports ---- */
+
+static struct jini_subject subject_of(const struct slot_description *description)
+{
+    static const uint32_t kinds[] = {
+        [TABLE_USER] = JINI_SUBJECT_USER,     [TABLE_API_KEY] = JINI_SUBJECT_API_KEY,
+        [TABLE_IPV4] = JINI_SUBJECT_ADDRESS,  [TABLE_IPV6] = JINI_SUBJECT_ADDRESS,
+        [TABLE_TIER] = JINI_SUBJECT_TIER,     [TABLE_MODEL] = JINI_SUBJECT_MODEL,
+        [TABLE_GLOBAL] = JINI_SUBJECT_GLOBAL,
+    };
+    struct jini_subject subject = {0};
+    if (description->kind > TABLE_GLOBAL)
+        return subject;
+    subject.kind = kinds[description->kind];
+    if (description->kind == TABLE_IPV4) {
+        memset(subject.address + 10, 0xff, 2);
+        memcpy(subject.address + 12, description->value, 4);
+    } else if (description->kind == TABLE_IPV6) {
+        memcpy(subject.address, description->value, 8);
+    } else {
+        subject.number = load_le64(description->value);
+    }
+    return subject;
+}
+
+static double share_of(const struct jini_limit_usage *usage)
+{
+    return usage->amount ? (double)usage->used / (double)usage->amount : 0;
+}
+
+static int by_share(const void *a, const void *b)
+{
+    double left = share_of(a);
+    double right = share_of(b);
+    return (left < right) - (left > right);
+}
+
+int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capacity, size_t *count,
+                   struct jini_error *error)
+{
+    struct table_entry entries[TABLE_TOP_MAX];
+    struct jini_limit_usage all[TABLE_REGIONS * TABLE_TOP_MAX];
+    size_t total = 0;
+    *count = 0;
+    error_clear(error);
+    int status = engine_check(jini);
+    if (status == 0 && !jini->rates)
+        status = JINI_E_READ_ONLY;
+    size_t wanted = capacity < TABLE_TOP_MAX ? capacity : TABLE_TOP_MAX;
+    for (int region = 0; status == 0 && region < TABLE_REGIONS; region++) {
+        size_t found = 0;
+        status = table_top(jini->rates->table, (enum table_region)region, entries, wanted, &found);
+        for (size_t i = 0; status == 0 && i < found; i++)
+            all[total++] = (struct jini_limit_usage){
+                .subject = subject_of(&entries[i].subject),
+                .amount = entries[i].subject.amount,
+                .used = entries[i].used,
+                .reset_ms = rate_ms(entries[i].reset_ns),
+                .period_ms = entries[i].subject.period_ms,
+            };
+    }
+    if (status)
+        return error_set(error, status, "limits", "%s", jini_status_text(status));
+    qsort(all, total, sizeof(all[0]), by_share);
+    *count = total < capacity ? total : capacity;
+    memcpy(out, all, *count * sizeof(all[0]));
+    return 0;
+}
+
+void rates_metrics(struct jini *jini, struct metrics_page *page)
+{
+    struct table_counters counters;
+    static const char *const regions[] = {
+        [TABLE_ANONYMOUS] = "anonymous", [TABLE_AUTHENTICATED] = "authenticated"};
+    if (table_counters(jini->rates->table, &counters) != 0)
+        return;
+    metrics_number(page, "limits_admitted_total", "counter", "Rate limits charged.",
+                   counters.admitted);
+    metrics_number(page, "limits_refused_total", "counter", "Charges refused by a rate limit.",
+                   counters.refused);
+    metrics_number(page, "limits_uncounted_total", "counter",
+                   "Admitted uncounted, because the table was full and fails open.",
+                   counters.uncounted);
+    metrics_number(page, "limits_full_total", "counter", "Refused because the table was full.",
+                   counters.full);
+    metrics_number(page, "limits_busy_total", "counter",
+                   "Held up by a stopped process for longer than limits.claim_wait_ms.",
+                   counters.busy);
+    metrics_number(page, "limits_slots_taken_total", "counter", "Slots that got a new subject.",
+                   counters.taken);
+    metrics_number(page, "limits_corrupt_slots_total", "counter",
+                   "Words that no charge can have written.", counters.corrupt);
+    metrics_number(page, "limits_claims_broken_total", "counter",
+                   "Claims of dead processes that were broken.", counters.broken);
+    metrics_number(page, "limits_quota_rows_removed_total", "counter",
+                   "Quotas of addresses that were removed when their windows were over.",
+                   atomic_load_explicit(&jini->rates->quota_rows_removed, memory_order_relaxed));
+    struct table_occupancy occupancy[TABLE_REGIONS] = {0};
+    for (int region = 0; region < TABLE_REGIONS; region++)
+        table_occupancy(jini->rates->table, (enum table_region)region, &occupancy[region]);
+    metrics_head(page, "limits_slots", "gauge", "Slots of the table.");
+    for (int region = 0; region < TABLE_REGIONS; region++)
+        metrics_add(page, "jini_limits_slots{region=\"%s\"} %llu\n", regions[region],
+                    (unsigned long long)occupancy[region].slots);
+    metrics_head(page, "limits_slots_live", "gauge", "Slots that count somebody.");
+    for (int region = 0; region < TABLE_REGIONS; region++)
+        metrics_add(page, "jini_limits_slots_live{region=\"%s\"} %llu\n", regions[region],
+                    (unsigned long long)occupancy[region].live);
+}
