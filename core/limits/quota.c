@@ -1,4 +1,7 @@
-/* The row of a subject's quotas, read, changed and written as a whole; the layout stands in quota.h. */
+/*
+ * The row of a subject's quotas, read, changed and written as a whole; the layout stands in
+ * quota.h.
+ */
 #include "limits/quota.h"
 
 #include "base/hash.h"

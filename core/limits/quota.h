@@ -18,10 +18,11 @@
  *       32     8  reserved
  *
  *  1. used + reserved never exceeds the amount of the limit under which they were charged.
- *  2. A reservation belongs to the window in which it was made: what is settled or released after the window has
- *     ended changes nothing.
+ *  2. A reservation belongs to the window in which it was made: what is settled or released after
+ *     the window has ended changes nothing.
  *  3. A change of tier that keeps the period keeps the counts.
- *  4. Time comes in as an argument. A clock set back neither opens a window nor loses counts (period.h).
+ *  4. Time comes in as an argument. A clock set back neither opens a window nor loses counts
+ *     (period.h).
  */
 #ifndef LIMITS_QUOTA_H
 #define LIMITS_QUOTA_H
@@ -73,15 +74,21 @@ struct quota_charge {
 };
 
 /*
- * Reserves `cost` of every quota of the plan, or nothing. Shadow quotas count up to their amount and never refuse.
- * JINI_E_LIMITED: `decided` names the quota. JINI_E_CORRUPT: the row is damaged. Errors of the store.
+ * Reserves `cost` of every quota of the plan, or nothing. Shadow quotas count up to their amount
+ * and never refuse. JINI_E_LIMITED: `decided` names the quota. JINI_E_CORRUPT: the row is damaged.
+ * Errors of the store.
  */
 int quota_reserve(struct store_txn *txn, struct quota_charge *charge);
 
-/* Answers what quota_reserve() would, and writes nothing; in a snapshot too. Always 0 but for errors of the store. */
+/*
+ * Answers what quota_reserve() would, and writes nothing; in a snapshot too. Always 0 but for
+ * errors of the store.
+ */
 int quota_peek(struct store_txn *txn, struct quota_charge *charge);
 
-/* Ends reservations: `used` units of each (at most its cost) count as used, the rest is given back. */
+/*
+ * Ends reservations: `used` units of each (at most its cost) count as used, the rest is given back.
+ */
 int quota_settle(struct store_txn *txn, const struct quota_subject *subject,
                  const struct quota_receipt *receipts, uint32_t count, uint64_t used);
 
@@ -103,9 +110,10 @@ int quota_list(struct store_txn *txn, const struct quota_subject *subject,
 uint64_t quota_identity(const struct limit *limit);
 
 /*
- * Sweeping. Nobody removes an address, so its row would stay for ever: rows of addresses go once all of their windows have
- * been over for QUOTA_GRACE_NS and nothing is reserved. Without the row the next charge opens the windows that it would have
- * gone on to with it. The grace is for wall clocks: one that ran ahead by less loses no counts when it is set right.
+ * Sweeping. Nobody removes an address, so its row would stay for ever: rows of addresses go once
+ * all of their windows have been over for QUOTA_GRACE_NS and nothing is reserved. Without the row
+ * the next charge opens the windows that it would have gone on to with it. The grace is for wall
+ * clocks: one that ran ahead by less loses no counts when it is set right.
  */
 #define QUOTA_GRACE_NS (UINT64_C(86400) * UINT64_C(1000000000))
 
@@ -123,13 +131,15 @@ struct quota_sweep {
 };
 
 /*
- * Looks at up to QUOTA_SWEEP_ROWS rows after those that were looked at before; a snapshot will do. Damaged rows are passed
- * over: verify reports them. Errors of the store: the rows before the error were looked at.
+ * Looks at up to QUOTA_SWEEP_ROWS rows after those that were looked at before; a snapshot will do.
+ * Damaged rows are passed over: verify reports them. Errors of the store: the rows before the error
+ * were looked at.
  */
 int quota_sweep_next(struct store_txn *txn, struct quota_sweep *sweep, uint64_t now_ns);
 
 /*
- * Removes the row of an address if it may go, as read in this transaction. JINI_E_NOT_FOUND: it is in use again, or gone.
+ * Removes the row of an address if it may go, as read in this transaction. JINI_E_NOT_FOUND: it is
+ * in use again, or gone.
  */
 int quota_remove_ended(struct store_txn *txn, const struct quota_subject *subject, uint64_t now_ns);
 

@@ -122,7 +122,10 @@ void table_count(struct table_view *view, enum table_counter counter, uint64_t b
 
 /* Subjects. */
 
-/* All members but the length and the bytes of the value, one by one, since this is made anew for each check. */
+/*
+ * All members but the length and the bytes of the value, one by one, since this is made anew for
+ * each check.
+ */
 static inline void name_subject(struct table_subject *subject, enum table_region region,
                                 enum table_kind kind, uint64_t scope, const struct limit *limit)
 {

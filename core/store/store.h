@@ -120,9 +120,9 @@ void store_options_init(struct store_options *options);
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
 
 /*
- * Stops the writer after the batch that it runs and completes what waits with JINI_E_CANCELLED. Each
- * `done` has returned then. Reading goes on; a write is refused with JINI_E_CLOSED. Takes NULL; once
- * or more. Not on the writer's thread and not in a `done`.
+ * Stops the writer after the batch that it runs and completes what waits with JINI_E_CANCELLED.
+ * Each `done` has returned then. Reading goes on; a write is refused with JINI_E_CLOSED. Takes
+ * NULL; once or more. Not on the writer's thread and not in a `done`.
  */
 void store_stop(struct store *store);
 

@@ -6,8 +6,8 @@
  *  2. Its `done` runs once: on the writer thread, after its batch is settled and the write lock is
  *     given back, or on whoever swept it out of the queue.
  *  3. A write whose deadline passes while it is queued completes with JINI_E_TIMEOUT; that holds
- *     also while the thread waits for another process's lock (it sweeps meanwhile) and while a batch
- *     runs long (the tick sweeps).
+ *     also while the thread waits for another process's lock (it sweeps meanwhile) and while a
+ *     batch runs long (the tick sweeps).
  *  4. `lock` is held for each change of the queue, so whoever takes a write out has it alone. No
  *     `done` runs under it.
  */

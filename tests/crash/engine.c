@@ -265,8 +265,7 @@ static uint64_t add_user(void)
 
 TEST(what_was_acknowledged_is_there_after_every_kill,
      "Killed at any point, no acknowledged image is lost or changed, none that was removed comes "
-     "back, and verify "
-     "finds nothing.")
+     "back, and verify finds nothing.")
 {
     uint64_t user = add_user();
     unsigned rounds = ROUNDS * harness_scale() / (harness_sanitized() ? 4 : 1);

@@ -220,7 +220,8 @@ static void record(const char *swallow)
 
 /*
  * Whether a cut is looked at: the first and the last, each at which something was acknowledged,
- * which a missing sync shows at, and of the others one in `stride`, evenly spread from a random start.
+ * which a missing sync shows at, and of the others one in `stride`, evenly spread from a random
+ * start.
  */
 static bool is_chosen(const struct powerloss *loss, size_t cut, size_t stride, size_t start)
 {

@@ -292,8 +292,7 @@ static unsigned rounds_of(unsigned rounds)
 
 TEST(what_was_acknowledged_survives_kill_9,
      "Over hundreds of kills at random points, every acknowledged op is there, every other one "
-     "wholly or not "
-     "at all, and stamps rise over all restarts.")
+     "wholly or not at all, and stamps rise over all restarts.")
 {
     run_rounds(rounds_of(240), STORE_SYNC_NONE);
 }

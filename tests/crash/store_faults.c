@@ -225,8 +225,8 @@ static void remove_database(const char *directory)
 }
 
 /*
- * Of how many calls one fails. A sanitizer is many times slower: there a sample, from a random start,
- * since the code behind each failure is what it looks at, and most failures meet the same.
+ * Of how many calls one fails. A sanitizer is many times slower: there a sample, from a random
+ * start, since the code behind each failure is what it looks at, and most failures meet the same.
  */
 static uint64_t step_of_sweep(void)
 {

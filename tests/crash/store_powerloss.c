@@ -3,8 +3,8 @@
  * was acknowledged, and opens, also when the power went while it was being made. Each sync that is
  * left out is found.
  *
- * Every cut is looked at: four images of it, or one in a build with a sanitizer, which is many times
- * slower and looks for nothing that more images of the same cut would show.
+ * Every cut is looked at: four images of it, or one in a build with a sanitizer, which is many
+ * times slower and looks for nothing that more images of the same cut would show.
  */
 #include "store/store.h"
 
@@ -148,8 +148,8 @@ static bool image_is_whole(const char *directory, int acknowledged)
 }
 
 /*
- * The seed of an image of a cut. With one image a cut, that of what was acknowledged just now is the
- * one that has nothing else, which a missing sync cannot hide from.
+ * The seed of an image of a cut. With one image a cut, that of what was acknowledged just now is
+ * the one that has nothing else, which a missing sync cannot hide from.
  */
 static uint64_t choose_seed(unsigned turn, bool only_one, bool acknowledged_now)
 {
@@ -200,8 +200,7 @@ static void prepare(void)
 
 TEST(what_was_acknowledged_survives_a_power_loss,
      "In every image of every cut, from the making of the database on, each acknowledged op is "
-     "there, "
-     "at most one more is, and the database opens and takes writes.")
+     "there, at most one more is, and the database opens and takes writes.")
 {
     unsigned images = 0;
     prepare();

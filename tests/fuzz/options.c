@@ -1,6 +1,6 @@
 /*
- * The file of options: no text harms the reader, what it refuses it explains, and what it takes keeps the ranges
- * of the table.
+ * The file of options: no text harms the reader, what it refuses it explains, and what it takes
+ * keeps the ranges of the table.
  */
 #include "fuzz.h"
 

@@ -109,7 +109,10 @@ static inline struct jini_id fixture_put(struct jini *jini, uint64_t user, uint6
     return put.image.id;
 }
 
-/* 0 when the image reads back as the picture of its seed; fails the case when other bytes come back. */
+/*
+ * 0 when the image reads back as the picture of its seed; fails the case when other bytes come
+ * back.
+ */
 static inline int fixture_get(struct jini *jini, const struct jini_id *id, uint64_t seed)
 {
     struct png_request png = {64, 64, seed, "made for a test", NULL};

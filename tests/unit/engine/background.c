@@ -1,4 +1,6 @@
-/* What the background does by itself: nothing while nothing is due, and its work when something is. */
+/*
+ * What the background does by itself: nothing while nothing is due, and its work when something is.
+ */
 #include "engine/engine_private.h"
 #include "images/index.h"
 

@@ -1,4 +1,6 @@
-/* The main job, end to end: a user, an admission, an image, the archive, and the same bytes back. */
+/*
+ * The main job, end to end: a user, an admission, an image, the archive, and the same bytes back.
+ */
 #include <jini/jini.h>
 
 #include "harness.h"

@@ -104,7 +104,9 @@ TEST(one_run_moves_what_many_openings_left,
         CHECK_OK(jini_close(jini, NULL, NULL));
         if (i > 0)
             continue;
-        /* The first pack has been looked through before the others are there to be merged with it. */
+        /*
+         * The first pack has been looked through before the others are there to be merged with it.
+         */
         jini = fixture_open();
         fixture_tier(jini, JINI_TIERING_NOW, NULL);
         CHECK_OK(jini_close(jini, NULL, NULL));

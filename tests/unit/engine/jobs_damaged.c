@@ -1,4 +1,6 @@
-/* Jobs with damaged records and reservations beside whole ones: ending what was given up goes on. */
+/*
+ * Jobs with damaged records and reservations beside whole ones: ending what was given up goes on.
+ */
 #include "plant.h"
 
 #include "generations/generations.h"

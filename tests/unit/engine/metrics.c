@@ -1,4 +1,7 @@
-/* Figures: the text is Prometheus text (exposition format 0.0.4), and says what an operator has to know. */
+/*
+ * Figures: the text is Prometheus text (exposition format 0.0.4), and says what an operator has to
+ * know.
+ */
 #include "engine_fixture.h"
 
 #include <ctype.h>

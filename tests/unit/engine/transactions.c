@@ -1,4 +1,7 @@
-/* Transactions of the caller's own: records, scans, stamps, and what happens to functions that fail. */
+/*
+ * Transactions of the caller's own: records, scans, stamps, and what happens to functions that
+ * fail.
+ */
 #include "engine_fixture.h"
 
 #include <unistd.h>

@@ -141,10 +141,10 @@ static void step(struct store *store, unsigned adding)
     }
 }
 
-STORE_TEST(lists_are_what_the_arrays_say,
-           "Listings that go on while images are added, trashed, restored and deleted give each "
-           "image that "
-           "was there and still is once, newest first, and none that came later.")
+STORE_TEST(
+    lists_are_what_the_arrays_say,
+    "Listings that go on while images are added, trashed, restored and deleted give each image "
+    "that was there and still is once, newest first, and none that came later.")
 {
     struct store *store = records_open(driver);
     memset(users, 0, sizeof(users));

@@ -1,4 +1,7 @@
-/* The queue before the packs: what waited too long is handed back, and what is appended is sealed at the end. */
+/*
+ * The queue before the packs: what waited too long is handed back, and what is appended is sealed
+ * at the end.
+ */
 #include "images/appender.h"
 
 #include "pack_support.h"

@@ -109,7 +109,10 @@ TEST(what_was_interrupted_goes_on_and_what_is_damaged_stays,
     CHECK(!tiering_may_be_due(&facts, &patient));
 }
 
-/* Counting garbage costs a walk over the images; packs from which nothing was taken since the last count are spared. */
+/*
+ * Counting garbage costs a walk over the images; packs from which nothing was taken since the last
+ * count are spared.
+ */
 TEST(the_look_without_counting_hides_no_step,
      "Over random packs, counts and policies: what tiering_may_be_due() denies has nothing to do.")
 {

@@ -175,9 +175,9 @@ static void migrate_slowly(void *argument)
     store_close(open_as(&format_2_slow));
 }
 
-TEST(a_migration_that_was_killed_goes_on, "A process killed between the steps of a migration loses "
-                                          "at most the step that ran; the next one "
-                                          "goes on there, and nothing is done twice.")
+TEST(a_migration_that_was_killed_goes_on,
+     "A process killed between the steps of a migration loses at most the step that ran; the next "
+     "one goes on there, and nothing is done twice.")
 {
     make_format_1();
     /* Seven steps of 60 ms or more: killed again and again, it still comes to its end. */
@@ -282,8 +282,7 @@ static void wait_as_format_2(void *argument)
 
 TEST(an_old_version_may_not_come_in_while_a_migration_waits,
      "Once a migration is announced, a process of the old version is refused; when the one that "
-     "announced "
-     "it dies, it is let in again.")
+     "announced it dies, it is let in again.")
 {
     struct jini_error error;
     struct old_process old = {fixture_flag(), fixture_flag()};

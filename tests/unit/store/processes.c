@@ -245,8 +245,7 @@ static struct store_process_info info_of(struct store *store, pid_t pid)
 
 TEST(a_process_stopped_with_the_lock_is_named_and_waited_for_with_a_bound,
      "While a process is stopped inside an op, writes of others run into their deadlines, reads "
-     "work, and "
-     "the list names its pid and how long; continued, it completes and all go on.")
+     "work, and the list names its pid and how long; continued, it completes and all go on.")
 {
     struct holder holder = new_holder();
     store_close(open_shared());
@@ -561,8 +560,7 @@ static void fork_with_a_store(void *argument)
 
 TEST(a_fork_without_exec_is_a_process_of_its_own,
      "In a forked child the inherited handle answers JINI_E_FORKED to everything, a new one works "
-     "beside the "
-     "parent's, and goes on when the parent is killed with the lock in its hands.")
+     "beside the parent's, and goes on when the parent is killed with the lock in its hands.")
 {
     fixture_skip_fork_beside_threads();
     struct fork_case fork_case = {new_holder(), fixture_flag(), fixture_flag(), fixture_flag()};

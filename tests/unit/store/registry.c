@@ -107,8 +107,7 @@ TEST(a_killed_process_is_dead_at_once, "Nobody has to notice or clean up after k
 
 TEST(a_name_is_never_given_again,
      "Slots are used again, but (slot, incarnation) of a process that ended stays dead: after "
-     "others "
-     "took its slot, after a reboot, and after somebody deleted the table.")
+     "others took its slot, after a reboot, and after somebody deleted the table.")
 {
     struct store_process ended[40];
     unsigned count = 0;
@@ -262,8 +261,7 @@ TEST(a_damaged_table_in_use_is_told,
 
 TEST(a_table_that_is_deleted_in_use_poisons,
      "A process whose table was deleted finds out at its next write or tick, and stops working, "
-     "since those who "
-     "open the database after that do not see it.")
+     "since those who open the database after that do not see it.")
 {
     struct jini_error error;
     struct fixture_pair pair = fixture_pair("a", "1");

@@ -67,9 +67,9 @@ static struct store_options bounded_map(void)
     return options;
 }
 
-TEST(a_full_map_refuses_new_work_only, "At map_bytes_max less the reserve new work is JINI_E_FULL "
-                                       "and releases go on; with room again, "
-                                       "new work is taken.")
+TEST(a_full_map_refuses_new_work_only,
+     "At map_bytes_max less the reserve new work is JINI_E_FULL and releases go on; with room "
+     "again, new work is taken.")
 {
     struct store_options options = bounded_map();
     struct store *store = fixture_open_with(&options);
@@ -166,9 +166,8 @@ STORE_TEST(the_reserve_is_on_disk_while_the_store_is_not_full,
 
 TEST(a_file_that_may_not_grow_refuses_new_work_only,
      "When the data file cannot grow, short writes included, new work is JINI_E_FULL and the store "
-     "is "
-     "not poisoned; releases go on with what the reserve gives back; without the limit all is as "
-     "before.")
+     "is not poisoned; releases go on with what the reserve gives back; without the limit all is "
+     "as before.")
 {
     for (uint64_t odd = 0; odd < 3; odd++) {
         struct store_options options = fixture_options(STORE_DRIVER_LMDB);
@@ -196,9 +195,9 @@ TEST(a_file_that_may_not_grow_refuses_new_work_only,
     }
 }
 
-TEST(a_full_disk_refuses_new_work_only, "On a disk that is really full, new work is JINI_E_FULL, "
-                                        "releases go on with the reserve, reopening "
-                                        "works, and new work is taken again when there is room.")
+TEST(a_full_disk_refuses_new_work_only,
+     "On a disk that is really full, new work is JINI_E_FULL, releases go on with the reserve, "
+     "reopening works, and new work is taken again when there is room.")
 {
     small_disk_mount("small", 12 * 1024);
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
