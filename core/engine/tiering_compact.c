@@ -277,6 +277,7 @@ static int create(struct compaction *compaction, const struct index_pack *packs,
         .tier_group = like->tier_group,
         .expiry_day = like->expiry_day,
     };
+    compaction->run->packs_made++;
     return pack_file_create(jini->directory_fd, &header, &compaction->file, error);
 }
 

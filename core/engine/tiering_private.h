@@ -39,6 +39,7 @@ struct tiering_run {
     const _Atomic uint32_t *stop;      /* set: end between two packs; NULL: never */
     const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
     struct archive *archive;           /* NULL until it is needed */
+    uint64_t packs_made;               /* by compaction */
     int first_status;                  /* of a pack that could not be moved */
     struct jini_error first_error;
     size_t orphan_count; /* objects that nothing names, found by tiering_collect() */
@@ -102,9 +103,9 @@ typedef int tiering_visit_fn(struct tiering_run *run, const struct index_pack *p
                              struct jini_error *error);
 
 /*
- * Calls `visit` for every pack by age, also for those that the visits make. The lease, if the run has one, is renewed
- * for each page of them.
- * What a visit answers ends the run or is noted, see above.
+ * Calls `visit` for every pack by age, also for those that the visits make, but not for ever for those that writers make
+ * meanwhile. The lease, if the run has one, is renewed for each page of them. What a visit answers ends the run or is
+ * noted, see above.
  */
 int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context,
                  struct jini_error *error);

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum { PACKS_PAGE = 64, GARBAGE_PERCENT = 20 };
+enum { PACKS_PAGE = 64, WALKS_MAX = 4, GARBAGE_PERCENT = 20 };
 
 void tiering_report(const struct tiering_run *run, enum jini_tiering_step step,
                     const struct index_pack *pack, uint64_t images, uint64_t bytes,
@@ -133,38 +133,62 @@ static bool must_end(const struct tiering_run *run)
     return (run->stop && atomic_load(run->stop)) || (run->cancelled && atomic_load(run->cancelled));
 }
 
+struct walk {
+    struct jini_id last; /* visited */
+    struct jini_id end;  /* what is younger is left for later */
+    struct index_pack *page;
+};
+
+/* Visits the next page of packs; `*more`: there may be others before the end. */
+static int visit_page(struct tiering_run *run, struct walk *walk, tiering_visit_fn *visit,
+                      void *context, bool *more, struct jini_error *error)
+{
+    struct store_txn *txn;
+    size_t count;
+    int status = store_read_begin(run->jini->store, &txn);
+    if (status)
+        return status;
+    status = index_pack_list(txn, id_is_zero(&walk->last) ? NULL : &walk->last, walk->page,
+                             PACKS_PAGE, &count);
+    store_read_end(txn);
+    *more = count > 0;
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        const struct index_pack *pack = &walk->page[i];
+        *more = jini_id_compare(&pack->id, &walk->end) < 0;
+        if (!*more)
+            return 0;
+        if (must_end(run))
+            return JINI_E_CANCELLED;
+        walk->last = pack->id;
+        int failed = visit(run, pack, context, error);
+        if (failed && tiering_ends_run(failed))
+            status = failed;
+        else if (failed)
+            tiering_note_failure(run, &pack->id, failed, error);
+    }
+    return status;
+}
+
 int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context,
                  struct jini_error *error)
 {
-    struct index_pack *page = base_malloc(sizeof(*page) * PACKS_PAGE);
-    if (!page)
+    struct walk walk = {.page = base_malloc(sizeof(*walk.page) * PACKS_PAGE)};
+    if (!walk.page)
         return error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
-    struct jini_id last = {{0}};
-    size_t count = PACKS_PAGE;
     int status = 0;
-    while (status == 0 && count > 0) {
-        struct store_txn *txn;
-        status = store_read_begin(run->jini->store, &txn);
-        if (status)
-            break;
-        status = index_pack_list(txn, id_is_zero(&last) ? NULL : &last, page, PACKS_PAGE, &count);
-        store_read_end(txn);
-        for (size_t i = 0; status == 0 && i < count; i++) {
-            last = page[i].id;
-            if (must_end(run)) {
-                status = JINI_E_CANCELLED;
-                break;
-            }
-            int failed = visit(run, &page[i], context, error);
-            if (failed && tiering_ends_run(failed))
-                status = failed;
-            else if (failed)
-                tiering_note_failure(run, &page[i].id, failed, error);
+    uint64_t made;
+    int walks = 0;
+    do {
+        made = run->packs_made;
+        walk.end = id_next(&run->jini->ids);
+        bool more = true;
+        while (status == 0 && more) {
+            status = visit_page(run, &walk, visit, context, &more, error);
+            if (status == 0 && more && run->lease.name)
+                status = lease_renew(&run->lease);
         }
-        if (status == 0 && run->lease.name)
-            status = lease_renew(&run->lease);
-    }
-    base_free(page);
+    } while (status == 0 && run->packs_made > made && ++walks < WALKS_MAX);
+    base_free(walk.page);
     if (status && error->code != status)
         error_set(error, status, "tiering", "%s", jini_status_text(status));
     return status;

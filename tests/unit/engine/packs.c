@@ -7,6 +7,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 static int put_for_job(struct jini *jini, uint64_t user, const struct jini_id *job)
@@ -182,4 +184,55 @@ TEST(an_image_belongs_to_whom_its_job_belongs,
     CHECK_OK(put_for_job(jini, alice, &admit.job.id));
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+enum { WRITERS = 2, WRITES_MAX = 20000, RUN_S_MAX = 60 };
+
+struct steady {
+    struct jini *jini;
+    uint64_t user;
+    _Atomic bool stop;
+    _Atomic uint64_t puts;
+};
+
+static void *put_all_the_time(void *argument)
+{
+    struct steady *steady = argument;
+    while (!atomic_load(&steady->stop)) {
+        uint64_t number = atomic_fetch_add(&steady->puts, 1);
+        if (number >= WRITES_MAX)
+            break;
+        fixture_put(steady->jini, steady->user, 1000 + number);
+    }
+    return NULL;
+}
+
+TEST(a_run_ends_beside_steady_writers,
+     "A run for now moves what was there when it began, and does not chase what is put meanwhile.")
+{
+    pthread_t threads[WRITERS];
+    struct jini_options options;
+    fixture_options(&options);
+    options.pack_bytes_max = 64 * 1024;
+    struct steady steady = {.jini = fixture_open_with(&options)};
+    steady.user = fixture_user(steady.jini, "alice", "Premium");
+    struct jini_id before = fixture_put(steady.jini, steady.user, 1);
+    for (int i = 0; i < WRITERS; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, put_all_the_time, &steady), ==, 0);
+    while (atomic_load(&steady.puts) < 50)
+        usleep(1000);
+    uint64_t began_ns = fixture_boot_ns(NULL);
+    fixture_tier(steady.jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    uint64_t took_s = (fixture_boot_ns(NULL) - began_ns) / 1000000000u;
+    CHECK(atomic_load(&steady.puts) < WRITES_MAX); /* it was beside them to the end */
+    atomic_store(&steady.stop, true);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_UINT(took_s, <, RUN_S_MAX);
+    struct jini_image image;
+    struct jini_error error;
+    CHECK_OK(jini_image_stat(steady.jini, &before, &image, &error));
+    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    fixture_verify(steady.jini);
+    CHECK_OK(jini_close(steady.jini, NULL, NULL));
 }
