@@ -3,8 +3,12 @@
 
 #include "archive/archive.h"
 #include "base/error.h"
+#include "base/id.h"
+#include "images/index.h"
 
 #include <stdio.h>
+
+enum { PACKS_PAGE = 64 };
 
 /*
  * "dir:archive" means a directory beside the database's own files, wherever the process was started; also as the inner
@@ -28,21 +32,54 @@ static int resolve_url(const struct jini *jini, char *out, size_t capacity,
     return 0;
 }
 
+/* Whether the index says that objects of this database are in an archive. */
+static int has_objects(struct jini *jini, bool *out, struct jini_error *error)
+{
+    struct index_pack page[PACKS_PAGE];
+    struct jini_id last = {{0}};
+    size_t count = PACKS_PAGE;
+    int status = 0;
+    *out = false;
+    while (status == 0 && count > 0 && !*out) {
+        struct store_txn *txn;
+        status = store_read_begin(jini->store, &txn);
+        if (status)
+            break;
+        status = index_pack_list(txn, id_is_zero(&last) ? NULL : &last, page, PACKS_PAGE, &count);
+        store_read_end(txn);
+        for (size_t i = 0; status == 0 && i < count; i++) {
+            *out |= page[i].state == INDEX_PACK_ARCHIVED || page[i].state == INDEX_PACK_COLD;
+            last = page[i].id;
+        }
+    }
+    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+}
+
+/*
+ * An archive is made for the first object only. Later an empty place is a disk that is not mounted, or a wrong URL, and
+ * must not be taken for the archive.
+ */
+static int open_archive(struct jini *jini, struct jini_error *error)
+{
+    char url[ARCHIVE_URL_MAX];
+    struct archive_options options;
+    bool in_use;
+    int status = has_objects(jini, &in_use, error);
+    archive_options_init(&options);
+    options.clock = jini->clock;
+    options.mode = jini->options.read_only || in_use ? ARCHIVE_OPEN_EXISTING : ARCHIVE_CREATE;
+    if (status == 0)
+        status = resolve_url(jini, url, sizeof(url), error);
+    return status ? status : archive_open(url, &options, &jini->archive, error);
+}
+
 int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error)
 {
     int status = 0;
     *out = NULL;
     pthread_mutex_lock(&jini->archive_lock);
-    if (!jini->archive) {
-        char url[ARCHIVE_URL_MAX];
-        struct archive_options options;
-        archive_options_init(&options);
-        options.clock = jini->clock;
-        options.mode = jini->options.read_only ? ARCHIVE_OPEN_EXISTING : ARCHIVE_CREATE;
-        status = resolve_url(jini, url, sizeof(url), error);
-        if (status == 0)
-            status = archive_open(url, &options, &jini->archive, error);
-    }
+    if (!jini->archive)
+        status = open_archive(jini, error);
     *out = jini->archive;
     pthread_mutex_unlock(&jini->archive_lock);
     return status;

@@ -15,8 +15,8 @@
 enum {
     STACK_BYTES = 1024 * 1024,
     LOCK_POLL_MS = 20,
-    LOOK_SHARE = 100,      /* of the time, one part for looking whether there is work */
-    IDLE_RUN_REST_S = 600, /* at most, after a run that moved nothing */
+    LOOK_SHARE = 100, /* of the time, one part for looking whether there is work */
+    REST_MAX_S = 600,
     FAILURE_REST_S = 60,
     COLLECT_FIRST_S = 3600, /* what is younger is no orphan yet */
     COLLECT_EVERY_S = 24 * 3600
@@ -94,9 +94,11 @@ static bool moved_something(const struct jini_archive_run *run)
            0;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
+/* Bounded, for what took long may have been the machine's sleep. */
+static uint64_t rest_after(uint64_t took_ns)
 {
-    return a < b ? a : b;
+    uint64_t most = REST_MAX_S * NS_PER_S;
+    return took_ns < most / LOOK_SHARE ? took_ns * LOOK_SHARE : most;
 }
 
 /* Tiering, if there is any to do. Returns for how long to let it be. */
@@ -108,7 +110,7 @@ static uint64_t tier(struct background *background, uint64_t now_ns)
     bool collect = now_ns >= background->collect_at_ns;
     bool due = tiering_may_have_work(jini);
     uint64_t looked_ns = clock_boot_ns(jini->clock);
-    uint64_t rest_ns = (looked_ns - now_ns) * LOOK_SHARE;
+    uint64_t rest_ns = rest_after(looked_ns - now_ns);
     if (!due && !collect)
         return rest_ns;
     int status =
@@ -125,8 +127,7 @@ static uint64_t tier(struct background *background, uint64_t now_ns)
         return FAILURE_REST_S * NS_PER_S;
     }
     if (!moved_something(&run))
-        rest_ns += least((clock_boot_ns(jini->clock) - looked_ns) * LOOK_SHARE,
-                         IDLE_RUN_REST_S * NS_PER_S);
+        rest_ns += rest_after(clock_boot_ns(jini->clock) - looked_ns);
     return rest_ns;
 }
 

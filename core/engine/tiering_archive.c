@@ -248,10 +248,49 @@ int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
+/* The object is lost, but the file is here: the pack is archived anew by a later run. */
+static int begin_anew(struct tiering_run *run, const struct index_pack *pack,
+                      struct jini_error *error)
+{
+    struct index_pack sealed = *pack;
+    sealed.state = INDEX_PACK_SEALED;
+    sealed.attempt = (struct jini_id){{0}};
+    sealed.archived_ms = 0;
+    int status = tiering_change_pack(run, &sealed, INDEX_PACK_ARCHIVED);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    char name[INDEX_OBJECT_NAME_MAX];
+    index_object_name(pack, name);
+    return error_set(error, JINI_E_ARCHIVE, "archive",
+                     "the archive %s has no whole object %s any more; the pack stays and is "
+                     "archived again",
+                     archive_url(run->archive), name);
+}
+
+/* The object was read back when it was put. Whether the archive still has it is asked before the file goes. */
+static int check_object(struct tiering_run *run, const struct index_pack *pack,
+                        struct jini_error *error)
+{
+    int status = tiering_open_archive(run, error);
+    if (status)
+        return status;
+    char name[INDEX_OBJECT_NAME_MAX];
+    index_object_name(pack, name);
+    struct archive_request request = {.operation = ARCHIVE_HEAD,
+                                      .name = slice_of_text(name),
+                                      .deadline_ns = tiering_deadline(run)};
+    status = archive_run(run->archive, &request, error);
+    if (status == JINI_E_NOT_FOUND || (status == 0 && request.size != pack->file_bytes))
+        return begin_anew(run, pack, error);
+    return status;
+}
+
 int tiering_free(struct tiering_run *run, const struct index_pack *row, struct jini_error *error)
 {
     struct index_pack pack = *row;
-    int status = tiering_forget_content(run, &pack, error);
+    int status = check_object(run, &pack, error);
+    if (status == 0)
+        status = tiering_forget_content(run, &pack, error);
     if (status)
         return status;
     pack.state = INDEX_PACK_COLD;

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int put_for_job(struct jini *jini, uint64_t user, const struct jini_id *job)
@@ -182,6 +184,67 @@ TEST(an_image_belongs_to_whom_its_job_belongs,
     CHECK_OK(jini_admit(jini, &admit, NULL));
     CHECK_STATUS(put_for_job(jini, bob, &admit.job.id), JINI_E_FORBIDDEN);
     CHECK_OK(put_for_job(jini, alice, &admit.job.id));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static void archive_and_close(uint64_t *user, struct jini_id *image)
+{
+    struct jini *jini = fixture_open();
+    *user = fixture_user(jini, "alice", "Premium");
+    *image = fixture_put(jini, *user, 1);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static int free_hot(struct jini *jini, struct jini_archive_run *run)
+{
+    jini_request_init(run);
+    run->flags = JINI_TIERING_FREE_HOT;
+    return jini_archive_run(jini, run, NULL);
+}
+
+TEST(nothing_is_freed_when_the_archive_is_not_there,
+     "An empty directory where the archive was is no archive: it is refused and left empty, and "
+     "the local copies stay.")
+{
+    uint64_t user;
+    struct jini_id image;
+    struct jini_archive_run run;
+    archive_and_close(&user, &image);
+    CHECK_INT(rename(harness_path("db/archive"), harness_path("away")), ==, 0);
+    struct jini *jini = fixture_open();
+    CHECK_STATUS(free_hot(jini, &run), JINI_E_NOT_FOUND);
+    CHECK_INT(mkdir(harness_path("db/archive"), 0700), ==, 0);
+    CHECK_STATUS(free_hot(jini, &run), JINI_E_NOT_FOUND);
+    CHECK_UINT(run.packs_freed, ==, 0);
+    CHECK_OK(fixture_get(jini, &image, 1));
+    CHECK_INT(rmdir(harness_path("db/archive")), ==, 0);
+    CHECK_INT(rename(harness_path("away"), harness_path("db/archive")), ==, 0);
+    CHECK_OK(free_hot(jini, &run));
+    CHECK_UINT(run.packs_freed, ==, 1);
+    CHECK_OK(fixture_get(jini, &image, 1));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_lost_object_is_put_again_from_the_local_copy,
+     "A pack whose object is gone is not freed: the run reports it, and the next one archives it "
+     "anew.")
+{
+    uint64_t user;
+    struct jini_id image;
+    struct jini_archive_run run;
+    archive_and_close(&user, &image);
+    harness_remove(harness_path("db/archive/packs"));
+    struct jini *jini = fixture_open();
+    CHECK_STATUS(free_hot(jini, &run), JINI_E_ARCHIVE);
+    CHECK_UINT(run.packs_freed, ==, 0);
+    CHECK_OK(fixture_get(jini, &image, 1));
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    CHECK_UINT(run.packs_freed, ==, 1);
+    CHECK_OK(fixture_get(jini, &image, 1));
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
