@@ -233,6 +233,19 @@ static int share_pack(struct tiering_run *run, const struct index_pack *pack, vo
     return new ? tiering_step_if_due(run, &pack->id, TIERING_SHARE, error) : 0;
 }
 
+/* What gives room back comes before what takes some: on a full disk rewriting needs the room that archiving would use. */
+static int reclaim_pack(struct tiering_run *run, const struct index_pack *pack, void *context,
+                        struct jini_error *error)
+{
+    static const enum tiering_step steps[] = {TIERING_PURGE_BEGIN, TIERING_PURGE, TIERING_COMPACT};
+    (void)context;
+    bool may_have_garbage = pack->counted != pack->removals || pack->state == INDEX_PACK_PURGING;
+    int status = 0;
+    for (size_t i = 0; status == 0 && may_have_garbage && i < sizeof(steps) / sizeof(*steps); i++)
+        status = tiering_step_if_due(run, &pack->id, steps[i], error);
+    return status;
+}
+
 static struct tiering_run run_of(struct jini *jini, struct jini_archive_run *request)
 {
     struct tiering_run run = {.jini = jini,
@@ -293,6 +306,8 @@ static int run_all(struct tiering_run *run, enum tiering_scope scope, struct jin
     int status = dry ? 0 : tiering_expire(run, error);
     if (status == 0 && !dry && run->policy.now)
         status = tiering_each(run, seal_pack, NULL, error);
+    if (status == 0 && !dry)
+        status = tiering_each(run, reclaim_pack, NULL, error);
     if (status == 0 && !dry)
         status = tiering_merge_small(run, error);
     /* Of all packs, before the first is freed: duplicates are found among local packs only. */

@@ -13,11 +13,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 
 enum {
     STACK_BYTES = 512 * 1024,
     BATCH_ITEMS_MAX = 64,
     BATCH_BYTES_MAX = 32 << 20,
+    KEPT_SHARE = 10,       /* of a disk, one part at most is kept free */
     PACKS_TAKING_MAX = 16, /* classes with a pack at hand; one more retires the oldest */
 };
 
@@ -234,10 +236,45 @@ static void sync_touched(struct appender *appender, struct appender_item **items
     }
 }
 
+/*
+ * Room for rewriting one pack is kept free, a tenth of a small disk at most: without it purged images could give
+ * nothing back to a disk that is full.
+ */
+static int check_room(const struct appender *appender, struct appender_item *const *items,
+                      size_t count, struct jini_error *error)
+{
+    struct statvfs disk;
+    if (fstatvfs(appender->options.directory, &disk) != 0)
+        return 0; /* then appending finds out */
+    uint64_t unit = disk.f_frsize;
+    uint64_t kept = disk.f_blocks / KEPT_SHARE * unit;
+    if (kept > appender->options.pack_bytes_max)
+        kept = appender->options.pack_bytes_max;
+    uint64_t wanted = kept;
+    for (size_t i = 0; i < count; i++)
+        wanted += record_bytes(items[i]);
+    if (disk.f_bavail * unit >= wanted)
+        return 0;
+    return error_set(error, JINI_E_FULL, "disk",
+                     "the disk of the database has %llu bytes left, of which %llu are kept for "
+                     "rewriting packs; free some, or delete images",
+                     (unsigned long long)(disk.f_bavail * unit), (unsigned long long)kept);
+}
+
 static void run_batch(struct appender *appender, struct appender_item **items, size_t count)
 {
-    append_all(appender, items, count);
-    sync_touched(appender, items, count);
+    struct jini_error error;
+    int status = check_room(appender, items, count, &error);
+    for (size_t i = 0; i < count; i++) {
+        items[i]->place = NULL;
+        items[i]->status = status;
+        if (status)
+            items[i]->error = error;
+    }
+    if (status == 0) {
+        append_all(appender, items, count);
+        sync_touched(appender, items, count);
+    }
     for (size_t i = 0; i < count; i++) {
         struct appender_item *item = items[i];
         if (item->status && item->place)

@@ -1,0 +1,70 @@
+/* An engine whose disk is full: what is refused, what still works, and how room comes back. */
+#include "engine_fixture.h"
+#include "small_disk.h"
+
+enum { DISK_KIB = 24 * 1024, IMAGES_MAX = 4000, SIDE = 256 };
+
+static int put(struct jini *jini, uint64_t user, uint64_t seed, struct jini_id *id)
+{
+    struct png_request png = {SIDE, SIDE, seed, "made for a test", NULL};
+    struct jini_image_put put;
+    jini_request_init(&put);
+    uint8_t *file = png_make(&png, &put.length);
+    put.bytes = file;
+    put.user_id = user;
+    int status = jini_image_put(jini, &put, NULL);
+    if (status == JINI_E_FULL)
+        CHECK(put.request.error.message[0] != '\0');
+    free(file);
+    *id = put.image.id;
+    return status;
+}
+
+/* Puts images until the disk takes no more; returns how many. */
+static unsigned fill(struct jini *jini, uint64_t user, struct jini_id *ids)
+{
+    unsigned count = 0;
+    while (count < IMAGES_MAX) {
+        int status = put(jini, user, count, &ids[count]);
+        if (status == JINI_E_FULL)
+            return count;
+        CHECK_OK(status);
+        count++;
+    }
+    harness_fail(__FILE__, __LINE__, "the disk is never full");
+    return 0;
+}
+
+TEST(purging_gives_room_back_on_a_full_disk,
+     "Puts are refused while there is room for rewriting a pack: images that are purged then give "
+     "their room back, and puts go on.")
+{
+    static struct jini_id ids[IMAGES_MAX];
+    struct jini_options options;
+    small_disk_mount(harness_path("disk"), DISK_KIB);
+    fixture_directory = "disk/db";
+    fixture_options(&options);
+    options.pack_bytes_max = 1 << 20;
+    options.archive_age_min_s = 365 * 86400;
+    struct jini *jini = fixture_open_with(&options);
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    unsigned count = fill(jini, user, ids);
+    CHECK(count > 20);
+    for (unsigned i = 0; i < count; i++) {
+        struct jini_image_remove remove;
+        jini_request_init(&remove);
+        remove.id = ids[i];
+        if (i % 2 == 0)
+            CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    }
+    fixture_days_pass(8);
+    struct jini_archive_run run;
+    fixture_tier(jini, 0, &run);
+    CHECK_UINT(run.images_purged, ==, (count + 1) / 2);
+    CHECK_UINT(run.packs_failed, ==, 0);
+    struct jini_id more[10];
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_OK(put(jini, user, 10000 + i, &more[i]));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
