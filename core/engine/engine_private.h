@@ -23,6 +23,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "codec/codec.h"
+#include "engine/lease.h"
 #include "store/store.h"
 
 #include <jini/engine.h>
@@ -99,6 +100,7 @@ struct jini {
     struct cache *image_cache;
     struct appender *appender; /* NULL when opened read-only */
     struct background *background;
+    struct lease_keeper lease_keeper;
     struct plans *plans;
     struct rates *rates;
 

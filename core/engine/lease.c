@@ -1,6 +1,8 @@
 /* Rows of space LEASES; the layout and the rules stand in lease.h. */
 #include "engine/lease.h"
 
+#include "engine/engine_private.h"
+
 #include "base/tuple.h"
 
 enum { ROW_BYTES = 32 };
@@ -67,14 +69,26 @@ static int op_change(struct store_txn *txn, void *argument)
                                            : JINI_E_CONFLICT;
 }
 
+static uint64_t length_ns(const struct jini *jini)
+{
+    return jini->options.background_lease_ms * NS_PER_MS;
+}
+
 static bool is_free(struct jini *jini, const struct row *row, uint64_t now_ns)
 {
-    uint64_t longest_ns = now_ns + jini->options.background_lease_ms * NS_PER_MS;
+    uint64_t longest_ns = now_ns + length_ns(jini);
     struct store_process self = store_self(jini->store);
     if (row->holder.slot == nobody || row->until_ns <= now_ns || row->until_ns > longest_ns)
         return true;
     bool mine = row->holder.slot == self.slot && row->holder.incarnation == self.incarnation;
     return mine || !store_process_alive(jini->store, row->holder);
+}
+
+/* A lease is what gives room back: it may use the reserve. Later than its own time it is of no use. */
+static int write_change(struct jini *jini, struct change *change)
+{
+    return store_write_until(jini->store, op_change, change, STORE_RELEASE,
+                             clock_boot_ns(jini->clock) + length_ns(jini));
 }
 
 int lease_take(struct jini *jini, const char *name, struct lease *out)
@@ -94,10 +108,9 @@ int lease_take(struct jini *jini, const char *name, struct lease *out)
     struct change change = {
         .name = name,
         .expected = row.epoch,
-        .row = {row.epoch + 1, store_self(jini->store),
-                now + jini->options.background_lease_ms * NS_PER_MS},
+        .row = {row.epoch + 1, store_self(jini->store), now + length_ns(jini)},
     };
-    status = store_write(jini->store, op_change, &change);
+    status = write_change(jini, &change);
     *out = (struct lease){jini, name, row.epoch + 1};
     return status == JINI_E_CONFLICT ? JINI_E_LOCKED : status;
 }
@@ -105,14 +118,14 @@ int lease_take(struct jini *jini, const char *name, struct lease *out)
 static int change_mine(const struct lease *lease, struct store_process holder, uint64_t until_ns)
 {
     struct change change = {lease->name, lease->epoch, {lease->epoch, holder, until_ns}};
-    return store_write(lease->jini->store, op_change, &change);
+    return write_change(lease->jini, &change);
 }
 
 int lease_renew(const struct lease *lease)
 {
     const struct jini *jini = lease->jini;
     return change_mine(lease, store_self(jini->store),
-                       clock_boot_ns(jini->clock) + jini->options.background_lease_ms * NS_PER_MS);
+                       clock_boot_ns(jini->clock) + length_ns(jini));
 }
 
 void lease_give(const struct lease *lease)
@@ -127,4 +140,74 @@ int lease_check(struct store_txn *txn, const struct lease *lease)
     if (status)
         return status;
     return found.epoch == lease->epoch ? 0 : JINI_E_CONFLICT;
+}
+
+/* ---- Keeping ---- */
+
+void lease_keeper_init(struct lease_keeper *keeper)
+{
+    *keeper = (struct lease_keeper){0};
+    pthread_mutex_init(&keeper->lock, NULL);
+}
+
+void lease_keeper_destroy(struct lease_keeper *keeper)
+{
+    JINI_ASSERT(!keeper->under_way);
+    pthread_mutex_destroy(&keeper->lock);
+}
+
+void lease_keep(const struct lease *lease)
+{
+    struct lease_keeper *keeper = &lease->jini->lease_keeper;
+    pthread_mutex_lock(&keeper->lock);
+    keeper->lease = *lease;
+    keeper->renew_at_ns = clock_boot_ns(lease->jini->clock) + length_ns(lease->jini) / 3;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+void lease_keep_none(struct jini *jini)
+{
+    pthread_mutex_lock(&jini->lease_keeper.lock);
+    jini->lease_keeper.lease.name = NULL;
+    pthread_mutex_unlock(&jini->lease_keeper.lock);
+}
+
+/* A lease that was taken over is for its holder to find out, by the check in its next transaction. */
+static int op_keep(struct store_txn *txn, void *argument)
+{
+    const struct lease_keeper *keeper = argument;
+    struct row found;
+    int status = read_row(txn, keeper->renewal.name, &found);
+    if (status)
+        return status;
+    struct row row = {found.epoch, found.holder, keeper->until_ns};
+    return found.epoch == keeper->renewal.epoch ? write_row(txn, keeper->renewal.name, &row)
+                                                : JINI_E_CONFLICT;
+}
+
+static void on_kept(struct store_write *write)
+{
+    struct lease_keeper *keeper = write->argument;
+    pthread_mutex_lock(&keeper->lock);
+    keeper->under_way = false;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+void lease_tick(struct jini *jini)
+{
+    struct lease_keeper *keeper = &jini->lease_keeper;
+    uint64_t now_ns = clock_boot_ns(jini->clock);
+    pthread_mutex_lock(&keeper->lock);
+    if (keeper->lease.name && !keeper->under_way && now_ns >= keeper->renew_at_ns) {
+        keeper->renewal = keeper->lease;
+        keeper->until_ns = now_ns + length_ns(jini);
+        keeper->renew_at_ns = now_ns + length_ns(jini) / 3;
+        keeper->write = (struct store_write){.op = op_keep,
+                                             .argument = keeper,
+                                             .done = on_kept,
+                                             .class = STORE_RELEASE,
+                                             .deadline_ns = keeper->until_ns};
+        keeper->under_way = store_submit(jini->store, &keeper->write) == 0;
+    }
+    pthread_mutex_unlock(&keeper->lock);
 }

@@ -11,13 +11,30 @@
 #ifndef ENGINE_LEASE_H
 #define ENGINE_LEASE_H
 
-#include "engine/engine_private.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+struct jini;
 
 struct lease {
     struct jini *jini;
     const char *name;
     uint64_t epoch;
 };
+
+/* See lease_keep(). Part of an engine. */
+struct lease_keeper {
+    pthread_mutex_t lock;
+    struct lease lease; /* to be kept; without a name: none */
+    uint64_t renew_at_ns;
+    bool under_way;
+    struct store_write write;
+    struct lease renewal; /* of `write` */
+    uint64_t until_ns;
+};
+void lease_keeper_init(struct lease_keeper *keeper);
+void lease_keeper_destroy(struct lease_keeper *keeper);
 
 /* Takes or renews. JINI_E_LOCKED: a live process has it. Blocks for a commit. */
 int lease_take(struct jini *jini, const char *name, struct lease *out);
@@ -26,6 +43,14 @@ int lease_take(struct jini *jini, const char *name, struct lease *out);
 int lease_renew(const struct lease *lease);
 
 void lease_give(const struct lease *lease);
+
+/*
+ * One lease of this process is renewed by the engine's timer while the work waits for something long, such as an upload;
+ * from lease_keep() until lease_keep_none(). A process that is stopped renews nothing.
+ */
+void lease_keep(const struct lease *lease);
+void lease_keep_none(struct jini *jini);
+void lease_tick(struct jini *jini); /* never blocks */
 
 /* In every op of the work. JINI_E_CONFLICT: it was taken over. */
 int lease_check(struct store_txn *txn, const struct lease *lease);

@@ -5,18 +5,20 @@
  *  1. The list is guarded by the loop's lock; everything else of a loop belongs to the thread that runs it.
  *  2. An attached loop is kept running by our handle only while requests are under way that come back on it.
  *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping timer, which ticks
- *     the store; so the store is freed only after the own loop has ended.
+ *     the store, renews the lease of a long run and lets go of files that another process removed; so what it uses is
+ *     freed only after the own loop has ended.
  */
 #include "engine/engine_private.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fork.h"
+#include "images/pack_files.h"
 
 #include <sys/prctl.h>
 #include <uv.h>
 
-enum { OWN_STACK_BYTES = 512 * 1024, TICK_MS = 1000 };
+enum { OWN_STACK_BYTES = 512 * 1024, TICK_MS = 1000, DROP_REMOVED_TICKS = 10 };
 
 struct loop {
     struct jini *_Atomic jini; /* NULL once the engine has let go of an attached loop */
@@ -39,6 +41,7 @@ struct loop {
     /* Of the own loop. */
     uv_loop_t own_uv;
     uv_timer_t timer;
+    uint32_t ticks;
     pthread_t thread;
 };
 
@@ -241,7 +244,11 @@ void loop_detach_and_call(struct loop *loop, jini_close_callback *callback, void
 static void on_tick(uv_timer_t *timer)
 {
     struct loop *loop = timer->data;
-    store_tick(loop->jini->store); /* which is freed after this loop has ended */
+    struct jini *jini = loop->jini; /* whose parts are freed after this loop has ended */
+    store_tick(jini->store);
+    lease_tick(jini);
+    if (++loop->ticks % DROP_REMOVED_TICKS == 0)
+        pack_files_drop_removed(jini->pack_files);
 }
 
 static void *own_main(void *argument)

@@ -183,6 +183,7 @@ static void init_locks(struct jini *jini)
     pthread_mutex_init(&jini->idle_lock, NULL);
     pthread_mutex_init(&jini->archive_lock, NULL);
     pthread_cond_init(&jini->idle, &monotonic);
+    lease_keeper_init(&jini->lease_keeper);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -191,12 +192,16 @@ static int op_give_ids_back(struct store_txn *txn, void *argument)
     return accounts_ids_give_back(txn, argument);
 }
 
+/* Closing does not wait for ever behind a process that was stopped while it writes. */
+enum { CLOSE_WRITE_S = 10 };
+
 /* The ids of a block that was begun go back, so that short processes do not leave large gaps. */
 static void give_ids_back(struct jini *jini)
 {
     struct accounts_id_range rest = accounts_ids_drain(&jini->user_ids);
     if (rest.count > 0)
-        store_write_class(jini->store, op_give_ids_back, &rest, STORE_RELEASE);
+        store_write_until(jini->store, op_give_ids_back, &rest, STORE_RELEASE,
+                          clock_boot_ns(jini->clock) + CLOSE_WRITE_S * NS_PER_S);
 }
 
 static void stop_work(struct jini *jini)
@@ -227,6 +232,7 @@ static void destroy(struct jini *jini)
         close(jini->directory_fd);
     workers_free(jini->passwords);
     workers_free(jini->cpu);
+    lease_keeper_destroy(&jini->lease_keeper);
     pthread_cond_destroy(&jini->idle);
     pthread_mutex_destroy(&jini->archive_lock);
     pthread_mutex_destroy(&jini->idle_lock);

@@ -68,7 +68,7 @@ static void ask_for_memory(const struct rates *rates, const struct jini_subject 
         return;
     last_user = subject->number;
     user_cache_prefetch(rates->users, subject->number);
-    const struct plan *plan = atomic_load_explicit(&rates->usual, memory_order_relaxed);
+    const struct plan *plan = atomic_load_explicit(&rates->usual, memory_order_acquire);
     if (plan && plan->rate_count > 0 &&
         rate_subject(&place, subject, 0, &plan->list.limits[plan->rate_index[0]]) == 0)
         table_prefetch(rates->table, &place);
@@ -108,7 +108,7 @@ static int check_user(struct jini *jini, const struct jini_limit_check *check,
     if (status)
         return status;
     if (entry.plan->shared)
-        atomic_store_explicit(&jini->rates->usual, entry.plan, memory_order_relaxed);
+        atomic_store_explicit(&jini->rates->usual, entry.plan, memory_order_release);
     status = charge_user(jini, &entry, &check->subject, attempt, answer, error);
     plan_release(entry.plan);
     return status;

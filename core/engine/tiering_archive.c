@@ -63,7 +63,7 @@ static int verify_object(struct tiering_run *run, const struct index_pack *pack,
     struct compare compare = {
         .request = {.operation = ARCHIVE_GET,
                     .name = slice_of_text(name),
-                    .deadline_ns = tiering_deadline(run),
+                    .deadline_ns = tiering_deadline(run, pack->file_bytes),
                     .get = {.length = ARCHIVE_TO_END, .sink = add_piece}},
         .hash = hash_stream_new(),
     };
@@ -113,7 +113,7 @@ int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack
     index_object_name(pack, name);
     struct archive_request request = {.operation = ARCHIVE_DELETE,
                                       .name = slice_of_text(name),
-                                      .deadline_ns = tiering_deadline(run)};
+                                      .deadline_ns = tiering_deadline(run, pack->file_bytes)};
     return archive_run(run->archive, &request, error);
 }
 
@@ -138,7 +138,7 @@ static int put_object(struct tiering_run *run, const struct index_pack *pack, co
     struct archive_extent extent = archive_file(source->descriptor, 0, pack->file_bytes);
     struct archive_request request = {.operation = ARCHIVE_PUT,
                                       .name = slice_of_text(name),
-                                      .deadline_ns = tiering_deadline(run),
+                                      .deadline_ns = tiering_deadline(run, pack->file_bytes),
                                       .put = {&extent, 1}};
     return archive_run(run->archive, &request, error);
 }
@@ -278,7 +278,7 @@ static int check_object(struct tiering_run *run, const struct index_pack *pack,
     index_object_name(pack, name);
     struct archive_request request = {.operation = ARCHIVE_HEAD,
                                       .name = slice_of_text(name),
-                                      .deadline_ns = tiering_deadline(run)};
+                                      .deadline_ns = tiering_deadline(run, pack->file_bytes)};
     status = archive_run(run->archive, &request, error);
     if (status == JINI_E_NOT_FOUND || (status == 0 && request.size != pack->file_bytes))
         return begin_anew(run, pack, error);

@@ -20,6 +20,18 @@ struct expiry {
     struct jini_id last_damaged;
 };
 
+static bool is_damaged(int status)
+{
+    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
+}
+
+/* It is left to verify, and holds up no other. */
+static void note_damaged(struct expiry *expiry, const struct jini_id *id)
+{
+    expiry->damaged++;
+    expiry->last_damaged = *id;
+}
+
 static int delete_image(struct store_txn *txn, struct expiry *expiry, const struct jini_id *id)
 {
     struct generations_image image;
@@ -37,6 +49,10 @@ static int delete_image(struct store_txn *txn, struct expiry *expiry, const stru
         status = index_pack_note_removal(
             txn, &image.place.pack_id,
             expiry->kind == GENERATIONS_DUE_PURGE ? INDEX_PACK_HAS_PURGED : 0);
+    if (is_damaged(status)) { /* the image is deleted, and its due row with it */
+        note_damaged(expiry, id);
+        return 0;
+    }
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
@@ -52,9 +68,8 @@ static int op_expire(struct store_txn *txn, void *argument)
                                       &expiry->rows, NULL);
     for (size_t i = 0; status == 0 && i < expiry->rows; i++) {
         status = delete_image(txn, expiry, &due[i].id);
-        if (status == JINI_E_CORRUPT || status == JINI_E_FORMAT) {
-            expiry->damaged++; /* it is left to verify, and holds up no other */
-            expiry->last_damaged = due[i].id;
+        if (is_damaged(status)) {
+            note_damaged(expiry, &due[i].id);
             status = JINI_E_NOT_FOUND;
         }
         if (status == JINI_E_NOT_FOUND)
@@ -86,7 +101,7 @@ static int expire_kind(struct tiering_run *run, enum generations_due_kind kind,
         bytes += expiry.bytes;
         if (expiry.damaged > 0)
             log_damaged(run, &expiry);
-    } while (expiry.rows == DUE_SLICE);
+    } while (expiry.rows == DUE_SLICE && !tiering_must_end(run));
     run->request->images_purged += images;
     if (images > 0)
         tiering_report(run, JINI_TIERING_EXPIRE, NULL, images, bytes,

@@ -18,7 +18,7 @@
 #define ENGINE_TIERING_PRIVATE_H
 
 #include "archive/archive.h"
-#include "engine/lease.h"
+#include "engine/engine_private.h"
 #include "generations/generations.h"
 #include "images/index.h"
 #include "images/pack_files.h"
@@ -40,6 +40,7 @@ struct tiering_run {
     const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
     struct archive *archive;           /* NULL until it is needed */
     uint64_t packs_made;               /* by compaction */
+    uint64_t jobs_at_ns;               /* boot time: jobs are given up again */
     int first_status;                  /* of a pack that could not be moved */
     struct jini_error first_error;
     size_t orphan_count; /* objects that nothing names, found by tiering_collect() */
@@ -89,8 +90,11 @@ int tiering_change_pack(const struct tiering_run *run, const struct index_pack *
 
 int tiering_open_archive(struct tiering_run *run, struct jini_error *error);
 
-/* Of a request to the archive. Uploads are long: a lease's time, after which somebody else may take over. */
-uint64_t tiering_deadline(const struct tiering_run *run);
+/* Closing and cancelling end a run between two packs: one over all of them may take hours. */
+bool tiering_must_end(const struct tiering_run *run);
+
+/* Boot time by which a write, or a request to the archive that moves so many bytes, has to be done. */
+uint64_t tiering_deadline(const struct tiering_run *run, uint64_t bytes);
 
 /* A lost lease, a failing store or a cancelling ends the run; a pack that cannot be moved does not. */
 bool tiering_ends_run(int status);

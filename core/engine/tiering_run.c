@@ -3,8 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "engine/jobs.h"
 
-enum { PACKS_PAGE = 64, WALKS_MAX = 4, GARBAGE_PERCENT = 20 };
+enum { PACKS_PAGE = 64, WALKS_MAX = 4, GARBAGE_PERCENT = 20, SLOWEST_BYTES_PER_MS = 256 };
 
 void tiering_report(const struct tiering_run *run, enum jini_tiering_step step,
                     const struct index_pack *pack, uint64_t images, uint64_t bytes,
@@ -39,7 +40,8 @@ static int op_under_lease(struct store_txn *txn, void *argument)
 int tiering_write(const struct tiering_run *run, store_op_fn *op, void *argument)
 {
     struct leased_op leased = {&run->lease, op, argument};
-    return store_write_class(run->jini->store, op_under_lease, &leased, STORE_RELEASE);
+    return store_write_until(run->jini->store, op_under_lease, &leased, STORE_RELEASE,
+                             tiering_deadline(run, 0));
 }
 
 int tiering_load_pack(const struct tiering_run *run, const struct jini_id *id,
@@ -102,9 +104,10 @@ int tiering_open_archive(struct tiering_run *run, struct jini_error *error)
     return run->archive ? 0 : engine_archive(run->jini, &run->archive, error);
 }
 
-uint64_t tiering_deadline(const struct tiering_run *run)
+uint64_t tiering_deadline(const struct tiering_run *run, uint64_t bytes)
 {
-    return clock_boot_ns(run->jini->clock) + run->jini->options.background_lease_ms * NS_PER_MS;
+    uint64_t ms = run->jini->options.background_lease_ms + bytes / SLOWEST_BYTES_PER_MS;
+    return clock_boot_ns(run->jini->clock) + ms * NS_PER_MS;
 }
 
 void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
@@ -127,17 +130,38 @@ bool tiering_ends_run(int status)
            status == JINI_E_CANCELLED || status == JINI_E_NO_MEMORY;
 }
 
-/* Closing and cancelling end a run between two packs: one over all of them may take hours. */
-static bool must_end(const struct tiering_run *run)
+bool tiering_must_end(const struct tiering_run *run)
 {
     return (run->stop && atomic_load(run->stop)) || (run->cancelled && atomic_load(run->cancelled));
 }
 
 struct walk {
     struct jini_id last; /* visited */
-    struct jini_id end;  /* what is younger is left for later */
+    struct jini_id end;  /* the youngest when the walk began; what is younger is left for later */
     struct index_pack *page;
 };
+
+static int find_end(const struct tiering_run *run, struct walk *walk, bool *any)
+{
+    struct store_txn *txn;
+    int status = store_read_begin(run->jini->store, &txn);
+    if (status)
+        return status;
+    status = index_pack_last(txn, &walk->end);
+    store_read_end(txn);
+    *any = status == 0;
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+/* A run may take hours: jobs whose lease is over are given up all the same, about once a second. */
+static void give_up_jobs(struct tiering_run *run)
+{
+    uint64_t now_ns = clock_boot_ns(run->jini->clock);
+    if (!run->lease.name || !run->jini->options.background_run || now_ns < run->jobs_at_ns)
+        return;
+    jobs_expire(run->jini);
+    run->jobs_at_ns = now_ns + NS_PER_S;
+}
 
 /* Visits the next page of packs; `*more`: there may be others before the end. */
 static int visit_page(struct tiering_run *run, struct walk *walk, tiering_visit_fn *visit,
@@ -154,12 +178,13 @@ static int visit_page(struct tiering_run *run, struct walk *walk, tiering_visit_
     *more = count > 0;
     for (size_t i = 0; status == 0 && i < count; i++) {
         const struct index_pack *pack = &walk->page[i];
-        *more = jini_id_compare(&pack->id, &walk->end) < 0;
+        *more = jini_id_compare(&pack->id, &walk->end) <= 0;
         if (!*more)
             return 0;
-        if (must_end(run))
+        if (tiering_must_end(run))
             return JINI_E_CANCELLED;
         walk->last = pack->id;
+        give_up_jobs(run);
         int failed = visit(run, pack, context, error);
         if (failed && tiering_ends_run(failed))
             status = failed;
@@ -180,8 +205,8 @@ int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context
     int walks = 0;
     do {
         made = run->packs_made;
-        walk.end = id_next(&run->jini->ids);
-        bool more = true;
+        bool more = false;
+        status = find_end(run, &walk, &more);
         while (status == 0 && more) {
             status = visit_page(run, &walk, visit, context, &more, error);
             if (status == 0 && more && run->lease.name)
@@ -330,7 +355,9 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, enum tierin
         return error_set(error, status, "tiering", "another process is at it; try again later");
     if (status)
         return error_set(error, status, "tiering", "%s", jini_status_text(status));
+    lease_keep(&run.lease);
     status = run_all(&run, scope, error);
+    lease_keep_none(jini);
     lease_give(&run.lease);
     if (status == 0 && run.first_status) {
         *error = run.first_error;

@@ -19,7 +19,8 @@ enum {
     STACK_BYTES = 512 * 1024,
     BATCH_ITEMS_MAX = 64,
     BATCH_BYTES_MAX = 32 << 20,
-    KEPT_SHARE = 10,       /* of a disk, one part at most is kept free */
+    SEAL_WRITE_S = 30, /* behind a process that was stopped while it writes: then tiering seals */
+    KEPT_SHARE = 10,   /* of a disk, one part at most is kept free */
     PACKS_TAKING_MAX = 16, /* classes with a pack at hand; one more retires the oldest */
 };
 
@@ -315,7 +316,8 @@ static int seal(struct appender *appender, struct appender_pack *pack, struct ji
     row.records = records;
     row.payload_bytes = payload_end;
     row.file_bytes = payload_end + pack_footer_length(records) + PACK_TRAILER_BYTES;
-    status = store_write(appender->options.store, op_seal, &row);
+    uint64_t deadline_ns = clock_boot_ns(appender->options.clock) + SEAL_WRITE_S * NS_PER_S;
+    status = store_write_until(appender->options.store, op_seal, &row, STORE_RELEASE, deadline_ns);
     if (status)
         error_set(error, status, "pack", "a pack was sealed, but its index was not changed: %s",
                   jini_status_text(status));

@@ -281,6 +281,29 @@ int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct i
     return status == JINI_E_NOT_FOUND || status == JINI_E_TOO_BIG ? 0 : status;
 }
 
+int index_pack_last(struct store_txn *txn, struct jini_id *out)
+{
+    struct store_cursor cursor;
+    memset(out, 0, sizeof(*out));
+    int status = store_cursor_open(txn, STORE_SPACE_PACKS, slice_of(NULL, 0), slice_of(NULL, 0),
+                                   STORE_BACKWARD, &cursor);
+    if (status)
+        return status;
+    uint8_t bytes[PACK_DOCUMENT_MAX];
+    struct buffer value = buffer_of(bytes, sizeof(bytes));
+    struct index_pack pack;
+    bool found = false;
+    while (!found && (status == 0 || status == JINI_E_TOO_BIG)) {
+        status = store_cursor_next(&cursor, &value);
+        found = (status == 0 || status == JINI_E_TOO_BIG) &&
+                read_pack(cursor.key, slice_of(NULL, 0), &pack);
+    }
+    store_cursor_close(&cursor);
+    if (found)
+        *out = pack.id;
+    return found ? 0 : status;
+}
+
 int index_pack_open(struct store_txn *txn, const struct index_pack *pack)
 {
     struct index_pack found;

@@ -102,6 +102,9 @@ int index_pack_note_removal(struct store_txn *txn, const struct jini_id *id, uin
 int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct index_pack *out,
                     size_t capacity, size_t *count);
 
+/* The id of the youngest pack. JINI_E_NOT_FOUND: there is none. */
+int index_pack_last(struct store_txn *txn, struct jini_id *out);
+
 /*
  * Makes the row of a pack that this process has just created, or finds it. JINI_E_CONFLICT: it is
  * not OPEN by this owner any more: append to another pack.

@@ -208,6 +208,8 @@ void store_cancel(struct store *store, struct store_write *write);
  */
 int store_write(struct store *store, store_op_fn *op, void *argument);
 int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class);
+int store_write_until(struct store *store, store_op_fn *op, void *argument, enum store_class class,
+                      uint64_t deadline_ns);
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 

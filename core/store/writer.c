@@ -370,10 +370,20 @@ int store_write(struct store *store, store_op_fn *op, void *argument)
 
 int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class)
 {
+    return store_write_until(store, op, argument, class, 0);
+}
+
+int store_write_until(struct store *store, store_op_fn *op, void *argument, enum store_class class,
+                      uint64_t deadline_ns)
+{
     if (sweeping == store || (store->writer_runs && pthread_equal(pthread_self(), store->writer)))
         return JINI_E_ON_LOOP;
     struct waiting_write waiting = {
-        .write = {.op = op, .argument = argument, .done = wake_waiter, .class = class},
+        .write = {.op = op,
+                  .argument = argument,
+                  .done = wake_waiter,
+                  .class = class,
+                  .deadline_ns = deadline_ns},
     };
     int status = store_submit(store, &waiting.write);
     if (status)

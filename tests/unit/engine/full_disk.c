@@ -1,4 +1,7 @@
 /* An engine whose disk is full: what is refused, what still works, and how room comes back. */
+#include "engine/engine_private.h"
+#include "store/store_private.h"
+
 #include "engine_fixture.h"
 #include "small_disk.h"
 
@@ -66,5 +69,30 @@ TEST(purging_gives_room_back_on_a_full_disk,
     for (unsigned i = 0; i < 10; i++)
         CHECK_OK(put(jini, user, 10000 + i, &more[i]));
     fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_full_store_lets_tiering_run, "Down to the reserve, new users are refused, and what gives "
+                                    "room back goes on: expiry, freeing, purging.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id id = fixture_put(jini, user, 1);
+    struct jini_id kept = fixture_put(jini, user, 2);
+    struct jini_image_remove remove;
+    jini_request_init(&remove);
+    remove.id = id;
+    CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    fixture_days_pass(8);
+    reserve_enter(jini->store, RESERVE_DISK);
+    struct jini_user_add add;
+    jini_request_init(&add);
+    snprintf(add.user.username, sizeof(add.user.username), "bob");
+    CHECK_STATUS(jini_user_add(jini, &add, NULL), JINI_E_FULL);
+    struct jini_archive_run run;
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.images_purged, ==, 1);
+    CHECK_UINT(run.packs_freed, >, 0);
+    CHECK_OK(fixture_get(jini, &kept, 2));
     CHECK_OK(jini_close(jini, NULL, NULL));
 }

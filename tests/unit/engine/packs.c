@@ -169,6 +169,37 @@ TEST(a_damaged_image_holds_up_no_others_expiry, "Images in the trash are purged 
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(images_of_a_damaged_pack_expire, "Images whose pack's row cannot be read are purged when "
+                                      "their time is over, and the run goes on "
+                                      "to others.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t premium = fixture_user(jini, "pia", "Premium");
+    uint64_t basic = fixture_user(jini, "bob", "Basic");
+    struct jini_id doomed = fixture_put(jini, premium, 1);
+    struct jini_id other = fixture_put(jini, basic, 2);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open();
+    struct jini_image image;
+    struct jini_error error;
+    struct jini_image_remove remove;
+    jini_request_init(&remove);
+    remove.id = doomed;
+    CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    CHECK_OK(jini_image_stat(jini, &doomed, &image, &error));
+    damage_row(jini, STORE_SPACE_PACKS, &image.pack_id);
+    fixture_days_pass(8);
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CORRUPT); /* of the pack */
+    CHECK_UINT(run.images_purged, ==, 1);
+    CHECK_STATUS(jini_image_stat(jini, &doomed, &image, &error), JINI_E_NOT_FOUND);
+    CHECK_OK(jini_image_stat(jini, &other, &image, &error));
+    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(an_image_belongs_to_whom_its_job_belongs,
      "An image for the job of another user is refused and leaves nothing.")
 {
