@@ -216,8 +216,8 @@ struct accounts_create {
 };
 
 /*
- *   JINI_E_EXISTS     "username" or "email" is taken, as a name or as an address; "id": the id is in use, which no right
- *                     counter gives
+ *   JINI_E_EXISTS     "username" or "email" is taken, as a name or as an address; "id": the id is
+ *                     in use, which no right counter gives
  *   JINI_E_NOT_FOUND  "tier"
  *   JINI_E_TOO_BIG    "id", all ids are used up
  */

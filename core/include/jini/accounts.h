@@ -2,9 +2,9 @@
  * Users and tiers.
  *
  * A user has an integer id that is never used again, a user name and an email address that are
- * unique without regard to case, also against each other, since either logs in, a password hash, a tier, and optionally overrides of what the tier
- * allows. Tiers are data: a change of a tier or of a user's tier holds for the next request of
- * every process.
+ * unique without regard to case, also against each other, since either logs in, a password hash, a
+ * tier, and optionally overrides of what the tier allows. Tiers are data: a change of a tier or of
+ * a user's tier holds for the next request of every process.
  */
 #ifndef JINI_ACCOUNTS_H
 #define JINI_ACCOUNTS_H
@@ -172,8 +172,8 @@ JINI_EXPORT int jini_user_get(struct jini *jini, uint64_t id, struct jini_user *
 /*
  * The same, by user name or by email address, without regard to case and compatibility forms. A
  * text with an @ is an address first, which matters only where an older version let a name be
- * another user's address. `login` is what a user types, so `login` may be another spelling of the address: mail goes
- * to `out->email`.
+ * another user's address. `login` may be another spelling of the address: mail goes to
+ * `out->email`.
  */
 JINI_EXPORT int jini_user_find(struct jini *jini, const char *login, struct jini_user *out,
                                struct jini_error *error);
