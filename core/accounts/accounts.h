@@ -173,6 +173,13 @@ int accounts_user_get(struct store_txn *txn, uint64_t id, struct jini_user *out)
  */
 int accounts_user_find(struct store_txn *txn, const char *login, struct jini_user *out);
 
+/*
+ * Finds the user whose address is the name of `user`, a user as stored, and who is found by it
+ * instead; 0: nobody. Names and addresses are one namespace to every op here, but a database may
+ * have such a pair from a version that let it be. JINI_E_NOT_FOUND: the name has no index row.
+ */
+int accounts_user_hidden_by(struct store_txn *txn, const struct jini_user *user, uint64_t *other);
+
 /* What a login is checked against. */
 struct accounts_credentials {
     uint64_t user_id;
@@ -209,8 +216,8 @@ struct accounts_create {
 };
 
 /*
- *   JINI_E_EXISTS     "username" or "email" is taken; "id": the id is in use, which no right
- *                     counter gives
+ *   JINI_E_EXISTS     "username" or "email" is taken, as a name or as an address; "id": the id is
+ *                     in use, which no right counter gives
  *   JINI_E_NOT_FOUND  "tier"
  *   JINI_E_TOO_BIG    "id", all ids are used up
  */

@@ -71,6 +71,32 @@ int accounts_user_find(struct store_txn *txn, const char *login, struct jini_use
     return found(accounts_user_get(txn, id, out));
 }
 
+int accounts_user_hidden_by(struct store_txn *txn, const struct jini_user *user, uint64_t *other)
+{
+    struct jini_user owner;
+    struct tuple name;
+    struct tuple mail;
+    struct tuple owner_mail;
+    uint64_t id;
+    *other = 0;
+    int status = keys_login(KEYS_NAME, user->username, &name);
+    if (status == 0)
+        status = keys_get_id(txn, &name, &id);
+    if (status || id != user->id)
+        return status;
+    status = keys_login(KEYS_MAIL, user->username, &mail);
+    if (status == 0)
+        status = keys_get_id(txn, &mail, &id);
+    if (status || id == user->id)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    status = found(accounts_user_get(txn, id, &owner));
+    if (status == 0)
+        status = keys_login(KEYS_MAIL, owner.email, &owner_mail);
+    if (status == 0 && slice_equal(tuple_key(&mail), tuple_key(&owner_mail)))
+        *other = id;
+    return status;
+}
+
 int accounts_credentials_find(struct store_txn *txn, const char *login,
                               struct accounts_credentials *out)
 {

@@ -6,7 +6,9 @@
  *  1. Every user has one "name" row, one "mail" row unless the address is empty, and one "tier"
  *     row; the rows follow from the record alone.
  *  2. A "name" or "mail" row names a user who has that text, folded; so no two users share one.
- *  3. All reading and checking comes before the first write, so that a refusal leaves nothing to
+ *  3. Names and addresses are one namespace of logins: no row that is written here names another
+ *     user than the row of the same text in the other index. Older databases may have such a pair.
+ *  4. All reading and checking comes before the first write, so that a refusal leaves nothing to
  *     undo.
  */
 #include "accounts/accounts.h"
@@ -72,19 +74,58 @@ static bool same_record(const struct user_record *a, const struct user_record *b
     return slice_equal(encode(a, bytes_a), encode(b, bytes_b));
 }
 
-/* 0 when the row of `key` is free to be taken. */
-static int check_free(struct store_txn *txn, const struct tuple *key, const char *field,
-                      struct jini_error *error)
+/* A unique text of a user that changes; "" is none. */
+struct login_change {
+    uint64_t user_id; /* 0: not yet created */
+    enum keys_index index;
+    const char *from;
+    const char *to;
+};
+
+static const char *field_of(enum keys_index index)
 {
-    uint64_t owner;
-    int status = keys_get_id(txn, key, &owner);
-    if (status == JINI_E_NOT_FOUND)
-        return 0;
-    if (status)
+    return index == KEYS_MAIL ? "email" : "username";
+}
+
+/* The user whom the row of `key` names, 0 when there is no such row. */
+static int find_owner(struct store_txn *txn, const struct tuple *key, const char *field,
+                      uint64_t *owner, struct jini_error *error)
+{
+    int status = keys_get_id(txn, key, owner);
+    if (status && status != JINI_E_NOT_FOUND)
         return error_set(error, status, field, "its index row cannot be read: %s",
                          jini_status_text(status));
-    return error_set(error, JINI_E_EXISTS, field,
-                     "another user has it, in this or another spelling; choose another");
+    return 0;
+}
+
+/*
+ * 0 when the row of `key` is free to be taken, and the same text in the other index is nobody's but
+ * the user's own: what logs in one user must not find another.
+ */
+static int check_free(struct store_txn *txn, const struct login_change *change,
+                      const struct tuple *key, struct jini_error *error)
+{
+    enum keys_index other = change->index == KEYS_MAIL ? KEYS_NAME : KEYS_MAIL;
+    const char *field = field_of(change->index);
+    struct tuple other_key;
+    uint64_t owner;
+    int status = find_owner(txn, key, field, &owner, error);
+    if (status)
+        return status;
+    if (owner)
+        return error_set(error, JINI_E_EXISTS, field,
+                         "another user has it, in this or another spelling; choose another");
+    status = keys_login(other, change->to, &other_key);
+    if (status)
+        return error_set(error, status, field, "cannot be folded: %s", jini_status_text(status));
+    status = find_owner(txn, &other_key, field, &owner, error);
+    if (status)
+        return status;
+    if (owner && owner != change->user_id)
+        return error_set(error, JINI_E_EXISTS, field,
+                         "it is the %s of another user, and both log in; choose another",
+                         other == KEYS_MAIL ? "email address" : "user name");
+    return 0;
 }
 
 static bool same_key(const struct tuple *a, const struct tuple *b)
@@ -92,24 +133,23 @@ static bool same_key(const struct tuple *a, const struct tuple *b)
     return slice_equal(tuple_key(a), tuple_key(b));
 }
 
-/* Finds out what becomes of a unique text that changes from `from` to `to`; "" is none. */
-static int plan_login(struct store_txn *txn, enum keys_index index, const char *from,
-                      const char *to, struct row_change *out, struct jini_error *error)
+/* Finds out what becomes of the rows of a unique text. */
+static int plan_login(struct store_txn *txn, const struct login_change *change,
+                      struct row_change *out, struct jini_error *error)
 {
-    const char *field = index == KEYS_MAIL ? "email" : "username";
     int status = 0;
-    out->removes = from[0] != '\0';
-    out->puts = to[0] != '\0';
+    out->removes = change->from[0] != '\0';
+    out->puts = change->to[0] != '\0';
     if (out->removes)
-        status = keys_login(index, from, &out->remove);
+        status = keys_login(change->index, change->from, &out->remove);
     if (status == 0 && out->puts)
-        status = keys_login(index, to, &out->put);
+        status = keys_login(change->index, change->to, &out->put);
     if (status)
-        return error_set(error, status == JINI_E_NO_MEMORY ? status : JINI_E_CORRUPT, field,
-                         "cannot be folded: %s", jini_status_text(status));
+        return error_set(error, status == JINI_E_NO_MEMORY ? status : JINI_E_CORRUPT,
+                         field_of(change->index), "cannot be folded: %s", jini_status_text(status));
     if (out->removes && out->puts && same_key(&out->remove, &out->put))
         out->removes = out->puts = false;
-    return out->puts ? check_free(txn, &out->put, field, error) : 0;
+    return out->puts ? check_free(txn, change, &out->put, error) : 0;
 }
 
 static int plan_tier(const char *from, const char *to, uint64_t id, struct row_change *out,
@@ -201,12 +241,13 @@ static void fill_record(const struct accounts_create *create, struct user_record
 static int derive_username(struct store_txn *txn, uint64_t suffix_seed, struct jini_user *user,
                            struct row_change *out, struct jini_error *error)
 {
+    const struct login_change change = {0, KEYS_NAME, "", user->username};
     struct accounts_candidates candidates;
     int status = JINI_E_EXISTS;
     accounts_username_from_email(user->email, suffix_seed, &candidates);
     for (int i = 0; i < ACCOUNTS_CANDIDATES && status == JINI_E_EXISTS; i++) {
         memcpy(user->username, candidates.names[i], sizeof(user->username));
-        status = plan_login(txn, KEYS_NAME, "", user->username, out, error);
+        status = plan_login(txn, &change, out, error);
     }
     if (status == 0)
         error_clear(error);
@@ -240,6 +281,8 @@ int accounts_user_create(struct store_txn *txn, const struct accounts_create *cr
     struct user_record record;
     struct user_change change;
     struct jini_user *user = &record.user;
+    const struct login_change name = {0, KEYS_NAME, "", user->username};
+    const struct login_change mail = {0, KEYS_MAIL, "", user->email};
     JINI_ASSERT(create->draw->id != 0 || create->draw->take != 0);
     error_clear(error);
     int status = check_create(create, error);
@@ -250,9 +293,9 @@ int accounts_user_create(struct store_txn *txn, const struct accounts_create *cr
     if (status == 0 && create->derive_username)
         status = derive_username(txn, create->suffix_seed, user, &change.name, error);
     else if (status == 0)
-        status = plan_login(txn, KEYS_NAME, "", user->username, &change.name, error);
+        status = plan_login(txn, &name, &change.name, error);
     if (status == 0)
-        status = plan_login(txn, KEYS_MAIL, "", user->email, &change.mail, error);
+        status = plan_login(txn, &mail, &change.mail, error);
     if (status == 0)
         status = choose_id(txn, create->draw, &user->id, error);
     if (status == 0)
@@ -305,9 +348,11 @@ static int plan_update(struct store_txn *txn, const struct user_record *from,
 {
     const struct jini_user *old = &from->user;
     const struct jini_user *new = &to->user;
-    int status = plan_login(txn, KEYS_NAME, old->username, new->username, &out->name, error);
+    const struct login_change name = {new->id, KEYS_NAME, old->username, new->username};
+    const struct login_change mail = {new->id, KEYS_MAIL, old->email, new->email};
+    int status = plan_login(txn, &name, &out->name, error);
     if (status == 0)
-        status = plan_login(txn, KEYS_MAIL, old->email, new->email, &out->mail, error);
+        status = plan_login(txn, &mail, &out->mail, error);
     if (status == 0)
         status = plan_tier(old->tier, new->tier, new->id, &out->tier, error);
     return status;

@@ -26,17 +26,36 @@ static struct generations_check check_in(struct verifying *v, struct store_txn *
 
 /* ---- Users ---- */
 
+/*
+ * A name that finds another user is told apart from a damaged index when it is that user's address:
+ * versions that kept names and addresses apart let it be, and only people can say whose it is.
+ */
+static void report_not_found_by_name(struct verifying *v, struct store_txn *txn,
+                                     const struct jini_user *user)
+{
+    struct verify_place place = {
+        .kind = "user_not_found_by_name", .field = "username", .user_id = user->id};
+    uint64_t other;
+    if (accounts_user_hidden_by(txn, user, &other) != 0 || other == 0) {
+        verify_problem(v, &place, "user %llu is not found by the name \"%s\"",
+                       (unsigned long long)user->id, user->username);
+        return;
+    }
+    place.kind = "user_name_is_email_of_another";
+    verify_problem(v, &place,
+                   "the name of user %llu is the email address of user %llu, who is found and logs "
+                   "in by it; change the name of user %llu or the address of user %llu: \"%s\"",
+                   (unsigned long long)user->id, (unsigned long long)other,
+                   (unsigned long long)user->id, (unsigned long long)other, user->username);
+}
+
 static void check_user(struct verifying *v, struct store_txn *txn, const struct jini_user *user)
 {
     struct verify_place place = {.user_id = user->id};
     struct jini_user by_name;
     struct jini_tier tier;
-    if (accounts_user_find(txn, user->username, &by_name) != 0 || by_name.id != user->id) {
-        place.kind = "user_not_found_by_name";
-        place.field = "username";
-        verify_problem(v, &place, "user %llu is not found by the name \"%s\"",
-                       (unsigned long long)user->id, user->username);
-    }
+    if (accounts_user_find(txn, user->username, &by_name) != 0 || by_name.id != user->id)
+        report_not_found_by_name(v, txn, user);
     if (user->email[0] != '\0' &&
         (accounts_user_find(txn, user->email, &by_name) != 0 || by_name.id != user->id)) {
         place.kind = "user_not_found_by_email";

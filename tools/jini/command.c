@@ -183,21 +183,69 @@ const char *command_argument(const struct command *command, size_t index)
     return index < command->args.positional_count ? command->args.positionals[index] : NULL;
 }
 
+enum { USER_ID_DIGITS_MAX = 15 }; /* of 2^48 - 1 */
+
+static bool is_all_digits(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+static int user_not_found(struct command *command, const char *what, const char *text)
+{
+    return command_fail(command, JINI_E_NOT_FOUND, "USER",
+                        "no user has the %s \"%.200s\"; \"jini user list\" lists them", what, text);
+}
+
+static int find_user_by_id(struct command *command, const char *digits, struct jini_user *out)
+{
+    if (!is_all_digits(digits))
+        return command_fail(command, JINI_E_INVALID, "USER",
+                            "\"%.200s\" behind \"id:\" is no id of a user: digits are one", digits);
+    const char *number = digits + strspn(digits, "0");
+    int status = JINI_E_NOT_FOUND;
+    if (strlen(number) <= USER_ID_DIGITS_MAX)
+        status = jini_user_get(command->jini, strtoull(number, NULL, 10), out, &command->error);
+    return status == JINI_E_NOT_FOUND ? user_not_found(command, "id", digits) : status;
+}
+
+static int find_user_by_name(struct command *command, const char *name, struct jini_user *out)
+{
+    int status = jini_user_find(command->jini, name, out, &command->error);
+    return status == JINI_E_NOT_FOUND ? user_not_found(command, "name or email address", name)
+                                      : status;
+}
+
+/* Digits that are one user's id and another's name could change the wrong one: the caller says which. */
+static int find_user_by_digits(struct command *command, const char *text, struct jini_user *out)
+{
+    struct jini_user named;
+    int by_name = find_user_by_name(command, text, &named);
+    if (by_name != 0 && by_name != JINI_E_NOT_FOUND)
+        return by_name;
+    int by_id = find_user_by_id(command, text, out);
+    if (by_id == JINI_E_NOT_FOUND && by_name == 0) {
+        *out = named;
+        return 0;
+    }
+    if (by_id == JINI_E_NOT_FOUND)
+        return user_not_found(command, "id, name or email address", text);
+    if (by_id == 0 && by_name == 0 && named.id != out->id)
+        return command_fail(command, JINI_E_INVALID, "USER",
+                            "ambiguous: %.100s is the id of one user and the name of another; "
+                            "\"id:%.100s\" means the one, \"name:%.100s\" the other",
+                            text, text, text);
+    return by_id;
+}
+
+/* A colon is in no name and in no address, so the two forms hide nobody. */
 int command_find_user(struct command *command, const char *text, struct jini_user *out)
 {
-    bool digits = text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
-    if (digits && strlen(text) <= 15) {
-        int status = jini_user_get(command->jini, strtoull(text, NULL, 10), out, &command->error);
-        if (status != JINI_E_NOT_FOUND)
-            return status;
-    }
-    int status = jini_user_find(command->jini, text, out, &command->error);
-    if (status == JINI_E_NOT_FOUND)
-        command_fail(
-            command, status, "USER",
-            "no user has the %sname or email address \"%.200s\"; \"jini user list\" lists them",
-            digits ? "id, " : "", text);
-    return status;
+    if (strncmp(text, "id:", 3) == 0)
+        return find_user_by_id(command, text + 3, out);
+    if (strncmp(text, "name:", 5) == 0)
+        return find_user_by_name(command, text + 5, out);
+    return is_all_digits(text) ? find_user_by_digits(command, text, out)
+                               : find_user_by_name(command, text, out);
 }
 
 int command_parse_id(struct command *command, const char *text, struct jini_id *out)

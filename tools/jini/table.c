@@ -61,9 +61,13 @@ static const struct option_row no_options[] = {{0}};
 /* ---- Arguments that several verbs take ---- */
 
 static const struct argument_row user_argument[] = {
-    {"USER", ARGUMENT_ONE, VALUE_TEXT, "a user's id, name or email address"}, {0}};
+    {"USER", ARGUMENT_ONE, VALUE_TEXT,
+     "a user's id, name or email address; id:12 and name:12 say which"},
+    {0}};
 static const struct argument_row subject_argument[] = {
-    {"USER", ARGUMENT_OPTIONAL, VALUE_TEXT, "a user's id, name or email address"}, {0}};
+    {"USER", ARGUMENT_OPTIONAL, VALUE_TEXT,
+     "a user's id, name or email address; id:12 and name:12 say which"},
+    {0}};
 static const struct argument_row tier_argument[] = {
     {"NAME", ARGUMENT_ONE, VALUE_TEXT, "the name of the tier"}, {0}};
 static const struct argument_row ids_argument[] = {
@@ -223,7 +227,8 @@ static const struct example_row limit_top_examples[] = {
 /* ---- put, get, ls, show, rm, restore ---- */
 
 static const struct argument_row put_arguments[] = {
-    {"USER", ARGUMENT_ONE, VALUE_TEXT, "whose images they are: id, name or email address"},
+    {"USER", ARGUMENT_ONE, VALUE_TEXT,
+     "whose images they are: id, name or email address; id:12 and name:12 say which"},
     {"FILE|DIR", ARGUMENT_MANY, VALUE_FILE,
      "image files, folders of them, or - for standard input"},
     {0}};
@@ -275,7 +280,9 @@ static const struct example_row get_examples[] = {
     {0},
 };
 static const struct argument_row ls_arguments[] = {
-    {"USER", ARGUMENT_OPTIONAL, VALUE_TEXT, "whose images; without it the users are listed"}, {0}};
+    {"USER", ARGUMENT_OPTIONAL, VALUE_TEXT,
+     "whose images: id, name or email address; without it the users are listed"},
+    {0}};
 static const struct option_row ls_options[] = {
     {.name = "limit",
      .letter = 'n',

@@ -2,9 +2,9 @@
  * Users and tiers.
  *
  * A user has an integer id that is never used again, a user name and an email address that are
- * unique without regard to case, a password hash, a tier, and optionally overrides of what the tier
- * allows. Tiers are data: a change of a tier or of a user's tier holds for the next request of
- * every process.
+ * unique without regard to case, also against each other, since either logs in, a password hash, a
+ * tier, and optionally overrides of what the tier allows. Tiers are data: a change of a tier or of
+ * a user's tier holds for the next request of every process.
  */
 #ifndef JINI_ACCOUNTS_H
 #define JINI_ACCOUNTS_H
@@ -92,7 +92,8 @@ struct jini_user {
  *
  * Out: `user` as stored.
  *   JINI_E_INVALID    a member breaks its rule
- *   JINI_E_EXISTS     `error.field` is "username" or "email"
+ *   JINI_E_EXISTS     `error.field` is "username" or "email": another user has it, as the name or
+ *                     as the address; one user's name and address may be equal
  *   JINI_E_NOT_FOUND  "tier", there is no such tier
  * Durable once it succeeded.
  */
@@ -122,7 +123,7 @@ enum jini_user_field {
  * Changes a user. In: `user.id`, `fields`, and the members that `fields` names, under the rules of
  * jini_user_add(), but that an empty user name is refused. Out: `user` as stored. A change of tier,
  * flags or overrides holds for the next request of every process. JINI_E_NOT_FOUND: no such user
- * ("id") or tier ("tier"). JINI_E_EXISTS: "username" or "email". Durable.
+ * ("id") or tier ("tier"). JINI_E_EXISTS: "username" or "email", as jini_user_add(). Durable.
  */
 struct jini_user_set {
     struct jini_request request;
@@ -170,8 +171,9 @@ JINI_EXPORT int jini_user_get(struct jini *jini, uint64_t id, struct jini_user *
 
 /*
  * The same, by user name or by email address, without regard to case and compatibility forms. A
- * text with an @ is an address first. So `login` may be another spelling of the address: mail goes
- * to `out->email`.
+ * text with an @ is an address first, which matters only where an older version let a name be
+ * another user's address. `login` may be another spelling of the address: mail goes to
+ * `out->email`.
  */
 JINI_EXPORT int jini_user_find(struct jini *jini, const char *login, struct jini_user *out,
                                struct jini_error *error);

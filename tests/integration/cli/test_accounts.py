@@ -52,6 +52,34 @@ class Users(Case):
         self.check_error(self.json("user", "set", "alice", "--limits", "5/fortnight", code=2), "E_INVALID",
                          "overrides.limits", "fortnight")
 
+    def test_names_and_addresses_are_one_namespace(self):
+        self.run_jini("user", "add", "alice", "--email", "a@example.org")
+        self.run_jini("user", "add", "b@example.org", "--email", "B@example.org")
+        self.check_error(self.json("user", "add", "A@example.org", code=4), "E_EXISTS", "username", "email address")
+        self.check_error(self.json("user", "set", "alice", "--email", "b@example.org", code=4), "E_EXISTS", "email")
+        self.run_jini("verify")
+
+    def test_digits_that_mean_two_users_are_refused(self):
+        first = self.json("user", "add", "alice").object()["id"]
+        named = self.json("user", "add", str(first)).object()["id"]
+        own = self.json("user", "add", str(named + 1)).object()
+        self.assertEqual(own["username"], str(own["id"]))
+        long = self.json("user", "add", "9" * 20).object()["id"]
+        for verb in (["show"], ["set", "--first-name", "X"], ["disable"], ["passwd", "--none"]):
+            self.check_error(self.json("user", *verb, str(first), code=2), "E_INVALID", "USER", f"name:{first}")
+        for text, user in ((f"id:{first}", first), (f"name:{first}", named), (named, named), (own["id"], own["id"]),
+                           ("name:ALICE", first), (f"id:000{first}", first), ("9" * 20, long)):
+            self.assertEqual(self.json("user", "show", text).object()["id"], user)
+        self.run_jini("user", "set", f"name:{first}", "--first-name", "Named")
+        self.assertEqual(self.json("user", "show", f"id:{first}").object()["first_name"], "")
+        self.assertEqual(self.json("user", "show", f"id:{named}").object()["first_name"], "Named")
+        for text in ("id:99", "id:0", "id:" + "9" * 20, "name:id:1", "name:", "77", "9" * 21):
+            self.check_error(self.json("user", "show", text, code=3), "E_NOT_FOUND", "USER")
+        for text in ("id:", "id:x", "id:-1"):
+            self.check_error(self.json("user", "show", text, code=2), "E_INVALID", "USER", "digits")
+        self.assertIn("id:12", self.run_jini("user", "set", "--help").out)
+        self.assertIn("id:12", self.run_jini("help", "--man").out)
+
     def test_list_pages(self):
         for i in range(70):
             self.run_jini("--set", "store.sync=none", "user", "add", f"user{i:02}")

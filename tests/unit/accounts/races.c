@@ -108,6 +108,33 @@ STORE_TEST(of_rivals_in_one_commit_one_wins,
     world_close(&world);
 }
 
+STORE_TEST(
+    of_a_name_and_an_address_in_one_commit_one_wins,
+    "What one op takes as the address the next has not as the name, and the other way round.")
+{
+    static struct rival rivals[4];
+    struct world world;
+    struct store_write pause;
+    world_open(&world, driver);
+    submit(&world, &pause, op_pause, NULL);
+    prepare(&world, &rivals[0], "alice", "a@example.org");
+    prepare(&world, &rivals[1], "A@example.org", "");
+    prepare(&world, &rivals[2], "b@example.org", "");
+    prepare(&world, &rivals[3], "bob", "B@example.org");
+    for (int i = 0; i < 4; i++)
+        submit(&world, &rivals[i].write, world_op_create, &rivals[i].op);
+    wait_all();
+    for (int i = 0; i < 4; i++)
+        accounts_ids_settle(&world.ids, &rivals[i].draw, rivals[i].write.status);
+    CHECK_OK(rivals[0].write.status);
+    CHECK_STATUS(rivals[1].write.status, JINI_E_EXISTS);
+    CHECK_TEXT(rivals[1].world.error.field, "username");
+    CHECK_OK(rivals[2].write.status);
+    CHECK_STATUS(rivals[3].write.status, JINI_E_EXISTS);
+    CHECK_TEXT(rivals[3].world.error.field, "email");
+    world_close(&world);
+}
+
 STORE_TEST(derived_names_in_one_commit_differ,
            "Each of the same local part gets a name of its own.")
 {

@@ -104,15 +104,121 @@ STORE_TEST(an_unknown_user_is_not_found, "No id, name or address that nobody has
     world_close(&world);
 }
 
-STORE_TEST(a_login_with_an_at_sign_is_an_address_first,
-           "A name that looks like another user's address does not hide that user.")
+/* Renames a user past the rule that keeps names and addresses apart, as older versions did. */
+static void plant_name(struct world *world, uint64_t id, const char *username)
+{
+    static struct user_record record;
+    uint8_t bytes[USER_RECORD_MAX];
+    uint8_t id_bytes[KEYS_ID_BYTES];
+    struct buffer out = buffer_of(bytes, sizeof(bytes));
+    struct store_txn *txn;
+    struct tuple key;
+    CHECK_OK(store_read_begin(world->store, &txn));
+    CHECK_OK(user_record_load(txn, id, &record));
+    store_read_end(txn);
+    CHECK_OK(keys_login(KEYS_NAME, record.user.username, &key));
+    world_delete(world, STORE_SPACE_USER_KEYS, &key);
+    snprintf(record.user.username, sizeof(record.user.username), "%s", username);
+    CHECK_OK(keys_login(KEYS_NAME, username, &key));
+    world_put(world, STORE_SPACE_USER_KEYS, &key, keys_id_value(id, id_bytes));
+    CHECK_OK(user_record_write(&record, &out));
+    keys_user(id, &key);
+    world_put(world, STORE_SPACE_USERS, &key, buffer_slice(&out));
+}
+
+static uint64_t hidden_by(struct world *world, uint64_t id)
+{
+    struct store_txn *txn;
+    struct jini_user user;
+    uint64_t other;
+    CHECK_OK(store_read_begin(world->store, &txn));
+    CHECK_OK(accounts_user_get(txn, id, &user));
+    CHECK_OK(accounts_user_hidden_by(txn, &user, &other));
+    store_read_end(txn);
+    return other;
+}
+
+STORE_TEST(a_pair_of_an_older_version_finds_the_address,
+           "Where a name is another's address the address wins; either user can be changed.")
 {
     struct world world;
     world_open(&world, driver);
-    uint64_t impostor = world_add(&world, "bob@example.org", "");
-    CHECK_UINT(world_id_of(&world, "bob@example.org"), ==, impostor);
     uint64_t bob = world_add(&world, "bob", "Bob@example.org");
+    uint64_t impostor = world_add(&world, "carol", "");
+    CHECK_UINT(hidden_by(&world, impostor), ==, 0);
+    plant_name(&world, impostor, "bob@Example.org");
     CHECK_UINT(world_id_of(&world, "bob@example.org"), ==, bob);
+    CHECK_UINT(hidden_by(&world, impostor), ==, bob);
+    CHECK_UINT(hidden_by(&world, bob), ==, 0);
+    /* What leaves the text as it is goes on, also in another spelling. */
+    struct jini_user user = world_user("BOB@example.org", "");
+    user.id = impostor;
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_USERNAME | JINI_USER_FIELD_NAMES));
+    user = world_user("carol", "");
+    user.id = impostor;
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_USERNAME));
+    CHECK_UINT(world_id_of(&world, "carol"), ==, impostor);
+    CHECK_UINT(hidden_by(&world, impostor), ==, 0);
+    user = world_user("bob@example.org", "");
+    user.id = impostor;
+    CHECK_STATUS(world_update(&world, &user, JINI_USER_FIELD_USERNAME), JINI_E_EXISTS);
+    world_close(&world);
+}
+
+static void check_exists(struct world *world, int status, const char *field, const char *part)
+{
+    CHECK_STATUS(status, JINI_E_EXISTS);
+    CHECK_TEXT(world->error.field, field);
+    CHECK_CONTAINS(world->error.message, part);
+}
+
+STORE_TEST(names_and_addresses_are_one_namespace,
+           "No name is another user's address, in any spelling, created or changed.")
+{
+    struct world world;
+    world_open(&world, driver);
+    uint64_t alice = world_add(&world, "alice", "a@example.org");
+    uint64_t bob = world_add(&world, "b@example.org", "");
+    struct jini_user user = world_user("A@Example.org", "");
+    check_exists(&world, world_create(&world, &user, NULL), "username", "email address of another");
+    user = world_user("carol", "\xef\xbd\x82@example.org"); /* full-width b */
+    check_exists(&world, world_create(&world, &user, NULL), "email", "user name of another");
+    user = world_user("", "B@example.org");
+    check_exists(&world, world_create(&world, &user, NULL), "email", "user name of another");
+    user = world_user("a@EXAMPLE.org", "");
+    user.id = bob;
+    check_exists(&world, world_update(&world, &user, JINI_USER_FIELD_USERNAME), "username",
+                 "email address of another");
+    user = world_user("", "b@example.org");
+    user.id = alice;
+    check_exists(&world, world_update(&world, &user, JINI_USER_FIELD_EMAIL), "email",
+                 "user name of another");
+    CHECK_UINT(world_id_of(&world, "a@example.org"), ==, alice);
+    CHECK_UINT(world_id_of(&world, "b@example.org"), ==, bob);
+    world_close(&world);
+}
+
+STORE_TEST(ones_own_name_may_be_ones_address,
+           "It is so from the beginning or by a change of either, and free for others after it.")
+{
+    struct world world;
+    world_open(&world, driver);
+    uint64_t alice = world_add(&world, "a@example.org", "A@example.org");
+    uint64_t bob = world_add(&world, "b@example.org", "");
+    struct jini_user user = world_user("", "B@example.org");
+    user.id = bob;
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_EMAIL));
+    user = world_user("bob", "");
+    user.id = bob;
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_USERNAME));
+    user = world_user("b@EXAMPLE.org", "");
+    user.id = bob;
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_USERNAME));
+    CHECK_UINT(world_id_of(&world, "b@example.org"), ==, bob);
+    user = world_user("alice", "alice@example.org");
+    user.id = alice;
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_USERNAME | JINI_USER_FIELD_EMAIL));
+    CHECK_UINT(world_add(&world, "a@example.org", ""), !=, alice);
     world_close(&world);
 }
 

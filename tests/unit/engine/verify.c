@@ -1,6 +1,8 @@
 /* Verify: each kind of damage, planted behind the engine's back, is found and named; a busy database has none. */
 #include "plant.h"
 
+#include "accounts/keys.h"
+#include "accounts/user_record.h"
 #include "generations/generations.h"
 #include "images/index.h"
 #include "images/pack_path.h"
@@ -478,6 +480,67 @@ TEST(damaged_rows_of_users_are_found,
     key = plant_key_user(second, "nothing");
     plant_row(jini, STORE_SPACE_USERS, &key, "", 0);
     CHECK_FOUND(.kind = "user_key_damaged", .field = "key", .user = second);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* Gives a user another name past the rule that no name is another user's address. */
+static void plant_name(struct jini *jini, uint64_t user, const char *username)
+{
+    static struct user_record record;
+    uint8_t bytes[USER_RECORD_MAX];
+    uint8_t id[KEYS_ID_BYTES];
+    struct buffer out = buffer_of(bytes, sizeof(bytes));
+    struct store_txn *txn;
+    struct tuple key;
+    CHECK_OK(store_read_begin(jini->store, &txn));
+    CHECK_OK(user_record_load(txn, user, &record));
+    store_read_end(txn);
+    CHECK_OK(keys_login(KEYS_NAME, record.user.username, &key));
+    plant_row(jini, STORE_SPACE_USER_KEYS, &key, NULL, 0);
+    snprintf(record.user.username, sizeof(record.user.username), "%s", username);
+    CHECK_OK(keys_login(KEYS_NAME, username, &key));
+    plant_row(jini, STORE_SPACE_USER_KEYS, &key, keys_id_value(user, id).data, sizeof(id));
+    CHECK_OK(user_record_write(&record, &out));
+    key = plant_key_user(user, "u");
+    plant_row(jini, STORE_SPACE_USERS, &key, out.data, out.length);
+}
+
+static void change_email(struct jini *jini, uint64_t user, const char *email)
+{
+    struct jini_user_set set;
+    jini_request_init(&set);
+    set.user.id = user;
+    set.fields = JINI_USER_FIELD_EMAIL;
+    snprintf(set.user.email, sizeof(set.user.email), "%s", email);
+    fixture_must(jini_user_set(jini, &set, NULL), "set", &set.request.error);
+}
+
+TEST(a_name_that_is_anothers_address_is_a_finding_of_its_own,
+     "A pair of an older version opens, is named with both users, and goes with a change.")
+{
+    static struct found found;
+    struct world world = make_world();
+    struct jini *jini = world.jini;
+    uint64_t second = fixture_user(jini, "bob", "Free");
+    change_email(jini, world.user, "A@example.org");
+    plant_name(jini, second, "a@example.org");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open();
+    verify(jini, 0, &found);
+    CHECK_UINT(found.count, ==, 1);
+    CHECK_TEXT(found.items[0].kind, "user_name_is_email_of_another");
+    CHECK_TEXT(found.items[0].field, "username");
+    CHECK_UINT(found.items[0].user, ==, second);
+    CHECK_CONTAINS(found.items[0].message, "change the name of user 2 or the address of user 1");
+    change_email(jini, world.user, "alice@example.org");
+    verify(jini, 0, &found);
+    CHECK_UINT(found.count, ==, 0);
+    /* A row of the index that is wrong is no such pair. */
+    uint8_t id[KEYS_ID_BYTES];
+    struct tuple key;
+    CHECK_OK(keys_login(KEYS_MAIL, "a@example.org", &key));
+    plant_row(jini, STORE_SPACE_USER_KEYS, &key, keys_id_value(world.user, id).data, sizeof(id));
+    CHECK_FOUND(.kind = "user_not_found_by_name", .field = "username", .user = second);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
