@@ -45,6 +45,8 @@ static const uint64_t no_page = UINT64_MAX;
 struct database {
     uint64_t root;
     unsigned depth;
+    unsigned
+        flags; /* LMDB's MDB_REVERSEKEY and the like; of the free list also those of the file */
     bool integer_keys;
     bool holds_databases;
     bool holds_free; /* values are lists of free pages */
@@ -99,7 +101,29 @@ static int read_bytes(const struct walk *walk, uint64_t offset, void *to, size_t
 
 static struct database parse_database(const uint8_t *bytes)
 {
-    return (struct database){.root = load_le64(bytes + 40), .depth = load_le16(bytes + 6)};
+    return (struct database){.root = load_le64(bytes + 40),
+                             .depth = load_le16(bytes + 6),
+                             .flags = load_le16(bytes + 4)};
+}
+
+enum key_order { ORDER_BYTES, ORDER_INTEGER };
+
+/*
+ * How keys and values of a database are ordered. Jini's have one value to a key, ordered as bytes; LMDB asserts, and ends
+ * the process, where pages do not have the order that the flags tell.
+ */
+static bool has_order(const struct database *database, enum key_order order)
+{
+    enum {
+        REVERSE_KEY = 0x02,
+        DUP_SORT = 0x04,
+        INTEGER_KEY = 0x08,
+        DUP_FIXED = 0x10,
+        INTEGER_DUP = 0x20,
+        REVERSE_DUP = 0x40,
+        ALL = REVERSE_KEY | DUP_SORT | INTEGER_KEY | DUP_FIXED | INTEGER_DUP | REVERSE_DUP
+    };
+    return (database->flags & ALL) == (order == ORDER_INTEGER ? INTEGER_KEY : 0);
 }
 
 static int parse_meta(struct walk *walk, const uint8_t *page, uint64_t number, struct meta *out)
@@ -121,6 +145,8 @@ static int parse_meta(struct walk *walk, const uint8_t *page, uint64_t number, s
     out->free.integer_keys = true;
     out->free.holds_free = true;
     out->main.holds_databases = true;
+    if (!has_order(&out->free, ORDER_INTEGER) || !has_order(&out->main, ORDER_BYTES))
+        return damaged(walk, number, "impossible flags");
     uint32_t size = out->page_bytes;
     if (size < PAGE_MIN || size > PAGE_MAX || (size & (size - 1)) != 0)
         return damaged(walk, number, "impossible page size");
@@ -277,6 +303,8 @@ static int check_leaf_node(struct walk *walk, const struct database *database, u
     if (length != DATABASE_BYTES)
         return damaged(walk, number, "a space with an impossible record");
     struct database inner = parse_database(data);
+    if (!has_order(&inner, ORDER_BYTES))
+        return damaged(walk, number, "impossible flags");
     return walk_tree(walk, &inner, inner.root, 1);
 }
 
