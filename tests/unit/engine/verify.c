@@ -109,7 +109,7 @@ static struct jini_id admitted(struct jini *jini, uint64_t user, uint64_t *expir
 {
     struct jini_admit admit;
     struct store_txn *txn;
-    static struct generations_running running;
+    struct generations_running running;
     jini_request_init(&admit);
     admit.subject.kind = JINI_SUBJECT_USER;
     admit.subject.number = user;
