@@ -7,6 +7,7 @@
  * signal's number after a signal, 141 when the reader of standard output went away.
  */
 #include "command.h"
+#include "guard.h"
 #include "help.h"
 #include "interrupt.h"
 
@@ -102,6 +103,7 @@ int main(int count, char **values)
             .verbose = args_has(&command.args, "verbose"),
         });
         command.directory = directory_of(&command.args);
+        guard_begin(command.directory);
         status = run(&command);
     }
     return finish(&command, status);

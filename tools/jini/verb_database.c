@@ -58,9 +58,12 @@ static int copy_to(struct command *command, const char *path)
     int length = snprintf(temporary, sizeof(temporary), "%s.%d.partial", path, (int)getpid());
     if (length < 0 || (size_t)length >= sizeof(temporary))
         return command_fail(command, JINI_E_INVALID, "FILE", "the path is too long");
+    int status = file_check_target(path, &command->error);
+    if (status)
+        return status;
     if (access(path, F_OK) == 0)
         return command_fail(command, JINI_E_EXISTS, "FILE", "%.300s is there already", path);
-    int status = jini_copy(command->jini, temporary, &command->error);
+    status = jini_copy(command->jini, temporary, &command->error);
     if (status) {
         snprintf(command->error.field, sizeof(command->error.field), "%s", path);
         return status;
