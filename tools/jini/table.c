@@ -337,7 +337,9 @@ static const struct example_row verify_examples[] = {
     {0},
 };
 static const struct option_row stat_options[] = {
-    {.name = "prometheus", .text = "all figures as Prometheus text"}, {0}};
+    {.name = "prometheus",
+     .text = "the figures of the database as Prometheus text, with images by state"},
+    {0}};
 static const struct example_row stat_examples[] = {
     {"jini stat", "a summary; names the process that writes"},
     {"jini stat --prometheus > /var/lib/node_exporter/jini.prom", "for a monitoring system"},
@@ -482,7 +484,9 @@ const struct verb table_verbs[] = {
     {"stat", "show figures and processes",
      "Shows map, readers, waits, limits and the processes that have the database open; names the "
      "one "
-     "that holds the write lock, and for how long. Works while that process is stopped.",
+     "that holds the write lock, and for how long. Works while that process is stopped.\n\n"
+     "All figures are of the database. What a service has done itself (commits, requests, waits, "
+     "queues, caches) is counted in its own process: it prints those by jini_metrics().",
      no_arguments, stat_options, stat_examples, verb_stat},
     {"backup", "copy the records of a database in use",
      "Writes users, tiers, jobs and the index to a new file, without stopping anybody; the image "

@@ -1,5 +1,6 @@
-/* jini stat: the figures of jini_metrics() as a summary, and the processes beside it. */
+/* jini stat: the figures of the database as a summary, and the processes that have it open. */
 #include "command.h"
+#include "figures.h"
 #include "layout.h"
 #include "words.h"
 
@@ -8,30 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { METRICS_FIRST = 64 * 1024, METRICS_TRIES = 4 };
-
-/* The figures as Prometheus text. To be freed. */
-static int read_metrics(struct command *command, char **out)
-{
-    size_t capacity = METRICS_FIRST;
-    int status = JINI_E_TOO_BIG;
-    *out = NULL;
-    for (int i = 0; status == JINI_E_TOO_BIG && i < METRICS_TRIES; i++) {
-        size_t needed = 0;
-        free(*out);
-        *out = malloc(capacity);
-        if (!*out)
-            return command_fail(command, JINI_E_NO_MEMORY, "metrics", "out of memory");
-        status = jini_metrics(command->jini, *out, capacity, &needed, &command->error);
-        capacity = needed + 1024;
-    }
-    if (status) {
-        free(*out);
-        *out = NULL;
-    }
-    return status;
-}
 
 /* ---- Figures ---- */
 
@@ -86,10 +63,13 @@ static void print_figures(const char *metrics)
     output_line("%-12s %" PRIu64 " open, the oldest %" PRIu64 " commits behind", "snapshots",
                 figure(metrics, "jini_store_readers"),
                 figure(metrics, "jini_store_oldest_reader_lag_commits"));
-    output_line("%-12s %s", "disk",
-                figure(metrics, "jini_store_full")
-                    ? "FULL: down to the reserve; deletions and releases work, new work is refused"
-                    : "has room");
+    char free_text[WORDS_NUMBER_MAX];
+    words_bytes(figure(metrics, "jini_disk_free_bytes"), free_text);
+    output_line(
+        "%-12s %s free%s", "disk", free_text,
+        figure(metrics, "jini_store_full")
+            ? ": FULL, down to the reserve; deletions and releases work, new work is refused"
+            : "");
     output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
                 " for addresses",
                 "rate limits", figure(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
@@ -179,12 +159,13 @@ int verb_stat(struct command *command)
     struct jini_process processes[JINI_PROCESSES_MAX];
     size_t count = 0;
     char *metrics;
+    bool prometheus = args_has(&command->args, "prometheus");
     int status = command_open(command);
     if (status == 0)
-        status = read_metrics(command, &metrics);
+        status = figures_read(command, prometheus ? FIGURES_ALL : FIGURES_QUICK, &metrics);
     if (status)
         return status;
-    if (args_has(&command->args, "prometheus") && !output_is_json()) {
+    if (prometheus && !output_is_json()) {
         output_raw(metrics, strlen(metrics));
         free(metrics);
         return 0;
