@@ -9,6 +9,7 @@
 #include "command.h"
 #include "guard.h"
 #include "help.h"
+#include "holder.h"
 #include "interrupt.h"
 
 #include <locale.h>
@@ -62,6 +63,8 @@ static int finish(struct command *command, int status)
 {
     bool closed_pipe;
     int signal_number = interrupt_signal();
+    if (status == JINI_E_TIMEOUT)
+        holder_explain(command);
     if (status == 0 && output_is_broken())
         status = JINI_E_IO; /* said below */
     else if (status && !signal_number && !output_is_broken())

@@ -1,6 +1,7 @@
 /* jini stat: the figures of the database as a summary, and the processes that have it open. */
 #include "command.h"
 #include "figures.h"
+#include "holder.h"
 #include "layout.h"
 #include "words.h"
 
@@ -83,22 +84,6 @@ static void print_figures(const char *metrics)
 
 /* ---- Processes ---- */
 
-/* True for a process that a signal or a debugger has stopped. */
-static bool is_stopped(int32_t pid)
-{
-    char path[64];
-    char line[512];
-    snprintf(path, sizeof(path), "/proc/%" PRId32 "/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    size_t length = fread(line, 1, sizeof(line) - 1, file);
-    fclose(file);
-    line[length] = '\0';
-    const char *name_end = strrchr(line, ')'); /* proc(5): "pid (name) state" */
-    return name_end && (strncmp(name_end, ") T", 3) == 0 || strncmp(name_end, ") t", 3) == 0);
-}
-
 static const char *lock_state(const struct jini_process *process)
 {
     if (process->holds_write_lock)
@@ -111,7 +96,7 @@ static json_t *process_object(const struct jini_process *process)
     return json_pack("{s:i, s:o, s:o, s:s, s:o, s:b}", "pid", (int)process->pid, "name",
                      layout_text(process->name), "started", layout_time(process->started_ms),
                      "write_lock", lock_state(process), "lock_ms", layout_number(process->lock_ms),
-                     "stopped", is_stopped(process->pid));
+                     "stopped", holder_is_stopped(process->pid));
 }
 
 static void print_holder(const struct jini_process *processes, size_t count)
@@ -122,7 +107,7 @@ static void print_holder(const struct jini_process *processes, size_t count)
         if (!process->holds_write_lock)
             continue;
         words_span_ms(process->lock_ms, span);
-        bool stopped = is_stopped(process->pid);
+        bool stopped = holder_is_stopped(process->pid);
         output_line("%-12s process %" PRId32 " (%s) holds it for %s%s", "write lock", process->pid,
                     process->name, span, stopped ? "; IT IS STOPPED: continue or kill it" : "");
         return;
