@@ -85,10 +85,12 @@ static void count_outcome(struct putting *putting, const struct put_outcome *out
 static void print_json(const struct put_outcome *outcome)
 {
     const struct jini_image *image = &outcome->image;
-    json_t *object =
-        json_pack("{s:o, s:o, s:o, s:s, s:o}", "file", layout_text(outcome->path), "id",
-                  layout_id(&image->id), "bytes", layout_number(outcome->bytes), "status",
-                  jini_status_name(outcome->status), "job_id", layout_id(&outcome->job_id));
+    json_t *object = json_object();
+    layout_set_path(object, "file", outcome->path);
+    json_object_set_new(object, "id", layout_id(&image->id));
+    json_object_set_new(object, "bytes", layout_number(outcome->bytes));
+    json_object_set_new(object, "status", json_string(jini_status_name(outcome->status)));
+    json_object_set_new(object, "job_id", layout_id(&outcome->job_id));
     if (object && image->width) {
         json_object_set_new(object, "media_type", layout_text(image->media_type));
         json_object_set_new(object, "width", layout_number(image->width));

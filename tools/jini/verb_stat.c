@@ -135,8 +135,12 @@ static json_t *stat_object(struct command *command, const struct jini_process *p
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, process_object(&processes[i]));
-    return json_pack("{s:o, s:s, s:o, s:o}", "path", layout_text(command->directory), "version",
-                     jini_version(), "processes", list, "metrics", metrics_object(metrics));
+    json_t *object = json_object();
+    layout_set_path(object, "path", command->directory);
+    json_object_set_new(object, "version", json_string(jini_version()));
+    json_object_set_new(object, "processes", list);
+    json_object_set_new(object, "metrics", metrics_object(metrics));
+    return object;
 }
 
 int verb_stat(struct command *command)

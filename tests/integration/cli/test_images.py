@@ -109,9 +109,17 @@ class RoundTrip(Case):
         odd.write_bytes(png(4))
         line = self.json("put", "alice", odd.name).object()
         self.assertIn("\ufffd", line["file"])
+        self.assertEqual(bytes.fromhex(line["path_bytes"]), os.fsencode(odd.name))
+        error = self.json("put", "alice", os.fsdecode(b"gone\xff"), code=3)
+        self.assertEqual(bytes.fromhex(error.object()["path_bytes"]), b"gone\xff")
+        self.assertIn("\ufffd", error.error()["field"])
         text = self.run_jini("put", "alice", odd.name).raw
-        self.assertIn(b"\\xff \\x1b[31m", text)
-        self.assertNotIn(b"\x1b", text)
+        self.assertIn(b"in\\xff \\x1b[31m\\x0a.png", text)
+        self.assertEqual([byte for byte in text if byte < 32 and byte != 10], [])
+        self.assertEqual(text.count(b"\n"), 2)
+        line = self.json("get", name, "-o", odd.name, "--force").object()
+        self.assertEqual(bytes.fromhex(line["path_bytes"]), os.fsencode(odd.name))
+        self.assertIn("in\\xff \\x1b[31m\\x0a", self.run_jini("get", name, "-o", odd.name, code=4).err)
 
     def test_parameters_reach_the_job(self):
         self.file("a.png", png(9, 32, 16))
