@@ -77,6 +77,16 @@ class RoundTrip(Case):
         quiet = self.run_jini("--quiet", "put", "alice", "in/a.png")
         self.assertEqual((quiet.out, quiet.err), ("", ""))
 
+    def test_worst_failure_is_the_exit_status(self):
+        """A file that cannot be read for the machine's sake outweighs refusals that came before it."""
+        self.file("a.txt", b"hello")
+        (self.directory / "loop").symlink_to("loop")
+        result = self.json("put", "alice", "a.txt", "loop", "gone", code=6)
+        self.assertEqual([line["status"] for line in result.lines()], ["E_NOT_IMAGE", "E_IO", "E_NOT_FOUND"])
+        self.assertIn("3 of 3 files were not stored; the worst because: it cannot be opened",
+                      result.error()["message"])
+        self.assertIn("the first because", self.json("put", "alice", "gone", "a.txt", code=3).error()["message"])
+
     def test_objects_of_put(self):
         self.file("a.png", png(1, 40, 30))
         self.file("no.png", b"\x89PNG\r\n\x1a\nbut not really")
