@@ -28,7 +28,8 @@ struct demo_image {
     size_t length;
     uint32_t admitted_width; /* as found in the file */
     uint32_t admitted_height;
-    int status; /* of the last try; 1: not yet tried */
+    int status;   /* of the last try; 1: not yet tried */
+    bool refused; /* for ever, whatever is lifted: no image, or too large */
     uint32_t refusals;
     struct jini_id id;
 };
@@ -61,8 +62,6 @@ struct demo {
     struct demo_user users[DEMO_USERS];
     struct demo_image *images;
     size_t image_count;
-    size_t not_images; /* files of the folder that are none */
-    struct demo_reason not_image;
     pthread_mutex_t lock; /* guards the users' counts and the reasons */
     uint64_t bytes;
 
@@ -83,6 +82,7 @@ double demo_seconds(void);
 int demo_images_list(struct demo *demo);
 int demo_images_load(struct demo *demo);
 void demo_images_free(struct demo *demo);
+size_t demo_images_refused(const struct demo *demo); /* how many are refused for ever */
 
 /*
  * submit.c: every image that is not stored goes through admission once. Returns how many are still
@@ -97,6 +97,9 @@ void demo_progress(const struct demo *demo, const char *what, size_t done, size_
 void demo_progress_end(const struct demo *demo);
 void demo_new_refusals(struct demo *demo); /* since the last call */
 void demo_report(const struct demo *demo);
+void demo_name_refused(const struct demo *demo); /* "2 files were refused: a.txt, b.txt" */
+/* A file's name as a terminal may see it. */
+void demo_print_name(const char *name);
 
 /*
  * Runs `work` on DEMO_THREADS threads, each taking the next index below `total`, with progress

@@ -125,7 +125,10 @@ static void load_file(struct demo *demo, struct demo_image *image)
     char path[8192];
     snprintf(path, sizeof(path), "%s/%s", demo->folder, image->name);
     int failed = read_whole(path, &image->bytes, &image->length);
-    if (failed) {
+    if (failed == EFBIG) {
+        image->status = JINI_E_TOO_BIG;
+        image->refused = true;
+    } else if (failed) {
         fprintf(stderr, "jini-demo: cannot read %s: %s\n", path, strerror(failed));
         image->status = JINI_E_IO;
     }
@@ -166,17 +169,14 @@ static void load_one(struct demo *demo, size_t index)
     int status = jini_image_probe(image->bytes, image->length, &probe, &error);
     image->admitted_width = probe.width;
     image->admitted_height = probe.height;
-    pthread_mutex_lock(&demo->lock);
-    demo->bytes += status ? 0 : image->length;
     if (status) {
         image->status = status;
-        demo->not_images++;
-        demo->not_image.status = status;
-        snprintf(demo->not_image.example, sizeof(demo->not_image.example), "%.80s: %.300s",
-                 image->name, error.message);
-    } else {
-        demo->users[image->owner].images++;
+        image->refused = true;
+        return;
     }
+    pthread_mutex_lock(&demo->lock);
+    demo->bytes += image->length;
+    demo->users[image->owner].images++;
     pthread_mutex_unlock(&demo->lock);
 }
 
@@ -184,11 +184,23 @@ int demo_images_load(struct demo *demo)
 {
     demo_parallel(demo, demo->folder ? "reading" : "rendering", demo->image_count, load_one);
     for (size_t i = 0; i < demo->image_count; i++) {
-        int status = demo->images[i].status;
-        if (status != 1 && status != JINI_E_NOT_IMAGE)
-            return status;
+        const struct demo_image *image = &demo->images[i];
+        if (image->status != 1 && !image->refused)
+            return image->status;
     }
-    return 0;
+    if (demo_images_refused(demo) < demo->image_count)
+        return 0;
+    fprintf(stderr, "jini-demo: there is no image in the folder %s: %s\n", demo->folder,
+            demo->image_count ? "all of its files were refused" : "it has no files");
+    return JINI_E_NOT_FOUND;
+}
+
+size_t demo_images_refused(const struct demo *demo)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < demo->image_count; i++)
+        count += demo->images[i].refused;
+    return count;
 }
 
 void demo_images_free(struct demo *demo)

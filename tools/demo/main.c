@@ -43,12 +43,26 @@ static bool write_marker(const char *path)
     return fd >= 0;
 }
 
+/* The files of the database must not be read as images: closing them would drop its locks. */
+static bool is_own_directory(const struct demo *demo)
+{
+    struct stat folder;
+    struct stat own;
+    return demo->folder && stat(demo->folder, &folder) == 0 && stat(demo->directory, &own) == 0 &&
+           folder.st_dev == own.st_dev && folder.st_ino == own.st_ino;
+}
+
 static int prepare_directory(struct demo *demo, const char *data)
 {
     char marker[4200];
     struct stat info;
     snprintf(demo->directory, sizeof(demo->directory), "%s/demo", data);
     snprintf(marker, sizeof(marker), "%s/made-by-jini-demo", demo->directory);
+    if (is_own_directory(demo)) {
+        fprintf(stderr, "jini-demo: %s is the demo's own database, not a folder of images\n",
+                demo->folder);
+        return 1;
+    }
     if (stat(demo->directory, &info) == 0) {
         if (stat(marker, &info) != 0) {
             fprintf(stderr,
@@ -81,6 +95,27 @@ static int open_database(struct demo *demo)
     return status ? fail("opening the database", status, &error) : 0;
 }
 
+static void print_bound(const char *name, uint32_t bound)
+{
+    if (bound)
+        printf(", %s up to %u", name, bound);
+    else
+        printf(", %s without bound", name);
+}
+
+/* What a tier or overrides allow beside their limits, each value of it. */
+static void print_bounds(const struct jini_allowance *allowance)
+{
+    print_bound("width", allowance->width_max);
+    print_bound("height", allowance->height_max);
+    print_bound("steps", allowance->steps_max);
+    print_bound("jobs at once", allowance->parallel_max);
+    if (allowance->retention_days)
+        printf(", kept %u days", allowance->retention_days);
+    else
+        printf(", kept for ever");
+}
+
 static int add_users(struct demo *demo)
 {
     static const struct {
@@ -106,10 +141,10 @@ static int add_users(struct demo *demo)
         demo->users[i].name = users[i].name;
         demo->users[i].tier = users[i].tier;
         demo->users[i].id = add.user.id;
-        printf("  %-4s user %-3llu %-8s %s; up to %u x %u, %u at once; kept %u days\n",
-               users[i].name, (unsigned long long)add.user.id, users[i].tier, tier.allowance.limits,
-               tier.allowance.width_max, tier.allowance.height_max, tier.allowance.parallel_max,
-               tier.allowance.retention_days);
+        printf("  %-4s user %-3llu %-8s limits \"%s\"", users[i].name,
+               (unsigned long long)add.user.id, users[i].tier, tier.allowance.limits);
+        print_bounds(&tier.allowance);
+        printf("\n");
     }
     return 0;
 }
@@ -137,7 +172,10 @@ static int lift(struct demo *demo, unsigned index, unsigned round)
     int status = jini_user_set(demo->jini, &set, NULL);
     if (status)
         return fail("lifting limits", status, &set.request.error);
-    printf("  the operator gives %s \"%s\", which holds for the next request\n", user->name, text);
+    printf("  the operator gives %s, for the next request on: limits \"%s\"", user->name, text);
+    print_bound("width", set.user.overrides.width_max);
+    print_bound("height", set.user.overrides.height_max);
+    printf("; the rest stays as the tier has it\n");
     return 0;
 }
 
@@ -163,7 +201,14 @@ static int store_all(struct demo *demo)
         fprintf(stderr, "jini-demo: %zu images were never admitted\n", left);
         return 1;
     }
-    printf("  every image is stored\n");
+    size_t refused = demo_images_refused(demo);
+    if (refused == 0) {
+        printf("  every image is stored\n");
+        return 0;
+    }
+    printf("  %zu of %zu files are stored; ", demo->image_count - refused, demo->image_count);
+    demo_name_refused(demo);
+    printf("\n");
     return 0;
 }
 
@@ -234,7 +279,7 @@ static int run(struct demo *demo)
     if (status)
         return jini_status_exit_code(status);
     demo->render_seconds = demo_seconds() - begin;
-    printf("  %zu images, %.1f MiB, in %.1f s\n", demo->image_count - demo->not_images,
+    printf("  %zu images, %.1f MiB, in %.1f s\n", demo->image_count - demo_images_refused(demo),
            (double)demo->bytes / (1 << 20), demo->render_seconds);
     demo_title("3. Admission and storage");
     code = store_all(demo);
@@ -255,6 +300,16 @@ static int run(struct demo *demo)
     code = verify_all(demo);
     demo_report(demo);
     return code;
+}
+
+static void conclude(const struct demo *demo, bool whole)
+{
+    printf("\n%s", whole ? "Nothing was lost" : "The demo FAILED");
+    if (whole && demo_images_refused(demo)) {
+        printf(" of what was stored; ");
+        demo_name_refused(demo);
+    }
+    printf(".\n");
 }
 
 int main(int argc, char **argv)
@@ -282,7 +337,7 @@ int main(int argc, char **argv)
     if (code == 0)
         code = run(&demo);
     int closed = jini_close(demo.jini, NULL, NULL);
+    conclude(&demo, code == 0 && closed == 0);
     demo_images_free(&demo);
-    printf("\n%s\n", code == 0 && closed == 0 ? "Nothing was lost." : "The demo FAILED.");
     return code ? code : jini_status_exit_code(closed);
 }

@@ -136,6 +136,34 @@ static void report_users(const struct demo *demo)
     }
 }
 
+void demo_print_name(const char *name)
+{
+    for (; *name; name++) {
+        if ((unsigned char)*name < 0x20 || *name == 0x7f)
+            printf("\\x%02x", (unsigned)(unsigned char)*name);
+        else
+            putchar(*name);
+    }
+}
+
+void demo_name_refused(const struct demo *demo)
+{
+    enum { NAMED_MAX = 20 };
+    size_t count = demo_images_refused(demo);
+    size_t named = 0;
+    printf("%zu file%s refused: ", count, count == 1 ? " was" : "s were");
+    for (size_t i = 0; i < demo->image_count && named < NAMED_MAX; i++) {
+        const struct demo_image *image = &demo->images[i];
+        if (!image->refused)
+            continue;
+        printf("%s", named++ ? ", " : "");
+        demo_print_name(image->name);
+        printf(" (%s)", jini_status_text(image->status));
+    }
+    if (named < count)
+        printf(" and %zu more", count - named);
+}
+
 void demo_report(const struct demo *demo)
 {
     const struct jini_archive_status *before = &demo->before;
@@ -145,8 +173,6 @@ void demo_report(const struct demo *demo)
     report_users(demo);
     printf("\n  refused and why\n");
     report_refusals(demo);
-    if (demo->not_images)
-        printf("  %-8s %4zu no image  %s\n", "(files)", demo->not_images, demo->not_image.example);
     printf("\n  originals      %8.1f MiB in %llu images\n", mib(demo->bytes),
            (unsigned long long)stored);
     printf("  local packs    %8.1f MiB sealed, %.1f MiB after freeing\n",

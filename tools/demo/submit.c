@@ -60,11 +60,21 @@ static void release(struct demo *demo, const struct jini_id *job, const char *re
                 request.request.error.message);
 }
 
+/* An image that no lifting of limits makes one that can be stored. */
+static void give_up(struct demo *demo, struct demo_image *image)
+{
+    image->refused = true;
+    pthread_mutex_lock(&demo->lock);
+    demo->users[image->owner].images--;
+    demo->bytes -= image->length;
+    pthread_mutex_unlock(&demo->lock);
+}
+
 static void store_one(struct demo *demo, size_t index)
 {
     struct demo_image *image = &demo->images[index];
     struct jini_id job;
-    if (image->status == 0 || image->status == JINI_E_NOT_IMAGE)
+    if (image->status == 0 || image->refused)
         return;
     image->status = admit(demo, image, &job);
     if (image->status)
@@ -80,6 +90,8 @@ static void store_one(struct demo *demo, size_t index)
     if (image->status) {
         note_refusal(demo, image, &put.request.error, image->status);
         release(demo, &job, put.request.error.message);
+        if (image->status == JINI_E_TOO_BIG || image->status == JINI_E_NOT_IMAGE)
+            give_up(demo, image);
         return;
     }
     image->id = put.image.id;
@@ -94,7 +106,7 @@ size_t demo_submit(struct demo *demo)
     size_t left = 0;
     demo_parallel(demo, "storing", demo->image_count, store_one);
     for (size_t i = 0; i < demo->image_count; i++)
-        left += demo->images[i].status != 0 && demo->images[i].status != JINI_E_NOT_IMAGE;
+        left += demo->images[i].status != 0 && !demo->images[i].refused;
     return left;
 }
 

@@ -48,15 +48,15 @@ static const char script_reply[] =
 
 static void put_find(void)
 {
-    output_line("%s", script_find);
+    output_text(script_find);
     for (const struct option_row *row = table_globals; row->name; row++) {
         if (row->kind != VALUE_NONE)
             output_line("        --%s) ((i++)) ;;", row->name);
     }
-    output_line("%s", script_find_end);
+    output_text(script_find_end);
     for (const struct verb_group *group = table_groups; group->name; group++)
         output_line("            %s) group=%s ;;", group->name, group->name);
-    output_line("%s", script_group_end);
+    output_text(script_group_end);
 }
 
 /* ---- What may follow ---- */
@@ -193,5 +193,5 @@ void help_completion(void)
     put_options();
     put_verbs();
     put_files();
-    output_line("%s", script_reply);
+    output_text(script_reply);
 }

@@ -170,6 +170,9 @@ int file_write(const char *path, const void *bytes, size_t length, enum file_rep
         return file_error(error, JINI_E_INVALID, path, "the path is too long");
     if (there && S_ISDIR(info.st_mode))
         return file_error(error, JINI_E_INVALID, path, "it is a folder");
+    int status = file_check_target(path, error);
+    if (status)
+        return status;
     if (there && !S_ISREG(info.st_mode))
         return write_through(path, bytes, length, error);
     if (there && replace == FILE_KEEP)

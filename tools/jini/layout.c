@@ -49,6 +49,20 @@ json_t *layout_text(const char *text)
     return layout_bytes_as_text(text, strlen(text));
 }
 
+void layout_set_path(json_t *object, const char *member, const char *path)
+{
+    json_t *exact = json_string(path);
+    size_t length = strlen(path);
+    char *digits = exact ? NULL : malloc(2 * length + 1);
+    json_object_set_new(object, member, exact ? exact : layout_text(path));
+    if (!digits)
+        return;
+    for (size_t i = 0; i < length; i++)
+        snprintf(digits + 2 * i, 3, "%02x", (unsigned)(unsigned char)path[i]);
+    json_object_set_new(object, "path_bytes", json_string(digits));
+    free(digits);
+}
+
 json_t *layout_number(uint64_t number)
 {
     return number > INT64_MAX ? json_null() : json_integer((json_int_t)number);

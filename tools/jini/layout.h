@@ -24,6 +24,13 @@ json_t *layout_time(uint64_t time_ms);       /* ISO 8601; null for 0 */
 json_t *layout_id(const struct jini_id *id); /* null for "no id" */
 json_t *layout_text(const char *text);       /* with U+FFFD for what is not UTF-8 */
 json_t *layout_bytes_as_text(const void *bytes, size_t length);
+
+/*
+ * Sets a member to the name of a file. A name that is not UTF-8 has U+FFFD there; its bytes, in hexadecimal digits,
+ * are "path_bytes" then, so that the file can still be found.
+ */
+void layout_set_path(json_t *object, const char *member, const char *path);
+
 json_t *layout_number(uint64_t number); /* null for UINT64_MAX and what JSON cannot hold */
 
 /* A value in words. To be freed; NULL: out of memory. */

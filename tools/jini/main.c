@@ -7,7 +7,9 @@
  * signal's number after a signal, 141 when the reader of standard output went away.
  */
 #include "command.h"
+#include "guard.h"
 #include "help.h"
+#include "holder.h"
 #include "interrupt.h"
 
 #include <locale.h>
@@ -61,6 +63,8 @@ static int finish(struct command *command, int status)
 {
     bool closed_pipe;
     int signal_number = interrupt_signal();
+    if (status == JINI_E_TIMEOUT)
+        holder_explain(command);
     if (status == 0 && output_is_broken())
         status = JINI_E_IO; /* said below */
     else if (status && !signal_number && !output_is_broken())
@@ -102,6 +106,7 @@ int main(int count, char **values)
             .verbose = args_has(&command.args, "verbose"),
         });
         command.directory = directory_of(&command.args);
+        guard_begin(command.directory);
         status = run(&command);
     }
     return finish(&command, status);

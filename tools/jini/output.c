@@ -1,6 +1,7 @@
 /* Standard output and standard error, under one lock. */
 #include "output.h"
 
+#include "layout.h"
 #include "words.h"
 
 #include <errno.h>
@@ -102,12 +103,12 @@ static void write_out(const void *bytes, size_t length)
         note_failure();
 }
 
-/* A line on one of the two streams. `style` is put around it on a terminal. */
-static void write_line(FILE *stream, const char *style, const char *text)
+/* A line, or several, on one of the two streams. `style` is put around it on a terminal. */
+static void write_text(FILE *stream, const char *style, const char *text, enum words_lines lines)
 {
     bool terminal = stream == stdout ? output.terminal : output.error_terminal;
     bool styled = style && terminal && output.colours;
-    char *safe = words_printable(text, strlen(text), WORDS_KEEP_LINES);
+    char *safe = words_printable(text, strlen(text), lines);
     const char *shown = safe ? safe : "";
     pthread_mutex_lock(&output.lock);
     hide_progress();
@@ -124,6 +125,12 @@ static void write_line(FILE *stream, const char *style, const char *text)
     show_progress();
     pthread_mutex_unlock(&output.lock);
     free(safe);
+}
+
+/* Names of files may have line feeds, by which one line would look like two. */
+static void write_line(FILE *stream, const char *style, const char *text)
+{
+    write_text(stream, style, text, WORDS_ONE_LINE);
 }
 
 static void format_line(FILE *stream, const char *style, const char *format, va_list arguments)
@@ -148,6 +155,12 @@ void output_line(const char *format, ...)
     va_start(arguments, format);
     format_line(stdout, NULL, format, arguments);
     va_end(arguments);
+}
+
+void output_text(const char *text)
+{
+    if (!output.settings.json)
+        write_text(stdout, NULL, text, WORDS_KEEP_LINES);
 }
 
 void output_heading(const char *format, ...)
@@ -215,12 +228,14 @@ void output_flush(void)
 
 /* ---- Errors ---- */
 
+/* "retry_after_ms" has null for never. */
 json_t *output_error_object(const struct jini_error *error)
 {
-    return json_pack("{s:i, s:s, s:s, s:s, s:I}", "code", (int)error->code, "name",
-                     jini_status_name(error->code), "field", error->field, "message",
-                     error->message[0] != '\0' ? error->message : jini_status_text(error->code),
-                     "retry_after_ms", (json_int_t)error->retry_after_ms);
+    const char *message =
+        error->message[0] != '\0' ? error->message : jini_status_text(error->code);
+    return json_pack("{s:i, s:s, s:o, s:o, s:o}", "code", (int)error->code, "name",
+                     jini_status_name(error->code), "field", layout_text(error->field), "message",
+                     layout_text(message), "retry_after_ms", layout_number(error->retry_after_ms));
 }
 
 static void error_in_words(const struct jini_error *error, char *out, size_t capacity)
@@ -281,7 +296,7 @@ static void log_as_json(enum jini_log_level level, const char *event,
     json_t *members = json_object();
     for (size_t i = 0; i < field_count; i++)
         json_object_set_new(members, fields[i].name,
-                            fields[i].text ? json_string(fields[i].text)
+                            fields[i].text ? layout_text(fields[i].text)
                                            : json_integer((json_int_t)fields[i].number));
     json_t *object = json_pack("{s:{s:s, s:s, s:o}}", "log", "level", level_name(level), "event",
                                event, "fields", members);

@@ -33,10 +33,13 @@ bool output_is_json(void);
 bool output_is_terminal(void);
 bool output_shows_progress(void);
 
-/* A line of a result. Not printed with --json. */
+/* A line of a result, in which a line feed is an escape. Not printed with --json. */
 void output_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same, in bold on a terminal. */
+/* A text of several lines that ends in none. Not printed with --json. */
+void output_text(const char *text);
+
+/* As output_line(), in bold on a terminal. */
 void output_heading(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line that --quiet leaves out. */

@@ -280,10 +280,14 @@ static void begin(struct window *window, struct slot *slot)
     memset(&slot->outcome, 0, sizeof(slot->outcome));
     slot->tries = 0;
     slot->outcome.index = window->next;
-    slot->outcome.path = plan->files->paths[window->next++];
+    const struct file_entry *entry = &plan->files->entries[window->next++];
+    slot->outcome.path = entry->path;
     struct jini_error *error = &slot->outcome.error;
-    int status =
-        file_read(slot->outcome.path, plan->image_bytes_max, &slot->bytes, &slot->length, error);
+    int status = entry->failure ? entry->failure->code
+                                : file_read(entry->path, plan->image_bytes_max, &slot->bytes,
+                                            &slot->length, error);
+    if (entry->failure)
+        *error = *entry->failure;
     slot->outcome.bytes = slot->length;
     window->bytes += slot->length;
     if (status == 0)

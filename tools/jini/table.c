@@ -344,7 +344,9 @@ static const struct example_row verify_examples[] = {
     {0},
 };
 static const struct option_row stat_options[] = {
-    {.name = "prometheus", .text = "all figures as Prometheus text"}, {0}};
+    {.name = "prometheus",
+     .text = "the figures of the database as Prometheus text, with images by state"},
+    {0}};
 static const struct example_row stat_examples[] = {
     {"jini stat", "a summary; names the process that writes"},
     {"jini stat --prometheus > /var/lib/node_exporter/jini.prom", "for a monitoring system"},
@@ -442,11 +444,18 @@ const struct verb table_verbs[] = {
      "jobs; a file that fails gives back what it was charged. Of a folder all files are taken "
      "whose "
      "names do not begin with a dot, by name.\n\n"
-     "Refusals do not end the command: they are counted and explained at its end, and its exit "
+     "Refusals do not end the command: they are counted and explained at its end. Its exit status "
+     "is "
+     "that of the worst that hindered the machine or the database (disk, memory, a lock, a "
+     "timeout: "
+     "statuses 5 to 9, 13, 14, 22, 26), and when there was none, that of the first file that was "
+     "not "
+     "stored. A folder that cannot be read counts as one file; pipes, sockets, devices and the "
+     "database itself are passed over in folders and refused by name.\n\n"
+     "With --json each file is an object with file, id (null when it was not stored), bytes, "
      "status "
-     "is that of the first file that was not stored. With --json each file is an object with file, "
-     "id "
-     "(null when it was not stored), bytes, status and, when it was refused, error.",
+     "and, when it was refused, error. A name that is not UTF-8 has path_bytes too, its bytes in "
+     "hexadecimal digits.",
      put_arguments, put_options, put_examples, verb_put},
     {"get", "read images",
      "Writes an image byte for byte as it was put, whatever tier it is in. A file appears whole or "
@@ -489,7 +498,9 @@ const struct verb table_verbs[] = {
     {"stat", "show figures and processes",
      "Shows map, readers, waits, limits and the processes that have the database open; names the "
      "one "
-     "that holds the write lock, and for how long. Works while that process is stopped.",
+     "that holds the write lock, and for how long. Works while that process is stopped.\n\n"
+     "All figures are of the database. What a service has done itself (commits, requests, waits, "
+     "queues, caches) is counted in its own process: it prints those by jini_metrics().",
      no_arguments, stat_options, stat_examples, verb_stat},
     {"backup", "copy the records of a database in use",
      "Writes users, tiers, jobs and the index to a new file, without stopping anybody; the image "

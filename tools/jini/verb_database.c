@@ -42,8 +42,11 @@ int verb_init(struct command *command)
     output_line("%s %s", created ? "made the database" : "there is a database already in",
                 path ? path : "");
     output_info("tiers: %s", words ? words : "");
-    output_json(json_pack("{s:o, s:b, s:o}", "path", layout_text(path ? path : ""), "created",
-                          created, "tiers", names));
+    json_t *object = json_object();
+    layout_set_path(object, "path", path ? path : "");
+    json_object_set_new(object, "created", json_boolean(created));
+    json_object_set_new(object, "tiers", names);
+    output_json(object);
     free(path);
     free(words);
     return 0;
@@ -58,9 +61,12 @@ static int copy_to(struct command *command, const char *path)
     int length = snprintf(temporary, sizeof(temporary), "%s.%d.partial", path, (int)getpid());
     if (length < 0 || (size_t)length >= sizeof(temporary))
         return command_fail(command, JINI_E_INVALID, "FILE", "the path is too long");
+    int status = file_check_target(path, &command->error);
+    if (status)
+        return status;
     if (access(path, F_OK) == 0)
         return command_fail(command, JINI_E_EXISTS, "FILE", "%.300s is there already", path);
-    int status = jini_copy(command->jini, temporary, &command->error);
+    status = jini_copy(command->jini, temporary, &command->error);
     if (status) {
         snprintf(command->error.field, sizeof(command->error.field), "%s", path);
         return status;
@@ -85,7 +91,10 @@ int verb_backup(struct command *command)
     uint64_t bytes = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
     words_bytes(bytes, size);
     output_info("copied the records to %s, %s", path, size);
-    output_json(json_pack("{s:o, s:o}", "file", layout_text(path), "bytes", layout_number(bytes)));
+    json_t *object = json_object();
+    layout_set_path(object, "file", path);
+    json_object_set_new(object, "bytes", layout_number(bytes));
+    output_json(object);
     return 0;
 }
 

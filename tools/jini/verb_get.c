@@ -87,7 +87,7 @@ static int write_out(struct command *command, const struct target *target,
     if (status == 0 && output_is_json()) {
         json_t *object = object_image(image);
         if (object)
-            json_object_set_new(object, "file", layout_text(path));
+            layout_set_path(object, "file", path);
         output_json(object);
     } else if (status == 0) {
         char size[WORDS_NUMBER_MAX];
@@ -181,7 +181,7 @@ static int print_metadata(struct command *command, const struct target *target,
         return command_fail(command, JINI_E_NO_MEMORY, "metadata", "out of memory");
     int status = 0;
     if (standard && output_is_terminal())
-        output_line("%s", together);
+        output_text(together);
     else
         status = write_out(command, target, image, together, together_length, "txt");
     free(together);

@@ -28,9 +28,9 @@ struct putting {
     uint64_t stored;
     uint64_t stored_bytes;
     uint64_t not_stored;
-    size_t first_index; /* of the files that were not stored, in their order */
-    int first_status;
-    struct jini_error first_error;
+    size_t worst_index; /* of the files that were not stored */
+    int worst_status;   /* 0: all were stored */
+    struct jini_error worst_error;
     size_t reason_count;
     struct reason reasons[REASONS_MAX];
 };
@@ -66,6 +66,31 @@ static void count_reason(struct putting *putting, const struct put_outcome *outc
     reason->first_path = strdup(outcome->path);
 }
 
+/*
+ * How much a status says about more than the one file: above 0 the machine or the database needs attention, 0 is
+ * about the file, as in a refusal.
+ */
+static int gravity(int status)
+{
+    static const int grave[] = {JINI_E_BUSY,      JINI_E_TIMEOUT,      JINI_E_NO_MEMORY,
+                                JINI_E_READ_ONLY, JINI_E_FULL,         JINI_E_IO,
+                                JINI_E_CORRUPT,   JINI_E_UNREPEATABLE, JINI_E_POISONED};
+    for (size_t i = 0; i < sizeof(grave) / sizeof(grave[0]); i++) {
+        if (grave[i] == status)
+            return (int)i + 1;
+    }
+    return 0;
+}
+
+static bool is_worse(const struct putting *putting, const struct put_outcome *outcome)
+{
+    int before = gravity(putting->worst_status);
+    int now = gravity(outcome->status);
+    if (putting->worst_status == 0 || now != before)
+        return putting->worst_status == 0 || now > before;
+    return outcome->index < putting->worst_index;
+}
+
 static void count_outcome(struct putting *putting, const struct put_outcome *outcome)
 {
     if (outcome->status == 0) {
@@ -75,20 +100,22 @@ static void count_outcome(struct putting *putting, const struct put_outcome *out
     }
     putting->not_stored++;
     count_reason(putting, outcome);
-    if (putting->first_status == 0 || outcome->index < putting->first_index) {
-        putting->first_index = outcome->index;
-        putting->first_status = outcome->status;
-        putting->first_error = outcome->error;
+    if (is_worse(putting, outcome)) {
+        putting->worst_index = outcome->index;
+        putting->worst_status = outcome->status;
+        putting->worst_error = outcome->error;
     }
 }
 
 static void print_json(const struct put_outcome *outcome)
 {
     const struct jini_image *image = &outcome->image;
-    json_t *object =
-        json_pack("{s:o, s:o, s:o, s:s, s:o}", "file", layout_text(outcome->path), "id",
-                  layout_id(&image->id), "bytes", layout_number(outcome->bytes), "status",
-                  jini_status_name(outcome->status), "job_id", layout_id(&outcome->job_id));
+    json_t *object = json_object();
+    layout_set_path(object, "file", outcome->path);
+    json_object_set_new(object, "id", layout_id(&image->id));
+    json_object_set_new(object, "bytes", layout_number(outcome->bytes));
+    json_object_set_new(object, "status", json_string(jini_status_name(outcome->status)));
+    json_object_set_new(object, "job_id", layout_id(&outcome->job_id));
     if (object && image->width) {
         json_object_set_new(object, "media_type", layout_text(image->media_type));
         json_object_set_new(object, "width", layout_number(image->width));
@@ -170,18 +197,18 @@ static int conclude(struct putting *putting, int status, const struct jini_error
 {
     struct command *command = putting->command;
     print_summary(putting, progress_elapsed_ms());
-    if (status == JINI_E_CANCELLED || (status && putting->first_status == 0)) {
+    if (status == JINI_E_CANCELLED || (status && putting->worst_status == 0)) {
         command->error = *error;
         return status;
     }
-    if (putting->first_status == 0)
+    if (putting->worst_status == 0)
         return 0;
-    command->error = putting->first_error;
+    command->error = putting->worst_error;
     snprintf(command->error.message, sizeof(command->error.message),
-             "%" PRIu64 " of %zu files were not stored; the first because: %.300s",
+             "%" PRIu64 " of %zu files were not stored; the %s because: %.300s",
              putting->file_count - putting->stored, putting->file_count,
-             putting->first_error.message);
-    return putting->first_status;
+             gravity(putting->worst_status) ? "worst" : "first", putting->worst_error.message);
+    return putting->worst_status;
 }
 
 /* ---- What is asked for ---- */

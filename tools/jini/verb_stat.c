@@ -1,5 +1,7 @@
-/* jini stat: the figures of jini_metrics() as a summary, and the processes beside it. */
+/* jini stat: the figures of the database as a summary, and the processes that have it open. */
 #include "command.h"
+#include "figures.h"
+#include "holder.h"
 #include "layout.h"
 #include "words.h"
 
@@ -8,30 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { METRICS_FIRST = 64 * 1024, METRICS_TRIES = 4 };
-
-/* The figures as Prometheus text. To be freed. */
-static int read_metrics(struct command *command, char **out)
-{
-    size_t capacity = METRICS_FIRST;
-    int status = JINI_E_TOO_BIG;
-    *out = NULL;
-    for (int i = 0; status == JINI_E_TOO_BIG && i < METRICS_TRIES; i++) {
-        size_t needed = 0;
-        free(*out);
-        *out = malloc(capacity);
-        if (!*out)
-            return command_fail(command, JINI_E_NO_MEMORY, "metrics", "out of memory");
-        status = jini_metrics(command->jini, *out, capacity, &needed, &command->error);
-        capacity = needed + 1024;
-    }
-    if (status) {
-        free(*out);
-        *out = NULL;
-    }
-    return status;
-}
 
 /* ---- Figures ---- */
 
@@ -86,10 +64,13 @@ static void print_figures(const char *metrics)
     output_line("%-12s %" PRIu64 " open, the oldest %" PRIu64 " commits behind", "snapshots",
                 figure(metrics, "jini_store_readers"),
                 figure(metrics, "jini_store_oldest_reader_lag_commits"));
-    output_line("%-12s %s", "disk",
-                figure(metrics, "jini_store_full")
-                    ? "FULL: down to the reserve; deletions and releases work, new work is refused"
-                    : "has room");
+    char free_text[WORDS_NUMBER_MAX];
+    words_bytes(figure(metrics, "jini_disk_free_bytes"), free_text);
+    output_line(
+        "%-12s %s free%s", "disk", free_text,
+        figure(metrics, "jini_store_full")
+            ? ": FULL, down to the reserve; deletions and releases work, new work is refused"
+            : "");
     output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
                 " for addresses",
                 "rate limits", figure(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
@@ -103,22 +84,6 @@ static void print_figures(const char *metrics)
 
 /* ---- Processes ---- */
 
-/* True for a process that a signal or a debugger has stopped. */
-static bool is_stopped(int32_t pid)
-{
-    char path[64];
-    char line[512];
-    snprintf(path, sizeof(path), "/proc/%" PRId32 "/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    size_t length = fread(line, 1, sizeof(line) - 1, file);
-    fclose(file);
-    line[length] = '\0';
-    const char *name_end = strrchr(line, ')'); /* proc(5): "pid (name) state" */
-    return name_end && (strncmp(name_end, ") T", 3) == 0 || strncmp(name_end, ") t", 3) == 0);
-}
-
 static const char *lock_state(const struct jini_process *process)
 {
     if (process->holds_write_lock)
@@ -131,7 +96,7 @@ static json_t *process_object(const struct jini_process *process)
     return json_pack("{s:i, s:o, s:o, s:s, s:o, s:b}", "pid", (int)process->pid, "name",
                      layout_text(process->name), "started", layout_time(process->started_ms),
                      "write_lock", lock_state(process), "lock_ms", layout_number(process->lock_ms),
-                     "stopped", is_stopped(process->pid));
+                     "stopped", holder_is_stopped(process->pid));
 }
 
 static void print_holder(const struct jini_process *processes, size_t count)
@@ -142,7 +107,7 @@ static void print_holder(const struct jini_process *processes, size_t count)
         if (!process->holds_write_lock)
             continue;
         words_span_ms(process->lock_ms, span);
-        bool stopped = is_stopped(process->pid);
+        bool stopped = holder_is_stopped(process->pid);
         output_line("%-12s process %" PRId32 " (%s) holds it for %s%s", "write lock", process->pid,
                     process->name, span, stopped ? "; IT IS STOPPED: continue or kill it" : "");
         return;
@@ -170,8 +135,12 @@ static json_t *stat_object(struct command *command, const struct jini_process *p
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, process_object(&processes[i]));
-    return json_pack("{s:o, s:s, s:o, s:o}", "path", layout_text(command->directory), "version",
-                     jini_version(), "processes", list, "metrics", metrics_object(metrics));
+    json_t *object = json_object();
+    layout_set_path(object, "path", command->directory);
+    json_object_set_new(object, "version", json_string(jini_version()));
+    json_object_set_new(object, "processes", list);
+    json_object_set_new(object, "metrics", metrics_object(metrics));
+    return object;
 }
 
 int verb_stat(struct command *command)
@@ -179,12 +148,13 @@ int verb_stat(struct command *command)
     struct jini_process processes[JINI_PROCESSES_MAX];
     size_t count = 0;
     char *metrics;
+    bool prometheus = args_has(&command->args, "prometheus");
     int status = command_open(command);
     if (status == 0)
-        status = read_metrics(command, &metrics);
+        status = figures_read(command, prometheus ? FIGURES_ALL : FIGURES_QUICK, &metrics);
     if (status)
         return status;
-    if (args_has(&command->args, "prometheus") && !output_is_json()) {
+    if (prometheus && !output_is_json()) {
         output_raw(metrics, strlen(metrics));
         free(metrics);
         return 0;

@@ -77,6 +77,16 @@ class RoundTrip(Case):
         quiet = self.run_jini("--quiet", "put", "alice", "in/a.png")
         self.assertEqual((quiet.out, quiet.err), ("", ""))
 
+    def test_worst_failure_is_the_exit_status(self):
+        """A file that cannot be read for the machine's sake outweighs refusals that came before it."""
+        self.file("a.txt", b"hello")
+        (self.directory / "loop").symlink_to("loop")
+        result = self.json("put", "alice", "a.txt", "loop", "gone", code=6)
+        self.assertEqual([line["status"] for line in result.lines()], ["E_NOT_IMAGE", "E_IO", "E_NOT_FOUND"])
+        self.assertIn("3 of 3 files were not stored; the worst because: it cannot be opened",
+                      result.error()["message"])
+        self.assertIn("the first because", self.json("put", "alice", "gone", "a.txt", code=3).error()["message"])
+
     def test_objects_of_put(self):
         self.file("a.png", png(1, 40, 30))
         self.file("no.png", b"\x89PNG\r\n\x1a\nbut not really")
@@ -109,9 +119,17 @@ class RoundTrip(Case):
         odd.write_bytes(png(4))
         line = self.json("put", "alice", odd.name).object()
         self.assertIn("\ufffd", line["file"])
+        self.assertEqual(bytes.fromhex(line["path_bytes"]), os.fsencode(odd.name))
+        error = self.json("put", "alice", os.fsdecode(b"gone\xff"), code=3)
+        self.assertEqual(bytes.fromhex(error.object()["path_bytes"]), b"gone\xff")
+        self.assertIn("\ufffd", error.error()["field"])
         text = self.run_jini("put", "alice", odd.name).raw
-        self.assertIn(b"\\xff \\x1b[31m", text)
-        self.assertNotIn(b"\x1b", text)
+        self.assertIn(b"in\\xff \\x1b[31m\\x0a.png", text)
+        self.assertEqual([byte for byte in text if byte < 32 and byte != 10], [])
+        self.assertEqual(text.count(b"\n"), 2)
+        line = self.json("get", name, "-o", odd.name, "--force").object()
+        self.assertEqual(bytes.fromhex(line["path_bytes"]), os.fsencode(odd.name))
+        self.assertIn("in\\xff \\x1b[31m\\x0a", self.run_jini("get", name, "-o", odd.name, code=4).err)
 
     def test_parameters_reach_the_job(self):
         self.file("a.png", png(9, 32, 16))

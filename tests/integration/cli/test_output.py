@@ -232,6 +232,21 @@ class Database(Case):
         self.assertIn("# TYPE jini_store_map_bytes gauge", prometheus)
         self.assertIn("jini_limits_slots{region=\"anonymous\"}", prometheus)
 
+    def test_figures_are_of_the_database(self):
+        """What only counts in the command's own process would always be 0: it is not printed."""
+        self.init("alice")
+        self.json("put", "alice", self.pictures(3))
+        prometheus = self.run_jini("stat", "--prometheus").out
+        self.assertIn('jini_images{state="hot"} 3\n', prometheus)
+        self.assertRegex(prometheus, r"\njini_disk_free_bytes [1-9]")
+        self.assertNotIn("of this process", prometheus)
+        for name in ("commits_total", "requests_total", "commit_seconds", "queue", "cache", "pack_records"):
+            self.assertNotIn(name, prometheus)
+            self.assertFalse([key for key in self.json("stat").object()["metrics"] if name in key])
+        for line in prometheus.splitlines():
+            self.assertRegex(line, r"^(# (HELP|TYPE) jini_[a-z_]+ .+|jini_[a-z_]+(\{[a-z]+=\"[^\"]+\"\})? [0-9.e+]+)$")
+        self.assertIn("jini_metrics()", " ".join(self.run_jini("stat", "--help").out.split()))
+
 
 if __name__ == "__main__":
     unittest.main()
