@@ -78,9 +78,10 @@ quietly() {
     fi
 }
 
-# Configures a preset of the checkout in the current directory; cmake gets what stands behind its name.
+# Configures a preset of the checkout in the current directory, with what the scripts build, whatever was left
+# out there by hand; cmake gets what stands behind its name.
 configure() {
-    quietly "build/$1-configure.log" cmake --preset "$@"
+    quietly "build/$1-configure.log" cmake -DJINI_BUILD_TESTS=ON --preset "$@"
 }
 
 # A directory for tests: not on an overlay, which the engine refuses to keep a database on. Containers have

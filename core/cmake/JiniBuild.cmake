@@ -11,9 +11,10 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
 set(JINI_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'")
 option(JINI_FUZZ "Build libFuzzer programs instead of the other tests (needs clang)" OFF)
-option(JINI_WERROR "Warnings are errors" ON)
+option(JINI_TEST_SWEEPS "Run the tests that fail every call, cut at every write, search every state" ON)
+option(JINI_WERROR "Warnings are errors" ${PROJECT_IS_TOP_LEVEL})
 
-if(NOT CMAKE_BUILD_TYPE)
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
 endif()
 
