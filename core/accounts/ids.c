@@ -70,8 +70,11 @@ void accounts_ids_settle(struct accounts_ids *ids, const struct accounts_draw *d
 
 struct accounts_id_range accounts_ids_drain(struct accounts_ids *ids)
 {
-    uint64_t state = atomic_exchange(&ids->state, 0);
-    JINI_ASSERT(!(state & TAKING));
+    uint64_t state = atomic_load(&ids->state);
+    do {
+        if (state & TAKING)
+            return (struct accounts_id_range){0};
+    } while (!atomic_compare_exchange_weak(&ids->state, &state, 0));
     return (struct accounts_id_range){next_of(state), left_of(state)};
 }
 

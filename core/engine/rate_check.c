@@ -51,8 +51,10 @@ static void keep_hint(struct jini *jini, uint64_t user_id, struct user_entry *en
     struct user_entry still;
     *hint = (struct user_hint){subject->generation, subject->tag, subject->bucket,
                                (uint16_t)subject->first, (uint16_t)subject->slot};
-    if (user_cache_find(jini->rates->users, user_id, &still) && still.plan == entry->plan)
-        user_cache_put(jini->rates->users, user_id, &words, entry);
+    if (!user_cache_find(jini->rates->users, user_id, &still) || still.plan != entry->plan)
+        return;
+    still.hint = *hint; /* the rest is as of `words`; the entry may be older */
+    user_cache_put(jini->rates->users, user_id, &words, &still);
 }
 
 /*

@@ -123,6 +123,23 @@ TEST(closing_cancels_what_waits_and_finishes_what_runs,
     pthread_join(thread, NULL);
 }
 
+TEST(closing_while_a_user_is_added, "An account whose request is under way when the engine closes "
+                                    "is added, or cancelled, and the ids of "
+                                    "its block are given up.")
+{
+    for (int i = 0; i < 20; i++) {
+        struct scene scene = {.jini = fixture_open()};
+        struct jini_user_add add;
+        jini_request_init(&add);
+        add.request.data = &scene;
+        snprintf(add.user.username, sizeof(add.user.username), "user%d", i);
+        CHECK_OK(jini_user_add(scene.jini, &add, on_return));
+        CHECK_OK(jini_close(scene.jini, NULL, NULL));
+        CHECK_UINT(scene.returned, ==, 1);
+        CHECK(add.request.status == 0 || add.request.status == JINI_E_CANCELLED);
+    }
+}
+
 TEST(closing_twice_is_refused,
      "While an engine closes, new work and a second close are JINI_E_CLOSED.")
 {

@@ -1,6 +1,9 @@
 /* Subjects: who is counted, and what is no subject. */
 #include "engine_fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static const struct jini_subject nobody[] = {
     {.kind = JINI_SUBJECT_USER, .number = 0},
     {.kind = JINI_SUBJECT_USER, .number = 0, .address = {[10] = 0xff, 0xff, 192, 0, 2, 1}},
@@ -72,4 +75,62 @@ TEST(user_zero_is_nobody_to_a_reset_and_an_admission,
     for (uint32_t i = 0; i < answer.count; i++)
         CHECK_UINT(answer.entries[i].remaining, ==, answer.entries[i].amount - 1);
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+enum { CHECKERS = 4, DISABLINGS = 5000 };
+
+struct checkers {
+    struct jini *jini;
+    uint64_t user;
+    _Atomic bool stop;
+};
+
+static int check_once(struct jini *jini, uint64_t user)
+{
+    struct jini_error error;
+    struct jini_limit_answer answer;
+    struct jini_limit_check check = {.subject = {.kind = JINI_SUBJECT_USER, .number = user},
+                                     .cost = 1};
+    return jini_limit_check(jini, &check, &answer, &error);
+}
+
+static void *check_all_the_time(void *argument)
+{
+    struct checkers *checkers = argument;
+    while (!atomic_load(&checkers->stop))
+        check_once(checkers->jini, checkers->user);
+    return NULL;
+}
+
+static void set_active(struct jini *jini, uint64_t user, uint32_t flags)
+{
+    struct jini_user_set set;
+    jini_request_init(&set);
+    set.user.id = user;
+    set.user.flags = flags;
+    set.fields = JINI_USER_FIELD_ACTIVE;
+    fixture_must(jini_user_set(jini, &set, NULL), "set", &set.request.error);
+}
+
+TEST(a_disabled_user_is_refused_from_then_on,
+     "Beside threads that check all the time no check finds the user active after the change was "
+     "answered.")
+{
+    pthread_t threads[CHECKERS];
+    struct jini_options options;
+    fixture_options(&options);
+    options.store_sync = JINI_SYNC_NONE;
+    struct checkers checkers = {.jini = fixture_open_with(&options)};
+    checkers.user = fixture_user(checkers.jini, "alice", "Premium");
+    for (int i = 0; i < CHECKERS; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, check_all_the_time, &checkers), ==, 0);
+    for (int i = 0; i < DISABLINGS; i++) {
+        set_active(checkers.jini, checkers.user, JINI_USER_ACTIVE);
+        set_active(checkers.jini, checkers.user, 0);
+        CHECK_STATUS(check_once(checkers.jini, checkers.user), JINI_E_INACTIVE);
+    }
+    atomic_store(&checkers.stop, true);
+    for (int i = 0; i < CHECKERS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_OK(jini_close(checkers.jini, NULL, NULL));
 }
