@@ -39,6 +39,13 @@ class RoundTrip(Case):
         plan = self.json("archive", "plan", "--now").lines()
         self.assertEqual([line["step"] for line in plan[:-1]], ["archive"])
         self.assertTrue(all(line["because"] for line in plan[:-1]))
+        plan = self.json("archive", "plan", "--now", "--free-hot").lines()
+        self.assertEqual([line["step"] for line in plan[:-1]], ["archive", "free"])
+        self.assertEqual((plan[-1]["steps"], plan[-1]["packs"], plan[-1]["images"]), (2, 1, 40))
+        self.assertEqual({step: row["images"] for step, row in plan[-1]["by_step"].items()},
+                         {"archive": 40, "free": 40})
+        text = self.run_jini("archive", "plan", "--now", "--free-hot").out
+        self.assertIn("2 steps on 1 pack with 40 images\n  archive  40 images, ", text)
         self.assertEqual(self.json("archive", "status").object()["images_hot"], 40)
         self.assertEqual(self.json("archive", "run", "--now").lines()[-1]["images_archived"], 40)
         self.assertEqual(self.json("archive", "status").object()["images_hot_archived"], 40)
