@@ -167,8 +167,11 @@ static void put_description(void)
         "Results go to standard output; errors, notes and progress go to standard error. With "
         "--json a "
         "result is one JSON object, or one object a line for lists and events, and an error is one "
-        "object {\"error\": {\"code\", \"name\", \"field\", \"message\", \"retry_after_ms\"}} on "
-        "standard error. Times are ISO 8601 in UTC.\n\n"
+        "object {\"error\": {\"code\", \"exit_status\", \"name\", \"field\", \"message\", "
+        "\"retry_after_ms\"}} on standard error: code is the negative number of the status in the "
+        "library, "
+        "exit_status that of EXIT STATUS, retry_after_ms null for never. Times are ISO 8601 in "
+        "UTC.\n\n"
         "The first SIGINT, SIGTERM or SIGHUP cancels what waits, finishes what runs and closes the "
         "database; a second one ends the process at once, which loses nothing that was "
         "acknowledged.");

@@ -134,6 +134,7 @@ static const struct option_row user_set_options[] = {
      .choices = "yes|no",
      .text = "may use the administration"},
     ALLOWANCE_OPTIONS(VALUE_NUMBER_OR_TIER),
+    {.name = "no-limits", .text = "no rate limits and no quotas for this user"},
     {.name = "clear-overrides", .text = "take all overrides away first"},
     {.name = "revoke", .text = "end all sessions of the user"},
     {0},
@@ -167,12 +168,14 @@ static const struct option_row tier_set_options[] = {
     NUMBER_OPTION("price-minor", "N", 0, 1000000000000,
                   "price of a period in the smallest unit: 1500 is EUR 15.00"),
     {.name = "currency", .kind = VALUE_TEXT, .value = "CODE", .text = "ISO 4217, EUR"},
+    {.name = "no-limits", .text = "take rate limits and quotas away: nothing is counted"},
+    {.name = "create", .text = "add the tier, which must not be there yet"},
     {0},
 };
 static const struct example_row tier_list_examples[] = {{"jini tier list", "all tiers"}, {0}};
 static const struct example_row tier_show_examples[] = {{"jini tier show Free", "one tier"}, {0}};
 static const struct example_row tier_set_examples[] = {
-    {"jini tier set Studio --limits '120/minute; 5000/day' --price-minor 4900 --currency EUR",
+    {"jini tier set Studio --create --limits '120/minute; 5000/day' --price-minor 4900",
      "a new tier"},
     {"jini tier set Free --retention-days 14", "change one value, keep the others"},
     {0},
@@ -407,7 +410,8 @@ const struct verb table_verbs[] = {
     {"tier show", "show a tier", "Shows all that a tier allows.", tier_argument, no_options,
      tier_show_examples, verb_tier_show},
     {"tier set", "add or change a tier",
-     "Changes what the options name and keeps the rest; a new tier has no bounds but those named. "
+     "Changes what the options name and keeps the rest. A tier that is not there is added with "
+     "--create only, and has no bounds but those named. "
      "The change holds for the next request of every process.",
      tier_argument, tier_set_options, tier_set_examples, verb_tier_set},
     {"tier rm", "delete a tier", "Deletes a tier that no user has. The default tier, Free, stays.",
