@@ -119,6 +119,16 @@ static void put_verb(const struct verb *verb)
     put_examples(verb->examples);
 }
 
+static void put_topic(const struct help_topic *topic)
+{
+    char heading[80];
+    snprintf(heading, sizeof(heading), "Topic %s: %s", topic->name, topic->summary);
+    put_line(".SH", heading);
+    put_text(topic->text);
+    for (const struct help_row *row = topic->rows; row->term; row++)
+        put_item(row->term, row->text);
+}
+
 static void put_database_options(void)
 {
     output_line(".SH OPTIONS OF THE ENGINE");
@@ -191,6 +201,8 @@ void help_man(void)
     output_line(".SH VERBS");
     for (const struct verb *verb = table_verbs; verb->name; verb++)
         put_verb(verb);
+    for (const struct help_topic *topic = help_topics; topic->name; topic++)
+        put_topic(topic);
     put_database_options();
     put_exit_statuses();
     output_line(".SH ENVIRONMENT");

@@ -20,7 +20,8 @@
     {.name = "limits",                                                                             \
      .kind = VALUE_TEXT,                                                                           \
      .value = "TEXT",                                                                              \
-     .text = "rate limits and quotas, \"5/minute; 30/day\""},                                      \
+     .text =                                                                                       \
+         "rate limits and quotas, \"5/minute; 30/day\"; \"jini help limits\" has the notation"},   \
         BOUND_OPTION(number_kind, "width-max", 65536, "widest image, in pixels; 0: no bound"),     \
         BOUND_OPTION(number_kind, "height-max", 65536, "highest image, in pixels; 0: no bound"),   \
         BOUND_OPTION(number_kind, "steps-max", 100000, "most steps; 0: no bound"),                 \
@@ -359,7 +360,7 @@ static const struct example_row options_examples[] = {
     {0},
 };
 static const struct argument_row help_arguments[] = {
-    {"VERB", ARGUMENT_ANY, VALUE_TEXT, "a verb, or a group of verbs"}, {0}};
+    {"VERB", ARGUMENT_ANY, VALUE_TEXT, "a verb, a group of verbs, or the topic \"limits\""}, {0}};
 static const struct option_row help_options[] = {
     {.name = "man", .text = "print the manual page, for man(1)"},
     {.name = "completion", .text = "print the completion script, for bash(1)"},
@@ -511,7 +512,8 @@ const struct verb table_verbs[] = {
      "leaves background work to services), DIR/jini.conf, the environment, or --set.",
      no_arguments, no_options, options_examples, verb_options},
     {"help", "explain a verb",
-     "Explains a verb or a group of verbs; with --json, prints the whole table of verbs.",
+     "Explains a verb, a group of verbs, or the topic \"limits\" (the notation of rate limits and "
+     "quotas); with --json, prints the whole table of verbs.",
      help_arguments, help_options, help_examples, verb_help},
     {0},
 };
