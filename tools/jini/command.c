@@ -1,6 +1,7 @@
 /* Opening the database by options from four places, and small helps for verbs. */
 #include "command.h"
 
+#include "diagnose.h"
 #include "interrupt.h"
 
 #include <ctype.h>
@@ -156,16 +157,17 @@ int command_open(struct command *command)
                             "there is no database in \"%.200s\"; make one with \"jini --db %.100s "
                             "init\", or name another one by --db or JINI_DB",
                             command->directory, command->directory);
-    return status;
+    return diagnose_open(command, status);
 }
 
 int command_create(struct command *command)
 {
     int status = command_load_options(command);
-    if (status)
-        return status;
-    command->options.create = 1;
-    return jini_open(&command->jini, command->directory, &command->options, &command->error);
+    if (status == 0) {
+        command->options.create = 1;
+        status = jini_open(&command->jini, command->directory, &command->options, &command->error);
+    }
+    return diagnose_open(command, status);
 }
 
 /* ---- Errors ---- */
