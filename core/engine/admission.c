@@ -98,7 +98,7 @@ static int check_side(uint32_t value, uint32_t most, const char *field, struct j
 {
     if (most == 0 || value <= most)
         return 0;
-    return error_set(error, JINI_E_FORBIDDEN, field, "the tier allows a %s of up to %u, not %u",
+    return error_set(error, JINI_E_FORBIDDEN, field, "the tier allows %s of up to %u, not %u",
                      field, most, value);
 }
 

@@ -130,13 +130,20 @@ static int parse_rate(struct parser *parser, struct limit *limit)
 {
     size_t digits;
     skip_spaces(parser);
+    struct slice typed = word_ahead(parser);
     limit->amount = take_number(parser, LIMIT_QUOTA_AMOUNT_MAX, &digits);
+    typed.length = digits;
     if (digits == 0) {
         struct slice word = word_ahead(parser);
         return fail(parser, "amount",
                     "it begins with a whole number, as in 5/minute, not with \"%.*s\".",
                     shown(word), word.length ? (const char *)word.data : "");
     }
+    if (limit->amount > LIMIT_QUOTA_AMOUNT_MAX)
+        return fail(parser, "amount", "%.*s%s is more than the %llu that any limit counts.",
+                    shown(typed), (const char *)typed.data,
+                    typed.length > WORD_SHOWN_MAX ? "..." : "",
+                    (unsigned long long)LIMIT_QUOTA_AMOUNT_MAX);
     skip_spaces(parser);
     if (!take(parser, "/") && !take(parser, "per"))
         return fail(parser, "period",

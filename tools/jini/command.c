@@ -1,6 +1,7 @@
 /* Opening the database by options from four places, and small helps for verbs. */
 #include "command.h"
 
+#include "diagnose.h"
 #include "interrupt.h"
 
 #include <ctype.h>
@@ -156,16 +157,64 @@ int command_open(struct command *command)
                             "there is no database in \"%.200s\"; make one with \"jini --db %.100s "
                             "init\", or name another one by --db or JINI_DB",
                             command->directory, command->directory);
-    return status;
+    return diagnose_open(command, status);
 }
 
 int command_create(struct command *command)
 {
     int status = command_load_options(command);
-    if (status)
-        return status;
-    command->options.create = 1;
-    return jini_open(&command->jini, command->directory, &command->options, &command->error);
+    if (status == 0) {
+        command->options.create = 1;
+        status = jini_open(&command->jini, command->directory, &command->options, &command->error);
+    }
+    return diagnose_open(command, status);
+}
+
+/* ---- Errors ---- */
+
+/* The name of an option as a member of a struct would be called, without what it stands in. */
+static void option_of_field(const char *field, char *out, size_t capacity)
+{
+    static const char *const structs[] = {"allowance.", "overrides."};
+    for (size_t i = 0; i < sizeof(structs) / sizeof(structs[0]); i++) {
+        if (strncmp(field, structs[i], strlen(structs[i])) == 0)
+            field += strlen(structs[i]);
+    }
+    snprintf(out, capacity, "%s", field);
+    for (char *at = out; *at; at++)
+        *at = *at == '_' ? '-' : *at;
+}
+
+static bool is_about_input(int status)
+{
+    return status == JINI_E_INVALID || status == JINI_E_NOT_FOUND || status == JINI_E_EXISTS;
+}
+
+static void replace_words(char *text, size_t capacity, const char *words, const char *other)
+{
+    char copy[JINI_ERROR_MESSAGE_MAX];
+    char *at = strstr(text, words);
+    if (!at)
+        return;
+    snprintf(copy, sizeof(copy), "%.*s%s%s", (int)(at - text), text, other, at + strlen(words));
+    snprintf(text, capacity, "%s", copy);
+}
+
+void command_name_options(struct command *command)
+{
+    struct jini_error *error = &command->error;
+    char name[JINI_ERROR_FIELD_MAX];
+    if (!is_about_input(error->code) || error->field[0] == '-')
+        return;
+    option_of_field(error->field, name, sizeof(name));
+    /* A limits text that is wrong is named by its part. */
+    if (strncmp(error->message, "Limit ", 6) == 0 && args_has(&command->args, "limits"))
+        snprintf(name, sizeof(name), "limits");
+    bool says_so = strncmp(error->message, "--", 2) == 0 &&
+                   strncmp(error->message + 2, name, strlen(name)) == 0;
+    if (name[0] != '\0' && (says_so || args_has(&command->args, name)))
+        snprintf(error->field, sizeof(error->field), "--%.60s", name);
+    replace_words(error->message, sizeof(error->message), "jini_admit()", "admissions");
 }
 
 /* ---- Requests and arguments ---- */

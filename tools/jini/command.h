@@ -23,6 +23,12 @@ struct command {
  */
 int command_load_options(struct command *command);
 
+/*
+ * Errors of the engine name members of its structs, and its functions; people know options: "allowance.limits" becomes
+ * "--limits" where that was given.
+ */
+void command_name_options(struct command *command);
+
 /* How far an option's value came; the sources of command_option_source(). */
 const char *command_option_source(struct command *command, const char *name);
 

@@ -1,7 +1,7 @@
 /*
  * The completion script for bash. It finds the verb among the words before the cursor, then completes the value of the
- * option before the cursor, the options of the verb, verbs, or files where arguments are files. It needs nothing but
- * bash.
+ * option before the cursor, the options of the verb, verbs, users and tiers of the database, or files where arguments
+ * are files. It needs nothing but bash; where the database does not answer, there is nothing to complete.
  */
 #include "command.h"
 #include "help.h"
@@ -39,6 +39,18 @@ static const char script_reply[] =
     "        compopt -o filenames\n"
     "        mapfile -t COMPREPLY < <(compgen -d -- \"$word\")\n"
     "        ;;\n"
+    "    users)\n"
+    "        while read -r _ name _; do\n"
+    "            [[ $name != \"$word\"* ]] || COMPREPLY+=(\"$name\")\n"
+    "        done < <(\"${COMP_WORDS[0]}\" \"${db[@]}\" user list --limit 1000 2>/dev/null |\n"
+    "            { read -r _; cat; })\n"
+    "        ;;\n"
+    "    tiers)\n"
+    "        while read -r name _; do\n"
+    "            [[ $name != \"$word\"* ]] || COMPREPLY+=(\"$name\")\n"
+    "        done < <(\"${COMP_WORDS[0]}\" \"${db[@]}\" tier list 2>/dev/null | { read -r _; cat; "
+    "})\n"
+    "        ;;\n"
     "    words) mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\") ;;\n"
     "    esac\n"
     "}\n"
@@ -50,7 +62,9 @@ static void put_find(void)
 {
     output_text(script_find);
     for (const struct option_row *row = table_globals; row->name; row++) {
-        if (row->kind != VALUE_NONE)
+        if (row->kind == VALUE_DIRECTORY)
+            output_line("        --%s) db=(--%s \"${COMP_WORDS[++i]}\") ;;", row->name, row->name);
+        else if (row->kind != VALUE_NONE)
             output_line("        --%s) ((i++)) ;;", row->name);
     }
     output_text(script_find_end);
@@ -97,6 +111,9 @@ static void put_option_value(const char *verb, const struct option_row *row)
         for (size_t i = 0; jini_options_info(i); i++)
             output_line("            %s=", jini_options_info(i)->name);
         output_line("        '");
+        break;
+    case VALUE_TEXT:
+        output_line("        kind=%s", strcmp(row->value, "TIER") == 0 ? "tiers" : "none");
         break;
     default:
         output_line("        kind=none");
@@ -165,6 +182,50 @@ static void put_verbs(void)
     output_line("    fi");
 }
 
+/* "help" takes what a command line begins with. */
+static void put_help_words(void)
+{
+    output_line("    if [[ -z $kind && $verb == help ]]; then");
+    output_line("        kind=words");
+    output_line("        case $before in");
+    output_line("        help) words='");
+    for (const struct verb *verb = table_verbs; verb->name; verb++) {
+        if (help_is_alone(verb))
+            output_line("            %s", verb->name);
+    }
+    for (const struct verb_group *group = table_groups; group->name; group++)
+        output_line("            %s", group->name);
+    for (const struct help_topic *topic = help_topics; topic->name; topic++)
+        output_line("            %s", topic->name);
+    output_line("            ' ;;");
+    for (const struct verb_group *group = table_groups; group->name; group++)
+        put_group_verbs(group->name);
+    output_line("        esac");
+    output_line("    fi");
+}
+
+/* What the first argument of a verb is called by the database; NULL: nothing that it knows. */
+static const char *kind_of_argument(const struct verb *verb)
+{
+    const char *name = verb->arguments->name;
+    if (name && strcmp(name, "USER") == 0)
+        return "users";
+    return name && table_is_in_group(verb, "tier") ? "tiers" : NULL;
+}
+
+static void put_records(void)
+{
+    output_line("    if [[ -z $kind ]] && ((COMP_CWORD == i + 1)); then");
+    output_line("        case $verb in");
+    for (const struct verb *verb = table_verbs; verb->name; verb++) {
+        const char *kind = kind_of_argument(verb);
+        if (kind)
+            output_line("        '%s') kind=%s ;;", verb->name, kind);
+    }
+    output_line("        esac");
+    output_line("    fi");
+}
+
 static void put_files(void)
 {
     output_line("    if [[ -z $kind ]]; then");
@@ -186,12 +247,14 @@ void help_completion(void)
     output_line("_jini()");
     output_line("{");
     output_line("    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}");
-    output_line("    local verb='' group='' kind='' words='' i=1");
+    output_line("    local verb='' group='' kind='' words='' name='' i=1 db=()");
     output_line("    COMPREPLY=()");
     put_find();
     put_values();
     put_options();
     put_verbs();
+    put_help_words();
+    put_records();
     put_files();
     output_text(script_reply);
 }

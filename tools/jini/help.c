@@ -223,10 +223,29 @@ void help_all(void)
     output_line("  jini archive run --now --free-hot");
     output_line("  jini verify");
     output_line("%s", "");
-    output_line("\"jini VERB --help\" explains a verb, with examples.");
+    output_line("\"jini VERB --help\" explains a verb, with examples; \"jini help limits\" the");
+    output_line("notation of rate limits and quotas.");
 }
 
 /* ---- jini help ---- */
+
+static void print_topic(const struct help_topic *topic)
+{
+    json_t *rows = json_array();
+    for (const struct help_row *row = topic->rows; row->term; row++)
+        json_array_append_new(rows, json_pack("{s:s, s:s}", "term", row->term, "text", row->text));
+    output_json(json_pack("{s:s, s:s, s:s, s:o}", "topic", topic->name, "summary", topic->summary,
+                          "text", topic->text, "rows", rows));
+    if (output_is_json())
+        return;
+    wrap("", 0, topic->text);
+    output_line("%s", "");
+    for (const struct help_row *row = topic->rows; row->term; row++) {
+        char lead[LINE_BYTES];
+        snprintf(lead, sizeof(lead), "  %s", row->term);
+        wrap(lead, VERB_COLUMN + 4, row->text);
+    }
+}
 
 static int help_words(struct command *command)
 {
@@ -234,6 +253,11 @@ static int help_words(struct command *command)
     const char *second = command_argument(command, 1);
     const struct verb *verb = table_find(first, second);
     const struct verb_group *group = second ? NULL : table_find_group(first);
+    const struct help_topic *topic = second ? NULL : help_find_topic(first);
+    if (topic) {
+        print_topic(topic);
+        return 0;
+    }
     if (!verb && !group) {
         /* The parser knows how to say which name is near. */
         char *values[] = {(char *)(uintptr_t) "jini", (char *)(uintptr_t)first,

@@ -6,6 +6,20 @@
 
 #include <stdio.h>
 
+/* A subject that is no verb: "limits". */
+struct help_row {
+    const char *term; /* NULL ends a list */
+    const char *text;
+};
+struct help_topic {
+    const char *name; /* NULL ends the list */
+    const char *summary;
+    const char *text;
+    const struct help_row *rows;
+};
+extern const struct help_topic help_topics[];
+const struct help_topic *help_find_topic(const char *name); /* NULL: there is none */
+
 void help_all(void);
 void help_group(const struct verb_group *group);
 void help_verb(const struct verb *verb);

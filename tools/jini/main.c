@@ -63,6 +63,8 @@ static int finish(struct command *command, int status)
 {
     bool closed_pipe;
     int signal_number = interrupt_signal();
+    if (status)
+        command_name_options(command);
     if (status == JINI_E_TIMEOUT)
         holder_explain(command);
     if (status == 0 && output_is_broken())

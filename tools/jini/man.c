@@ -119,6 +119,16 @@ static void put_verb(const struct verb *verb)
     put_examples(verb->examples);
 }
 
+static void put_topic(const struct help_topic *topic)
+{
+    char heading[80];
+    snprintf(heading, sizeof(heading), "Topic %s: %s", topic->name, topic->summary);
+    put_line(".SH", heading);
+    put_text(topic->text);
+    for (const struct help_row *row = topic->rows; row->term; row++)
+        put_item(row->term, row->text);
+}
+
 static void put_database_options(void)
 {
     output_line(".SH OPTIONS OF THE ENGINE");
@@ -167,8 +177,11 @@ static void put_description(void)
         "Results go to standard output; errors, notes and progress go to standard error. With "
         "--json a "
         "result is one JSON object, or one object a line for lists and events, and an error is one "
-        "object {\"error\": {\"code\", \"name\", \"field\", \"message\", \"retry_after_ms\"}} on "
-        "standard error. Times are ISO 8601 in UTC.\n\n"
+        "object {\"error\": {\"code\", \"exit_status\", \"name\", \"field\", \"message\", "
+        "\"retry_after_ms\"}} on standard error: code is the negative number of the status in the "
+        "library, "
+        "exit_status that of EXIT STATUS, retry_after_ms null for never. Times are ISO 8601 in "
+        "UTC.\n\n"
         "The first SIGINT, SIGTERM or SIGHUP cancels what waits, finishes what runs and closes the "
         "database; a second one ends the process at once, which loses nothing that was "
         "acknowledged.");
@@ -188,6 +201,8 @@ void help_man(void)
     output_line(".SH VERBS");
     for (const struct verb *verb = table_verbs; verb->name; verb++)
         put_verb(verb);
+    for (const struct help_topic *topic = help_topics; topic->name; topic++)
+        put_topic(topic);
     put_database_options();
     put_exit_statuses();
     output_line(".SH ENVIRONMENT");

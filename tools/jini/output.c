@@ -233,9 +233,10 @@ json_t *output_error_object(const struct jini_error *error)
 {
     const char *message =
         error->message[0] != '\0' ? error->message : jini_status_text(error->code);
-    return json_pack("{s:i, s:s, s:o, s:o, s:o}", "code", (int)error->code, "name",
-                     jini_status_name(error->code), "field", layout_text(error->field), "message",
-                     layout_text(message), "retry_after_ms", layout_number(error->retry_after_ms));
+    return json_pack("{s:i, s:i, s:s, s:o, s:o, s:o}", "code", (int)error->code, "exit_status",
+                     jini_status_exit_code(error->code), "name", jini_status_name(error->code),
+                     "field", layout_text(error->field), "message", layout_text(message),
+                     "retry_after_ms", layout_number(error->retry_after_ms));
 }
 
 static void error_in_words(const struct jini_error *error, char *out, size_t capacity)

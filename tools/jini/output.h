@@ -60,7 +60,7 @@ void output_flush(void);
 /* The error of the command: "jini: field: message", or {"error": {...}}. */
 void output_error(const struct jini_error *error);
 
-/* {"code", "name", "field", "message", "retry_after_ms"}. */
+/* {"code", "exit_status", "name", "field", "message", "retry_after_ms"}. */
 json_t *output_error_object(const struct jini_error *error);
 
 /* Replaces the line that shows progress; NULL removes it. Nothing happens unless output_shows_progress(). */

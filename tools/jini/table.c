@@ -20,7 +20,8 @@
     {.name = "limits",                                                                             \
      .kind = VALUE_TEXT,                                                                           \
      .value = "TEXT",                                                                              \
-     .text = "rate limits and quotas, \"5/minute; 30/day\""},                                      \
+     .text =                                                                                       \
+         "rate limits and quotas, \"5/minute; 30/day\"; \"jini help limits\" has the notation"},   \
         BOUND_OPTION(number_kind, "width-max", 65536, "widest image, in pixels; 0: no bound"),     \
         BOUND_OPTION(number_kind, "height-max", 65536, "highest image, in pixels; 0: no bound"),   \
         BOUND_OPTION(number_kind, "steps-max", 100000, "most steps; 0: no bound"),                 \
@@ -138,6 +139,7 @@ static const struct option_row user_set_options[] = {
      .choices = "yes|no",
      .text = "may use the administration"},
     ALLOWANCE_OPTIONS(VALUE_NUMBER_OR_TIER),
+    {.name = "no-limits", .text = "no rate limits and no quotas for this user"},
     {.name = "clear-overrides", .text = "take all overrides away first"},
     {.name = "revoke", .text = "end all sessions of the user"},
     {0},
@@ -171,12 +173,14 @@ static const struct option_row tier_set_options[] = {
     NUMBER_OPTION("price-minor", "N", 0, 1000000000000,
                   "price of a period in the smallest unit: 1500 is EUR 15.00"),
     {.name = "currency", .kind = VALUE_TEXT, .value = "CODE", .text = "ISO 4217, EUR"},
+    {.name = "no-limits", .text = "take rate limits and quotas away: nothing is counted"},
+    {.name = "create", .text = "add the tier, which must not be there yet"},
     {0},
 };
 static const struct example_row tier_list_examples[] = {{"jini tier list", "all tiers"}, {0}};
 static const struct example_row tier_show_examples[] = {{"jini tier show Free", "one tier"}, {0}};
 static const struct example_row tier_set_examples[] = {
-    {"jini tier set Studio --limits '120/minute; 5000/day' --price-minor 4900 --currency EUR",
+    {"jini tier set Studio --create --limits '120/minute; 5000/day' --price-minor 4900",
      "a new tier"},
     {"jini tier set Free --retention-days 14", "change one value, keep the others"},
     {0},
@@ -363,7 +367,7 @@ static const struct example_row options_examples[] = {
     {0},
 };
 static const struct argument_row help_arguments[] = {
-    {"VERB", ARGUMENT_ANY, VALUE_TEXT, "a verb, or a group of verbs"}, {0}};
+    {"VERB", ARGUMENT_ANY, VALUE_TEXT, "a verb, a group of verbs, or the topic \"limits\""}, {0}};
 static const struct option_row help_options[] = {
     {.name = "man", .text = "print the manual page, for man(1)"},
     {.name = "completion", .text = "print the completion script, for bash(1)"},
@@ -414,7 +418,8 @@ const struct verb table_verbs[] = {
     {"tier show", "show a tier", "Shows all that a tier allows.", tier_argument, no_options,
      tier_show_examples, verb_tier_show},
     {"tier set", "add or change a tier",
-     "Changes what the options name and keeps the rest; a new tier has no bounds but those named. "
+     "Changes what the options name and keeps the rest. A tier that is not there is added with "
+     "--create only, and has no bounds but those named. "
      "The change holds for the next request of every process.",
      tier_argument, tier_set_options, tier_set_examples, verb_tier_set},
     {"tier rm", "delete a tier", "Deletes a tier that no user has. The default tier, Free, stays.",
@@ -514,7 +519,8 @@ const struct verb table_verbs[] = {
      "leaves background work to services), DIR/jini.conf, the environment, or --set.",
      no_arguments, no_options, options_examples, verb_options},
     {"help", "explain a verb",
-     "Explains a verb or a group of verbs; with --json, prints the whole table of verbs.",
+     "Explains a verb, a group of verbs, or the topic \"limits\" (the notation of rate limits and "
+     "quotas); with --json, prints the whole table of verbs.",
      help_arguments, help_options, help_examples, verb_help},
     {0},
 };

@@ -10,29 +10,65 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What was reported so far; the callback runs on a thread of the engine. */
+enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
+
+/*
+ * What was reported so far; the callback runs on a thread of the engine. The steps of a pack come one after the other,
+ * each with all of its images, which are counted once.
+ */
 struct reports {
     bool dry_run;
     _Atomic uint64_t steps;
     _Atomic uint64_t bytes;
+    struct jini_id pack_id; /* of the last step; all zero: none yet */
+    uint64_t pack_images;   /* counted of it */
+    uint64_t packs;
     uint64_t images;
+    struct {
+        uint64_t steps;
+        uint64_t images;
+        uint64_t bytes;
+    } by_step[STEPS_END];
 };
+
+static const struct jini_id no_pack;
 
 static void print_event(const struct jini_tiering_event *event)
 {
     char bytes[WORDS_NUMBER_MAX];
-    char pack[JINI_ID_TEXT_MAX];
+    char pack[JINI_ID_TEXT_MAX] = "-";
     words_bytes(event->bytes, bytes);
-    jini_id_format(&event->pack_id, pack);
-    output_line("%-8s %s  %5" PRIu64 " image%s %10s  %s%s%s", jini_tiering_step_name(event->step),
-                pack, event->images, event->images == 1 ? " " : "s", bytes, event->because,
-                event->object[0] != '\0' ? "  -> " : "", event->object);
+    if (jini_id_compare(&event->pack_id, &no_pack) != 0)
+        jini_id_format(&event->pack_id, pack);
+    output_line("%-8s %-36s  %5" PRIu64 " image%s %10s  %s%s%s",
+                jini_tiering_step_name(event->step), pack, event->images,
+                event->images == 1 ? " " : "s", bytes, event->because,
+                event->object[0] != '\0' ? "; in the archive as " : "", event->object);
+}
+
+static void count_event(struct reports *reports, const struct jini_tiering_event *event)
+{
+    uint64_t counted = 0;
+    if (event->step > 0 && (int)event->step < STEPS_END) {
+        reports->by_step[event->step].steps++;
+        reports->by_step[event->step].images += event->images;
+        reports->by_step[event->step].bytes += event->bytes;
+    }
+    if (jini_id_compare(&event->pack_id, &no_pack) == 0)
+        return; /* images that expire lie in packs, which may have steps of their own */
+    if (jini_id_compare(&event->pack_id, &reports->pack_id) == 0)
+        counted = reports->pack_images;
+    else
+        reports->packs++;
+    reports->pack_id = event->pack_id;
+    reports->pack_images = event->images > counted ? event->images : counted;
+    reports->images += reports->pack_images - counted;
 }
 
 static void on_event(void *context, const struct jini_tiering_event *event)
 {
     struct reports *reports = context;
-    reports->images += event->images;
+    count_event(reports, event);
     atomic_fetch_add(&reports->steps, 1);
     atomic_fetch_add(&reports->bytes, event->bytes);
     progress_set(atomic_load(&reports->steps), 0, atomic_load(&reports->bytes));
@@ -55,20 +91,46 @@ static uint32_t flags_of(const struct args *args)
            (args_has(args, "free-hot") ? (unsigned)JINI_TIERING_FREE_HOT : 0);
 }
 
+static json_t *plan_total_object(const struct reports *reports)
+{
+    json_t *steps = json_object();
+    for (int step = 1; step < STEPS_END; step++) {
+        if (reports->by_step[step].steps)
+            json_object_set_new(steps, jini_tiering_step_name((enum jini_tiering_step)step),
+                                json_pack("{s:o, s:o, s:o}", "steps",
+                                          layout_number(reports->by_step[step].steps), "images",
+                                          layout_number(reports->by_step[step].images), "bytes",
+                                          layout_number(reports->by_step[step].bytes)));
+    }
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "type", "total", "steps",
+                     layout_number(atomic_load(&reports->steps)), "packs",
+                     layout_number(reports->packs), "images", layout_number(reports->images),
+                     "by_step", steps);
+}
+
 static void print_plan_total(const struct reports *reports)
 {
-    char bytes[WORDS_NUMBER_MAX];
     uint64_t steps = atomic_load(&reports->steps);
-    words_bytes(atomic_load(&reports->bytes), bytes);
-    if (output_is_json())
-        output_json(json_pack("{s:s, s:o, s:o, s:o}", "type", "total", "steps",
-                              layout_number(steps), "images", layout_number(reports->images),
-                              "bytes", layout_number(atomic_load(&reports->bytes))));
-    else if (steps == 0)
+    if (output_is_json()) {
+        output_json(plan_total_object(reports));
+        return;
+    }
+    if (steps == 0) {
         output_line("nothing is due");
-    else
-        output_line("%" PRIu64 " step%s, %" PRIu64 " image%s, %s", steps, steps == 1 ? "" : "s",
-                    reports->images, reports->images == 1 ? "" : "s", bytes);
+        return;
+    }
+    output_line("%" PRIu64 " step%s on %" PRIu64 " pack%s with %" PRIu64 " image%s", steps,
+                steps == 1 ? "" : "s", reports->packs, reports->packs == 1 ? "" : "s",
+                reports->images, reports->images == 1 ? "" : "s");
+    for (int step = 1; step < STEPS_END; step++) {
+        char bytes[WORDS_NUMBER_MAX];
+        uint64_t images = reports->by_step[step].images;
+        words_bytes(reports->by_step[step].bytes, bytes);
+        if (reports->by_step[step].steps)
+            output_line("  %-8s %" PRIu64 " image%s, %s",
+                        jini_tiering_step_name((enum jini_tiering_step)step), images,
+                        images == 1 ? "" : "s", bytes);
+    }
 }
 
 static void print_run_total(const struct jini_archive_run *run)

@@ -3,6 +3,7 @@
 #include "layout.h"
 #include "object.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static const struct layout_column tier_columns[] = {
@@ -30,12 +31,20 @@ int verb_tier_list(struct command *command)
     return 0;
 }
 
+static int no_such_tier(struct command *command, const char *name, const char *hint)
+{
+    return command_fail(command, JINI_E_NOT_FOUND, "tier",
+                        "tier \"%.100s\": there is no such tier; %s", name, hint);
+}
+
 int verb_tier_show(struct command *command)
 {
     struct jini_tier tier;
     int status = command_open(command);
     if (status == 0)
         status = jini_tier_get(command->jini, command_argument(command, 0), &tier, &command->error);
+    if (status == JINI_E_NOT_FOUND)
+        return no_such_tier(command, command_argument(command, 0), "\"jini tier list\" lists them");
     if (status == 0)
         layout_object(object_tier(&tier));
     return status;
@@ -58,6 +67,22 @@ static void take_number(const struct command *command, const char *option, uint3
     *out = (uint32_t)args_number(&command->args, option, *out);
 }
 
+/* Nobody takes all limits away by a variable that was empty. */
+static int take_limits(struct command *command, char *out, size_t capacity)
+{
+    const char *limits = args_text(&command->args, "limits");
+    bool none = args_has(&command->args, "no-limits");
+    if (none && limits)
+        return command_fail(command, JINI_E_INVALID, "limits",
+                            "--limits and --no-limits exclude each other");
+    if (limits && limits[strspn(limits, " \t\n")] == '\0')
+        return command_fail(command, JINI_E_INVALID, "limits",
+                            "--limits: the text is empty; --no-limits takes all limits away");
+    if (none)
+        out[0] = '\0';
+    return take_text(command, "limits", limits, out, capacity);
+}
+
 static int take_options(struct command *command, struct jini_tier *tier)
 {
     const struct args *args = &command->args;
@@ -70,9 +95,24 @@ static int take_options(struct command *command, struct jini_tier *tier)
     tier->price_minor = (uint64_t)args_number(args, "price-minor", (int64_t)tier->price_minor);
     int status = take_text(command, "currency", args_text(args, "currency"), tier->currency,
                            sizeof(tier->currency));
-    return status ? status
-                  : take_text(command, "limits", args_text(args, "limits"), allowance->limits,
-                              sizeof(allowance->limits));
+    return status ? status : take_limits(command, allowance->limits, sizeof(allowance->limits));
+}
+
+/* The tier as it is, or a new one with --create. */
+static int find_tier(struct command *command, const char *name, struct jini_tier *out)
+{
+    bool create = args_has(&command->args, "create");
+    int status = jini_tier_get(command->jini, name, out, &command->error);
+    if (status == 0 && create)
+        return command_fail(command, JINI_E_EXISTS, "tier",
+                            "tier \"%.100s\": it is there already; leave --create out to change it",
+                            out->name);
+    if (status == JINI_E_NOT_FOUND && !create)
+        return no_such_tier(command, name, "--create adds it");
+    if (status != JINI_E_NOT_FOUND)
+        return status;
+    memset(out, 0, sizeof(*out));
+    return take_text(command, "name", name, out->name, sizeof(out->name));
 }
 
 int verb_tier_set(struct command *command)
@@ -83,9 +123,7 @@ int verb_tier_set(struct command *command)
     int status = command_open(command);
     if (status)
         return status;
-    status = jini_tier_get(command->jini, name, &set.tier, &command->error);
-    if (status == JINI_E_NOT_FOUND)
-        status = take_text(command, "name", name, set.tier.name, sizeof(set.tier.name));
+    status = find_tier(command, name, &set.tier);
     if (status == 0)
         status = take_options(command, &set.tier);
     if (status == 0)
@@ -106,6 +144,8 @@ int verb_tier_rm(struct command *command)
     if (status == 0)
         status = command_wait(command, &remove.request,
                               jini_tier_remove(command->jini, &remove, wait_done));
+    if (status == JINI_E_NOT_FOUND)
+        return no_such_tier(command, name, "\"jini tier list\" lists them");
     if (status)
         return status;
     output_info("the tier %s is deleted", name);

@@ -201,6 +201,17 @@ static int take_override(struct command *command, const struct override_row *row
                          struct jini_user *user, bool *changed)
 {
     const char *value = args_text(&command->args, row->option);
+    bool empty = value && value[strspn(value, " \t\n")] == '\0';
+    bool none = !row->number && args_has(&command->args, "no-limits");
+    if (none && value)
+        return command_fail(command, JINI_E_INVALID, "limits",
+                            "--limits and --no-limits exclude each other");
+    if (!row->number && empty)
+        return command_fail(command, JINI_E_INVALID, "limits",
+                            "--limits: the text is empty; --no-limits lifts all limits, and "
+                            "\"tier\" gives those of the tier");
+    if (none)
+        value = "";
     if (!value)
         return 0;
     *changed = true;

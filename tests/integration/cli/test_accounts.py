@@ -42,15 +42,15 @@ class Users(Case):
     def test_errors_name_field_and_rule(self):
         self.run_jini("user", "add", "alice", "--email", "a@example.org")
         self.check_error(self.json("user", "add", "ALICE", code=4), "E_EXISTS", "username")
-        self.check_error(self.json("user", "add", "b", "--email", "A@example.org", code=4), "E_EXISTS", "email")
-        self.check_error(self.json("user", "add", "c", "--email", "no", code=2), "E_INVALID", "email", "@")
+        self.check_error(self.json("user", "add", "b", "--email", "A@example.org", code=4), "E_EXISTS", "--email")
+        self.check_error(self.json("user", "add", "c", "--email", "no", code=2), "E_INVALID", "--email", "@")
         self.check_error(self.json("user", "add", "a b", code=2), "E_INVALID", "username")
-        self.check_error(self.json("user", "add", "c", "--tier", "Gold", code=3), "E_NOT_FOUND", "tier")
+        self.check_error(self.json("user", "add", "c", "--tier", "Gold", code=3), "E_NOT_FOUND", "--tier")
         self.check_error(self.json("user", "add", "x" * 400, code=2), "E_INVALID", "username")
         self.check_error(self.json("user", "show", "nobody", code=3), "E_NOT_FOUND", "USER", "user list")
         self.check_error(self.json("user", "set", "alice", code=2), "E_INVALID", "options")
         self.check_error(self.json("user", "set", "alice", "--limits", "5/fortnight", code=2), "E_INVALID",
-                         "overrides.limits", "fortnight")
+                         "--limits", "fortnight")
 
     def test_names_and_addresses_are_one_namespace(self):
         self.run_jini("user", "add", "alice", "--email", "a@example.org")
@@ -131,7 +131,7 @@ class Users(Case):
         self.check_error(self.json("user", "passwd", "alice", "--password-stdin", stdin=b"x" * 2000, code=2),
                          "E_INVALID", "password", "longer than 1024")
         self.check_error(self.json("user", "add", "x", "--password", "--password-stdin", code=2), "E_INVALID",
-                         "password", "exclude each other")
+                         "--password", "exclude each other")
         self.check_error(self.json("user", "passwd", "alice", start_new_session=True, code=2), "E_INVALID",
                          "password", "--password-stdin")
 
@@ -139,7 +139,7 @@ class Users(Case):
         good = "pbkdf2_sha256$600000$c2FsdHNhbHQ$" + "A" * 43 + "="
         self.run_jini("user", "add", "alice", "--password-hash", good)
         self.check_error(self.json("user", "add", "bob", "--password-hash", "md5$x", code=2), "E_INVALID",
-                         "password_hash")
+                         "--password-hash")
 
     def ask(self, *answers, user="alice"):
         """Runs "user passwd" on a terminal, with an answer to each question. A ctrl-C that has no effect for
@@ -198,7 +198,7 @@ class Tiers(Case):
         self.check_error(self.json("tier", "show", "Gold", code=3), "E_NOT_FOUND", "tier")
 
     def test_set_and_rm(self):
-        tier = self.json("tier", "set", "Studio", "--limits", "120/minute", "--price-minor", "4900",
+        tier = self.json("tier", "set", "Studio", "--create", "--limits", "120/minute", "--price-minor", "4900",
                          "--currency", "EUR", "--parallel-max", "50").object()
         self.assertEqual((tier["width_max"], tier["price_minor"]), (0, 4900))
         tier = self.json("tier", "set", "studio", "--width-max", "4096").object()
@@ -208,9 +208,40 @@ class Tiers(Case):
         self.check_error(self.json("tier", "rm", "Studio", code=27), "E_IN_USE", "name")
         self.run_jini("user", "set", "alice", "--tier", "Free")
         self.assertTrue(self.json("tier", "rm", "Studio").object()["deleted"])
-        self.check_error(self.json("tier", "rm", "Studio", code=3), "E_NOT_FOUND", "name")
+        self.check_error(self.json("tier", "rm", "Studio", code=3), "E_NOT_FOUND", "tier",
+                         'tier "Studio": there is no such tier')
         self.check_error(self.json("tier", "rm", "Free", code=27), "E_IN_USE", "name")
-        self.check_error(self.json("tier", "set", "Free", "--limits", "x", code=2), "E_INVALID", "allowance.limits")
+        self.check_error(self.json("tier", "set", "Free", "--limits", "x", code=2), "E_INVALID", "--limits")
+
+
+    def test_set_guards_against_slips(self):
+        """A name that was mistyped makes no tier, and an empty text takes no limits away."""
+        self.check_error(self.json("tier", "set", "Fre", "--width-max", "1", code=3), "E_NOT_FOUND", "tier", "--create")
+        self.check_error(self.json("tier", "set", "Free", "--create", code=4), "E_EXISTS", "tier", "already")
+        for empty in ("", "  "):
+            self.check_error(self.json("tier", "set", "Free", "--limits", empty, code=2), "E_INVALID", "--limits",
+                             "--no-limits")
+        self.check_error(self.json("tier", "set", "Free", "--limits", "5/day", "--no-limits", code=2), "E_INVALID",
+                         "--limits")
+        self.assertEqual(self.json("tier", "set", "Free", "--no-limits").object()["limits"], "")
+        self.run_jini("user", "add", "alice")
+        self.check_error(self.json("user", "set", "alice", "--limits", "", code=2), "E_INVALID", "--limits", "tier")
+        self.assertEqual(self.json("user", "set", "alice", "--no-limits").object()["overrides"], {"limits": ""})
+
+    def test_errors_speak_of_options(self):
+        """Fields of errors are the options that were given, with the number that was typed, and no C names."""
+        self.run_jini("user", "add", "alice")
+        self.check_error(self.json("user", "set", "alice", "--limits", "x/y", code=2), "E_INVALID", "--limits")
+        huge = "99999999999999999999"
+        for words in (["limit", "check", "alice"], ["tier", "set", "Free"]):
+            self.check_error(self.json(*words, "--limits", huge + "/minute", code=2), "E_INVALID", "--limits", huge)
+        self.check_error(self.json("limit", "check", "alice", "--cost", huge, code=2), "E_INVALID", "--cost", huge)
+        error = self.json("limit", "check", "alice", "--limits", "5/day", code=2).error()
+        self.assertEqual((error["code"], error["exit_status"], error["field"]), (-1, 2, "--limits"))
+        self.assertNotIn("jini_", error["message"])
+        refused = self.json("limit", "check", "alice", "--limits", "1/minute", "--cost", "5", code=17)
+        self.assertIsNone(refused.error()["retry_after_ms"])
+        self.assertIsNone(refused.object()["retry_after_ms"])
 
 
 class Limits(Case):
@@ -249,7 +280,7 @@ class Limits(Case):
         self.assertEqual(self.rate("check", "--address", "203.0.113.7", "--limits", "2/minute", "--scope",
                                    "api/login")["remaining"], 1)
         self.assertEqual(self.rate("peek", "--address", "2001:db8::1")["remaining"], 5)
-        self.check_error(self.json("limit", "check", "--address", "256.1.1.1", code=2), "E_INVALID", "address")
+        self.check_error(self.json("limit", "check", "--address", "256.1.1.1", code=2), "E_INVALID", "--address")
         self.check_error(self.json("limit", "check", code=2), "E_INVALID", "USER")
         self.check_error(self.json("limit", "check", "alice", "--address", "::1", code=2), "E_INVALID", "USER")
 

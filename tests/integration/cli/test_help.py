@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import unittest
 
-from cli import Case
+from cli import JINI, Case
 
 
 class Help(Case):
@@ -17,10 +17,11 @@ class Help(Case):
         """What bash completes after these words; the last one is the one under the cursor."""
         script = self.directory / "completion"
         script.write_text(self.run_jini("help", "--completion").out)
-        program = (f"source {script}; compopt() {{ :; }}; COMP_WORDS=(jini \"$@\"); COMP_CWORD=$#; _jini; "
+        program = (f"source {script}; compopt() {{ :; }}; COMP_WORDS=(\"$JINI\" \"$@\"); COMP_CWORD=$#; _jini; "
                    "printf '%s\\n' \"${COMPREPLY[@]}\"")
         result = subprocess.run(["bash", "-c", program, "bash", *words], cwd=self.directory,
-                                capture_output=True, text=True, check=True)
+                                capture_output=True, text=True, check=True,
+                                env={**self.environment, "JINI": JINI})
         self.assertEqual(result.stderr, "")
         return result.stdout.split()
 
@@ -89,6 +90,35 @@ class Help(Case):
         self.assertEqual(self.completions("put", "alice", "on"), ["one.png"])
         self.assertIn("store.sync=", self.completions("--set", "store.s"))
         self.assertEqual(self.completions("user", "show", ""), [])
+
+    def test_completion_asks_the_database(self):
+        """Users and tiers are completed by what is there; without a database, by nothing and no error."""
+        self.assertEqual(self.completions("user", "show", "a"), [])
+        self.assertEqual(self.completions("user", "add", "x", "--tier", ""), [])
+        self.init("alice", "anna", "bob")
+        self.assertEqual(self.completions("user", "show", "a"), ["alice", "anna"])
+        self.assertEqual(self.completions("put", "b"), ["bob"])
+        self.assertEqual(self.completions("--db", "elsewhere", "put", "b"), [])
+        self.assertEqual(self.completions("user", "add", "x", "--tier", ""), ["Free", "Basic", "Premium"])
+        self.assertEqual(self.completions("tier", "show", "P"), ["Premium"])
+        self.assertEqual(self.completions("help", "ver"), ["verify"])
+        self.assertEqual(set(self.completions("help", "lim")), {"limit", "limits"})
+        self.assertEqual(set(self.completions("help", "tier", "s")), {"show", "set"})
+
+    def test_notation_of_limits_is_explained(self):
+        """The grammar of limits stands in a topic of the help and in the manual, and its examples are valid."""
+        text = " ".join(self.run_jini("help", "limits").out.split())
+        page = self.run_jini("help", "--man").out
+        for word in ("sliding", "gcra [burst B]", "calendar [ZONE]", "anchor [ZONE]", "shadow", "second, minute, hour"):
+            self.assertIn(word, text)
+            self.assertIn(word, page)
+        self.init()
+        for limits in ("100/15 minutes", "500/3 months", "30/minute sliding", "60/minute gcra burst 10",
+                       "30/day calendar Europe/Berlin", "1000/month anchor", "3/second shadow",
+                       "5/minute; 30/day calendar Europe/Berlin; 9/second gcra burst 20", "30 per day"):
+            self.assertIn(limits, text)
+            self.run_jini("tier", "set", "Free", "--limits", limits)
+        self.assertEqual(self.json("help", "limits").object()["topic"], "limits")
 
     def test_version(self):
         self.assertRegex(self.run_jini("--version").out, r"^jini \d+\.\d+\.\d+\n$")

@@ -39,6 +39,13 @@ class RoundTrip(Case):
         plan = self.json("archive", "plan", "--now").lines()
         self.assertEqual([line["step"] for line in plan[:-1]], ["archive"])
         self.assertTrue(all(line["because"] for line in plan[:-1]))
+        plan = self.json("archive", "plan", "--now", "--free-hot").lines()
+        self.assertEqual([line["step"] for line in plan[:-1]], ["archive", "free"])
+        self.assertEqual((plan[-1]["steps"], plan[-1]["packs"], plan[-1]["images"]), (2, 1, 40))
+        self.assertEqual({step: row["images"] for step, row in plan[-1]["by_step"].items()},
+                         {"archive": 40, "free": 40})
+        text = self.run_jini("archive", "plan", "--now", "--free-hot").out
+        self.assertIn("2 steps on 1 pack with 40 images\n  archive  40 images, ", text)
         self.assertEqual(self.json("archive", "status").object()["images_hot"], 40)
         self.assertEqual(self.json("archive", "run", "--now").lines()[-1]["images_archived"], 40)
         self.assertEqual(self.json("archive", "status").object()["images_hot_archived"], 40)
@@ -137,6 +144,7 @@ class RoundTrip(Case):
                          "people", "--steps", "30", "--guidance", "6.25").object()
         job = self.json("show", line["job_id"]).object()
         self.assertEqual(job["type"], "job")
+        self.assertIsNone(job["expires"])
         self.assertEqual(job["parameters"], {"model": "sdxl", "width": 32, "height": 16, "steps": 30,
                                              "count": 1, "seed": 9, "guidance": 6.25})
         self.assertEqual((job["prompt"], job["negative"], job["state"], job["image_ids"]),
@@ -146,7 +154,7 @@ class RoundTrip(Case):
         self.assertEqual((parameters["seed"], parameters["width"]), (-1, 64))
         for wrong in ("seven", "", ".", "1.", "1.1234567", "-1"):
             self.check_error(self.json("put", "alice", "a.png", "--guidance", wrong, code=2), "E_INVALID",
-                             "guidance")
+                             "--guidance")
 
     def test_show_image(self):
         line = self.json("put", "alice", "-", stdin=png(5)).object()
@@ -174,7 +182,7 @@ class RoundTrip(Case):
         self.assertIn("more with --cursor", text.err)
         self.assertEqual(len(self.json("ls", "alice", "--jobs").lines()), 10)
         self.assertIn("COMPLETED", self.run_jini("ls", "alice", "--jobs").out)
-        self.check_error(self.json("ls", "alice", "--cursor", "x1", code=2), "E_INVALID", "cursor")
+        self.check_error(self.json("ls", "alice", "--cursor", "x1", code=2), "E_INVALID", "--cursor")
         self.check_error(self.json("ls", "--jobs", code=2), "E_INVALID", "USER")
 
     def test_remove_and_restore(self):
@@ -246,7 +254,7 @@ class Files(Case):
         self.run_jini("get", self.id, "-o", "/dev/null")
         self.check_error(self.json("get", self.id, "-o", "/dev/full", code=7), "E_FULL", "/dev/full")
         self.check_error(self.json("get", self.id, "-o", "no/such/x.png", code=3), "E_NOT_FOUND", "no/such/x.png")
-        self.check_error(self.json("get", self.id, self.id, "-o", "x.png", code=2), "E_INVALID", "output")
+        self.check_error(self.json("get", self.id, self.id, "-o", "x.png", code=2), "E_INVALID", "--output")
         self.check_error(self.json("get", self.id, self.id, code=2), "E_INVALID", "output")
 
     def test_no_room_leaves_nothing(self):
@@ -271,7 +279,7 @@ class Files(Case):
         self.assertEqual(self.run_jini("get", "--metadata", "--keyword", "parameters", self.id).out,
                          "a lake\nSteps: 20, Seed: 1")
         self.check_error(self.json("get", "--metadata", "--keyword", "workflow", self.id, code=3), "E_NOT_FOUND",
-                         "keyword")
+                         "--keyword")
         self.run_jini("get", "--metadata", self.id, "-o", "texts")
         self.assertIn("Seed: 1", (self.directory / "texts").read_text())
 

@@ -2,6 +2,7 @@
 """Where results, errors and progress go, what closed and full outputs mean, and options from four places."""
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -199,6 +200,41 @@ class Options(Case):
         self.assertTrue((self.directory / "data/data.mdb").exists())
         self.file("file", b"")
         self.assertNotEqual(self.finish(self.start("--db", "file/db", "init")).code, 0)
+
+
+@unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/usr/bin/setpriv"), "needs root and setpriv")
+class InTheWay(Case):
+    """What keeps a database from being opened is named by file and cause."""
+
+    def as_nobody(self, *arguments):
+        self.directory.chmod(0o711)
+        result = subprocess.run(["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", JINI, "--json", *arguments],
+                                cwd="/", env=self.environment, capture_output=True)
+        return json.loads(result.stderr.splitlines()[-1])["error"]["message"]
+
+    def test_files_of_another_user(self):
+        self.init()
+        database = self.directory / "db"
+        database.chmod(0o700)
+        self.assertIn(f"{database} cannot be used: it belongs to user 0 with mode 700, and this is user 65534",
+                      self.as_nobody("ls"))
+        database.chmod(0o755)
+        self.assertRegex(self.as_nobody("ls"), rf"{database}/[a-z.]+ cannot be read and written: it belongs to user 0")
+        database.chmod(0o777)
+        for path in database.iterdir():
+            path.chmod(0o666)
+        (database / "jini.conf").write_text("")
+        (database / "jini.conf").chmod(0o600)
+        self.assertIn(f"{database}/jini.conf cannot be read", self.as_nobody("ls"))
+
+    def test_tiny_disk(self):
+        place = self.directory / "tiny"
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True).returncode:
+            self.skipTest("no filesystem can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", place], check=True)
+        error = self.json("--db", "tiny/db", "init", code=7).error()
+        self.assertRegex(error["message"], r"the disk of tiny/db is full: \d.* are left, .*reserve of 16.0 MiB")
 
 
 class Database(Case):

@@ -1,0 +1,94 @@
+/* Looking at the directory again after an open that failed. Nothing is opened but the directory itself. */
+#include "diagnose.h"
+
+#include "file_error.h"
+#include "words.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { PATH_BYTES_MAX = 4400 };
+
+/* Says whose a file is that this process may not use. */
+static void blame(struct command *command, int status, const char *path, const struct stat *info,
+                  const char *what)
+{
+    file_error(&command->error, status, path,
+               "%.200s cannot be %s: it belongs to user %u with mode %03o, and this is user %u; "
+               "run as its "
+               "owner, or give this user the right to read and write it",
+               path, what, (unsigned)info->st_uid, (unsigned)(info->st_mode & 0777),
+               (unsigned)geteuid());
+}
+
+/* The first file in the directory that may not be both read and written. */
+static bool blame_file(struct command *command, int status)
+{
+    bool found = false;
+    DIR *folder = opendir(command->directory);
+    const struct dirent *entry;
+    while (folder && !found && (entry = readdir(folder))) {
+        char path[PATH_BYTES_MAX];
+        struct stat info;
+        snprintf(path, sizeof(path), "%.4096s/%s", command->directory, entry->d_name);
+        if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) ||
+            faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0)
+            continue;
+        blame(command, status, path, &info, "read and written");
+        found = true;
+    }
+    if (folder)
+        closedir(folder);
+    return found;
+}
+
+static void explain_denial(struct command *command, int status)
+{
+    struct stat info;
+    const char *directory = command->directory;
+    if (stat(directory, &info) != 0) {
+        file_error(&command->error, status, directory, "the directory %.200s cannot be reached: %s",
+                   directory, strerror(errno));
+        return;
+    }
+    if (faccessat(AT_FDCWD, directory, R_OK | W_OK | X_OK, AT_EACCESS) != 0 &&
+        (faccessat(AT_FDCWD, directory, R_OK | X_OK, AT_EACCESS) != 0 ||
+         !blame_file(command, status))) {
+        blame(command, status, directory, &info, "used");
+        return;
+    }
+    blame_file(command, status);
+}
+
+static void explain_full(struct command *command, int status)
+{
+    struct statvfs disk;
+    char free_text[WORDS_NUMBER_MAX];
+    char reserve[WORDS_NUMBER_MAX];
+    if (statvfs(command->directory, &disk) != 0)
+        return;
+    words_bytes((uint64_t)disk.f_bavail * disk.f_frsize, free_text);
+    words_bytes(command->options.store_reserve_bytes, reserve);
+    file_error(
+        &command->error, status, command->directory,
+        "the disk of %.160s is full: %s are left, and the database needs room for its records, for "
+        "the "
+        "table of rate limits (limits.slots) and for its reserve of %s (store.reserve_bytes)",
+        command->directory, free_text, reserve);
+}
+
+int diagnose_open(struct command *command, int status)
+{
+    if (status == JINI_E_FULL)
+        explain_full(command, status);
+    else if (status && strstr(command->error.message, strerror(EACCES)))
+        explain_denial(command, status);
+    return status;
+}
