@@ -85,7 +85,8 @@ static int list_folder(struct demo *demo)
             memcpy(image->name, entry->d_name, strlen(entry->d_name) + 1);
     }
     closedir(folder);
-    qsort(demo->images, demo->image_count, sizeof(*demo->images), by_name);
+    if (demo->image_count > 0)
+        qsort(demo->images, demo->image_count, sizeof(*demo->images), by_name);
     /* Most go to the tier that most of a service's images come from. */
     for (size_t i = 0; i < demo->image_count; i++)
         demo->images[i].owner = i % 8 == 0 ? 0 : i % 8 == 1 ? 1 : 2;
