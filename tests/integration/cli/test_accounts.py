@@ -56,7 +56,7 @@ class Users(Case):
         self.run_jini("user", "add", "alice", "--email", "a@example.org")
         self.run_jini("user", "add", "b@example.org", "--email", "B@example.org")
         self.check_error(self.json("user", "add", "A@example.org", code=4), "E_EXISTS", "username", "email address")
-        self.check_error(self.json("user", "set", "alice", "--email", "b@example.org", code=4), "E_EXISTS", "email")
+        self.check_error(self.json("user", "set", "alice", "--email", "b@example.org", code=4), "E_EXISTS", "--email")
         self.run_jini("verify")
 
     def test_digits_that_mean_two_users_are_refused(self):
