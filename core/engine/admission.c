@@ -138,9 +138,12 @@ static int end_given_up(struct store_txn *txn, struct admit_work *work, uint64_t
     return 0;
 }
 
-static int refuse_parallel(struct admit_work *work, const struct generations_running *running,
-                           struct jini_error *error)
+static int refuse_parallel(struct store_txn *txn, struct admit_work *work,
+                           const struct generations_running *running, struct jini_error *error)
 {
+    int status = quota_peek(txn, &work->quotas); /* for the answer */
+    if (status && status != JINI_E_BUSY)
+        return status;
     uint32_t alive = running->count - running->expired;
     uint64_t now_ms = work->now_ns / NS_PER_MS;
     uint64_t first = running->jobs[running->expired].expires_ms;
@@ -158,8 +161,10 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
     struct jini_error *error = &admit->request.error;
     uint32_t most = work->allowed.allowance.parallel_max;
     if (most && user_of(&admit->subject) && running->count - running->expired >= most)
-        return refuse_parallel(work, running, error);
+        return refuse_parallel(txn, work, running, error);
     int status = quota_reserve(txn, &work->quotas);
+    if (status == JINI_E_BUSY)
+        return rate_quotas_full(&work->quotas, error);
     if (status)
         return status;
     work->reservation_length = reservation_encode(&admit->subject, &work->quotas,
@@ -193,6 +198,7 @@ static int op_admit(struct store_txn *txn, void *argument)
     static const struct generations_running none;
     struct generations_running running = none;
     uint64_t user_id = user_of(&admit->subject);
+    error_clear(error); /* of the run before */
     work->decision = 0;
     work->ended = 0;
     work->damage = (struct job_damage){0};
@@ -247,17 +253,16 @@ static void fill_answer(struct jini_admit *admit, struct admit_work *work, int s
         answer->decided = work->allowed.plan->quota_index[decided];
         answer->retry_after_ms = answer->entries[answer->decided].retry_after_ms;
         rate_refusal(answer, &admit->request.error);
-    } else if (status == JINI_E_LIMITED) {
+    } else if (status == JINI_E_LIMITED || status == JINI_E_BUSY) {
         answer->retry_after_ms = admit->request.error.retry_after_ms;
     }
 }
 
 static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_work *work);
 
-static void give_rates_back(struct jini *jini, struct admit_work *work)
+static void give_rates_back(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
 {
-    rate_refund(jini, &work->rates.receipts);
-    work->rates.receipts.count = 0;
+    rate_undo(jini, &work->rates, &admit->answer);
 }
 
 static void after_admit(struct jini_request *request)
@@ -271,14 +276,14 @@ static void after_admit(struct jini_request *request)
     if (request->status == 0)
         job_log_damage(state->jini, &work->damage);
     if (status)
-        give_rates_back(state->jini, work);
+        give_rates_back(state->jini, admit, work);
     if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {
         status = prepare(state->jini, admit, work);
         if (status == 0) {
             status = request_write(request, op_admit, STORE_NEW_WORK, ADMIT_OP_BYTES, after_admit);
             if (status == 0)
                 return;
-            give_rates_back(state->jini, work);
+            give_rates_back(state->jini, admit, work);
         }
     } else {
         fill_answer(admit, work, status);
@@ -314,7 +319,12 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
         .cost = admit->parameters.count,
     };
     memcpy(work->quotas.subject.address, admit->subject.address, sizeof(admit->subject.address));
-    return rate_charge(jini, &work->rates, &admit->answer, error);
+    status = rate_charge(jini, &work->rates, &admit->answer, error);
+    if (status == JINI_E_LIMITED) { /* the answer has the quotas too, as far as they can be read */
+        rate_peek_quotas(jini, &work->quotas, NULL);
+        rate_add_quotas(work->allowed.plan, &work->quotas, &admit->answer);
+    }
+    return status;
 }
 
 int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback)
@@ -337,7 +347,7 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
     if (status == 0) {
         status = request_write(request, op_admit, STORE_NEW_WORK, ADMIT_OP_BYTES, after_admit);
         if (status)
-            give_rates_back(jini, work);
+            give_rates_back(jini, admit, work);
     }
     if (status) {
         drop_work(request);

@@ -41,6 +41,12 @@ struct rate_charge {
 int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer,
                 struct jini_error *error);
 
+/*
+ * Gives back what a charge took, where its windows are still open. The answer shows the rate limits as they stand
+ * after that, and holds no receipt any more: what it took is not to be given back twice.
+ */
+void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer);
+
 /* Gives back what receipts say, where their windows are still open. */
 void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
 
@@ -65,6 +71,12 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
 /* Fills in the entries of quotas, from outcomes. */
 void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
                      struct jini_limit_answer *answer);
+
+/* Says in words that quotas answered JINI_E_BUSY, which it returns: the row of the subject is full. */
+int rate_quotas_full(const struct quota_charge *quotas, struct jini_error *error);
+
+/* Quotas as they stand, from a snapshot. Errors of quota_peek(), said in words; the outcomes of JINI_E_BUSY are there. */
+int rate_peek_quotas(struct jini *jini, struct quota_charge *quotas, struct jini_error *error);
 
 /* Says a refusal in words. */
 int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error);

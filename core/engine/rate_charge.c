@@ -157,6 +157,30 @@ void rate_refund(struct jini *jini, const struct rate_receipts *receipts)
         table_refund(jini->rates->table, &receipts->items[i]);
 }
 
+void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer)
+{
+    struct rate_attempt attempt;
+    struct jini_limit_answer now;
+    const struct plan *plan = charge->plan;
+    rate_refund(jini, &charge->receipts);
+    charge->receipts.count = 0;
+    attempt.plan = plan;
+    attempt.flags = JINI_CHECK_PEEK;
+    attempt.cost = charge->cost;
+    attempt.now_ns = clock_boot_ns(jini->clock);
+    attempt.beside_quotas = true;
+    int status = rate_prepare(&attempt, &charge->subject, charge->scope);
+    if (status == 0)
+        status = rate_run(jini->rates, &attempt, &now, NULL);
+    for (uint32_t i = 0; i < plan->rate_count; i++) {
+        struct jini_limit_entry *entry = &answer->entries[plan->rate_index[i]];
+        if (status == 0 || status == JINI_E_LIMITED) /* else as it was charged */
+            *entry = now.entries[plan->rate_index[i]];
+        entry->window = 0;
+        memset(entry->receipt, 0, sizeof(entry->receipt));
+    }
+}
+
 int jini_limit_refund(struct jini *jini, const struct jini_limit_answer *answer,
                       struct jini_error *error)
 {

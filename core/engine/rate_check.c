@@ -149,27 +149,37 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
     return status;
 }
 
+int rate_peek_quotas(struct jini *jini, struct quota_charge *quotas, struct jini_error *error)
+{
+    struct store_txn *txn;
+    int status = store_read_begin(jini->store, &txn);
+    if (status == 0) {
+        status = quota_peek(txn, quotas);
+        store_read_end(txn);
+        if (status == JINI_E_BUSY)
+            return rate_quotas_full(quotas, error);
+    }
+    return status ? error_set(error, status, "quota", "%s", jini_status_text(status)) : 0;
+}
+
 /* Quotas as they stand, beside the rate limits of a peek. */
 static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
                        const struct allowed *allowed, struct jini_limit_answer *answer,
                        struct jini_error *error)
 {
-    struct store_txn *txn;
     struct quota_plan plan = allowed->plan->quotas;
     plan.anchor_ns = allowed->anchor_ns;
     struct quota_charge charge = {.subject = quota_subject_of(&check->subject),
                                   .plan = &plan,
                                   .now_ns = clock_wall_ns(jini->clock),
                                   .cost = check->cost};
-    int status = store_read_begin(jini->store, &txn);
-    if (status == 0) {
-        status = quota_peek(txn, &charge);
-        store_read_end(txn);
-    }
-    if (status)
-        return error_set(error, status, "quota", "%s", jini_status_text(status));
+    /* A rate limit that refused has said so in the error already. */
+    bool refused = answer->decided < JINI_LIMITS_MAX;
+    int status = rate_peek_quotas(jini, &charge, refused ? NULL : error);
     rate_add_quotas(allowed->plan, &charge, answer);
-    if (charge.decided == plan.count || answer->decided < JINI_LIMITS_MAX)
+    if (status)
+        return status;
+    if (charge.decided == plan.count || refused)
         return 0;
     answer->decided = allowed->plan->quota_index[charge.decided];
     answer->retry_after_ms = answer->entries[answer->decided].retry_after_ms;

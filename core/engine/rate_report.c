@@ -71,6 +71,23 @@ int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *erro
     return JINI_E_LIMITED;
 }
 
+int rate_quotas_full(const struct quota_charge *quotas, struct jini_error *error)
+{
+    uint64_t wait_ns = 0;
+    for (uint32_t i = 0; i < quotas->plan->count; i++) {
+        if (quotas->outcomes[i].refused && quotas->outcomes[i].retry_after_ns > wait_ns)
+            wait_ns = quotas->outcomes[i].retry_after_ns;
+    }
+    error_set(
+        error, JINI_E_BUSY, "quota",
+        "%d other periods of quotas are still counted for this subject, and more are not; wait "
+        "until one ends, or forget what they counted by jini_limit_reset()",
+        QUOTA_COUNTERS_MAX);
+    if (error)
+        error->retry_after_ms = rate_ms(wait_ns);
+    return JINI_E_BUSY;
+}
+
 /* ---- Reports ---- */
 
 static struct jini_subject subject_of(const struct slot_description *description)

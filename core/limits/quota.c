@@ -113,22 +113,42 @@ static struct quota_counter *find(struct row *row, uint64_t identity)
     return NULL;
 }
 
-/* A place for one more counter: a free one, or the one whose window ended first. */
-static struct quota_counter *add(struct row *row, uint64_t identity)
+static bool is_planned(const struct quota_plan *plan, uint64_t identity)
 {
-    struct quota_counter *place = &row->counters[0];
+    for (uint32_t i = 0; i < plan->count; i++) {
+        if (quota_identity(&plan->limits[i]) == identity)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing is reserved, and it counts nothing any more: used is 0, or its window is over. */
+static bool may_go(const struct quota_counter *counter, uint64_t now_ns)
+{
+    return counter->reserved == 0 && (counter->used == 0 || counter->end_ns <= now_ns);
+}
+
+/*
+ * A place for one more counter: a free one, or one that may go and that the plan does not
+ * name. NULL: there is none.
+ */
+static struct quota_counter *add(struct row *row, const struct quota_plan *plan, uint64_t identity,
+                                 uint64_t now_ns)
+{
+    struct quota_counter *place = NULL;
     if (row->count < QUOTA_COUNTERS_MAX)
         place = &row->counters[row->count++];
-    else
-        for (uint32_t i = 1; i < row->count; i++) {
-            if (row->counters[i].end_ns < place->end_ns)
-                place = &row->counters[i];
-        }
-    *place = (struct quota_counter){.identity = identity};
+    for (uint32_t i = 0; i < row->count && !place; i++) {
+        struct quota_counter *counter = &row->counters[i];
+        if (may_go(counter, now_ns) && !is_planned(plan, counter->identity))
+            place = counter;
+    }
+    if (place)
+        *place = (struct quota_counter){.identity = identity};
     return place;
 }
 
-/* The counter of a limit, moved on to the window that holds `now_ns`. */
+/* The counter of a limit, moved on to the window that holds `now_ns`. NULL: the row is full. */
 static struct quota_counter *advance(struct row *row, const struct quota_plan *plan, uint32_t index,
                                      uint64_t now_ns)
 {
@@ -142,8 +162,10 @@ static struct quota_counter *advance(struct row *row, const struct quota_plan *p
         if (window.start_ns == current.start_ns)
             return counter;
     } else {
+        counter = add(row, plan, identity, now_ns);
+        if (!counter)
+            return NULL;
         window = period_open(limit, plan->zones[index], plan->anchor_ns, now_ns);
-        counter = add(row, identity);
     }
     counter->start_ns = window.start_ns;
     counter->end_ns = window.end_ns;
@@ -173,13 +195,37 @@ static struct quota_outcome look(const struct limit *limit, const struct quota_c
     return outcome;
 }
 
-/* Fills in outcomes and receipts; `counters` are those of the plan's limits. */
-static void look_at_all(struct quota_charge *charge, struct row *row)
+/* What a limit says that has no place in a full row: when the first of the others gives its up. */
+static struct quota_outcome look_at_full(const struct row *row, const struct quota_plan *plan,
+                                         uint64_t now_ns)
+{
+    uint64_t first_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < row->count; i++) {
+        const struct quota_counter *counter = &row->counters[i];
+        if (counter->end_ns < first_ns && !is_planned(plan, counter->identity))
+            first_ns = counter->end_ns;
+    }
+    uint64_t wait_ns = first_ns > now_ns ? first_ns - now_ns : 0;
+    return (struct quota_outcome){.refused = true, .reset_ns = wait_ns, .retry_after_ns = wait_ns};
+}
+
+/*
+ * Fills in outcomes and receipts. JINI_E_BUSY: a limit has no place in the row; those have receipts
+ * of nothing.
+ */
+static int look_at_all(struct quota_charge *charge, struct row *row)
 {
     const struct quota_plan *plan = charge->plan;
+    int status = 0;
     charge->decided = plan->count;
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct quota_counter *counter = advance(row, plan, i, charge->now_ns);
+        if (!counter) {
+            status = JINI_E_BUSY;
+            charge->outcomes[i] = look_at_full(row, plan, charge->now_ns);
+            charge->receipts[i] = (struct quota_receipt){0};
+            continue;
+        }
         charge->outcomes[i] = look(&plan->limits[i], counter, charge->cost, charge->now_ns);
         charge->receipts[i] =
             (struct quota_receipt){counter->identity, counter->start_ns, charge->cost};
@@ -187,6 +233,7 @@ static void look_at_all(struct quota_charge *charge, struct row *row)
             charge->decided == plan->count)
             charge->decided = i;
     }
+    return charge->decided < plan->count ? JINI_E_LIMITED : status;
 }
 
 int quota_peek(struct store_txn *txn, struct quota_charge *charge)
@@ -196,8 +243,8 @@ int quota_peek(struct store_txn *txn, struct quota_charge *charge)
     int status = read_row(txn, &charge->subject, &row);
     if (status)
         return status;
-    look_at_all(charge, &row);
-    return 0;
+    status = look_at_all(charge, &row);
+    return status == JINI_E_LIMITED ? 0 : status;
 }
 
 int quota_reserve(struct store_txn *txn, struct quota_charge *charge)
@@ -208,11 +255,10 @@ int quota_reserve(struct store_txn *txn, struct quota_charge *charge)
     if (plan->count == 0)
         return 0;
     int status = read_row(txn, &charge->subject, &row);
+    if (status == 0)
+        status = look_at_all(charge, &row);
     if (status)
         return status;
-    look_at_all(charge, &row);
-    if (charge->decided < plan->count)
-        return JINI_E_LIMITED;
     for (uint32_t i = 0; i < plan->count; i++) {
         struct quota_counter *counter = find(&row, charge->receipts[i].identity);
         JINI_ASSERT(counter != NULL);
@@ -252,7 +298,7 @@ int quota_reset(struct store_txn *txn, const struct quota_subject *subject)
     if (status || row.count == 0)
         return status;
     for (uint32_t i = 0; i < row.count; i++)
-        row.counters[i].used = 0;
+        row.counters[i].used = 0; /* so that it may go where the row is full */
     return write_row(txn, subject, &row);
 }
 

@@ -21,7 +21,10 @@
  *  2. A reservation belongs to the window in which it was made: what is settled or released after
  *     the window has ended changes nothing.
  *  3. A change of tier that keeps the period keeps the counts.
- *  4. Time comes in as an argument. A clock set back neither opens a window nor loses counts
+ *  4. A counter leaves a full row only when it counts nothing any more (nothing is reserved, and
+ *     its window is over or nothing was used), and never for one of the same charge. Where none may
+ *     leave, the charge is refused as JINI_E_BUSY: forgetting a live count would admit too much.
+ *  5. Time comes in as an argument. A clock set back neither opens a window nor loses counts
  *     (period.h).
  */
 #ifndef LIMITS_QUOTA_H
@@ -75,14 +78,16 @@ struct quota_charge {
 
 /*
  * Reserves `cost` of every quota of the plan, or nothing. Shadow quotas count up to their amount
- * and never refuse. JINI_E_LIMITED: `decided` names the quota. JINI_E_CORRUPT: the row is damaged.
- * Errors of the store.
+ * and never refuse. JINI_E_LIMITED: `decided` names the quota. JINI_E_BUSY: the row is full of
+ * counters of other periods that are still needed; the outcome of a quota without a place says when
+ * the first of them ends, and quota_reset() frees those with nothing reserved. JINI_E_CORRUPT: the
+ * row is damaged. Errors of the store.
  */
 int quota_reserve(struct store_txn *txn, struct quota_charge *charge);
 
 /*
- * Answers what quota_reserve() would, and writes nothing; in a snapshot too. Always 0 but for
- * errors of the store.
+ * Answers what quota_reserve() would, and writes nothing; in a snapshot too. 0 where a quota would
+ * refuse too (`decided`); JINI_E_BUSY, with all outcomes, and the other errors as quota_reserve().
  */
 int quota_peek(struct store_txn *txn, struct quota_charge *charge);
 

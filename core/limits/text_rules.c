@@ -49,11 +49,12 @@ static int check_period(struct limit *limit, struct jini_error *error)
         return error_set(error, JINI_E_INVALID, "period",
                          "A period of 0 %ss is no period; the least is 1 second.",
                          units[limit->unit].name);
-    limit->period_ms = limit->multiples * units[limit->unit].ms;
-    if (limit->period_ms > LIMIT_YEARS_MAX * units[LIMIT_YEAR].ms)
+    /* Held against the bound before the product, which wraps around. */
+    if (limit->multiples > LIMIT_YEARS_MAX * units[LIMIT_YEAR].ms / units[limit->unit].ms)
         return error_set(error, JINI_E_INVALID, "period",
                          "%u %ss is longer than the longest period, %d years of 360 days.",
                          limit->multiples, units[limit->unit].name, LIMIT_YEARS_MAX);
+    limit->period_ms = limit->multiples * units[limit->unit].ms;
     return 0;
 }
 

@@ -28,13 +28,15 @@ extern "C" {
  * In: `subject`, a user or an address (which gets the tier anonymous.tier, its image expires as
  * that tier's do); `parameters`; `prompt` and `negative`, up to 16,384 bytes each, NULL for none;
  * `lease_ms`, 0 for admission.lease_ms; `flags`.
- * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision.
+ * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision; that of
+ * a refusal holds nothing for jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted.
  *
  * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
  *                   which and when to return
  * JINI_E_FORBIDDEN  the tier does not allow "width", "height", "steps" or "count"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
- * JINI_E_BUSY       the table of rate limits is full and closed
+ * JINI_E_BUSY       the table of rate limits is full and closed ("limits.slots"); or 32 other
+ *                   periods of quotas still count for the subject ("quota")
  * Durable once it succeeded.
  */
 enum jini_admit_flag {

@@ -4,9 +4,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-static struct jini *open_with_tier(const char *limits, uint32_t parallel)
+static void set_limits(struct jini *jini, const char *limits, uint32_t parallel)
 {
-    struct jini *jini = fixture_open();
     struct jini_tier_set set;
     struct jini_error error;
     jini_request_init(&set);
@@ -14,6 +13,12 @@ static struct jini *open_with_tier(const char *limits, uint32_t parallel)
     snprintf(set.tier.allowance.limits, sizeof(set.tier.allowance.limits), "%s", limits);
     set.tier.allowance.parallel_max = parallel;
     fixture_must(jini_tier_set(jini, &set, NULL), "tier", &set.request.error);
+}
+
+static struct jini *open_with_tier(const char *limits, uint32_t parallel)
+{
+    struct jini *jini = fixture_open();
+    set_limits(jini, limits, parallel);
     return jini;
 }
 
@@ -172,6 +177,10 @@ TEST(
     CHECK_UINT(admit.answer.retry_after_ms, <=, 60000);
     CHECK_UINT(admit.request.error.retry_after_ms, ==, admit.answer.retry_after_ms);
     CHECK_CONTAINS(admit.request.error.message, "3 per 1 minute");
+    CHECK_UINT(admit.answer.entries[0].amount, ==, 30);
+    CHECK_UINT(admit.answer.entries[0].multiples, ==, 1);
+    CHECK_UINT(admit.answer.entries[0].remaining, ==, 27);
+    CHECK_UINT(admit.answer.entries[0].reset_ms, >, 0);
     CHECK_UINT(remaining(jini, user, 0), ==, 27);
     CHECK_UINT(jobs_of(jini, user), ==, 3);
     CHECK_OK(jini_close(jini, NULL, NULL));
@@ -195,6 +204,76 @@ TEST(a_refusing_quota_gives_the_rate_limit_back,
     CHECK_UINT(remaining(jini, user, 0), ==, 48);
     fixture_days_pass(1);
     CHECK_OK(admit_one(jini, user, &admit));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_refusal_holds_nothing_to_refund,
+     "The answer of a refusal after the rate limits shows them as they stand then, and refunding "
+     "it gives nobody's charge back.")
+{
+    static const struct {
+        const char *name;
+        const char *limits;
+        uint32_t parallel;
+        uint64_t left;
+    } cases[] = {{"alice", "9/minute; 9/30 seconds sliding; 2/day", 0, 0},
+                 {"bob", "9/minute; 9/30 seconds sliding; 30/day", 2, 28}};
+    struct jini *jini = open_with_tier("", 0);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t user = fixture_user(jini, cases[i].name, "Basic");
+        struct jini_admit admit;
+        struct jini_error error;
+        set_limits(jini, cases[i].limits, cases[i].parallel);
+        CHECK_OK(admit_one(jini, user, &admit));
+        CHECK_OK(admit_one(jini, user, &admit));
+        CHECK_STATUS(admit_one(jini, user, &admit), JINI_E_LIMITED);
+        CHECK_UINT(admit.answer.count, ==, 3);
+        CHECK_UINT(admit.answer.entries[0].remaining, ==, 7);
+        CHECK_UINT(admit.answer.entries[1].remaining, ==, 7);
+        CHECK_UINT(admit.answer.entries[2].remaining, ==, cases[i].left);
+        CHECK_STATUS(jini_limit_refund(jini, &admit.answer, &error), JINI_E_NOT_FOUND);
+        CHECK_UINT(remaining(jini, user, 0), ==, 7);
+        CHECK_UINT(remaining(jini, user, 1), ==, 7);
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(many_periods_over_time_are_refused_as_busy,
+     "A user whose tier had 32 long periods is refused a 33rd in words, and the engine goes on; "
+     "after a reset it is admitted.")
+{
+    struct jini *jini = open_with_tier("", 0);
+    uint64_t user = fixture_user(jini, "alice", "Basic");
+    struct jini_admit admit;
+    struct jini_error error;
+    for (int i = 0; i < 4; i++) {
+        char limits[256] = "";
+        for (int k = 0; k < 8; k++) {
+            size_t length = strlen(limits);
+            snprintf(limits + length, sizeof(limits) - length, "%s99/%d months", k ? "; " : "",
+                     2 + i * 8 + k);
+        }
+        set_limits(jini, limits, 0);
+        CHECK_OK(admit_one(jini, user, &admit));
+        CHECK_OK(settle(jini, &admit.job.id));
+    }
+    set_limits(jini, "9/minute; 5/hour; 7/day", 0);
+    CHECK_STATUS(admit_one(jini, user, &admit), JINI_E_BUSY);
+    CHECK_TEXT(admit.request.error.field, "quota");
+    CHECK_CONTAINS(admit.request.error.message, "jini_limit_reset");
+    CHECK_UINT(admit.request.error.retry_after_ms, >, 0);
+    CHECK_UINT(admit.answer.entries[0].remaining, ==, 9);
+    CHECK_UINT(admit.answer.entries[1].amount, ==, 5);
+    struct jini_limit_check check = {.subject = admit.subject, .flags = JINI_CHECK_PEEK, .cost = 1};
+    struct jini_limit_answer answer;
+    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_BUSY);
+    CHECK_TEXT(error.field, "quota");
+    struct jini_limit_reset reset;
+    jini_request_init(&reset);
+    reset.subject = admit.subject;
+    CHECK_OK(jini_limit_reset(jini, &reset, NULL));
+    CHECK_OK(admit_one(jini, user, &admit));
+    CHECK_UINT(admit.answer.entries[1].remaining, ==, 4);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 

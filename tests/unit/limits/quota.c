@@ -30,6 +30,23 @@ static struct quota_charge charge_of(const struct quota_plan *plan, uint64_t use
         .subject = {.user_id = user}, .plan = plan, .now_ns = now_ns, .cost = cost};
 }
 
+/* "99/2 months; 99/3 months; ...": `count` periods, the first of `months`. */
+static void make_long_plan(struct quota_plan *plan, uint32_t months, uint32_t count)
+{
+    char text[LIMIT_TEXT_MAX] = "";
+    for (uint32_t i = 0; i < count; i++) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof(text) - length, "%s99/%u months", i > 0 ? "; " : "",
+                 months + i);
+    }
+    make_plan(plan, text);
+}
+
+static int op_reset(struct store_txn *txn, void *argument)
+{
+    return quota_reset(txn, argument);
+}
+
 struct settle_argument {
     struct quota_subject subject;
     const struct quota_charge *charge;
@@ -69,6 +86,55 @@ STORE_TEST(
     charge = charge_of(&plan, 8, noon, 1);
     CHECK_OK(store_write(store, op_reserve, &charge));
     charge = charge_of(&plan, 7, noon + DAY, 30);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    store_close(store);
+}
+
+STORE_TEST(a_full_row_refuses_and_forgets_no_live_count,
+           "Where 32 other periods still count, a charge of a 33rd is busy until one ends or is "
+           "reset; what was counted stays counted, also within one charge of two new periods.")
+{
+    struct store *store = fixture_open(driver);
+    struct quota_plan plan;
+    struct quota_charge charge;
+    struct quota_charge old[QUOTA_COUNTERS_MAX / LIMITS_MAX];
+    struct quota_plan old_plans[QUOTA_COUNTERS_MAX / LIMITS_MAX];
+    struct quota_subject subject = {.user_id = 7};
+    for (uint32_t i = 0; i < QUOTA_COUNTERS_MAX / LIMITS_MAX; i++) {
+        make_long_plan(&old_plans[i], 2 + i * LIMITS_MAX, LIMITS_MAX);
+        old[i] = charge_of(&old_plans[i], 7, noon, 99);
+        CHECK_OK(store_write(store, op_reserve, &old[i]));
+    }
+    make_plan(&plan, "5/hour; 7/day");
+    charge = charge_of(&plan, 7, noon, 1);
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_BUSY);
+    CHECK(charge.outcomes[0].refused && charge.outcomes[1].refused);
+    CHECK_UINT(charge.outcomes[0].retry_after_ns, ==, 60 * DAY);
+    for (uint32_t i = 0; i < QUOTA_COUNTERS_MAX / LIMITS_MAX; i++) {
+        struct quota_charge again = charge_of(&old_plans[i], 7, noon + 1, 1);
+        CHECK_STATUS(store_write(store, op_reserve, &again), JINI_E_LIMITED);
+    }
+    settle(store, &old[0], 99);
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_BUSY);
+    /* The periods of 2 months are over: one place, and two are needed. */
+    charge = charge_of(&plan, 7, noon + 61 * DAY, 1);
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_BUSY);
+    CHECK(!charge.outcomes[0].refused && charge.outcomes[1].refused);
+    charge = charge_of(&plan, 7, noon + 91 * DAY, 1);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    CHECK_UINT(charge.outcomes[0].remaining, ==, 4);
+    CHECK_UINT(charge.outcomes[1].remaining, ==, 6);
+    /* What is reserved holds its place, over or not; what a reset set to nothing does not. */
+    make_plan(&plan, "5/2 hours; 7/2 days; 9/3 days; 9/4 days; 9/5 days; 9/6 days; 9/7 days");
+    charge = charge_of(&plan, 7, noon + 92 * DAY, 1);
+    CHECK_STATUS(store_write(store, op_reserve, &charge), JINI_E_BUSY);
+    CHECK_OK(store_write(store, op_reset, &subject));
+    make_plan(&plan, "5/2 hours; 7/2 days; 9/3 days; 9/4 days; 9/5 days; 9/6 days");
+    charge = charge_of(&plan, 7, noon + 92 * DAY, 1);
+    CHECK_OK(store_write(store, op_reserve, &charge));
+    make_plan(&plan, "1/8 days");
+    charge = charge_of(&plan, 7, noon + 2000 * DAY, 1);
+    settle(store, &old[3], 0);
     CHECK_OK(store_write(store, op_reserve, &charge));
     store_close(store);
 }

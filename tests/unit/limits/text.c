@@ -184,6 +184,7 @@ TEST(bounds_are_refused_one_beyond, "The bound itself is taken, one more is not.
         {"1000000000000000/hour", "1000000000000001/hour", "amount"},
         {"1/10 years", "1/11 years", "period"},
         {"1/1 second", "1/0 seconds", "period"},
+        {"1/120 months", "5/593066618 years", "period"}, /* 2^64 ms and 145 days */
         {"0/second sliding", "0/second gcra", "amount"},
         {"1/3600 days", "1/3601 days", "period"},
         {"1/311040000 seconds", "1/99999999999999999999 seconds", "period"},
