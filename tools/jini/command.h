@@ -14,7 +14,8 @@ struct command {
     struct jini_options options; /* once command_load_options() was called */
     struct jini *jini;           /* NULL: not open */
     struct jini_error error;     /* of what failed */
-    int exit_code;               /* of a verb that has one of its own; 0: from the status */
+    bool stuck;    /* another process holds the write lock: closing would wait for it */
+    int exit_code; /* of a verb that has one of its own; 0: from the status */
 };
 
 /*
