@@ -19,14 +19,14 @@ struct command {
 };
 
 /*
- * Fills in command->options: defaults, DIR/jini.conf, environment, --set, each above the one before. A command
- * leaves background work to services unless background.run is set somewhere.
+ * Fills in command->options: defaults, DIR/jini.conf, environment, --set, each above the one
+ * before. A command leaves background work to services unless background.run is set somewhere.
  */
 int command_load_options(struct command *command);
 
 /*
- * Errors of the engine name members of its structs, and its functions; people know options: "allowance.limits" becomes
- * "--limits" where that was given.
+ * Errors of the engine name members of its structs, and its functions; people know options:
+ * "allowance.limits" becomes "--limits" where that was given.
  */
 void command_name_options(struct command *command);
 

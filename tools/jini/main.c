@@ -3,8 +3,9 @@
  *
  *   descriptors, locale, signals -> command line -> the verb's function -> close -> output -> exit status
  *
- * The exit status is 0, that of the status table (jini help --man lists it), 1 when verify found problems, 128 and the
- * signal's number after a signal, 141 when the reader of standard output went away.
+ * The exit status is 0, that of the status table (jini help --man lists it), 1 when verify found
+ * problems, 128 and the signal's number after a signal, 141 when the reader of standard output went
+ * away.
  */
 #include "command.h"
 #include "guard.h"
@@ -112,7 +113,10 @@ int main(int count, char **values)
         status = run(&command);
     }
     int code = finish(&command, status);
-    /* Threads of the engine still wait. What was acknowledged is durable; the rest is recovered as after a crash. */
+    /*
+     * Threads of the engine still wait. What was acknowledged is durable; the rest is recovered as
+     * after a crash.
+     */
     if (command.stuck)
         _exit(code);
     return code;
