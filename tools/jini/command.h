@@ -14,18 +14,19 @@ struct command {
     struct jini_options options; /* once command_load_options() was called */
     struct jini *jini;           /* NULL: not open */
     struct jini_error error;     /* of what failed */
-    int exit_code;               /* of a verb that has one of its own; 0: from the status */
+    bool stuck;    /* another process holds the write lock: closing would wait for it */
+    int exit_code; /* of a verb that has one of its own; 0: from the status */
 };
 
 /*
- * Fills in command->options: defaults, DIR/jini.conf, environment, --set, each above the one before. A command
- * leaves background work to services unless background.run is set somewhere.
+ * Fills in command->options: defaults, DIR/jini.conf, environment, --set, each above the one
+ * before. A command leaves background work to services unless background.run is set somewhere.
  */
 int command_load_options(struct command *command);
 
 /*
- * Errors of the engine name members of its structs, and its functions; people know options: "allowance.limits" becomes
- * "--limits" where that was given.
+ * Errors of the engine name members of its structs, and its functions; people know options:
+ * "allowance.limits" becomes "--limits" where that was given.
  */
 void command_name_options(struct command *command);
 

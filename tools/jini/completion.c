@@ -1,7 +1,8 @@
 /*
- * The completion script for bash. It finds the verb among the words before the cursor, then completes the value of the
- * option before the cursor, the options of the verb, verbs, users and tiers of the database, or files where arguments
- * are files. It needs nothing but bash; where the database does not answer, there is nothing to complete.
+ * The completion script for bash. It finds the verb among the words before the cursor, then
+ * completes the value of the option before the cursor, the options of the verb, verbs, users and
+ * tiers of the database, or files where arguments are files. It needs nothing but bash; where the
+ * database does not answer, there is nothing to complete.
  */
 #include "command.h"
 #include "help.h"

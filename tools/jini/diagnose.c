@@ -1,4 +1,7 @@
-/* Looking at the directory again after an open that failed. Nothing is opened but the directory itself. */
+/*
+ * Looking at the directory again after an open that failed. Nothing is opened but the directory
+ * itself.
+ */
 #include "diagnose.h"
 
 #include "file_error.h"

@@ -26,7 +26,9 @@ static int too_big(const char *path, uint64_t bytes_max, struct jini_error *erro
                       (unsigned long long)bytes_max);
 }
 
-/* Reads to the end into memory that grows up to bytes_max + 1, so that one byte too many is seen. */
+/*
+ * Reads to the end into memory that grows up to bytes_max + 1, so that one byte too many is seen.
+ */
 static int read_all(int descriptor, const char *path, uint64_t bytes_max, size_t expected,
                     uint8_t **out, size_t *length, struct jini_error *error)
 {
@@ -87,8 +89,8 @@ static int check_kind(const char *path, const struct stat *info, struct jini_err
 }
 
 /*
- * Opens a file that was looked at before. Should a file of the database have taken its place meanwhile, the
- * descriptor stays open: closing it is what would drop the locks.
+ * Opens a file that was looked at before. Should a file of the database have taken its place
+ * meanwhile, the descriptor stays open: closing it is what would drop the locks.
  */
 static int open_file(const char *path, int *out, struct stat *info, struct jini_error *error)
 {

@@ -25,8 +25,8 @@ bool guard_is_directory(const struct stat *info)
 }
 
 /*
- * The files that are locked lie in the directory itself. They are looked at anew each time: other processes make and
- * replace some of them.
+ * The files that are locked lie in the directory itself. They are looked at anew each time: other
+ * processes make and replace some of them.
  */
 bool guard_is_file(const struct stat *info)
 {

@@ -1,7 +1,8 @@
 /*
- * The files of the database in use, which nothing may open by a name that a user gave: closing any descriptor of a
- * file drops the locks that the process holds on it by fcntl(2), and others would then write beside it. They are
- * known by device and inode, so that hard links, symbolic links and bind mounts of them are known too.
+ * The files of the database in use, which nothing may open by a name that a user gave: closing any
+ * descriptor of a file drops the locks that the process holds on it by fcntl(2), and others would
+ * then write beside it. They are known by device and inode, so that hard links, symbolic links and
+ * bind mounts of them are known too.
  */
 #ifndef JINI_CLI_GUARD_H
 #define JINI_CLI_GUARD_H

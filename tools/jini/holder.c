@@ -33,7 +33,7 @@ static const struct jini_process *find_holder(const struct jini_process *process
     return NULL;
 }
 
-void holder_explain(struct command *command)
+bool holder_explain(struct command *command)
 {
     struct jini_process processes[JINI_PROCESSES_MAX];
     char span[WORDS_NUMBER_MAX];
@@ -41,18 +41,19 @@ void holder_explain(struct command *command)
     size_t count = 0;
     struct jini_error *error = &command->error;
     if (!command->jini || jini_processes(command->jini, processes, JINI_PROCESSES_MAX, &count) != 0)
-        return;
+        return false;
     const struct jini_process *holder = find_holder(processes, count);
     snprintf(message, sizeof(message), "%s",
              error->message[0] != '\0' ? error->message : jini_status_text(error->code));
     if (!holder) {
         snprintf(error->message, sizeof(error->message),
                  "%.300s; nobody else holds the write lock now; see \"jini stat\"", message);
-        return;
+        return false;
     }
     words_span_ms(holder->lock_ms, span);
     snprintf(error->message, sizeof(error->message),
              "%.240s; process %" PRId32 " (%s) has held the write lock for %s%s; see \"jini stat\"",
              message, holder->pid, holder->name, span,
              holder_is_stopped(holder->pid) ? " and is stopped: continue or kill it" : "");
+    return true;
 }

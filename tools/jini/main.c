@@ -3,8 +3,9 @@
  *
  *   descriptors, locale, signals -> command line -> the verb's function -> close -> output -> exit status
  *
- * The exit status is 0, that of the status table (jini help --man lists it), 1 when verify found problems, 128 and the
- * signal's number after a signal, 141 when the reader of standard output went away.
+ * The exit status is 0, that of the status table (jini help --man lists it), 1 when verify found
+ * problems, 128 and the signal's number after a signal, 141 when the reader of standard output went
+ * away.
  */
 #include "command.h"
 #include "guard.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *directory_of(const struct args *args)
 {
@@ -65,13 +67,12 @@ static int finish(struct command *command, int status)
     int signal_number = interrupt_signal();
     if (status)
         command_name_options(command);
-    if (status == JINI_E_TIMEOUT)
-        holder_explain(command);
+    command->stuck = status == JINI_E_TIMEOUT && holder_explain(command);
     if (status == 0 && output_is_broken())
         status = JINI_E_IO; /* said below */
     else if (status && !signal_number && !output_is_broken())
         output_error(&command->error);
-    int closed = jini_close(command->jini, NULL, NULL);
+    int closed = command->stuck ? 0 : jini_close(command->jini, NULL, NULL);
     int ended = output_end(&closed_pipe, &command->error);
     if (signal_number) {
         command_fail(command, JINI_E_CANCELLED, "signal", "ended by the signal SIG%s",
@@ -111,5 +112,12 @@ int main(int count, char **values)
         guard_begin(command.directory);
         status = run(&command);
     }
-    return finish(&command, status);
+    int code = finish(&command, status);
+    /*
+     * Threads of the engine still wait. What was acknowledged is durable; the rest is recovered as
+     * after a crash.
+     */
+    if (command.stuck)
+        _exit(code);
+    return code;
 }

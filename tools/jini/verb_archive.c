@@ -13,8 +13,8 @@
 enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
 
 /*
- * What was reported so far; the callback runs on a thread of the engine. The steps of a pack come one after the other,
- * each with all of its images, which are counted once.
+ * What was reported so far; the callback runs on a thread of the engine. The steps of a pack come
+ * one after the other, each with all of its images, which are counted once.
  */
 struct reports {
     bool dry_run;

@@ -67,8 +67,8 @@ static void count_reason(struct putting *putting, const struct put_outcome *outc
 }
 
 /*
- * How much a status says about more than the one file: above 0 the machine or the database needs attention, 0 is
- * about the file, as in a refusal.
+ * How much a status says about more than the one file: above 0 the machine or the database needs
+ * attention, 0 is about the file, as in a refusal.
  */
 static int gravity(int status)
 {

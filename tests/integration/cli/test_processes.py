@@ -133,10 +133,11 @@ class Processes(Case):
         text = self.run_jini("stat").out
         self.assertRegex(text, rf"write lock +process {process.pid} \(jini put\) holds it for \d+\.\d s; IT IS STOPPED")
         self.assertGreaterEqual(self.holders()[0]["lock_ms"], 1000)
-        late = self.json("--set", "request.timeout_ms=300", "user", "add", "dora", code=9).error()
-        self.assertEqual(late["name"], "E_TIMEOUT")
-        self.assertRegex(late["message"], rf"; process {process.pid} \(jini put\) has held the write lock for "
-                                          r"\d+\.\d s and is stopped: .*; see \"jini stat\"")
+        for arguments in (["user", "add", "dora"], ["put", "alice", "--no-limits", "in/0000.png"]):
+            late = self.json("--set", "request.timeout_ms=300", *arguments, code=9).error()
+            self.assertEqual(late["name"], "E_TIMEOUT")
+            self.assertRegex(late["message"], rf"; process {process.pid} \(jini put\) has held the write lock for "
+                                              r"\d+\.\d s and is stopped: .*; see \"jini stat\"")
         waiting = self.start("user", "add", "carl", "--email", "c@example.org")
         self.await_waiter()
         self.assertEqual(len(self.json("user", "list").lines()), 2)  # readers do not wait
