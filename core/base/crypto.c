@@ -62,7 +62,7 @@ void crypto_wipe(void *data, size_t length)
     sodium_memzero(data, length);
 }
 
-static bool cost_in_range(struct crypto_password_cost cost)
+bool crypto_password_cost_is_taken(struct crypto_password_cost cost)
 {
     return cost.memory_kib >= ARGON2_MEMORY_KIB_MIN && cost.memory_kib <= ARGON2_MEMORY_KIB_MAX &&
            cost.passes >= 1 && cost.passes <= ARGON2_WORK_KIB_MAX / cost.memory_kib;
@@ -74,7 +74,7 @@ int crypto_password_hash(struct slice password, struct crypto_password_cost cost
     memset(out, 0, CRYPTO_PASSWORD_HASH_MAX);
     if (password.length > CRYPTO_PASSWORD_MAX)
         return JINI_E_TOO_BIG;
-    if (!cost_in_range(cost))
+    if (!crypto_password_cost_is_taken(cost))
         return JINI_E_INVALID;
     const char *text = password.length ? (const char *)password.data : "";
     int failed =
@@ -133,7 +133,7 @@ static int argon2_parse(const char *stored, struct crypto_password_cost *out)
         !take_text(&text, ",p=1$") || !take_base64(&text, ARGON2_SALT_MIN) ||
         !take_text(&text, "$") || !take_base64(&text, ARGON2_DIGEST_MIN) || *text != '\0')
         return JINI_E_CORRUPT;
-    if (!cost_in_range(cost))
+    if (!crypto_password_cost_is_taken(cost))
         return JINI_E_CORRUPT;
     *out = cost;
     return 0;

@@ -31,6 +31,9 @@ struct crypto_password_cost {
     uint32_t passes;
 };
 
+/* Whether crypto_password_hash() takes a cost; its bounds stand there. */
+bool crypto_password_cost_is_taken(struct crypto_password_cost cost);
+
 /*
  * Hashes a password into the PHC text form, "$argon2id$v=19$m=...,t=...,p=1$salt$hash". Takes tens
  * of milliseconds and `memory_kib` of memory.

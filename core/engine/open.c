@@ -49,7 +49,8 @@ static int load_options(const char *path, const struct jini_options *given,
     int status = jini_options_load(out, file, error);
     if (status && status != JINI_E_NOT_FOUND)
         return status;
-    return jini_options_environment(out, error);
+    status = jini_options_environment(out, error);
+    return status ? status : options_check(out, error); /* of what goes together */
 }
 
 static int open_store(struct jini *jini, struct jini_error *error)

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/crypto.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -181,6 +182,19 @@ static int set_row(struct jini_options *options, const struct row *row, const ch
     return 0;
 }
 
+/* Each within its range, memory and passes may be more work together than a hash is allowed. */
+static int check_password_cost(const struct jini_options *options, struct jini_error *error)
+{
+    struct crypto_password_cost cost = {(uint32_t)options->password_memory_kib,
+                                        (uint32_t)options->password_passes};
+    if (crypto_password_cost_is_taken(cost))
+        return 0;
+    return error_set(error, JINI_E_INVALID, "password.passes",
+                     "%u passes over %u KiB (password.memory_kib) are more than the 4 GiB that a "
+                     "hash may go over; lower one of them",
+                     cost.passes, cost.memory_kib);
+}
+
 int options_check(const struct jini_options *options, struct jini_error *error)
 {
     for (size_t i = 0; i < ROWS; i++) {
@@ -201,7 +215,7 @@ int options_check(const struct jini_options *options, struct jini_error *error)
                              (unsigned long long)number, (unsigned long long)info->least,
                              (unsigned long long)most);
     }
-    return 0;
+    return check_password_cost(options, error);
 }
 
 int jini_options_set(struct jini_options *options, const char *name, const char *value,

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { WAIT_MS_MAX = 1000 };
-
 void table_options_init(struct table_options *options)
 {
     *options =
@@ -28,9 +26,9 @@ static int check_options(const struct table_options *options, struct jini_error 
     if (options->holder_incarnation == 0)
         return error_set(error, JINI_E_INVALID, "holder_incarnation",
                          "An incarnation of 0 names no process; count from 1.");
-    if (options->wait_ms > WAIT_MS_MAX)
+    if (options->wait_ms > TABLE_WAIT_MS_MAX)
         return error_set(error, JINI_E_INVALID, "wait_ms", "A wait of %u ms is longer than %d ms.",
-                         options->wait_ms, WAIT_MS_MAX);
+                         options->wait_ms, TABLE_WAIT_MS_MAX);
     for (unsigned r = 0; r < TABLE_REGIONS; r++) {
         if (options->regions[r].slots < TABLE_SLOTS_MIN ||
             options->regions[r].slots > TABLE_SLOTS_MAX)

@@ -37,6 +37,7 @@ enum {
     TABLE_SLOTS_MIN = 31,
     TABLE_SLOTS_MAX = 1 << 28,
     TABLE_WAIT_MS_DEFAULT = 20,
+    TABLE_WAIT_MS_MAX = 1000,
     TABLE_VALUE_MAX = 72,
     TABLE_ITEMS_MAX = 3 * LIMITS_MAX
 };
@@ -66,7 +67,11 @@ struct table_options {
      */
     bool (*alive)(void *context, uint32_t slot, uint32_t incarnation);
     void *alive_context;
-    uint32_t wait_ms; /* how long a stopped process may hold up newcomers to its bucket */
+    /*
+     * How long a stopped process may hold up newcomers to its bucket, and a charge for which the
+     * table was replaced.
+     */
+    uint32_t wait_ms;
     struct table_region_options regions[TABLE_REGIONS];
 };
 

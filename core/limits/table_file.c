@@ -57,7 +57,7 @@ enum {
     PAGE_BYTES = 4096,
     LOCK_MAKING = 0, /* bytes of limits.lock */
     LOCK_USING = 1,
-    LOCK_TRIES = 5000,
+    LOCK_TRIES = 5000, /* of who opens the table, one a millisecond */
     RETRY_MS = 100
 };
 
@@ -228,21 +228,23 @@ static int lock_byte(const struct table *table, short type, off_t byte)
     return fcntl(table->lock_file.descriptor, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
-static int lock_making(const struct table *table, struct jini_error *error)
+/* Tries once a millisecond, `tries` times. */
+static int lock_making(const struct table *table, unsigned tries, struct jini_error *error)
 {
-    for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
+    for (unsigned tried = 0; tried < tries; tried++) {
+        if (tried > 0)
+            nanosleep(&(struct timespec){.tv_nsec = (long)NS_PER_MS}, NULL);
         int failed = lock_byte(table, F_WRLCK, LOCK_MAKING);
         if (!failed)
             return 0;
         if (failed != EAGAIN && failed != EACCES && failed != EINTR)
             return error_set_errno(error, failed, "limits.lock",
                                    "The table of rate limits cannot be locked.");
-        nanosleep(&(struct timespec){.tv_nsec = (long)NS_PER_MS}, NULL);
     }
     return error_set(error, JINI_E_BUSY, "limits.lock",
-                     "Another process has been making the table of rate limits for %d s; is it "
+                     "Another process has been making the table of rate limits for %u ms; is it "
                      "stopped?",
-                     LOCK_TRIES / 1000);
+                     tries);
 }
 
 static void unlock_making(const struct table *table)
@@ -467,9 +469,9 @@ done:
     return status;
 }
 
-static int find(struct table *table, struct jini_error *error)
+static int find(struct table *table, unsigned lock_tries, struct jini_error *error)
 {
-    int status = lock_making(table, error);
+    int status = lock_making(table, lock_tries, error);
     if (status)
         return status;
     table->sole_user = false;
@@ -493,24 +495,29 @@ int table_file_open(struct table *table, struct jini_error *error)
     if (failed)
         return error_set_errno(error, failed, path,
                                "The lock of the table of rate limits cannot be opened.");
-    return find(table, error);
+    return find(table, LOCK_TRIES, error);
 }
 
+/*
+ * Whoever charges waits here, all threads of the process one behind the other: for a stopped process
+ * no longer than at a bucket, then RETRY_MS long not at all. The time is read under the mutex and
+ * once more behind a failure, which may have taken a while.
+ */
 int table_file_refresh(struct table *table, enum table_refresh refresh, struct jini_error *error)
 {
     int status = 0;
     error_clear(error);
     pthread_mutex_lock(&table->mutex);
     const struct table_view *view = atomic_load(&table->view);
-    uint64_t now_ns = clock_boot_ns(table->clock);
     bool changed = view->generation != atomic_load(table->generation);
-    if (refresh == TABLE_REFRESH_CHANGED && changed && now_ns < table->retry_at_ns) {
+    if (refresh == TABLE_REFRESH_CHANGED && changed &&
+        clock_boot_ns(table->clock) < table->retry_at_ns) {
         status = error_set(error, table->failure, table->path,
                            "The table of rate limits could not be opened a moment ago.");
     } else if (changed || refresh == TABLE_REFRESH_VERIFY) {
-        status = find(table, error);
+        status = find(table, table->options.wait_ms + 1, error);
         table->failure = status;
-        table->retry_at_ns = status ? now_ns + RETRY_MS * NS_PER_MS : 0;
+        table->retry_at_ns = status ? clock_boot_ns(table->clock) + RETRY_MS * NS_PER_MS : 0;
     }
     pthread_mutex_unlock(&table->mutex);
     return status;

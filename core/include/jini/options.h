@@ -92,20 +92,21 @@ enum jini_when_full {
            "logins that may wait; more are refused as busy")                                       \
     NUMBER(password_memory_kib, "password.memory_kib", 19456, 8, 1048576,                          \
            "memory of an argon2id hash (OWASP's least: 19456)")                                    \
-    NUMBER(password_passes, "password.passes", 2, 1, 64, "passes of an argon2id hash")             \
+    NUMBER(password_passes, "password.passes", 2, 1, 64, "passes of an argon2id hash; times its "  \
+           "memory at most 4 GiB")                                                                 \
     NUMBER(cache_users, "cache.users", 65536, 16, 16777216,                                        \
            "users whose tier and limits this process keeps at hand")                               \
     NUMBER(cache_image_bytes, "cache.image_bytes", JINI_MIB(64), 0, JINI_GIB(1024),                \
            "cold images that this process keeps at hand")                                          \
     NUMBER(limits_slots, "limits.slots", 262144, 64, 268435456,                                    \
-           "subjects that the rate limits can count at once (16 bytes each, shared)")              \
+           "subjects that the rate limits can count at once (64 bytes each, shared)")              \
     NUMBER(limits_slots_anonymous, "limits.slots_anonymous", 65536, 64, 268435456,                 \
            "the same for addresses of anonymous clients")                                          \
     CHOICE(limits_when_full, "limits.when_full", JINI_WHEN_FULL_CLOSED, "closed|open",             \
            "users, when the table of rate limits is full: refuse, or admit uncounted")             \
     CHOICE(limits_when_full_anonymous, "limits.when_full_anonymous", JINI_WHEN_FULL_CLOSED,        \
            "closed|open", "the same for anonymous clients")                                        \
-    NUMBER(limits_claim_wait_ms, "limits.claim_wait_ms", 20, 1, 10000,                             \
+    NUMBER(limits_claim_wait_ms, "limits.claim_wait_ms", 20, 1, 1000,                              \
            "how long a new subject waits for a stopped process that holds its bucket")             \
     TEXT(anonymous_tier, "anonymous.tier", "Free", "the tier whose limits anonymous clients get")  \
     NUMBER(admission_lease_ms, "admission.lease_ms", 900000, 1000, UINT64_C(604800000),            \

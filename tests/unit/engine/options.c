@@ -366,6 +366,38 @@ TEST(members_out_of_range_are_refused_at_open,
     CHECK(access(fixture_db(), F_OK) != 0);
 }
 
+TEST(a_password_hash_has_a_bound_of_work,
+     "Memory times passes is taken up to 4 GiB, and refused beyond it when the database is opened.")
+{
+    struct jini *jini;
+    fixture_options(&options);
+    options.password_memory_kib = 1048576;
+    options.password_passes = 5;
+    CHECK_STATUS(jini_open(&jini, fixture_db(), &options, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "password.passes");
+    CHECK(access(fixture_db(), F_OK) != 0);
+    CHECK_INT(setenv("JINI_PASSWORD_MEMORY_KIB", "1048576", 1), ==, 0);
+    CHECK_INT(setenv("JINI_PASSWORD_PASSES", "5", 1), ==, 0);
+    CHECK_STATUS(jini_open(&jini, fixture_db(), NULL, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "password.passes");
+    unsetenv("JINI_PASSWORD_MEMORY_KIB");
+    unsetenv("JINI_PASSWORD_PASSES");
+    options.password_passes = 4;
+    CHECK_OK(jini_open(&jini, fixture_db(), &options, &error));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(the_longest_wait_for_a_claim_is_taken,
+     "A database opens with the most that limits.claim_wait_ms takes.")
+{
+    struct jini *jini;
+    fixture_options(&options);
+    CHECK_OK(set("limits.claim_wait_ms", "1000"));
+    CHECK_STATUS(set("limits.claim_wait_ms", "1001"), JINI_E_INVALID);
+    CHECK_OK(jini_open(&jini, fixture_db(), &options, &error));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(options_of_another_size_are_refused,
      "A struct that was built against another release is told.")
 {

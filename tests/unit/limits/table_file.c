@@ -454,6 +454,45 @@ TEST(a_held_lock_is_waited_for_so_long,
     table_close(table);
 }
 
+/* Moves the clock of the table on at every look, as a wait would. */
+static uint64_t passing_clock_ns(void *context)
+{
+    (void)context;
+    return atomic_fetch_add(&fixture->now_ns, 20 * NS_PER_MS);
+}
+
+TEST(a_charge_does_not_wait_for_a_stopped_maker,
+     "While a process is stopped at making the table, a charge gives up after the wait of a bucket "
+     "and answers by policy; for the moment after that nobody waits at all.")
+{
+    static const struct jini_clock passing_clock = {passing_clock_ns, passing_clock_ns, NULL};
+    struct charge charge;
+    struct table_answer answer;
+    fixture_set_up();
+    struct table_options options = fixture_options(0);
+    options.clock = &passing_clock;
+    struct table *table = fixture_open_with(&options);
+    charge_init(&charge, "5/minute", 1);
+    int file = open("limits.lock", O_RDWR | O_CREAT, 0600);
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_MAKING, .l_len = 1};
+    CHECK_INT(fcntl(file, F_OFD_SETLK, &lock), ==, 0);
+    atomic_fetch_add(&fixture->generation, 1);
+    struct timespec before;
+    struct timespec after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    uint64_t before_ns = atomic_load(&fixture->now_ns);
+    CHECK_STATUS(charge_once(table, &charge, &answer), JINI_E_BUSY);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    CHECK_INT(after.tv_sec - before.tv_sec, <, 3);
+    CHECK_UINT(table->retry_at_ns, >, before_ns + RETRY_MS * NS_PER_MS);
+    close(file);
+    CHECK_STATUS(charge_once(table, &charge, &answer), JINI_E_BUSY);
+    fixture_advance_ms(RETRY_MS);
+    CHECK_OK(charge_once(table, &charge, &answer));
+    table_close(table);
+}
+
 TEST(any_system_call_may_fail, "Whichever call fails when a table is made, opened or replaced, it "
                                "is reported, nothing leaks, and the next try works.")
 {
