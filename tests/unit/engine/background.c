@@ -156,6 +156,15 @@ static void wait_until_gone(const struct orphans *orphans)
     CHECK_UINT(left, ==, 0);
 }
 
+static uint64_t unknown_objects(struct jini *jini)
+{
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    CHECK_OK(jini_verify(jini, &verify, NULL));
+    CHECK_UINT(verify.problems, ==, 0);
+    return verify.objects_unknown;
+}
+
 static void wait_until_forgotten(struct jini *jini)
 {
     struct orphans orphans = {.count = 1};
@@ -194,6 +203,7 @@ TEST(
     char first[512];
     object_path(&orphans.rows[0].pack, &orphans.rows[0].attempt, first);
     CHECK_INT(access(first, F_OK), ==, 0); /* not due yet */
+    CHECK_UINT(unknown_objects(jini), ==, OBJECTS);
     hours_pass(2);
     wait_until_gone(&orphans);
     wait_until_forgotten(jini);
@@ -332,6 +342,7 @@ TEST(databases_may_share_an_archive,
         for (int j = 0; j < SHARED_IMAGES; j++)
             CHECK_OK(fixture_get(sharers[i], &images[i][j], 100 * i + j));
         fixture_verify(sharers[i]);
+        CHECK_UINT(unknown_objects(sharers[i]), >, 0);
     }
     for (int i = 0; i < SHARERS; i++)
         CHECK_OK(jini_close(sharers[i], NULL, NULL));
