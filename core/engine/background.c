@@ -17,9 +17,7 @@ enum {
     LOCK_POLL_MS = 20,
     LOOK_SHARE = 100, /* of the time, one part for looking whether there is work */
     REST_MAX_S = 600,
-    FAILURE_REST_S = 60,
-    COLLECT_FIRST_S = 3600, /* what is younger is no orphan yet */
-    COLLECT_EVERY_S = 24 * 3600
+    FAILURE_REST_S = 60
 };
 
 struct background {
@@ -34,7 +32,6 @@ struct background {
 
     /* Of the thread alone; boot time. */
     uint64_t rest_until_ns;
-    uint64_t collect_at_ns;
 };
 
 /* Waits for the next request or the interval. NULL: neither; the regular work is due. */
@@ -77,9 +74,7 @@ static int run_when_free(struct background *background, struct jini_archive_run 
     for (;;) {
         if (is_stopping(background) || atomic_load(&state->cancelled))
             return JINI_E_CANCELLED;
-        enum tiering_scope scope =
-            run->flags & JINI_TIERING_NOW ? TIERING_PACKS_AND_ORPHANS : TIERING_PACKS;
-        int status = tiering_run(jini, run, scope, &run->request.error);
+        int status = tiering_run(jini, run, &run->request.error);
         if (status != JINI_E_LOCKED || clock_boot_ns(jini->clock) > state->deadline_ns)
             return status;
         struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
@@ -107,19 +102,14 @@ static uint64_t tier(struct background *background, uint64_t now_ns)
     struct jini *jini = background->jini;
     struct jini_archive_run run = {0};
     struct jini_error error;
-    bool collect = now_ns >= background->collect_at_ns;
     bool due = tiering_may_have_work(jini);
     uint64_t looked_ns = clock_boot_ns(jini->clock);
     uint64_t rest_ns = rest_after(looked_ns - now_ns);
-    if (!due && !collect)
+    if (!due)
         return rest_ns;
-    int status =
-        tiering_run(jini, &run, collect ? TIERING_PACKS_AND_ORPHANS : TIERING_PACKS, &error);
+    int status = tiering_run(jini, &run, &error);
     if (status == JINI_E_LOCKED || status == JINI_E_CLOSED || status == JINI_E_CANCELLED)
         return rest_ns;
-    if (collect)
-        background->collect_at_ns =
-            looked_ns + (status ? COLLECT_FIRST_S : COLLECT_EVERY_S) * NS_PER_S;
     if (status) {
         log_record(&jini->log, JINI_LOG_WARNING, "background_failed",
                    LOG_TEXT("status", jini_status_name(status)),
@@ -167,7 +157,6 @@ int background_start(struct jini *jini, struct jini_error *error)
     if (!background)
         return error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
     background->jini = jini;
-    background->collect_at_ns = clock_boot_ns(jini->clock) + COLLECT_FIRST_S * NS_PER_S;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

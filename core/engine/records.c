@@ -88,17 +88,23 @@ int jini_image_list(struct jini *jini, uint64_t user_id, struct jini_list_cursor
                     struct jini_error *error)
 {
     struct store_txn *txn;
+    struct jini_list_cursor next = *cursor; /* a page that fails can be asked for again */
+    size_t listed = 0;
     *count = 0;
     int status = snapshot_begin(jini, &txn, error);
     if (status)
         return status;
-    status = generations_image_list(txn, user_id, cursor, out, capacity, count, error);
-    for (size_t i = 0; status == 0 && i < *count; i++) {
+    status = generations_image_list(txn, user_id, &next, out, capacity, &listed, error);
+    for (size_t i = 0; status == 0 && i < listed; i++) {
         struct jini_image image = out[i];
         status = image_fill_state(txn, &image, &out[i]);
     }
     store_read_end(txn);
-    return status ? error_complete(error, status, "user", "images") : 0;
+    if (status)
+        return error_complete(error, status, "user", "images");
+    *cursor = next;
+    *count = listed;
+    return 0;
 }
 
 int jini_usage_get(struct jini *jini, uint64_t user_id, struct jini_usage *out,

@@ -6,7 +6,8 @@
  *   PURGING --(1) delete the object--> (2) content rows go, delete the file --> (3) delete the row
  *
  * A crash between any two leaves the row in a state that leads to the same step again. An object is only ever
- * written under a name that its row already has, so that it can be found and deleted.
+ * written under a name that its row already has, and whatever takes the name out of the row makes an orphan of it in the
+ * same transaction, so that it can be found and deleted.
  */
 #include "engine/tiering_private.h"
 
@@ -171,6 +172,9 @@ int tiering_archive(struct tiering_run *run, const struct index_pack *row, struc
     pack.state = INDEX_PACK_ARCHIVED;
     pack.archived_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
     status = tiering_change_pack(run, &pack, INDEX_PACK_ARCHIVING);
+    /* The lease was lost; a successor writes under another name. This object may be younger than its orphan row. */
+    if (status == JINI_E_CONFLICT)
+        tiering_delete_object(run, &pack, error);
     if (status)
         return error_set(error, status, "archive", "%s", jini_status_text(status));
     run->request->packs_archived++;
@@ -304,6 +308,7 @@ int tiering_free(struct tiering_run *run, const struct index_pack *row, struct j
 
 struct pack_removal {
     struct jini_id id;
+    uint64_t now_ms;
 };
 
 static int op_remove_row(struct store_txn *txn, void *argument)
@@ -315,6 +320,8 @@ static int op_remove_row(struct store_txn *txn, void *argument)
         return 0;
     if (status == 0 && found.state != INDEX_PACK_PURGING)
         return JINI_E_CONFLICT;
+    if (status == 0)
+        status = tiering_orphan(txn, &found, removal->now_ms);
     return status ? status : index_pack_delete(txn, &removal->id);
 }
 
@@ -327,7 +334,7 @@ int tiering_purge(struct tiering_run *run, const struct index_pack *pack, struct
         status = tiering_remove_file(run, pack, error);
     if (status)
         return status;
-    struct pack_removal removal = {pack->id};
+    struct pack_removal removal = {pack->id, clock_wall_ns(run->jini->clock) / NS_PER_MS};
     status = tiering_write(run, op_remove_row, &removal);
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));

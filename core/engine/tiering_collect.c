@@ -1,4 +1,9 @@
-/* Files and objects that nothing refers to: what a crash left, or an attempt that was given up. */
+/*
+ * What a crash left, or an attempt that was given up: local files that nothing refers to, and the objects of orphan rows.
+ *
+ * Files are found by looking for them, for nobody else writes into the database's directory. An archive may be shared with
+ * other databases: only what an orphan row names is deleted there.
+ */
 #include "engine/tiering_private.h"
 
 #include "base/error.h"
@@ -9,7 +14,9 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { ORPHAN_AGE_MS = 3600 * 1000, WALKS_MAX = 64 };
+enum { ORPHANS_SLICE = 64 };
+
+/* ---- Files ---- */
 
 struct collecting {
     struct tiering_run *run;
@@ -33,6 +40,20 @@ static bool is_written(const struct jini *jini, const struct jini_id *id)
     return status != 0;
 }
 
+/* True when the index has neither a row nor an image of the pack. Of a lost row the images tell, and verify of both. */
+static bool is_unknown(struct jini *jini, const struct jini_id *id)
+{
+    struct store_txn *txn;
+    struct index_pack pack;
+    struct index_location location;
+    if (store_read_begin(jini->store, &txn) != 0)
+        return false;
+    bool unknown = index_pack_get(txn, id, &pack) == JINI_E_NOT_FOUND &&
+                   index_location_last(txn, id, &location) == JINI_E_NOT_FOUND;
+    store_read_end(txn);
+    return unknown;
+}
+
 /* A file without a row, or of a pack that is COLD: left by a crash. Young ones may be about to get their row. */
 static int collect_file(void *context, const struct jini_id *id)
 {
@@ -42,12 +63,11 @@ static int collect_file(void *context, const struct jini_id *id)
     int status = tiering_load_pack(run, id, &pack);
     if (status == JINI_E_NOT_FOUND) {
         uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
-        if (id_time_ms(id) + ORPHAN_AGE_MS > now || is_written(run->jini, id))
+        if (id_time_ms(id) + TIERING_ORPHAN_AGE_MS > now || is_written(run->jini, id))
             return 0;
         /* Whoever wrote it may have committed its row just before letting go of it. */
-        status = tiering_load_pack(run, id, &pack);
-        if (status != JINI_E_NOT_FOUND)
-            return status;
+        if (!is_unknown(run->jini, id))
+            return 0;
         pack = (struct index_pack){.id = *id};
         return tiering_remove_file(run, &pack, collecting->error);
     }
@@ -58,41 +78,68 @@ static int collect_file(void *context, const struct jini_id *id)
     return status;
 }
 
-/* An object that no row names: of an attempt that was given up while its PUT was under way. */
-static int collect_object(struct archive_request *list, const struct archive_entry *entry)
+/* ---- Objects ---- */
+
+struct orphan_slice {
+    struct index_orphan rows[ORPHANS_SLICE];
+    size_t count; /* of rows */
+    size_t gone;  /* of these, whose object is deleted */
+};
+
+static int op_forget_orphans(struct store_txn *txn, void *argument)
 {
-    struct tiering_run *run = list->user;
-    struct jini_id id;
-    struct jini_id attempt;
-    struct index_pack pack;
-    if (index_object_parse(entry->name, &id, &attempt) != 0)
-        return 0; /* not ours */
-    int status = tiering_load_pack(run, &id, &pack);
-    bool named = status == 0 && id_equal(&pack.attempt, &attempt);
-    uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
-    if (named || (status && status != JINI_E_NOT_FOUND) ||
-        id_time_ms(&attempt) + ORPHAN_AGE_MS > now || run->orphan_count == TIERING_ORPHANS_MAX)
-        return 0;
-    struct index_pack *orphan = &run->orphans[run->orphan_count++];
-    *orphan = (struct index_pack){.id = id, .attempt = attempt};
+    const struct orphan_slice *slice = argument;
+    for (size_t i = 0; i < slice->gone; i++) {
+        int status = index_orphan_delete(txn, &slice->rows[i]);
+        if (status && status != JINI_E_NOT_FOUND)
+            return status;
+    }
     return 0;
 }
 
-/* A walk holds a bounded number of names; more orphans take more walks, and what is left the next run. */
+static int load_orphans(const struct tiering_run *run, struct orphan_slice *slice)
+{
+    struct store_txn *txn;
+    uint64_t now_ms = clock_wall_ns(run->jini->clock) / NS_PER_MS;
+    int status = store_read_begin(run->jini->store, &txn);
+    if (status)
+        return status;
+    status = index_orphan_list(txn, now_ms, slice->rows, ORPHANS_SLICE, &slice->count);
+    store_read_end(txn);
+    return status;
+}
+
+/* An object that cannot be deleted leaves its row, and those behind it, to a later run. */
+static int collect_slice(struct tiering_run *run, struct orphan_slice *slice,
+                         struct jini_error *error)
+{
+    int deleted = 0;
+    for (slice->gone = 0; deleted == 0 && slice->gone < slice->count;) {
+        const struct index_orphan *orphan = &slice->rows[slice->gone];
+        const struct index_pack pack = {.id = orphan->pack, .attempt = orphan->attempt};
+        deleted = tiering_delete_object(run, &pack, error);
+        slice->gone += deleted == 0;
+    }
+    int status = slice->gone > 0 ? tiering_write(run, op_forget_orphans, slice) : 0;
+    if (status == 0 && deleted == 0)
+        status = lease_renew(&run->lease);
+    if (status)
+        return error_set(error, status, "archive", "%s", jini_status_text(status));
+    return deleted;
+}
+
 static int collect_objects(struct tiering_run *run, struct jini_error *error)
 {
-    int status = tiering_open_archive(run, error);
-    for (int walk = 0; status == 0 && walk < WALKS_MAX; walk++) {
-        run->orphan_count = 0;
-        status = archive_walk(run->archive, slice_of_text("packs/"), collect_object, run, error);
-        for (size_t i = 0; status == 0 && i < run->orphan_count; i++)
-            status = tiering_delete_object(run, &run->orphans[i], error);
-        if (status == 0 && run->orphan_count < TIERING_ORPHANS_MAX)
-            break;
-        if (status == 0)
-            status = lease_renew(&run->lease);
-    }
-    return status;
+    struct orphan_slice slice;
+    do {
+        int status = load_orphans(run, &slice);
+        if (status)
+            return error_set(error, status, "archive", "%s", jini_status_text(status));
+        status = slice.count > 0 ? collect_slice(run, &slice, error) : 0;
+        if (status)
+            return status;
+    } while (slice.count == ORPHANS_SLICE);
+    return 0;
 }
 
 int tiering_collect(struct tiering_run *run, struct jini_error *error)

@@ -9,7 +9,7 @@
  *   tiering_merge.c    small packs
  *   tiering_archive.c  archive, free, purge
  *   tiering_expire.c   images whose time is over, and the trash
- *   tiering_collect.c  files and objects that nothing refers to
+ *   tiering_collect.c  files that nothing refers to, and objects that nothing refers to any more
  *
  * Every step can be repeated after a crash at any point: what changes the index checks the lease in the same
  * transaction, and files and objects are deleted only after the index has let go of them.
@@ -27,8 +27,8 @@
 #include <jini/archive.h>
 
 enum {
-    TIERING_SLICE = 128,     /* images of one transaction */
-    TIERING_ORPHANS_MAX = 64 /* objects collected by one walk over the archive */
+    TIERING_SLICE = 128,                /* images of one transaction */
+    TIERING_ORPHAN_AGE_MS = 3600 * 1000 /* a PUT or a put may still be under way before */
 };
 
 struct tiering_run {
@@ -43,21 +43,13 @@ struct tiering_run {
     uint64_t jobs_at_ns;               /* boot time: jobs are given up again */
     int first_status;                  /* of a pack that could not be moved */
     struct jini_error first_error;
-    size_t orphan_count; /* objects that nothing names, found by tiering_collect() */
-    struct index_pack orphans[TIERING_ORPHANS_MAX];
-};
-
-enum tiering_scope {
-    TIERING_PACKS,
-    TIERING_PACKS_AND_ORPHANS /* walks all files and objects too */
 };
 
 /* A whole run, on the background thread. JINI_E_LOCKED: another process is at it. */
-int tiering_run(struct jini *jini, struct jini_archive_run *request, enum tiering_scope scope,
-                struct jini_error *error);
+int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error);
 
 /*
- * A look at the rows of packs and at the due lists, on snapshots, without the lease and its commits. After false a regular
+ * A look at the rows of packs, at the due lists and the orphans, on snapshots, without the lease and its commits. After false a regular
  * run would find nothing to do.
  */
 bool tiering_may_have_work(struct jini *jini);
@@ -84,7 +76,10 @@ int tiering_load_locations(const struct tiering_run *run, const struct jini_id *
 int tiering_move_location(struct store_txn *txn, const struct index_location *from,
                           const struct index_location *to);
 
-/* Stores a pack's row, if its state still is `from`. JINI_E_CONFLICT. */
+/* Writes down that the object of a pack's attempt, if it has one, is to go; with the row that lets go of it. */
+int tiering_orphan(struct store_txn *txn, const struct index_pack *pack, uint64_t now_ms);
+
+/* Stores a pack's row, if its state still is `from`. An attempt that it had becomes an orphan. JINI_E_CONFLICT. */
 int tiering_change_pack(const struct tiering_run *run, const struct index_pack *pack,
                         enum index_pack_state from);
 

@@ -70,9 +70,16 @@ int tiering_load_locations(const struct tiering_run *run, const struct jini_id *
     return status;
 }
 
+int tiering_orphan(struct store_txn *txn, const struct index_pack *pack, uint64_t now_ms)
+{
+    const struct index_orphan orphan = {now_ms + TIERING_ORPHAN_AGE_MS, pack->id, pack->attempt};
+    return id_is_zero(&pack->attempt) ? 0 : index_orphan_put(txn, &orphan);
+}
+
 struct pack_change {
     const struct index_pack *pack;
     enum index_pack_state from;
+    uint64_t now_ms;
 };
 
 static int op_change_pack(struct store_txn *txn, void *argument)
@@ -89,13 +96,15 @@ static int op_change_pack(struct store_txn *txn, void *argument)
     /* Images that were appended and never committed are garbage that nobody has counted. */
     changed.removals = found.removals + (change->from == INDEX_PACK_OPEN ? 1 : 0);
     changed.counted = found.counted;
-    return index_pack_put(txn, &changed);
+    if (!id_equal(&found.attempt, &changed.attempt))
+        status = tiering_orphan(txn, &found, change->now_ms);
+    return status ? status : index_pack_put(txn, &changed);
 }
 
 int tiering_change_pack(const struct tiering_run *run, const struct index_pack *pack,
                         enum index_pack_state from)
 {
-    struct pack_change change = {pack, from};
+    struct pack_change change = {pack, from, clock_wall_ns(run->jini->clock) / NS_PER_MS};
     return tiering_write(run, op_change_pack, &change);
 }
 
@@ -293,21 +302,25 @@ static int find_due(struct tiering_run *run, const struct index_pack *pack, void
     return *due ? error_set(error, FOUND_DUE, "pack", "it is due") : 0;
 }
 
-static int find_expired(struct jini *jini, bool *due)
+static int find_by_time(struct jini *jini, bool *due)
 {
     uint64_t now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
     struct store_txn *txn;
     struct generations_due row;
     size_t images = 0;
     size_t trash = 0;
+    struct index_orphan orphan;
+    size_t orphans = 0;
     int status = store_read_begin(jini->store, &txn);
     if (status)
         return status;
     status = generations_due_list(txn, GENERATIONS_DUE_IMAGE, now_ms, &row, 1, &images, NULL);
     if (status == 0)
         status = generations_due_list(txn, GENERATIONS_DUE_PURGE, now_ms, &row, 1, &trash, NULL);
+    if (status == 0)
+        status = index_orphan_list(txn, now_ms, &orphan, 1, &orphans);
     store_read_end(txn);
-    *due = images + trash > 0;
+    *due = images + trash + orphans > 0;
     return status;
 }
 
@@ -318,14 +331,14 @@ bool tiering_may_have_work(struct jini *jini)
     struct jini_error error;
     bool due = false;
     error_clear(&error);
-    int status = find_expired(jini, &due);
+    int status = find_by_time(jini, &due);
     if (status == 0 && !due)
         status = tiering_each(&run, find_due, &due, &error);
     bool hindered = status && status != JINI_E_CANCELLED;
     return due || hindered; /* what hinders the look is told by the run */
 }
 
-static int run_all(struct tiering_run *run, enum tiering_scope scope, struct jini_error *error)
+static int run_all(struct tiering_run *run, struct jini_error *error)
 {
     bool dry = run->request->flags & JINI_TIERING_DRY_RUN;
     int status = dry ? 0 : tiering_expire(run, error);
@@ -340,13 +353,12 @@ static int run_all(struct tiering_run *run, enum tiering_scope scope, struct jin
         status = tiering_each(run, share_pack, NULL, error);
     if (status == 0)
         status = tiering_each(run, advance_pack, NULL, error);
-    if (status == 0 && !dry && scope == TIERING_PACKS_AND_ORPHANS)
+    if (status == 0 && !dry)
         status = tiering_collect(run, error);
     return status;
 }
 
-int tiering_run(struct jini *jini, struct jini_archive_run *request, enum tiering_scope scope,
-                struct jini_error *error)
+int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
 {
     struct tiering_run run = run_of(jini, request);
     error_clear(error);
@@ -356,7 +368,7 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, enum tierin
     if (status)
         return error_set(error, status, "tiering", "%s", jini_status_text(status));
     lease_keep(&run.lease);
-    status = run_all(&run, scope, error);
+    status = run_all(&run, error);
     lease_keep_none(jini);
     lease_give(&run.lease);
     if (status == 0 && run.first_status) {

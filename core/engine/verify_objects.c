@@ -1,7 +1,12 @@
-/* Packs against the archive: the object of each is there, and is what was archived. */
+/*
+ * Packs against the archive: the object of each is there, and is what was archived. Objects that are named by nothing here
+ * are counted and no more: they may belong to another database.
+ */
 #include "engine/verify_private.h"
 
 #include "archive/archive.h"
+#include "base/alloc.h"
+#include "base/error.h"
 #include "base/hash.h"
 
 #include <stdarg.h>
@@ -80,4 +85,72 @@ int verify_object(struct verifying *v, const struct index_pack *pack)
         report(v, pack, "object_damaged", "%s: %llu bytes instead of %llu", name,
                (unsigned long long)request.size, (unsigned long long)pack->file_bytes);
     return status == JINI_E_NO_MEMORY ? status : 0;
+}
+
+/* ---- Objects that nothing names ---- */
+
+enum { ORPHANS_MAX = 4096 };
+
+struct unknown_walk {
+    struct verifying *v;
+    struct index_orphan *orphans; /* an hour's; those beyond ORPHANS_MAX count as unknown */
+    size_t orphan_count;
+};
+
+static bool is_orphan(const struct unknown_walk *walk, const struct jini_id *attempt)
+{
+    for (size_t i = 0; i < walk->orphan_count; i++) {
+        if (id_equal(&walk->orphans[i].attempt, attempt))
+            return true;
+    }
+    return false;
+}
+
+static int visit_object(struct archive_request *list, const struct archive_entry *entry)
+{
+    const struct unknown_walk *walk = list->user;
+    struct verifying *v = walk->v;
+    struct jini_id id;
+    struct jini_id attempt;
+    struct index_pack pack;
+    struct store_txn *txn;
+    if (verify_cancelled(v))
+        return JINI_E_CANCELLED;
+    if (index_object_parse(entry->name, &id, &attempt) != 0)
+        return 0;
+    int status = store_read_begin(v->jini->store, &txn);
+    if (status)
+        return status;
+    status = index_pack_get(txn, &id, &pack);
+    store_read_end(txn);
+    bool named = verify_is_damage(status) || (status == 0 && id_equal(&pack.attempt, &attempt)) ||
+                 is_orphan(walk, &attempt);
+    v->request->objects_unknown += !named;
+    return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+}
+
+int verify_unknown_objects(struct verifying *v)
+{
+    struct jini_error error;
+    struct unknown_walk walk = {.v = v};
+    struct store_txn *txn;
+    if (!v->archive)
+        return 0; /* nothing of this database is there, or it cannot be reached */
+    walk.orphans = base_malloc(sizeof(*walk.orphans) * ORPHANS_MAX);
+    if (!walk.orphans)
+        return JINI_E_NO_MEMORY;
+    int status = verify_snapshot(v, &txn);
+    if (status == 0) {
+        status = index_orphan_list(txn, UINT64_MAX, walk.orphans, ORPHANS_MAX, &walk.orphan_count);
+        verify_snapshot_end(v, txn);
+    }
+    error_clear(&error);
+    if (status == 0)
+        status = archive_walk(v->archive, slice_of_text("packs/"), visit_object, &walk, &error);
+    base_free(walk.orphans);
+    if (status == 0 || status == JINI_E_CANCELLED || error.code != status)
+        return status;
+    const struct verify_place place = {.kind = "archive_unlisted", .field = "object"};
+    verify_problem(v, &place, "object: %s", error.message);
+    return 0;
 }

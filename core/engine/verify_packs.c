@@ -1,4 +1,4 @@
-/* Rows of packs and their files: each row can be read, each file is whole, each file has a row. */
+/* Rows of packs and their files: each row can be read, each file is whole, each file with images has a row. */
 #include "engine/verify_private.h"
 
 #include "base/alloc.h"
@@ -6,8 +6,6 @@
 #include "images/pack_files.h"
 #include "images/pack_path.h"
 #include "images/pack_scan.h"
-
-enum { YOUNG_MS = 3600 * 1000 };
 
 struct pack_check {
     struct verifying *v;
@@ -171,21 +169,24 @@ static int visit_pack(void *context, struct slice key, struct slice value)
     return check_pack(v, &pack);
 }
 
-/* A file that is not of a young pack and that no row names. */
+/*
+ * A file without a row, although there are images in it. Without images it is what a put or a rewriting has begun, or has
+ * given up: the background takes it away in time.
+ */
 static int check_file(void *context, const struct jini_id *id)
 {
     struct verifying *v = context;
     struct store_txn *txn;
     struct index_pack pack;
-    uint64_t now = clock_wall_ns(v->jini->clock) / NS_PER_MS;
+    struct index_location location;
     int status = verify_snapshot(v, &txn);
     if (status)
         return status;
-    int found = index_pack_get(txn, id, &pack);
-    verify_snapshot_end(v, txn);
     const struct verify_place place = {.kind = "file_without_row", .field = "file", .pack = id};
-    if (found == JINI_E_NOT_FOUND && id_time_ms(id) + YOUNG_MS < now)
-        verify_problem(v, &place, "file: a pack file that the index does not know");
+    if (index_pack_get(txn, id, &pack) == JINI_E_NOT_FOUND &&
+        index_location_last(txn, id, &location) != JINI_E_NOT_FOUND)
+        verify_problem(v, &place, "file: a pack file with images whose row is missing");
+    verify_snapshot_end(v, txn);
     return 0;
 }
 
@@ -193,7 +194,8 @@ int verify_packs(struct verifying *v)
 {
     struct slice all = slice_of(NULL, 0);
     int status = store_each(v->jini->store, STORE_SPACE_PACKS, all, all, visit_pack, v);
-    if (status)
-        return status;
-    return pack_path_walk(v->jini->directory_fd, check_file, v, NULL, &v->request->request.error);
+    if (status == 0)
+        status =
+            pack_path_walk(v->jini->directory_fd, check_file, v, NULL, &v->request->request.error);
+    return status ? status : verify_unknown_objects(v);
 }

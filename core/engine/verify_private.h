@@ -94,6 +94,9 @@ int verify_merge_end(struct verify_merge *merge);
 /* An ARCHIVED or COLD pack; in depth its bytes too. */
 int verify_object(struct verifying *v, const struct index_pack *pack);
 
+/* Counts the objects that nothing here names, in an archive that verify_object() has opened. */
+int verify_unknown_objects(struct verifying *v);
+
 /* True when a pack is gone or in another state than it was found in: then what was found says nothing. */
 bool verify_pack_changed(struct verifying *v, const struct index_pack *pack);
 

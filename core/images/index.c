@@ -317,6 +317,59 @@ int index_pack_open(struct store_txn *txn, const struct index_pack *pack)
     return mine ? 0 : JINI_E_CONFLICT;
 }
 
+/* ---- Orphans ---- */
+
+static struct tuple orphan_key(const struct index_orphan *orphan)
+{
+    struct tuple key;
+    tuple_begin(&key);
+    tuple_add_uint(&key, orphan->due_ms);
+    tuple_add_id(&key, &orphan->pack);
+    tuple_add_id(&key, &orphan->attempt);
+    return key;
+}
+
+int index_orphan_put(struct store_txn *txn, const struct index_orphan *orphan)
+{
+    struct tuple key = orphan_key(orphan);
+    return store_put(txn, STORE_SPACE_ORPHANS, tuple_key(&key), slice_of(NULL, 0));
+}
+
+int index_orphan_delete(struct store_txn *txn, const struct index_orphan *orphan)
+{
+    struct tuple key = orphan_key(orphan);
+    return store_delete(txn, STORE_SPACE_ORPHANS, tuple_key(&key));
+}
+
+static bool read_orphan(struct slice key, struct index_orphan *out)
+{
+    struct tuple_reader reader = tuple_reader_of(key);
+    return tuple_next_uint(&reader, &out->due_ms) == 0 && tuple_next_id(&reader, &out->pack) == 0 &&
+           tuple_next_id(&reader, &out->attempt) == 0 && reader.rest.length == 0;
+}
+
+int index_orphan_list(struct store_txn *txn, uint64_t now_ms, struct index_orphan *out,
+                      size_t capacity, size_t *count)
+{
+    *count = 0;
+    struct tuple high;
+    tuple_begin(&high);
+    tuple_add_uint(&high, now_ms < UINT64_MAX ? now_ms + 1 : now_ms);
+    struct store_cursor cursor;
+    int status = store_cursor_open(txn, STORE_SPACE_ORPHANS, slice_of(NULL, 0), tuple_key(&high),
+                                   STORE_FORWARD, &cursor);
+    if (status)
+        return status;
+    while (*count < capacity) {
+        status = store_cursor_next(&cursor, NULL);
+        if (status)
+            break;
+        *count += read_orphan(cursor.key, &out[*count]);
+    }
+    store_cursor_close(&cursor);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
 /* ---- Locations ---- */
 
 static struct tuple location_key(const struct jini_id *pack, uint32_t sequence,

@@ -6,6 +6,7 @@
  *   space LOCATIONS  (id pack, uint sequence, id image)  96 bytes, struct index_location
  *   space CONTENT    (uint tier group, uint expiry day, bytes hash, uint length)
  *                                                        (id pack, uint sequence)
+ *   space ORPHANS    (uint due_ms, id pack, id attempt)  empty
  *
  *  1. A location exists exactly while its image does; several images may share one record of a
  *     pack, each with a location of its own. A record without locations is garbage, a pack without
@@ -16,6 +17,9 @@
  *     counts for nothing.
  *  4. A pack's object in the archive is byte for byte the pack's sealed file. Its name has the id
  *     of the attempt that wrote it, so that no name is used twice.
+ *  5. An attempt leaves a pack's row only in a transaction that makes an orphan row for it. So every
+ *     object that this database ever began to write is named by a pack or by an orphan, until it was
+ *     deleted; what neither names belongs to somebody else.
  */
 #ifndef IMAGES_INDEX_H
 #define IMAGES_INDEX_H
@@ -110,6 +114,24 @@ int index_pack_last(struct store_txn *txn, struct jini_id *out);
  * not OPEN by this owner any more: append to another pack.
  */
 int index_pack_open(struct store_txn *txn, const struct index_pack *pack);
+
+/* ---- Orphans: objects that no pack names any more ---- */
+
+struct index_orphan {
+    uint64_t due_ms; /* when the object may be deleted: a PUT may still be under way before */
+    struct jini_id pack;
+    struct jini_id attempt;
+};
+
+int index_orphan_put(struct store_txn *txn, const struct index_orphan *orphan);
+int index_orphan_delete(struct store_txn *txn, const struct index_orphan *orphan);
+
+/*
+ * Lists orphans that are due at `now_ms`, the oldest first; `*count` of up to `capacity`. Keys that
+ * are none of this space are passed over.
+ */
+int index_orphan_list(struct store_txn *txn, uint64_t now_ms, struct index_orphan *out,
+                      size_t capacity, size_t *count);
 
 /* ---- Locations ---- */
 

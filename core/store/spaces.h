@@ -19,7 +19,8 @@
     X(QUEUE, 9, "queue")          /* engine: what falls due, by time */                            \
     X(PACKS, 10, "packs")         /* images */                                                     \
     X(LOCATIONS, 11, "locations") /* images: where each image's bytes lie */                       \
-    X(CONTENT, 12, "content")     /* images: hash to location, for duplicates */
+    X(CONTENT, 12, "content")     /* images: hash to location, for duplicates */                   \
+    X(ORPHANS, 13, "orphans")     /* images: objects in the archive that are to go, by time */
 
 enum store_space {
 #define STORE_SPACE_ENUM(name, number, text) STORE_SPACE_##name = (number),

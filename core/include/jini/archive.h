@@ -134,6 +134,8 @@ struct jini_verify {
     uint64_t objects;
     uint64_t bytes_read;
     uint64_t problems;
+    uint64_t objects_unknown; /* packs in the archive that this database has never named, of another
+                                 one that shares it or is gone: no problem, and never deleted */
 };
 JINI_EXPORT int jini_verify(struct jini *jini, struct jini_verify *verify, jini_callback *callback);
 

@@ -106,41 +106,245 @@ static void plant(const char *path)
     close(descriptor);
 }
 
-/* The path of an object that an attempt of a pack would have written, as old as the ids say. */
-static const char *object_path(struct jini *jini)
+/* ---- Objects that no pack names ---- */
+
+enum { OBJECTS = 100 };
+
+struct orphans {
+    struct index_orphan rows[OBJECTS];
+    size_t count;
+};
+
+static int op_put_orphans(struct store_txn *txn, void *argument)
 {
-    char name[INDEX_OBJECT_NAME_MAX];
-    struct index_pack pack = {.id = id_next(&jini->ids), .attempt = id_next(&jini->ids)};
-    index_object_name(&pack, name);
-    return harness_path("db/archive/%s", name);
+    const struct orphans *orphans = argument;
+    for (size_t i = 0; i < orphans->count; i++)
+        CHECK_OK(index_orphan_put(txn, &orphans->rows[i]));
+    return 0;
 }
 
-TEST(orphaned_objects_go_after_a_while, "Objects that no pack names are deleted by the regular "
-                                        "work, more than one walk holds, and what is "
-                                        "not Jini's is left.")
+/* All orphans, due or not. */
+static void list_orphans(struct jini *jini, struct orphans *out)
 {
-    enum { ORPHANS = 100 };
+    struct store_txn *txn;
+    CHECK_OK(store_read_begin(jini->store, &txn));
+    CHECK_OK(index_orphan_list(txn, UINT64_MAX, out->rows, OBJECTS, &out->count));
+    store_read_end(txn);
+}
+
+static void object_path(const struct jini_id *pack, const struct jini_id *attempt, char out[512])
+{
+    char name[INDEX_OBJECT_NAME_MAX];
+    struct index_pack named = {.id = *pack, .attempt = *attempt};
+    index_object_name(&named, name);
+    snprintf(out, 512, "%s", harness_path("db/archive/%s", name));
+}
+
+/* Waits until the background has deleted all objects of `orphans`. */
+static void wait_until_gone(const struct orphans *orphans)
+{
+    size_t left = orphans->count;
+    for (int i = 0; i < PATIENCE_MS && left > 0; i += INTERVAL_MS) {
+        left = 0;
+        for (size_t j = 0; j < orphans->count; j++) {
+            char path[512];
+            object_path(&orphans->rows[j].pack, &orphans->rows[j].attempt, path);
+            left += access(path, F_OK) == 0;
+        }
+        usleep(INTERVAL_MS * 1000);
+    }
+    CHECK_UINT(left, ==, 0);
+}
+
+static uint64_t unknown_objects(struct jini *jini)
+{
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    CHECK_OK(jini_verify(jini, &verify, NULL));
+    CHECK_UINT(verify.problems, ==, 0);
+    return verify.objects_unknown;
+}
+
+static void wait_until_forgotten(struct jini *jini)
+{
+    struct orphans orphans = {.count = 1};
+    for (int i = 0; i < PATIENCE_MS && orphans.count > 0; i += INTERVAL_MS) {
+        list_orphans(jini, &orphans);
+        usleep(INTERVAL_MS * 1000);
+    }
+    CHECK_UINT(orphans.count, ==, 0);
+}
+
+TEST(
+    orphaned_objects_go_after_a_while,
+    "Objects of orphan rows are deleted by the regular work when they are due, more than one slice "
+    "holds and also when one is gone already; what no row names is left, however old.")
+{
     struct jini *jini = open_with_background();
     uint64_t user = fixture_user(jini, "alice", "Premium");
     struct jini_id image = fixture_put(jini, user, 1);
     fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
-    char paths[ORPHANS][512];
-    for (int i = 0; i < ORPHANS; i++) {
-        snprintf(paths[i], sizeof(paths[i]), "%s", object_path(jini));
-        plant(paths[i]);
+    static char foreign[OBJECTS][512];
+    struct orphans orphans = {.count = OBJECTS};
+    uint64_t due_ms = clock_wall_ns(jini->clock) / NS_PER_MS + 3600 * 1000;
+    for (int i = 0; i < OBJECTS; i++) {
+        char path[512];
+        struct jini_id other = id_next(&jini->ids);
+        struct index_orphan *row = &orphans.rows[i];
+        *row = (struct index_orphan){due_ms, id_next(&jini->ids), id_next(&jini->ids)};
+        object_path(&row->pack, &row->attempt, path);
+        if (i != 7)
+            plant(path);
+        object_path(&row->pack, &other, foreign[i]);
+        plant(foreign[i]);
     }
-    const char *foreign = harness_path("db/archive/packs/notes.txt");
-    plant(foreign);
+    CHECK_OK(store_write(jini->store, op_put_orphans, &orphans));
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    char first[512];
+    object_path(&orphans.rows[0].pack, &orphans.rows[0].attempt, first);
+    CHECK_INT(access(first, F_OK), ==, 0); /* not due yet */
+    CHECK_UINT(unknown_objects(jini), ==, OBJECTS);
     hours_pass(2);
-    int left = ORPHANS;
-    for (int i = 0; i < PATIENCE_MS && left > 0; i += INTERVAL_MS) {
-        left = 0;
-        for (int j = 0; j < ORPHANS; j++)
-            left += access(paths[j], F_OK) == 0;
-        usleep(INTERVAL_MS * 1000);
-    }
-    CHECK_INT(left, ==, 0);
-    CHECK_INT(access(foreign, F_OK), ==, 0);
+    wait_until_gone(&orphans);
+    wait_until_forgotten(jini);
+    hours_pass(48);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    for (int i = 0; i < OBJECTS; i++)
+        CHECK_INT(access(foreign[i], F_OK), ==, 0);
     CHECK_OK(fixture_get(jini, &image, 1));
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+struct interrupted {
+    struct jini_id pack;
+    struct jini_id attempt;
+};
+
+/* As if a process had died in the PUT of the only sealed pack. */
+static int op_interrupt(struct store_txn *txn, void *argument)
+{
+    struct interrupted *interrupted = argument;
+    struct index_pack pack;
+    size_t count;
+    CHECK_OK(index_pack_list(txn, NULL, &pack, 1, &count));
+    CHECK_UINT(count, ==, 1);
+    CHECK_INT(pack.state, ==, INDEX_PACK_SEALED);
+    interrupted->pack = pack.id;
+    pack.state = INDEX_PACK_ARCHIVING;
+    pack.attempt = interrupted->attempt;
+    return index_pack_put(txn, &pack);
+}
+
+/* The orphans are exactly these; their objects, written late, go in time. */
+static void check_late_objects_go(struct jini *jini, const struct orphans *expected)
+{
+    struct orphans found;
+    list_orphans(jini, &found);
+    CHECK_UINT(found.count, ==, expected->count);
+    for (size_t i = 0; i < expected->count; i++) {
+        char path[512];
+        CHECK(id_equal(&found.rows[i].pack, &expected->rows[i].pack));
+        CHECK(id_equal(&found.rows[i].attempt, &expected->rows[i].attempt));
+        object_path(&found.rows[i].pack, &found.rows[i].attempt, path);
+        CHECK_INT(access(path, F_OK), !=, 0);
+        plant(path);
+    }
+    hours_pass(2);
+    wait_until_gone(expected);
+    wait_until_forgotten(jini);
+}
+
+static struct jini_id attempt_of(struct jini *jini, const struct jini_id *id)
+{
+    struct store_txn *txn;
+    struct index_pack pack;
+    CHECK_OK(store_read_begin(jini->store, &txn));
+    CHECK_OK(index_pack_get(txn, id, &pack));
+    store_read_end(txn);
+    return pack.attempt;
+}
+
+TEST(no_attempt_is_forgotten,
+     "Whatever takes an attempt out of a pack's row makes an orphan of it, so that a PUT that ends "
+     "late leaves nothing: archiving anew after an interruption, a lost object, and a purge.")
+{
+    struct jini *jini = open_with_background();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id image = fixture_put(jini, user, 1);
+    CHECK_OK(jini_close(jini, NULL, NULL)); /* seals */
+    jini = open_with_background();
+    struct interrupted first = {.attempt = id_next(&jini->ids)};
+    CHECK_OK(store_write(jini->store, op_interrupt, &first));
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    struct orphans expected = {.rows = {{0, first.pack, first.attempt}}, .count = 1};
+    check_late_objects_go(jini, &expected);
+
+    char path[512];
+    expected.rows[0].attempt = attempt_of(jini, &first.pack);
+    object_path(&first.pack, &expected.rows[0].attempt, path);
+    CHECK_INT(unlink(path), ==, 0);
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_FREE_HOT;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_ARCHIVE);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    CHECK_OK(fixture_get(jini, &image, 1));
+    check_late_objects_go(jini, &expected);
+
+    expected.rows[0].attempt = attempt_of(jini, &first.pack);
+    struct jini_image_remove remove;
+    jini_request_init(&remove);
+    remove.id = image;
+    CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    hours_pass(8 * 24);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    check_late_objects_go(jini, &expected);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+enum { SHARERS = 2, SHARED_IMAGES = 6 };
+
+static struct jini *open_sharer(int number)
+{
+    static char directories[SHARERS][512];
+    struct jini_options options;
+    fixture_options(&options);
+    options.background_run = 1;
+    options.background_interval_ms = INTERVAL_MS;
+    options.clock = &moved_clock;
+    snprintf(options.archive_url, sizeof(options.archive_url), "dir:%s", harness_path("shared"));
+    snprintf(directories[number], 512, "%s", harness_path("db%d", number));
+    fixture_directory = directories[number];
+    return fixture_open_with(&options);
+}
+
+TEST(databases_may_share_an_archive,
+     "Two databases with one archive keep all their images over days of background work, and "
+     "neither finds fault with the other's objects.")
+{
+    struct jini *sharers[SHARERS];
+    uint64_t users[SHARERS];
+    struct jini_id images[SHARERS][SHARED_IMAGES];
+    for (int i = 0; i < SHARERS; i++) {
+        sharers[i] = open_sharer(i);
+        users[i] = fixture_user(sharers[i], "alice", "Premium");
+    }
+    for (int j = 0; j < SHARED_IMAGES; j++) {
+        for (int i = 0; i < SHARERS; i++) {
+            images[i][j] = fixture_put(sharers[i], users[i], 100 * i + j);
+            fixture_tier(sharers[i], JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+        }
+        hours_pass(26);
+        usleep(5 * INTERVAL_MS * 1000);
+    }
+    for (int i = 0; i < SHARERS; i++) {
+        fixture_tier(sharers[i], JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+        for (int j = 0; j < SHARED_IMAGES; j++)
+            CHECK_OK(fixture_get(sharers[i], &images[i][j], 100 * i + j));
+        fixture_verify(sharers[i]);
+        CHECK_UINT(unknown_objects(sharers[i]), >, 0);
+    }
+    for (int i = 0; i < SHARERS; i++)
+        CHECK_OK(jini_close(sharers[i], NULL, NULL));
+    fixture_directory = NULL;
 }

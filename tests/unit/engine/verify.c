@@ -274,6 +274,82 @@ TEST(damaged_rows_of_packs_are_found,
 
 /* ---- The due queue ---- */
 
+TEST(a_file_without_row_is_a_finding_when_images_are_in_it,
+     "A put that failed in its last step leaves a file that nobody names: no finding, however old. "
+     "A "
+     "lost row is one, and tiering leaves the file alone.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct png_request png = {64, 64, 1, "made for a test", NULL};
+    struct jini_image_put put;
+    jini_request_init(&put);
+    uint8_t *file = png_make(&png, &put.length);
+    put.bytes = file;
+    put.user_id = user;
+    put.job_id = (struct jini_id){{1}};
+    CHECK_STATUS(jini_image_put(jini, &put, NULL), JINI_E_NOT_FOUND);
+    free(file);
+    fixture_days_pass(1);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open();
+    fixture_days_pass(1);
+    fixture_verify(jini);
+
+    struct jini_id id = fixture_put(jini, user, 2);
+    struct jini_image image;
+    struct jini_error error;
+    CHECK_OK(jini_image_stat(jini, &id, &image, &error));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open();
+    struct tuple key = plant_key_id(&image.pack_id);
+    plant_row(jini, STORE_SPACE_PACKS, &key, NULL, 0);
+    fixture_days_pass(1);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    char path[PACK_PATH_MAX];
+    pack_path(&image.pack_id, path);
+    CHECK_INT(access(harness_path("db/%s", path), F_OK), ==, 0);
+    struct found found;
+    verify(jini, 0, &found);
+    bool told = false;
+    for (unsigned i = 0; i < found.count; i++)
+        told |= strcmp(found.items[i].kind, "file_without_row") == 0;
+    CHECK(told);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_page_of_a_list_that_fails_can_be_asked_for_again,
+     "An unreadable row of a pack fails a page: no image of it is counted, and the cursor stands.")
+{
+    enum { OLD = 3, NEW = 2 };
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id first = fixture_put(jini, user, 1);
+    for (uint64_t i = 1; i < OLD; i++)
+        fixture_put(jini, user, 1 + i);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open();
+    for (uint64_t i = 0; i < NEW; i++)
+        fixture_put(jini, user, 10 + i);
+    struct jini_image image;
+    struct jini_image page[OLD + NEW];
+    struct jini_error error;
+    size_t count;
+    CHECK_OK(jini_image_stat(jini, &first, &image, &error));
+    struct tuple key = plant_key_id(&image.pack_id);
+    plant_row(jini, STORE_SPACE_PACKS, &key, "rot", 3);
+    struct jini_list_cursor cursor = {0};
+    CHECK_STATUS(jini_image_list(jini, user, &cursor, page, OLD + NEW, &count, &error),
+                 JINI_E_CORRUPT);
+    CHECK_UINT(count, ==, 0);
+    CHECK_OK(jini_image_list(jini, user, &cursor, page, NEW, &count, &error));
+    CHECK_UINT(count, ==, NEW);
+    CHECK_STATUS(jini_image_list(jini, user, &cursor, page, OLD, &count, &error), JINI_E_CORRUPT);
+    CHECK_UINT(count, ==, 0);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(wrong_rows_of_the_due_queue_are_found,
      "Due rows of nothing, at another time, of no kind, and records without theirs are named.")
 {

@@ -293,9 +293,9 @@ TEST(a_changed_byte_crashes_nothing,
 TEST(a_foreign_database_is_refused,
      "A data file that LMDB knows but Jini does not is JINI_E_FORMAT.")
 {
-    static const char *const names[] = {"application", "content",   "images", "jobs",  "leases",
-                                        "lists",       "locations", "meta",   "packs", "queue",
-                                        "tiers",       "user_keys", "users"};
+    static const char *const names[] = {
+        "application", "content", "images", "jobs",  "leases", "lists",     "locations",
+        "meta",        "orphans", "packs",  "queue", "tiers",  "user_keys", "users"};
     store_close(fixture_open(STORE_DRIVER_LMDB));
     size_t length;
     uint8_t *bytes = read_file(&length);
