@@ -96,6 +96,7 @@ void table_close(struct table *table);
 
 /*
  * Looks whether the file is still the one that is mapped and undamaged, and makes a new one if not.
+ * Waits for who makes one up to 5 s, as opening does; charges that need another table wait behind it.
  * For a timer; a file that was merely deleted is otherwise noticed when the next process opens the
  * table. Errors as table_open().
  */

@@ -57,7 +57,7 @@ enum {
     PAGE_BYTES = 4096,
     LOCK_MAKING = 0, /* bytes of limits.lock */
     LOCK_USING = 1,
-    LOCK_TRIES = 5000, /* of who opens the table, one a millisecond */
+    LOCK_TRIES = 5000, /* of who opens or checks the table, one a millisecond */
     RETRY_MS = 100
 };
 
@@ -515,7 +515,8 @@ int table_file_refresh(struct table *table, enum table_refresh refresh, struct j
         status = error_set(error, table->failure, table->path,
                            "The table of rate limits could not be opened a moment ago.");
     } else if (changed || refresh == TABLE_REFRESH_VERIFY) {
-        status = find(table, table->options.wait_ms + 1, error);
+        bool charges = refresh == TABLE_REFRESH_CHANGED;
+        status = find(table, charges ? table->options.wait_ms + 1 : LOCK_TRIES, error);
         table->failure = status;
         table->retry_at_ns = status ? clock_boot_ns(table->clock) + RETRY_MS * NS_PER_MS : 0;
     }
