@@ -36,7 +36,7 @@ static int delete_image(struct store_txn *txn, struct expiry *expiry, const stru
     if (status == 0)
         status = index_pack_note_removal(
             txn, &image.place.pack_id,
-            expiry->kind == GENERATIONS_DUE_PURGE ? INDEX_PACK_HAS_PURGED : 0);
+            expiry->kind == GENERATIONS_DUE_PURGE ? INDEX_PACK_MUST_COMPACT : 0);
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 

@@ -90,7 +90,7 @@ static int op_change_pack(struct store_txn *txn, void *argument)
     if (found.state != change->from)
         return JINI_E_CONFLICT;
     struct index_pack changed = *change->pack;
-    changed.flags |= found.flags & INDEX_PACK_HAS_PURGED;
+    changed.flags |= found.flags & INDEX_PACK_MUST_COMPACT;
     /* Images that were appended and never committed are garbage that nobody has counted. */
     changed.removals = found.removals + (change->from == INDEX_PACK_OPEN ? 1 : 0);
     changed.counted = found.counted;

@@ -45,7 +45,8 @@ static int seal_orphan(struct tiering_run *run, const struct index_pack *pack,
         return status;
     } else {
         sealed.state = INDEX_PACK_SEALED;
-        sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        if (sealed.sealed_ms == 0) /* an interrupted rewriting has brought it along */
+            sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         sealed.records = result.records;
         sealed.payload_bytes = result.payload_bytes;
         status = sealed_length(jini, &pack->id, &sealed.file_bytes, error);
