@@ -207,6 +207,9 @@ static int advance_pack(struct tiering_run *run, const struct index_pack *pack, 
                         struct jini_error *error)
 {
     (void)context;
+    struct tiering_facts facts = tiering_facts_of(run, pack);
+    run->request->packs_in_use +=
+        pack->state == INDEX_PACK_OPEN && facts.owner_alive && !facts.owned_here;
     return tiering_advance(run, &pack->id, error);
 }
 
