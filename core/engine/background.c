@@ -199,11 +199,20 @@ void background_free(struct jini *jini)
     jini->background = NULL;
 }
 
+static void clear_counts(struct jini_archive_run *run)
+{
+    run->packs_sealed = run->packs_archived = run->packs_freed = run->packs_purged = 0;
+    run->images_archived = run->images_purged = 0;
+    run->bytes_archived = run->bytes_freed = 0;
+    run->packs_failed = run->packs_in_use = 0;
+}
+
 int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
 {
     int status = request_begin(jini, &run->request, sizeof(*run), REQUEST_ARCHIVE_RUN, callback);
     if (status)
         return status;
+    clear_counts(run);
     struct background *background = jini->background;
     if (!background) {
         status = error_set(&run->request.error, JINI_E_READ_ONLY, "jini", "opened read-only");

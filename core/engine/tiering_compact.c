@@ -21,6 +21,8 @@ struct compaction {
     struct index_pack row;
     struct pack_file *file;
     bool has_row;
+    bool
+        may_have_row; /* a commit of unknown fate: the file stays, and goes to the collection if it is nobody's */
 };
 
 /* A record of the old pack and its place in the new one. */
@@ -220,6 +222,7 @@ static int copy_page(struct compaction *compaction, const struct index_pack *pac
     if (status)
         return status;
     status = tiering_write(compaction->run, op_move, slice);
+    compaction->may_have_row |= status == JINI_E_POISONED;
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
     compaction->has_row = true;
@@ -251,16 +254,22 @@ static int copy_pack(struct compaction *compaction, const struct index_pack *pac
 
 /* ---- Beginning and end ---- */
 
-/* A pack of the class of `packs`. Its duplicates have been looked for when those of all of them have. */
+/*
+ * A pack of the class of `packs`. What is true of all of them is true of it: that their duplicates have been looked for, or
+ * that they were cold. It is as old as the oldest of them, so that rewriting puts off neither archiving nor freeing.
+ */
 static int create(struct compaction *compaction, const struct index_pack *packs, size_t count,
                   struct jini_error *error)
 {
     struct jini *jini = compaction->run->jini;
     uint64_t now_ns = clock_wall_ns(jini->clock);
     const struct index_pack *like = &packs[0];
-    uint32_t flags = INDEX_PACK_SHARED;
-    for (size_t i = 0; i < count; i++)
-        flags &= packs[i].flags;
+    uint32_t flags = INDEX_PACK_SHARED | INDEX_PACK_WAS_COLD;
+    uint64_t sealed_ms = like->sealed_ms;
+    for (size_t i = 0; i < count; i++) {
+        flags &= packs[i].flags | (packs[i].state == INDEX_PACK_COLD ? INDEX_PACK_WAS_COLD : 0);
+        sealed_ms = packs[i].sealed_ms < sealed_ms ? packs[i].sealed_ms : sealed_ms;
+    }
     compaction->row = (struct index_pack){
         .id = id_next(&jini->ids),
         .state = INDEX_PACK_OPEN,
@@ -269,6 +278,7 @@ static int create(struct compaction *compaction, const struct index_pack *packs,
         .expiry_day = like->expiry_day,
         .owner = {UINT32_MAX, 0},
         .created_ms = now_ns / NS_PER_MS,
+        .sealed_ms = sealed_ms,
     };
     struct pack_header header = {
         .pack = compaction->row.id,
@@ -291,7 +301,6 @@ static int seal(struct compaction *compaction, struct jini_error *error)
     if (status)
         return status;
     row.state = INDEX_PACK_SEALED;
-    row.sealed_ms = clock_wall_ns(compaction->run->jini->clock) / NS_PER_MS;
     status = tiering_change_pack(compaction->run, &row, INDEX_PACK_OPEN);
     return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
 }
@@ -317,7 +326,7 @@ int tiering_compact(struct tiering_run *run, const struct index_pack *packs, siz
         }
     }
     pack_file_close(compaction.file);
-    if (!compaction.has_row && compaction.file)
+    if (!compaction.has_row && !compaction.may_have_row && compaction.file)
         pack_path_remove(run->jini->directory_fd, &compaction.row.id, NULL);
     return status;
 }

@@ -48,7 +48,7 @@ static int delete_image(struct store_txn *txn, struct expiry *expiry, const stru
     if (status == 0)
         status = index_pack_note_removal(
             txn, &image.place.pack_id,
-            expiry->kind == GENERATIONS_DUE_PURGE ? INDEX_PACK_HAS_PURGED : 0);
+            expiry->kind == GENERATIONS_DUE_PURGE ? INDEX_PACK_MUST_COMPACT : 0);
     if (is_damaged(status)) { /* the image is deleted, and its due row with it */
         note_damaged(expiry, id);
         return 0;

@@ -44,12 +44,18 @@ static int merge_now(struct tiering_run *run, struct merge *merge, struct jini_e
     return status;
 }
 
+/* What was cold is kept apart: among others it would wait once more to be freed. */
+static bool same_class(const struct index_pack *a, const struct index_pack *b)
+{
+    return a->tier_group == b->tier_group && a->expiry_day == b->expiry_day &&
+           ((a->flags ^ b->flags) & INDEX_PACK_WAS_COLD) == 0;
+}
+
 static struct merge *merge_of_class(struct merges *merges, const struct index_pack *pack)
 {
     for (size_t i = 0; i < merges->count; i++) {
         struct merge *merge = &merges->open[i];
-        if (merge->count == 0 || (merge->members[0].tier_group == pack->tier_group &&
-                                  merge->members[0].expiry_day == pack->expiry_day))
+        if (merge->count == 0 || same_class(&merge->members[0], pack))
             return merge;
     }
     return merges->count < CLASSES_MAX ? &merges->open[merges->count++] : NULL;

@@ -92,7 +92,7 @@ static int op_change_pack(struct store_txn *txn, void *argument)
     if (found.state != change->from)
         return JINI_E_CONFLICT;
     struct index_pack changed = *change->pack;
-    changed.flags |= found.flags & INDEX_PACK_HAS_PURGED;
+    changed.flags |= found.flags & INDEX_PACK_MUST_COMPACT;
     /* Images that were appended and never committed are garbage that nobody has counted. */
     changed.removals = found.removals + (change->from == INDEX_PACK_OPEN ? 1 : 0);
     changed.counted = found.counted;
@@ -232,6 +232,9 @@ static int advance_pack(struct tiering_run *run, const struct index_pack *pack, 
                         struct jini_error *error)
 {
     (void)context;
+    struct tiering_facts facts = tiering_facts_of(run, pack);
+    run->request->packs_in_use +=
+        pack->state == INDEX_PACK_OPEN && facts.owner_alive && !facts.owned_here;
     return tiering_advance(run, &pack->id, error);
 }
 

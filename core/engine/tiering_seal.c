@@ -45,7 +45,8 @@ static int seal_orphan(struct tiering_run *run, const struct index_pack *pack,
         return status;
     } else {
         sealed.state = INDEX_PACK_SEALED;
-        sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        if (sealed.sealed_ms == 0) /* an interrupted rewriting has brought it along */
+            sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         sealed.records = result.records;
         sealed.payload_bytes = result.payload_bytes;
         status = sealed_length(jini, &pack->id, &sealed.file_bytes, error);
@@ -60,8 +61,10 @@ int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
                  struct jini_error *error)
 {
     struct index_pack pack;
+    struct appender_figures open = {.packs_open = 1};
     int status = 0;
     if (facts->owned_here) {
+        appender_figures(run->jini->appender, &open); /* all of them are sealed */
         status = appender_seal(run->jini->appender, error);
     } else {
         /* Read again, now that nobody appends: it may have been sealed just before that was found out. */
@@ -72,6 +75,7 @@ int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
             return 0;
         status = seal_orphan(run, &pack, error);
     }
-    run->request->packs_sealed += status == 0;
+    if (status == 0)
+        run->request->packs_sealed += open.packs_open;
     return status;
 }

@@ -4,7 +4,8 @@
  * It is done after a pack is sealed, in the background: a put takes the same way and the same time whether
  * anybody has the bytes already, so nobody learns from it that somebody has. Two records are the same when their
  * hashes and lengths agree AND their bytes do, read and compared here. The images of the younger record then
- * point to the older one, and the younger is garbage until its pack is rewritten.
+ * point to the older one, and the younger is garbage. Its pack is rewritten before it is archived: the images' row, by which
+ * a purge finds their bytes, names the older record alone.
  */
 #include "engine/tiering_private.h"
 
@@ -128,7 +129,7 @@ static int op_repoint(struct store_txn *txn, void *argument)
         status = tiering_move_location(txn, &from, &to);
     }
     if (status == JINI_E_NOT_FOUND)
-        status = index_pack_note_removal(txn, &repoint->from.pack, 0);
+        status = index_pack_note_removal(txn, &repoint->from.pack, INDEX_PACK_MUST_COMPACT);
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 

@@ -243,9 +243,14 @@ static int do_and_report(struct tiering_run *run, enum tiering_step step,
         return status;
     if (step == TIERING_ARCHIVE)
         run->request->images_archived += facts->live_images;
-    if (is_shown(step))
-        tiering_report(run, public_step(step), facts->pack, facts->live_images,
-                       bytes_of(step, facts->pack, bytes), reason);
+    if (!is_shown(step))
+        return 0;
+    struct index_pack
+        after; /* with the name of the object that was just written; of a purged pack none is left */
+    const struct index_pack *shown =
+        tiering_load_pack(run, &facts->pack->id, &after) == 0 ? &after : facts->pack;
+    tiering_report(run, public_step(step), shown, facts->live_images,
+                   bytes_of(step, facts->pack, bytes), reason);
     return 0;
 }
 

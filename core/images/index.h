@@ -39,9 +39,11 @@ enum index_pack_state {
 };
 
 enum index_pack_flag {
-    INDEX_PACK_HAS_PURGED =
-        1 << 0,                /* images were purged whose bytes are still in it: rewrite it soon */
-    INDEX_PACK_SHARED = 1 << 1 /* its images were looked for among those of other packs */
+    INDEX_PACK_MUST_COMPACT =
+        1 << 0,                  /* its garbage is or may become all that is left of purged images:
+                                         rewrite it soon, whatever its share */
+    INDEX_PACK_SHARED = 1 << 1,  /* its images were looked for among those of other packs */
+    INDEX_PACK_WAS_COLD = 1 << 2 /* of what was cold: archived and freed regardless of age */
 };
 
 struct index_pack {
@@ -52,7 +54,7 @@ struct index_pack {
     uint32_t expiry_day; /* days since 1970 at whose beginning all its images expire; 0: kept */
     struct store_process owner; /* of an OPEN pack */
     uint64_t created_ms;
-    uint64_t sealed_ms;
+    uint64_t sealed_ms; /* of a rewritten pack: of the oldest of its sources */
     uint64_t archived_ms;
     uint64_t file_bytes;        /* of the sealed file, and of the object */
     uint32_t records;           /* of the sealed file, garbage included */

@@ -45,8 +45,8 @@ static bool wants_compaction(const struct tiering_facts *facts, const struct tie
         pack->records > facts->live_records ? pack->records - facts->live_records : 0;
     if (garbage == 0)
         return false;
-    if (pack->flags & INDEX_PACK_HAS_PURGED) {
-        because(reason, TIERING_COMPACT, "it holds bytes of purged images");
+    if (pack->flags & INDEX_PACK_MUST_COMPACT) {
+        because(reason, TIERING_COMPACT, "it holds bytes of purged images, or doubles");
         return true;
     }
     if (garbage * 100 < (uint64_t)policy->garbage_percent * pack->records)
@@ -64,6 +64,8 @@ static enum tiering_step decide_sealed(const struct tiering_facts *facts,
         return because(reason, TIERING_ARCHIVE, "an archiving was interrupted");
     if (policy->now)
         return because(reason, TIERING_ARCHIVE, "asked for now");
+    if (facts->pack->flags & INDEX_PACK_WAS_COLD)
+        return because(reason, TIERING_ARCHIVE, "rewritten from cold packs");
     if (age >= policy->archive_age_ms)
         return because_of_age(reason, TIERING_ARCHIVE, "archive.age_min_s", age,
                               policy->archive_age_ms);
@@ -76,6 +78,8 @@ static enum tiering_step decide_archived(const struct tiering_facts *facts,
     uint64_t age = age_ms(facts->pack->archived_ms, facts->now_ms);
     if (policy->free_hot)
         return because(reason, TIERING_FREE, "asked for");
+    if (facts->pack->flags & INDEX_PACK_WAS_COLD)
+        return because(reason, TIERING_FREE, "rewritten from cold packs");
     if (age >= policy->hot_ms)
         return because_of_age(reason, TIERING_FREE, "archive.hot_s", age, policy->hot_ms);
     return because(reason, TIERING_NOTHING, "younger than archive.hot_s");
@@ -85,6 +89,7 @@ bool tiering_may_be_due(const struct tiering_facts *facts, const struct tiering_
 {
     const struct index_pack *pack = facts->pack;
     bool uncounted = policy->now || pack->counted != pack->removals;
+    bool was_cold = (pack->flags & INDEX_PACK_WAS_COLD) != 0;
     switch (pack->state) {
     case INDEX_PACK_DAMAGED:
         return false;
@@ -93,10 +98,10 @@ bool tiering_may_be_due(const struct tiering_facts *facts, const struct tiering_
                (facts->owned_here && (policy->now || age_ms(pack->created_ms, facts->now_ms) >=
                                                          policy->open_age_max_ms));
     case INDEX_PACK_SEALED:
-        return uncounted || !(pack->flags & INDEX_PACK_SHARED) ||
+        return uncounted || was_cold || !(pack->flags & INDEX_PACK_SHARED) ||
                age_ms(pack->sealed_ms, facts->now_ms) >= policy->archive_age_ms;
     case INDEX_PACK_ARCHIVED:
-        return uncounted || policy->free_hot ||
+        return uncounted || was_cold || policy->free_hot ||
                age_ms(pack->archived_ms, facts->now_ms) >= policy->hot_ms;
     case INDEX_PACK_COLD:
         return uncounted;

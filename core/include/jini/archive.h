@@ -18,25 +18,34 @@ enum jini_tiering_step {
     JINI_TIERING_ARCHIVE = 3, /* copy to the archive, read back, verify, commit */
     JINI_TIERING_FREE = 4,    /* delete the local file of an archived pack */
     JINI_TIERING_PURGE = 5,   /* delete every copy of a pack without live images */
-    JINI_TIERING_EXPIRE = 6   /* images whose retention is over go to the trash */
+    JINI_TIERING_EXPIRE =
+        6 /* delete images whose retention, or whose time in the trash, is over; their
+                                 bytes go with their packs, or when these are compacted */
 };
 
 JINI_EXPORT const char *jini_tiering_step_name(enum jini_tiering_step step);
 
-/* One step that was done or would be, and why. Borrowed for the callback. */
+/*
+ * One step that was done or would be, and why. Borrowed for the callback. Small packs that become one are one COMPACT, in
+ * the name of the first; the open packs of this process are sealed together, in the name of one; EXPIRE is of many images
+ * and of no pack.
+ */
 struct jini_tiering_event {
     enum jini_tiering_step step;
-    struct jini_id pack_id;
-    uint64_t images;
-    uint64_t bytes;      /* that move or are freed */
-    const char *object;  /* name in the archive; "" where there is none */
-    const char *because; /* "older than archive.age_min_s (90000 s > 86400 s)" */
+    struct jini_id pack_id; /* zero for EXPIRE */
+    uint64_t images;        /* 0 where small packs become one */
+    uint64_t bytes;         /* that move or are freed */
+    const char
+        *object; /* name in the archive after the step, of PURGE the one that went; "" where there
+                               is none, and for ARCHIVE in a dry run */
+    const char *because; /* "archive.age_min_s has passed: 90000 s of 86400 s" */
 };
 
 typedef void jini_tiering_fn(void *context, const struct jini_tiering_event *event);
 
 enum jini_tiering_flag {
-    JINI_TIERING_NOW = 1 << 0,      /* regardless of age; open packs are sealed first */
+    JINI_TIERING_NOW = 1 << 0, /* regardless of age to the archive; open packs are sealed first, of
+                                       this process and of dead ones: see `packs_in_use` */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
     JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and do nothing */
 };
@@ -45,9 +54,17 @@ enum jini_tiering_flag {
  * Runs tiering once over all packs, here and now, beside the background's. Each pack goes through
  * copy, verify by reading back, commit of the index, and only then deletion; a crash anywhere is
  * picked up by the next run. `report` is called for each step, on a thread of the engine. One run
- * at a time over all processes: JINI_E_LOCKED.
- * Out: the counts. JINI_E_ARCHIVE, JINI_E_FULL: some packs could not be moved; they stay as they
- * are, and `error` names the first.
+ * at a time over all processes.
+ *
+ * Out: the counts of this run, also after an error; a dry run counts `packs_in_use` alone.
+ *   JINI_E_LOCKED     another process was at it until the request's time was up; try again later
+ *   JINI_E_CONFLICT   the run was held up for longer than background.lease_ms, and another process
+ *                     took over; nothing is lost, what is left is done by that one or a later run
+ *   JINI_E_CANCELLED  it ended between two packs
+ *   JINI_E_TIMEOUT    it waited behind other runs for too long; nothing was done
+ *   others            JINI_E_ARCHIVE, JINI_E_FULL, JINI_E_CORRUPT and more: some packs could not be
+ *                     moved (`packs_failed`); they stay as they are, `error` names the first, and all
+ *                     others were moved
  */
 struct jini_archive_run {
     struct jini_request request;
@@ -55,15 +72,18 @@ struct jini_archive_run {
     uint32_t reserved;
     jini_tiering_fn *report; /* may be NULL */
     void *report_context;
-    uint64_t packs_sealed;
+    uint64_t packs_sealed; /* that were open; not those that compaction makes */
     uint64_t packs_archived;
     uint64_t packs_freed;
     uint64_t packs_purged;
     uint64_t images_archived;
-    uint64_t images_purged;
+    uint64_t images_purged; /* by EXPIRE */
     uint64_t bytes_archived;
     uint64_t bytes_freed;
     uint64_t packs_failed;
+    uint64_t
+        packs_in_use; /* open packs of other live processes: only these can seal them, and do so
+                              when they are full, old or closed */
 };
 JINI_EXPORT int jini_archive_run(struct jini *jini, struct jini_archive_run *run,
                                  jini_callback *callback);

@@ -290,6 +290,84 @@ TEST(a_purged_image_leaves_no_copy, "After its time in the trash an image can be
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static void trash(struct jini *jini, const struct jini_id *id)
+{
+    struct jini_image_remove remove;
+    jini_request_init(&remove);
+    remove.id = *id;
+    CHECK_OK(jini_image_remove(jini, &remove, NULL));
+}
+
+TEST(a_purged_image_leaves_no_copy_of_its_double,
+     "The bytes of an image that was put twice, into two packs with others, are in no file after "
+     "both "
+     "were purged.")
+{
+    enum { PACKS = 2, OTHERS = 10 };
+    struct png_request png = {64, 64, 99, "made for a test", NULL};
+    size_t length;
+    uint8_t *file = png_make(&png, &length);
+    struct jini_options options;
+    struct jini *jini = NULL;
+    uint64_t user = 0;
+    fixture_options(&options);
+    options.pack_bytes_max = 64 * 1024; /* so that neither pack is small, and merged */
+    struct jini_id doomed[PACKS];
+    struct jini_id others[PACKS][OTHERS];
+    for (unsigned i = 0; i < PACKS; i++) {
+        jini = fixture_open_with(&options);
+        if (i == 0)
+            user = fixture_user(jini, "alice", "Premium");
+        doomed[i] = fixture_put(jini, user, 99);
+        for (unsigned j = 0; j < OTHERS; j++)
+            others[i][j] = fixture_put(jini, user, 200 + i * OTHERS + j);
+        CHECK_OK(jini_close(jini, NULL, NULL)); /* seals */
+    }
+    jini = fixture_open_with(&options);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    CHECK(harness_tree_holds(harness_path("db/packs"), file + 200, 1000));
+    CHECK(harness_tree_holds(harness_path("db/archive"), file + 200, 1000));
+    for (unsigned i = 0; i < PACKS; i++)
+        trash(jini, &doomed[i]);
+    fixture_days_pass(8);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    CHECK(!harness_tree_holds(harness_path("db/packs"), file + 200, 1000));
+    CHECK(!harness_tree_holds(harness_path("db/archive"), file + 200, 1000));
+    for (unsigned i = 0; i < PACKS; i++) {
+        for (unsigned j = 0; j < OTHERS; j++)
+            CHECK_OK(fixture_get(jini, &others[i][j], 200 + i * OTHERS + j));
+    }
+    fixture_verify(jini);
+    free(file);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(rewriting_keeps_the_age_of_images,
+     "Cold images whose pack is rewritten for a purge are cold again after the same run, without "
+     "being asked for.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id doomed = fixture_put(jini, user, 1);
+    struct jini_id kept = fixture_put(jini, user, 2);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    trash(jini, &doomed);
+    fixture_days_pass(8);
+    struct jini_archive_run run;
+    fixture_tier(jini, 0, &run);
+    CHECK_UINT(run.images_purged, ==, 1);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    CHECK_UINT(run.packs_freed, ==, 1);
+    struct jini_image image;
+    struct jini_error error;
+    CHECK_OK(jini_image_stat(jini, &kept, &image, &error));
+    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_OK(fixture_get(jini, &kept, 2));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 struct hammer {
     struct jini *jini;
     struct jini_id *ids;

@@ -280,6 +280,105 @@ TEST(a_lost_object_is_put_again_from_the_local_copy,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+struct told {
+    unsigned count;
+    char object[128];
+    struct jini_id pack;
+};
+
+static void note_archive(void *context, const struct jini_tiering_event *event)
+{
+    struct told *told = context;
+    if (event->step == JINI_TIERING_SEAL)
+        CHECK(event->object[0] == '\0');
+    if (event->step != JINI_TIERING_ARCHIVE)
+        return;
+    told->count++;
+    told->pack = event->pack_id;
+    snprintf(told->object, sizeof(told->object), "%s", event->object);
+}
+
+TEST(a_report_names_the_object_that_was_written,
+     "The event of archiving has the name under which the object lies there, and a dry run none.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    fixture_put(jini, user, 1);
+    struct told told = {0};
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_DRY_RUN;
+    run.report = note_archive;
+    run.report_context = &told;
+    CHECK_OK(jini_archive_run(jini, &run, NULL));
+    CHECK_UINT(told.count, ==, 1);
+    CHECK(told.object[0] == '\0');
+    run.flags = JINI_TIERING_NOW;
+    CHECK_OK(jini_archive_run(jini, &run, NULL));
+    CHECK_UINT(told.count, ==, 2);
+    CHECK(told.object[0] != '\0');
+    CHECK_INT(access(harness_path("db/archive/%s", told.object), F_OK), ==, 0);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_request_that_runs_again_counts_anew, "The counts of a run are its own: the open packs of "
+                                            "all classes the first time, none the second.")
+{
+    struct jini *jini = fixture_open();
+    fixture_put(jini, fixture_user(jini, "pia", "Premium"), 1);
+    fixture_put(jini, fixture_user(jini, "bob", "Basic"), 2);
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW;
+    CHECK_OK(jini_archive_run(jini, &run, NULL));
+    CHECK_UINT(run.packs_sealed, ==, 2);
+    CHECK_UINT(run.packs_archived, ==, 2);
+    CHECK_UINT(run.packs_in_use, ==, 0);
+    CHECK_OK(jini_archive_run(jini, &run, NULL));
+    CHECK_UINT(run.packs_sealed, ==, 0);
+    CHECK_UINT(run.packs_archived, ==, 0);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(packs_of_other_processes_are_left_and_counted,
+     "A run for now leaves the open pack of another live process, says so, and takes it when that "
+     "process is gone.")
+{
+    int ready[2];
+    int done[2];
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    CHECK_INT(pipe2(ready, O_CLOEXEC), ==, 0);
+    CHECK_INT(pipe2(done, O_CLOEXEC), ==, 0);
+    char byte = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        jini = fixture_open();
+        fixture_put(jini, user, 1);
+        CHECK_INT(write(ready[1], &byte, 1), ==, 1);
+        CHECK_INT(read(done[0], &byte, 1), ==, 1);
+        _exit(0); /* without sealing it */
+    }
+    CHECK_INT(read(ready[0], &byte, 1), ==, 1);
+    jini = fixture_open();
+    struct jini_archive_run run;
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_UINT(run.packs_in_use, ==, 1);
+    CHECK_UINT(run.packs_archived, ==, 0);
+    CHECK_INT(write(done[1], &byte, 1), ==, 1);
+    harness_wait_exit(child, 0);
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_UINT(run.packs_in_use, ==, 0);
+    CHECK_UINT(run.packs_sealed, ==, 1);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(done[i]);
+    }
+}
+
 enum { WRITERS = 2, WRITES_MAX = 20000, RUN_S_MAX = 60 };
 
 struct steady {

@@ -76,6 +76,22 @@ TEST(a_sealed_pack_goes_to_the_archive_by_age_and_is_freed_by_age,
     CHECK_INT(step_of(&facts, &patient), ==, TIERING_FREE);
 }
 
+TEST(what_was_cold_becomes_cold_again_at_once,
+     "A pack rewritten from cold ones is archived and freed without waiting for any age.")
+{
+    struct index_pack pack = pack_in(INDEX_PACK_SEALED);
+    struct tiering_facts facts = facts_of(&pack);
+    pack.flags |= INDEX_PACK_WAS_COLD;
+    CHECK(tiering_may_be_due(&facts, &patient));
+    CHECK_INT(step_of(&facts, &patient), ==, TIERING_ARCHIVE);
+    pack.state = INDEX_PACK_ARCHIVED;
+    CHECK(tiering_may_be_due(&facts, &patient));
+    CHECK_INT(step_of(&facts, &patient), ==, TIERING_FREE);
+    pack.state = INDEX_PACK_COLD;
+    CHECK(!tiering_may_be_due(&facts, &patient));
+    CHECK_INT(step_of(&facts, &patient), ==, TIERING_NOTHING);
+}
+
 TEST(
     garbage_is_rewritten_from_its_share_on_and_purged_bytes_at_once,
     "Two records of ten are a fifth; one is enough when it was purged; without any, the pack goes.")
@@ -87,7 +103,7 @@ TEST(
     facts.live_records = 8;
     CHECK_INT(step_of(&facts, &patient), ==, TIERING_COMPACT);
     facts.live_records = 9;
-    pack.flags |= INDEX_PACK_HAS_PURGED;
+    pack.flags |= INDEX_PACK_MUST_COMPACT;
     CHECK_INT(step_of(&facts, &patient), ==, TIERING_COMPACT);
     facts.live_records = 10; /* it was rewritten already, or the purged bytes are another's too */
     CHECK_INT(step_of(&facts, &patient), ==, TIERING_NOTHING);
@@ -121,7 +137,7 @@ TEST(the_look_without_counting_hides_no_step,
         struct index_pack pack = pack_in(harness_random() % (INDEX_PACK_PURGING + 1));
         struct tiering_policy policy = patient;
         struct tiering_facts facts = facts_of(&pack);
-        pack.flags = harness_random() % 4;
+        pack.flags = harness_random() % 8;
         pack.removals = harness_random() % 2;
         facts.now_ms += harness_random() % 6000;
         facts.owned_here = harness_random() % 2;
