@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+enum { COPY_ATTEMPTS = 8 };
+
 static int sync_parent(const char *path)
 {
     char copy[4096];
@@ -21,19 +23,38 @@ static int sync_parent(const char *path)
     return failed;
 }
 
+/*
+ * The snapshot keeps the map from being resized while it is copied. The driver copies in a
+ * transaction of its own, which needs a larger map when another process has grown it since; the
+ * next snapshot adopts that.
+ */
+static int copy_snapshot(struct store *store, int fd)
+{
+    for (int i = 0; i < COPY_ATTEMPTS; i++) {
+        struct store_txn *txn;
+        int status = store_read_begin(store, &txn);
+        if (status)
+            return status;
+        status = store->ops->copy(store->driver, fd);
+        store_read_end(txn);
+        if (status > DRIVER_CODES)
+            return status;
+        if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+            return error_from_errno(errno);
+    }
+    return JINI_E_BUSY;
+}
+
 int store_copy(struct store *store, const char *path, struct jini_error *error)
 {
-    struct store_txn *txn;
-    int status = store_read_begin(store, &txn); /* keeps the map from being resized meanwhile */
+    int status = store_check(store);
     if (status)
         return error_set(error, status, path, "cannot open a snapshot: %s",
                          jini_status_text(status));
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        status = error_set_errno(error, errno, path, "cannot create the copy");
-        goto out;
-    }
-    status = store->ops->copy(store->driver, fd);
+    if (fd < 0)
+        return error_set_errno(error, errno, path, "cannot create the copy");
+    status = copy_snapshot(store, fd);
     if (status)
         error_set(error, status, path, "copying failed: %s", jini_status_text(status));
     else if (fsync(fd) != 0)
@@ -46,8 +67,6 @@ int store_copy(struct store *store, const char *path, struct jini_error *error)
     }
     if (status)
         unlink(path);
-out:
-    store_read_end(txn);
     return status;
 }
 

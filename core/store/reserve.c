@@ -5,14 +5,17 @@
  *          meets a full disk, the file is cut to nothing, so that small writes fit again, and the
  *          store is full.
  *   map    the last reserve_bytes below map_bytes_max. The map grows into them only when the store
- *          is full.
+ *          is full. Of a map of up to twice reserve_bytes, a sixteenth is kept back. With
+ *          reserve_bytes 0 nothing is: releases too may find no page left.
  *
  *      room ---- the disk is full, or the map is down to its reserve ---> full: new work refused
  *      room <--- the file can be allocated again, the map has room ------ full
  *
  *  1. `full` is of this process; another one finds out by itself, at its first write that does not
  *     fit.
- *  2. It is left only with twice the reserve free in the map, and with the reserve file in place.
+ *  2. It is left only with the reserve file in place, and with as much free in the map as its
+ *     reserve and the same again, or an eighth of the map; where nothing is kept back, with a
+ *     sixteenth of the map (32 MiB are enough).
  *  3. The file never shrinks: once it has grown into the map's reserve, free pages are counted
  *     again whenever a quarter of the reserve has been written.
  */
@@ -23,6 +26,9 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+/* A large map without a reserve need not have more than this free to take new work again. */
+static const uint64_t room_bytes_max = UINT64_C(32) << 20;
 
 static const char *cause_name(enum reserve_cause cause)
 {
@@ -77,10 +83,25 @@ void reserve_close(struct store *store)
     store->reserve_fd = -1;
 }
 
-uint64_t reserve_soft_map_bytes(const struct store *store)
+/* A sixteenth of the map in whole 64 KiB, as a map has at least 1 MiB. */
+static uint64_t sixteenth(uint64_t map_bytes)
+{
+    return (map_bytes >> 20) << 16;
+}
+
+/* What is kept back of the map. */
+static uint64_t map_reserve(const struct store *store)
 {
     uint64_t hard = store->options.map_bytes_max;
-    return hard > 2 * store->options.reserve_bytes ? hard - store->options.reserve_bytes : hard;
+    uint64_t reserve = store->options.reserve_bytes;
+    if (hard > 2 * reserve)
+        return reserve;
+    return sixteenth(hard) < reserve ? sixteenth(hard) : reserve;
+}
+
+uint64_t reserve_soft_map_bytes(const struct store *store)
+{
+    return store->options.map_bytes_max - map_reserve(store);
 }
 
 void reserve_enter(struct store *store, enum reserve_cause cause)
@@ -127,14 +148,24 @@ static bool in_map_reserve(const struct store *store)
     return store->ops->map_bytes(store->driver) > reserve_soft_map_bytes(store);
 }
 
+/* How much room ends `full`: little enough for any map to have it with some data in it. */
+static uint64_t room_to_leave(const struct store *store)
+{
+    uint64_t kept = map_reserve(store);
+    uint64_t part = sixteenth(store->options.map_bytes_max);
+    if (kept)
+        return kept + (kept < 2 * part ? kept : 2 * part);
+    return part < room_bytes_max ? part : room_bytes_max;
+}
+
 static void watch_map(struct store *store)
 {
     uint64_t room;
-    if (reserve_soft_map_bytes(store) == store->options.map_bytes_max || map_room(store, &room))
+    if (map_room(store, &room))
         return;
-    if (room < store->options.reserve_bytes)
+    if (room < map_reserve(store))
         reserve_enter(store, RESERVE_MAP);
-    else if (room >= 2 * store->options.reserve_bytes)
+    else if (room >= room_to_leave(store))
         leave(store, RESERVE_MAP);
 }
 
@@ -169,7 +200,7 @@ void reserve_watch(struct store *store)
         return;
     uint64_t idle_ns = clock_boot_ns(&clock_system) - atomic_load(&store->reserve_checked_ns);
     uint64_t written = atomic_load(&store->counters.bytes_written) - store->reserve_checked_bytes;
-    if ((full && idle_ns >= NS_PER_S) || (deep && written >= store->options.reserve_bytes / 4))
+    if ((full && idle_ns >= NS_PER_S) || (deep && written >= map_reserve(store) / 4))
         watch(store);
     pthread_mutex_unlock(&store->reserve_lock);
 }

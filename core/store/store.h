@@ -170,7 +170,7 @@ struct store_write {
      * batches or waits for its turn, else at the next tick.
      */
     uint64_t deadline_ns;
-    uint32_t bytes;       /* what the op is likely to write; counted against queue_bytes_max */
+    uint32_t bytes; /* what the op is likely to write; counted against queue_bytes_max */
     enum store_class class;
     /*
      * The op's own, or what kept it from being committed: JINI_E_TIMEOUT or _CANCELLED while it was
@@ -346,8 +346,8 @@ _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 
 /*
  * Copies a snapshot of the database into the new file `path` while it is in use, without free
- * pages, synced with its directory. JINI_E_EXISTS, JINI_E_FULL, JINI_E_IO. What failed leaves no
- * file.
+ * pages, synced with its directory. JINI_E_EXISTS, JINI_E_FULL, JINI_E_IO. JINI_E_BUSY: no snapshot
+ * is free, or the map is being grown; try again. What failed leaves no file.
  */
 int store_copy(struct store *store, const char *path, struct jini_error *error);
 

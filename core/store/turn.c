@@ -8,8 +8,8 @@
  *  2. Only the process with the smallest ticket tries to. A process draws a ticket and enters it
  *     into its slot; in between it is not seen, and a later ticket may go first, once.
  *  3. A ticket is taken back by those behind it when its process is dead, or when the turn is free
- *     and it has not been taken for PASS_OVER_MS: that process is stopped. It draws another one
- *     when it goes on.
+ *     (nobody's, or a dead process's) and it has not been taken for PASS_OVER_MS: that process is
+ *     stopped. It draws another one when it goes on.
  *  4. `turn` changes whenever somebody leaves the queue or the turn: those who wait sleep on it,
  *     for WAIT_STEP_MS at most.
  */
@@ -51,6 +51,13 @@ static uint32_t first_before(struct registry *registry, uint64_t ticket)
     return first;
 }
 
+/* False while `holder` names another process that is alive. */
+static bool is_free(const struct registry *registry, uint32_t holder)
+{
+    bool names_other = holder != 0 && holder <= REGISTRY_SLOTS && holder != registry->self.slot + 1;
+    return !names_other || !registry_slot_taken(registry, holder - 1);
+}
+
 static void take_back(struct registry *registry, uint32_t index, uint64_t ticket)
 {
     struct registry_slot *slot = &registry->map->slots[index];
@@ -62,7 +69,7 @@ static void take_back(struct registry *registry, uint32_t index, uint64_t ticket
 static void judge_first(struct registry *registry, uint32_t index, unsigned *idle_steps)
 {
     uint64_t ticket = atomic_load(&registry->map->slots[index].ticket);
-    bool free = atomic_load(&registry->map->header.holder) == 0;
+    bool free = is_free(registry, atomic_load(&registry->map->header.holder));
     *idle_steps = free ? *idle_steps + 1 : 0;
     if (ticket == 0)
         return;
@@ -76,8 +83,7 @@ static bool take_holder(struct registry *registry)
     uint32_t self = registry->self.slot + 1;
     uint32_t holder = 0;
     if (!atomic_compare_exchange_strong(&header->holder, &holder, self)) {
-        bool names_slot = holder != self && holder <= REGISTRY_SLOTS;
-        if (names_slot && registry_slot_taken(registry, holder - 1))
+        if (!is_free(registry, holder))
             return false;
         if (!atomic_compare_exchange_strong(&header->holder, &holder, self))
             return false;

@@ -59,7 +59,7 @@ enum jini_when_full {
            "address space reserved for the database at open; 0: 256 GiB")                          \
     NUMBER(store_map_bytes_max, "store.map_bytes_max", JINI_GIB(4096), JINI_MIB(1),                \
            JINI_GIB(65536), "the database never grows beyond this")                                \
-    NUMBER(store_reserve_bytes, "store.reserve_bytes", JINI_MIB(16), 0, JINI_GIB(64),              \
+    NUMBER(store_reserve_bytes, "store.reserve_bytes", JINI_MIB(16), 0, JINI_GIB(16),              \
            "disk and map kept for releases and deletions when all else is full")                   \
     NUMBER(store_readers_max, "store.readers_max", 256, 4, 1024,                                   \
            "snapshots that this process may have open at once")                                    \

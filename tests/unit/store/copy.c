@@ -1,6 +1,8 @@
 /* Copies of a database in use, and opening without writing. */
 #include "fixture.h"
 
+#include "store/store_private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -128,6 +130,94 @@ TEST(a_copy_that_finds_the_disk_full_leaves_no_file,
     limit.rlim_cur = RLIM_INFINITY;
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     CHECK_OK(store_copy(store, "copy", &error));
+    store_close(store);
+}
+
+struct grower {
+    struct fixture_flag grow;
+    struct fixture_flag grown;
+    struct fixture_flag end;
+};
+
+static struct grower *grower; /* of the case that runs, for the driver that it changes */
+static int copies;            /* that this driver was asked for */
+
+static void grow_when_told(void *argument)
+{
+    (void)argument;
+    fixture_await(grower->grow);
+    struct store_options options = options_at("db");
+    options.map_bytes = 1 << 20;
+    struct store *store = fixture_open_with(&options);
+    CHECK_OK(fixture_fill(store, 1000, 2000, 4000));
+    fixture_raise(grower->grown);
+    fixture_await(grower->end);
+    store_close(store);
+}
+
+/* Another process grows the map between the snapshot of the first copy and the copy's own. */
+static int copy_while_the_map_grows(struct driver *driver, int fd)
+{
+    if (copies++ == 0) {
+        fixture_raise(grower->grow);
+        fixture_await(grower->grown);
+    }
+    int status = driver_lmdb.copy(driver, fd);
+    CHECK_INT(status, ==, copies == 1 ? DRIVER_MAP_RESIZED : 0);
+    return status;
+}
+
+TEST(a_copy_adopts_a_map_that_another_process_grew,
+     "A copy that begins just when another process has grown the map succeeds with its next "
+     "attempt, and holds what made the map grow.")
+{
+    struct grower flags = {fixture_flag(), fixture_flag(), fixture_flag()};
+    grower = &flags;
+    pid_t pid = fixture_spawn(grow_when_told, NULL);
+    struct store_options options = options_at("db");
+    options.map_bytes = 1 << 20;
+    struct store *store = fixture_open_with(&options);
+    struct driver_ops ops = *store->ops;
+    struct jini_error error;
+    fixture_put(store, "a", "1");
+    ops.copy = copy_while_the_map_grows;
+    store->ops = &ops;
+    CHECK(mkdir("copy", 0700) == 0);
+    CHECK_OK(store_copy(store, "copy/data.mdb", &error));
+    CHECK_INT(copies, ==, 2);
+    fixture_raise(flags.end);
+    harness_wait_exit(pid, 0);
+    struct store_options copy_options = options_at("copy");
+    struct store *copy = fixture_open_with(&copy_options);
+    CHECK_TEXT(fixture_text(copy, "a"), "1");
+    struct store_txn *txn;
+    uint8_t key[8];
+    CHECK_OK(store_read_begin(copy, &txn));
+    CHECK_OK(store_has(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, 2999)));
+    store_read_end(txn);
+    CHECK_OK(store_verify(copy, &error));
+    store_close(copy);
+    store_close(store);
+}
+
+static int copy_always_too_late(struct driver *driver, int fd)
+{
+    (void)driver;
+    CHECK(write(fd, "half", 4) == 4);
+    return DRIVER_MAP_RESIZED;
+}
+
+TEST(a_copy_that_never_catches_up_is_busy,
+     "When the map grows before every attempt, a copy is JINI_E_BUSY and leaves no file.")
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct driver_ops ops = *store->ops;
+    struct jini_error error;
+    ops.copy = copy_always_too_late;
+    store->ops = &ops;
+    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_BUSY);
+    CHECK_CONTAINS(error.field, "copy");
+    CHECK(access("copy", F_OK) != 0);
     store_close(store);
 }
 

@@ -388,6 +388,72 @@ TEST(a_process_stopped_in_the_queue_is_passed_over,
     store_close(store);
 }
 
+static void await_waiting(struct store *store, pid_t pid)
+{
+    while (!info_of(store, pid).waits_for_write_lock)
+        fixture_sleep_ms(1);
+}
+
+static void join_the_queue(void *argument)
+{
+    struct holder *holder = argument;
+    struct store *store = open_shared();
+    fixture_raise(holder->completed);
+    CHECK_OK(store_write(store, op_hold, holder));
+    store_close(store);
+}
+
+static void join_the_queue_when_told(void *argument)
+{
+    const struct holder *holder = argument;
+    fixture_await(holder->inside);
+    join_the_queue(argument);
+}
+
+TEST(a_process_stopped_in_the_queue_behind_a_dead_one_is_passed_over,
+     "When the process that writes is killed while the first in the queue is stopped, those behind "
+     "it go on soon, and it takes its turn when it is continued.")
+{
+    for (int reopened = 0; reopened < 2; reopened++) {
+        struct holder holder = new_holder();
+        struct holder waiting = new_holder();
+        struct holder newcomer = new_holder();
+        store_close(open_shared());
+        pid_t first = fixture_spawn(hold_the_lock, &holder);
+        fixture_await(holder.inside);
+        pid_t stopped = fixture_spawn(join_the_queue, &waiting);
+        fixture_await(waiting.completed);
+        pid_t last = fixture_spawn(join_the_queue_when_told, &newcomer);
+        struct store *store = open_shared();
+        await_waiting(store, stopped);
+        fixture_stop(stopped);
+        struct fixture_write write;
+        struct fixture_number one = {STORE_SPACE_APPLICATION, 2, 1};
+        fixture_prepare(&write, fixture_op_add, &one);
+        CHECK_OK(store_submit(store, &write.write));
+        await_waiting(store, getpid());
+        uint64_t begin = fixture_ms();
+        fixture_kill(first);
+        fixture_raise(newcomer.go_on);
+        if (reopened) /* the slot of the dead one gets a new owner, which waits as well */
+            fixture_raise(newcomer.inside);
+        while (!atomic_load(&write.calls) && fixture_ms() - begin < 5000)
+            fixture_sleep_ms(1);
+        CHECK_INT(atomic_load(&write.calls), ==, 1);
+        CHECK_OK(fixture_wait(&write));
+        printf("     passed over after %" PRIu64 " ms\n", fixture_ms() - begin);
+        if (!reopened)
+            fixture_raise(newcomer.inside);
+        harness_wait_exit(last, 0);
+        CHECK(kill(stopped, SIGCONT) == 0);
+        fixture_raise(waiting.go_on);
+        harness_wait_exit(stopped, 0);
+        CHECK_UINT(fixture_number(store, 1), ==, 111);
+        CHECK_UINT(fixture_number(store, 2), ==, (uint64_t)reopened + 1);
+        store_close(store);
+    }
+}
+
 static int op_add_both(struct store_txn *txn, void *argument)
 {
     (void)argument;

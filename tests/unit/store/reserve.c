@@ -137,6 +137,58 @@ TEST(a_map_as_large_as_its_bound_has_a_reserve_too,
     store_close(store);
 }
 
+/* Puts values, `step` in each write, until the store is full; deletes all but 500 of them. */
+static void fill_and_release(struct store *store, uint64_t *first, uint64_t *end, uint64_t step)
+{
+    int status;
+    while ((status = fixture_fill(store, *end, step, 3000)) == 0)
+        *end += step;
+    CHECK_STATUS(status, JINI_E_FULL);
+    CHECK_UINT(*end - *first, >, 700);
+    CHECK_STATUS(fixture_fill(store, *end, 1, 10), JINI_E_FULL);
+    for (; *end - *first > 500; (*first)++) {
+        struct fixture_fill gone = {*first, 1, 0};
+        CHECK_OK(release(store, fixture_op_clear, &gone));
+    }
+}
+
+TEST(a_map_of_about_twice_its_reserve_gets_room_again,
+     "Where the reserve is half of the map, or more than that, of which a part is kept back then, "
+     "deletions go on when it is full, and new work is taken again after them without opening it "
+     "anew.")
+{
+    const uint64_t reserves[] = {(4 << 20) - 4096, 4 << 20, 64 << 20};
+    for (int i = 0; i < 3; i++) {
+        struct store_options options = bounded_map();
+        options.directory = harness_path("db-%d", i);
+        options.reserve_bytes = reserves[i];
+        struct store *store = fixture_open_with(&options);
+        uint64_t first = 100;
+        uint64_t end = first;
+        for (int round = 0; round < 3; round++) {
+            fill_and_release(store, &first, &end, 1);
+            wait_for_room(store);
+        }
+        store_close(store);
+    }
+}
+
+TEST(a_map_without_a_reserve_gets_room_again,
+     "Where nothing is kept back, a map that was too full for a large write takes new work again "
+     "after deletions, without being opened anew.")
+{
+    struct store_options options = bounded_map();
+    options.reserve_bytes = 0;
+    struct store *store = fixture_open_with(&options);
+    uint64_t first = 100;
+    uint64_t end = first;
+    for (int round = 0; round < 3; round++) {
+        fill_and_release(store, &first, &end, 100);
+        wait_for_room(store);
+    }
+    store_close(store);
+}
+
 /* ---- Disks ---- */
 
 static void limit_file_size(uint64_t bytes)
