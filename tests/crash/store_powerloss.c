@@ -222,23 +222,23 @@ static void check_missing_sync_is_found(const char *pattern)
 TEST(a_missing_sync_of_the_data_file_is_found,
      "Without syncs of data.mdb, some image has lost an op.")
 {
-    check_missing_sync_is_found("*data.mdb");
+    check_missing_sync_is_found("db/data.mdb");
 }
 
 TEST(a_missing_sync_of_the_new_data_file_is_found,
      "Without syncs of data.mdb while it is made, some image does not open.")
 {
-    check_missing_sync_is_found("*data.mdb.new");
+    check_missing_sync_is_found("db/data.mdb.new");
 }
 
 TEST(a_missing_sync_of_the_directory_is_found,
      "Without syncs of the database's directory, some image has lost the whole file.")
 {
-    check_missing_sync_is_found("*/db");
+    check_missing_sync_is_found("db/");
 }
 
 TEST(a_missing_sync_of_the_directory_above_is_found,
      "Without syncs of the directory above, some image has lost the database.")
 {
-    check_missing_sync_is_found("*/root");
+    check_missing_sync_is_found("root/");
 }

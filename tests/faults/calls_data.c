@@ -375,10 +375,8 @@ static void record_memory(char *address, size_t length)
 
 static bool swallows_memory(const char *address)
 {
-    const struct fault_block *block = fault_block();
     const struct mapping *mapping = find_mapping(address);
-    return mapping && atomic_load(&block->swallowing) &&
-           fault_matches(block->swallow, mapping->path);
+    return mapping && fault_swallows_path(mapping->path, false);
 }
 
 int msync(void *address, size_t length, int flags)

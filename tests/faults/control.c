@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Thread_local bool fault_inside;
@@ -237,15 +238,43 @@ enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const c
     return VERDICT_FAIL;
 }
 
+/* The last parts of `path`, as many as `pattern` has. */
+static const char *last_parts(const char *path, const char *pattern)
+{
+    size_t slashes = 1;
+    for (const char *at = pattern; *at; at++)
+        slashes += *at == '/';
+    const char *from = path + strlen(path);
+    while (from > path && (slashes -= from[-1] == '/') > 0)
+        from--;
+    return from;
+}
+
+bool fault_swallows_path(const char *path, bool is_directory)
+{
+    struct fault_block *block = fault_block();
+    char pattern[FAULT_PATTERN_MAX];
+    if (!atomic_load_explicit(&block->swallowing, memory_order_acquire))
+        return false;
+    snprintf(pattern, sizeof(pattern), "%s", block->swallow);
+    size_t length = strlen(pattern);
+    bool of_directories = length > 0 && pattern[length - 1] == '/';
+    if (of_directories)
+        pattern[length - 1] = '\0';
+    return of_directories == is_directory &&
+           fnmatch(pattern, last_parts(path, pattern), FNM_PATHNAME) == 0;
+}
+
 bool fault_swallows(int fd)
 {
     struct fault_block *block = fault_block();
     char path[FAULT_PATH_MAX];
+    struct stat info;
     if (!atomic_load_explicit(&block->swallowing, memory_order_acquire))
         return false;
     int saved_errno = errno;
     fault_path_of(fd, path);
-    bool matches = fault_matches(block->swallow, path);
+    bool matches = fstat(fd, &info) == 0 && fault_swallows_path(path, S_ISDIR(info.st_mode));
     if (matches)
         atomic_fetch_add(&block->swallowed, 1);
     errno = saved_errno;

@@ -108,6 +108,9 @@ enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const c
 /* Whether the sync of this descriptor is to be swallowed; counts it. */
 bool fault_swallows(int fd);
 
+/* The same of a path, without counting. */
+bool fault_swallows_path(const char *path, bool is_directory);
+
 /* The path of a descriptor, or "". */
 void fault_path_of(int fd, char path[FAULT_PATH_MAX]);
 

@@ -104,8 +104,13 @@ void fault_capture(const char *path);
 
 /*
  * Plants a missing sync: from now on fsync, fdatasync, msync, and the sync in a write to an O_SYNC
- * or O_DSYNC descriptor do nothing and succeed, for paths that match `pattern` (as in a plan; a
- * directory by its own path). NULL ends it. fault_swallowed() counts them.
+ * or O_DSYNC descriptor do nothing and succeed, for paths that match `pattern`. NULL ends it.
+ * fault_swallowed() counts them.
+ *
+ * The pattern is matched with as many of the last parts of a path as it has itself, part by part: a
+ * '*' never reaches over a '/'. One that ends in '/' is of directories only, every other of files
+ * only, so that each kind of file and of directory can be planted alone: "db/packs/" is one
+ * directory, "db/packs/" followed by a star and '/' the months in it.
  */
 void fault_swallow_syncs(const char *pattern);
 uint64_t fault_swallowed(void);

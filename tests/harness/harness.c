@@ -349,5 +349,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "no such case\n");
         return 1;
     }
-    return failed ? 1 : 0;
+    return failed ? 1 : passed == 0 ? EXIT_SKIPPED : 0;
 }

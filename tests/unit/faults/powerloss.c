@@ -208,7 +208,7 @@ TEST(a_swallowed_directory_sync_is_caught,
 {
     begin();
     fault_record_start("root", "log");
-    fault_swallow_syncs("root");
+    fault_swallow_syncs("root/");
     run_append_log(fsync, 0);
     CHECK_UINT(fault_swallowed(), ==, 1);
     fault_record_stop();
