@@ -15,6 +15,8 @@
  */
 #include "codec/probe.h"
 
+enum { ASSOCIATIONS_MAX = 255, PROPERTY_NUMBER_MAX = 0x7FFF };
+
 /* Reads from the front; what is not there is 0 and sets `failed`. */
 struct cursor {
     struct slice rest;
@@ -101,25 +103,47 @@ static uint32_t read_primary_item(struct slice meta)
     return cursor.failed ? 0 : (uint32_t)item;
 }
 
-static bool is_size_property(struct slice properties, uint64_t index, uint32_t size[2])
+static bool read_size_property(const struct box *box, uint32_t size[2])
 {
-    struct cursor cursor = {.rest = properties};
-    struct box box;
-    do {
-        if (index == 0 || !next_box(&cursor, &box))
-            return false;
-    } while (--index > 0);
-    struct cursor content = {.rest = box.content};
+    struct cursor content = {.rest = box->content};
     take(&content, 4);
     size[0] = (uint32_t)take(&content, 4);
     size[1] = (uint32_t)take(&content, 4);
-    return is_type(&box, "ispe") && !content.failed;
+    return is_type(box, "ispe") && !content.failed;
 }
 
+/* The properties of an item: their numbers, counted from 1. */
+struct associations {
+    unsigned count;
+    uint16_t numbers[ASSOCIATIONS_MAX];
+};
+
 /*
- * The size of the item, by the first entry that the association box has for it. An item has at most
- * 255 properties there, which bounds the work that a hostile file can ask for.
+ * The first of the item's properties that is a size. All of them may be numbers of far properties,
+ * so the list of properties is walked once and not for each.
  */
+static bool find_size(struct slice properties, const struct associations *wanted, uint32_t size[2])
+{
+    struct cursor cursor = {.rest = properties};
+    struct box box;
+    unsigned best = wanted->count;
+    for (uint32_t number = 1; best > 0 && number <= PROPERTY_NUMBER_MAX; number++) {
+        uint32_t found[2];
+        if (!next_box(&cursor, &box))
+            break;
+        if (!read_size_property(&box, found))
+            continue;
+        for (unsigned i = 0; i < best; i++) {
+            if (wanted->numbers[i] == number) {
+                best = i;
+                memcpy(size, found, sizeof(found));
+            }
+        }
+    }
+    return best < wanted->count;
+}
+
+/* The size of the item, by the first entry that the association box has for it. */
 static bool read_item_size(struct slice properties, struct slice associations, uint32_t item,
                            uint32_t size[2])
 {
@@ -131,13 +155,17 @@ static bool read_item_size(struct slice properties, struct slice associations, u
     for (uint64_t i = 0; i < entries && !cursor.failed; i++) {
         bool wanted = take(&cursor, item_bytes) == item;
         uint64_t count = take(&cursor, 1);
-        for (uint64_t p = 0; p < count && !cursor.failed; p++) {
-            uint64_t index = take(&cursor, wide ? 2 : 1) & (wide ? 0x7FFF : 0x7F);
-            if (wanted && is_size_property(properties, index, size))
-                return true;
+        if (!wanted) {
+            take_slice(&cursor, count * (wide ? 2 : 1));
+            continue;
         }
-        if (wanted)
-            return false;
+        struct associations found = {0};
+        for (uint64_t p = 0; p < count; p++) {
+            uint64_t number = take(&cursor, wide ? 2 : 1) & (wide ? PROPERTY_NUMBER_MAX : 0x7F);
+            if (!cursor.failed)
+                found.numbers[found.count++] = (uint16_t)number;
+        }
+        return find_size(properties, &found, size);
     }
     return false;
 }

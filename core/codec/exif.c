@@ -7,7 +7,9 @@
  *                takes more than 4 bytes
  *
  * Read are a few tags of IFD0 and UserComment of the Exif directory. All offsets count from the
- * header, are hostile, and no directory is followed but these two.
+ * header, are hostile, and no directory is followed but these two. Any number of entries may point
+ * at the same bytes, so for one file only so many entries are looked at, and only as many bytes of
+ * values are scanned, as struct probe_bounds has left.
  */
 #include "codec/probe.h"
 
@@ -89,11 +91,21 @@ static const char *keyword_of(uint16_t tag)
 }
 
 /*
+ * Notes that bytes of values were scanned. A value may overdraw what is left, and is the last one
+ * then: the values of a file take at most twice its length.
+ */
+static void spend_scan(struct probe *probe, size_t bytes)
+{
+    size_t *left = &probe->left.exif_scanned_bytes;
+    *left -= bytes < *left ? bytes : *left;
+}
+
+/*
  * Exif says "Unicode" and not in which order its bytes stand, and programs write both, so the bytes
  * tell: text in any script has spaces and digits, whose high byte is zero. A tie goes to
  * big-endian, which the web UIs write.
  */
-static enum codec_text_encoding utf16_order(struct slice value)
+static enum codec_text_encoding utf16_order(struct probe *probe, struct slice value)
 {
     size_t even_zeros = 0;
     size_t odd_zeros = 0;
@@ -101,6 +113,7 @@ static enum codec_text_encoding utf16_order(struct slice value)
         return CODEC_TEXT_UTF16_BE;
     if (value.length >= 2 && value.data[0] == 0xFF && value.data[1] == 0xFE)
         return CODEC_TEXT_UTF16_LE;
+    spend_scan(probe, value.length);
     for (size_t i = 0; i + 1 < value.length; i += 2) {
         even_zeros += value.data[i] == 0;
         odd_zeros += value.data[i + 1] == 0;
@@ -108,35 +121,66 @@ static enum codec_text_encoding utf16_order(struct slice value)
     return odd_zeros > even_zeros ? CODEC_TEXT_UTF16_LE : CODEC_TEXT_UTF16_BE;
 }
 
-static struct slice without_final_nuls(struct slice value)
+static struct slice without_final_nuls(struct probe *probe, struct slice value)
 {
+    size_t length = value.length;
     while (value.length > 0 && value.data[value.length - 1] == 0)
         value.length--;
+    spend_scan(probe, length - value.length);
     return value;
 }
 
 /* Takes the character code off the front of a UserComment. */
-static void read_character_code(struct codec_text *text)
+static void read_character_code(struct probe *probe, struct codec_text *text)
 {
     struct slice value = text->stored;
     text->encoding = CODEC_TEXT_UNSAID;
     if (value.length < CHARACTER_CODE_BYTES) {
-        text->stored = without_final_nuls(value);
+        text->stored = without_final_nuls(probe, value);
         return;
     }
     const uint8_t *code = value.data;
     value = slice_of(code + CHARACTER_CODE_BYTES, value.length - CHARACTER_CODE_BYTES);
     if (memcmp(code, "UNICODE", 8) == 0) {
-        text->encoding = utf16_order(value);
+        text->encoding = utf16_order(probe, value);
         text->stored = value;
     } else if (memcmp(code, "JIS\0\0\0\0", 8) == 0) {
         text->encoding = CODEC_TEXT_JIS;
-        text->stored = without_final_nuls(value);
+        text->stored = without_final_nuls(probe, value);
     } else if (memcmp(code, "ASCII\0\0", 8) == 0 || memcmp(code, "\0\0\0\0\0\0\0", 8) == 0) {
-        text->stored = without_final_nuls(value);
+        text->stored = without_final_nuls(probe, value);
     } else {
-        text->stored = without_final_nuls(text->stored); /* a writer that leaves the code out */
+        /* A writer that leaves the code out. */
+        text->stored = without_final_nuls(probe, text->stored);
     }
+}
+
+/* Every bound is checked before a byte of the value is read. */
+static void read_text(struct probe *probe, const struct entry *entry, const char *keyword)
+{
+    struct codec_text text = {.source = CODEC_SOURCE_EXIF,
+                              .encoding = CODEC_TEXT_UNSAID,
+                              .keyword = slice_of_text(keyword),
+                              .stored = entry->value};
+    if (probe->left.exif_entries == 0) {
+        probe_leave_out(probe, &text, "the file has more than 64 Exif texts");
+        return;
+    }
+    probe->left.exif_entries--;
+    if (entry->value.length > CODEC_METADATA_BYTES_MAX) {
+        probe_leave_out(probe, &text, "an Exif text may take 8 MiB");
+        return;
+    }
+    if (probe->left.exif_scanned_bytes == 0) {
+        probe_leave_out(probe, &text, "the Exif texts overlap too much");
+        return;
+    }
+    if (entry->tag == TAG_USER_COMMENT)
+        read_character_code(probe, &text);
+    else
+        text.stored = without_final_nuls(probe, entry->value);
+    if (text.stored.length > 0)
+        probe_add_text(probe, text);
 }
 
 /* Reads one directory; the offset of the Exif directory, or 0. */
@@ -169,16 +213,7 @@ static uint32_t read_directory(struct probe *probe, const struct tiff *tiff, uin
                          keyword);
             continue;
         }
-        struct codec_text text = {.source = CODEC_SOURCE_EXIF,
-                                  .encoding = CODEC_TEXT_UNSAID,
-                                  .keyword = slice_of_text(keyword),
-                                  .stored = entry.value};
-        if (entry.tag == TAG_USER_COMMENT)
-            read_character_code(&text);
-        else
-            text.stored = without_final_nuls(entry.value);
-        if (text.stored.length > 0)
-            probe_add_text(probe, text);
+        read_text(probe, &entry, keyword);
     }
     return exif_directory;
 }

@@ -100,7 +100,7 @@ void probe_damage(struct probe *probe, enum codec_damage damage, const char *for
     va_end(arguments);
 }
 
-static void leave_out(struct probe *probe, const struct codec_text *text, const char *reason)
+void probe_leave_out(struct probe *probe, const struct codec_text *text, const char *reason)
 {
     probe->image->texts_omitted++;
     char keyword[32];
@@ -131,9 +131,15 @@ static int measure(struct probe *probe, const struct codec_text *text, size_t le
 {
     *length = text->stored.length;
     if (text->form == CODEC_FORM_DEFLATED) {
-        size_t inflate_max = length_max < probe->inflate_left ? length_max : probe->inflate_left;
+        struct probe_bounds *left = &probe->left;
+        if (left->inflated_bytes == 0 || text->stored.length > left->deflated_bytes)
+            return JINI_E_TOO_BIG;
+        JINI_ASSERT(left->streams > 0);
+        left->streams--;
+        left->deflated_bytes -= text->stored.length;
+        size_t inflate_max = length_max < left->inflated_bytes ? length_max : left->inflated_bytes;
         int status = codec_inflate_measure(text->stored, inflate_max, length);
-        probe->inflate_left -= *length < probe->inflate_left ? *length : probe->inflate_left;
+        left->inflated_bytes -= *length < left->inflated_bytes ? *length : left->inflated_bytes;
         return status;
     }
     if (text->form == CODEC_FORM_GIF_BLOCKS && !measure_blocks(text->stored, length))
@@ -159,7 +165,11 @@ void probe_add_text(struct probe *probe, struct codec_text text)
         return;
     JINI_ASSERT(text.keyword.length >= 1 && text.keyword.length <= UINT8_MAX);
     if (image->text_count == CODEC_IMAGE_TEXTS_MAX) {
-        leave_out(probe, &text, "the file has more than 64 texts");
+        probe_leave_out(probe, &text, "the file has more than 64 texts");
+        return;
+    }
+    if (text.form == CODEC_FORM_DEFLATED && probe->left.streams == 0) {
+        probe_leave_out(probe, &text, "64 compressed texts before it are broken or too long");
         return;
     }
     size_t before = image->metadata_bytes ? image->metadata_bytes : CODEC_METADATA_HEADER;
@@ -168,9 +178,9 @@ void probe_add_text(struct probe *probe, struct codec_text text)
     size_t length = 0;
     int status = room < overhead ? JINI_E_TOO_BIG : measure(probe, &text, room - overhead, &length);
     if (status == JINI_E_TOO_BIG) {
-        leave_out(probe, &text, "the texts of an image may take 8 MiB in all, inflated");
+        probe_leave_out(probe, &text, "the texts of an image may take 8 MiB in all, inflated");
     } else if (status == JINI_E_CORRUPT) {
-        leave_out(probe, &text, "its compressed bytes are broken");
+        probe_leave_out(probe, &text, "its compressed bytes are broken");
     } else if (status) {
         probe->status = error_set(probe->error, status, "image", "a text cannot be inflated: %s",
                                   jini_status_text(status));
@@ -261,7 +271,11 @@ int codec_image_probe(struct slice bytes, unsigned flags, struct codec_image *ou
                           .flags = flags,
                           .image = out,
                           .error = error,
-                          .inflate_left = CODEC_METADATA_BYTES_MAX};
+                          .left = {.inflated_bytes = CODEC_METADATA_BYTES_MAX,
+                                   .deflated_bytes = PROBE_DEFLATED_BYTES_MAX,
+                                   .streams = CODEC_IMAGE_TEXTS_MAX,
+                                   .exif_entries = CODEC_IMAGE_TEXTS_MAX,
+                                   .exif_scanned_bytes = bytes.length}};
     out->type = type_of(bytes);
     int status = read_type(&probe);
     if (!status)

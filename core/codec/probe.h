@@ -4,13 +4,28 @@
 
 #include "codec/image.h"
 
+/* Texts that can be kept take at most as much deflated, and a little that a deflater adds. */
+enum { PROBE_DEFLATED_BYTES_MAX = CODEC_METADATA_BYTES_MAX + CODEC_METADATA_BYTES_MAX / 8 };
+
+/*
+ * What may yet be spent on this file. Parts of a file can be broken without being kept as a text,
+ * and can share their bytes, so the bounds on what is kept do not bound the work.
+ */
+struct probe_bounds {
+    size_t inflated_bytes;
+    size_t deflated_bytes;
+    unsigned streams;      /* deflated texts that are opened */
+    unsigned exif_entries; /* Exif entries that hold a text */
+    /* Of their values. Those of an honest file do not overlap, so its length is enough. */
+    size_t exif_scanned_bytes;
+};
+
 struct probe {
     struct slice file;
     unsigned flags;
     struct codec_image *image;
     struct jini_error *error;
-    size_t inflate_left;               /* bytes that may yet be inflated for this file, so that
-                                          bombs cannot add up */
+    struct probe_bounds left;
     const struct codec_text *infotext; /* the text to look for a seed in */
     int status;                        /* the first failure that is not the file's fault */
 };
@@ -48,6 +63,9 @@ void probe_damage(struct probe *probe, enum codec_damage damage, const char *for
  * Adds a text, whose length this finds out. One that is broken or too much is left out and flagged.
  */
 void probe_add_text(struct probe *probe, struct codec_text text);
+
+/* Counts and flags a text that is not kept. Of `text` only the keyword is read. */
+void probe_leave_out(struct probe *probe, const struct codec_text *text, const char *reason);
 
 /* The part of the file from `begin` to its end. */
 static inline struct slice probe_rest(const struct probe *probe, size_t begin)
