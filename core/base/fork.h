@@ -24,9 +24,9 @@ static inline uint32_t fork_generation(void)
  * F_OFD_SETLK) lasts until the last descriptor of it is closed: with one in a child it would
  * outlive the process that took it. Such a file is opened here, before it is locked.
  *
- * fork() closes it in the child, where `descriptor` is -1 from then on. posix_spawn(), vfork() and
- * system() begin another program, for which O_CLOEXEC does the same. A child made by clone() itself
- * or by _Fork() keeps the file: they run no handlers.
+ * fork() closes it in the child, where `descriptor` is -1 from then on. posix_spawn() and vfork()
+ * begin another program, for which O_CLOEXEC does the same. A child made by clone() itself or by
+ * _Fork() keeps the file: they run no handlers.
  */
 struct fork_file {
     int descriptor; /* -1: none */

@@ -1,17 +1,13 @@
 /* How images and packs are spread over the tiers: one walk over each, in slices. */
 #include "engine/engine_private.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
-#include "base/id.h"
 #include "base/tuple.h"
 #include "generations/generations.h"
 #include "images/cache.h"
 #include "images/index.h"
 
 #include <jini/archive.h>
-
-enum { PAGE = 128 };
 
 struct spread {
     struct jini *jini;
@@ -47,8 +43,9 @@ static int count_image(void *context, struct slice key, struct slice value)
     return 0;
 }
 
-static void count_pack(struct jini_archive_status *out, const struct index_pack *pack)
+static int count_pack(void *context, const struct index_pack *pack)
 {
+    struct jini_archive_status *out = context;
     bool local = pack->state != INDEX_PACK_COLD;
     bool archived = pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
     out->packs_open += pack->state == INDEX_PACK_OPEN;
@@ -59,6 +56,7 @@ static void count_pack(struct jini_archive_status *out, const struct index_pack 
         out->bytes_local += pack->file_bytes;
     if (archived)
         out->bytes_archived += pack->file_bytes;
+    return 0;
 }
 
 int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
@@ -71,24 +69,8 @@ int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
     int status = engine_check(jini);
     if (status == 0)
         status = store_each(jini->store, STORE_SPACE_IMAGES, all, all, count_image, &spread);
-    struct jini_id last = {{0}};
-    size_t count = PAGE;
-    struct index_pack *page = status == 0 ? base_malloc(sizeof(*page) * PAGE) : NULL;
-    if (status == 0 && !page)
-        status = JINI_E_NO_MEMORY;
-    while (status == 0 && count == PAGE) {
-        struct store_txn *txn;
-        status = store_read_begin(jini->store, &txn);
-        if (status)
-            break;
-        status = index_pack_list(txn, id_is_zero(&last) ? NULL : &last, page, PAGE, &count);
-        store_read_end(txn);
-        for (size_t i = 0; status == 0 && i < count; i++) {
-            last = page[i].id;
-            count_pack(out, &page[i]);
-        }
-    }
-    base_free(page);
+    if (status == 0)
+        status = index_pack_each(jini->store, count_pack, out);
     struct cache_figures cache;
     cache_figures(jini->image_cache, &cache);
     out->bytes_cached = cache.bytes;

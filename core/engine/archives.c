@@ -3,12 +3,9 @@
 
 #include "archive/archive.h"
 #include "base/error.h"
-#include "base/id.h"
 #include "images/index.h"
 
 #include <stdio.h>
-
-enum { PACKS_PAGE = 64 };
 
 /*
  * "dir:archive" means a directory beside the database's own files, wherever the process was started; also as the inner
@@ -32,27 +29,13 @@ static int resolve_url(const struct jini *jini, char *out, size_t capacity,
     return 0;
 }
 
-/* Whether the index says that objects of this database are in an archive. */
-static int has_objects(struct jini *jini, bool *out, struct jini_error *error)
+enum { FOUND_OBJECT = 1 };
+
+static int find_object(void *context, const struct index_pack *pack)
 {
-    struct index_pack page[PACKS_PAGE];
-    struct jini_id last = {{0}};
-    size_t count = PACKS_PAGE;
-    int status = 0;
-    *out = false;
-    while (status == 0 && count > 0 && !*out) {
-        struct store_txn *txn;
-        status = store_read_begin(jini->store, &txn);
-        if (status)
-            break;
-        status = index_pack_list(txn, id_is_zero(&last) ? NULL : &last, page, PACKS_PAGE, &count);
-        store_read_end(txn);
-        for (size_t i = 0; status == 0 && i < count; i++) {
-            *out |= page[i].state == INDEX_PACK_ARCHIVED || page[i].state == INDEX_PACK_COLD;
-            last = page[i].id;
-        }
-    }
-    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+    (void)context;
+    bool archived = pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
+    return archived ? FOUND_OBJECT : 0;
 }
 
 /*
@@ -63,13 +46,14 @@ static int open_archive(struct jini *jini, struct jini_error *error)
 {
     char url[ARCHIVE_URL_MAX];
     struct archive_options options;
-    bool in_use;
-    int status = has_objects(jini, &in_use, error);
+    int found = index_pack_each(jini->store, find_object, NULL);
+    if (found < 0)
+        return error_set(error, found, "archive", "%s", jini_status_text(found));
+    bool in_use = found == FOUND_OBJECT;
     archive_options_init(&options);
     options.clock = jini->clock;
     options.mode = jini->options.read_only || in_use ? ARCHIVE_OPEN_EXISTING : ARCHIVE_CREATE;
-    if (status == 0)
-        status = resolve_url(jini, url, sizeof(url), error);
+    int status = resolve_url(jini, url, sizeof(url), error);
     return status ? status : archive_open(url, &options, &jini->archive, error);
 }
 

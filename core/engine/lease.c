@@ -121,8 +121,23 @@ static int change_mine(const struct lease *lease, struct store_process holder, u
     return write_change(lease->jini, &change);
 }
 
+/* True when the lease was renewed a moment ago, by this function or the timer. */
+static bool is_fresh(const struct lease *lease, uint64_t now_ns)
+{
+    struct lease_keeper *keeper = &lease->jini->lease_keeper;
+    pthread_mutex_lock(&keeper->lock);
+    bool kept = keeper->lease.name == lease->name && keeper->lease.epoch == lease->epoch;
+    bool fresh = kept && now_ns < keeper->renew_at_ns;
+    if (kept && !fresh)
+        keeper->renew_at_ns = now_ns + length_ns(lease->jini) / 3;
+    pthread_mutex_unlock(&keeper->lock);
+    return fresh;
+}
+
 int lease_renew(const struct lease *lease)
 {
+    if (is_fresh(lease, clock_boot_ns(lease->jini->clock)))
+        return 0;
     const struct jini *jini = lease->jini;
     return change_mine(lease, store_self(jini->store),
                        clock_boot_ns(jini->clock) + length_ns(jini));

@@ -39,7 +39,10 @@ void lease_keeper_destroy(struct lease_keeper *keeper);
 /* Takes or renews. JINI_E_LOCKED: a live process has it. Blocks for a commit. */
 int lease_take(struct jini *jini, const char *name, struct lease *out);
 
-/* Makes it last for another background.lease_ms. JINI_E_CONFLICT: it was taken over; stop. */
+/*
+ * Makes it last for another background.lease_ms, once a third of it has passed: cheap to call often.
+ * JINI_E_CONFLICT: it was taken over; stop.
+ */
 int lease_renew(const struct lease *lease);
 
 void lease_give(const struct lease *lease);

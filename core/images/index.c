@@ -28,7 +28,7 @@ enum {
     PACK_COUNTED = 16,
 };
 
-enum { PACK_DOCUMENT_MAX = 512 };
+enum { PACK_DOCUMENT_MAX = 512, PACKS_PAGE = 64 };
 
 /*
  * A location, 96 bytes, little-endian:
@@ -279,6 +279,27 @@ int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct i
     }
     store_cursor_close(&cursor);
     return status == JINI_E_NOT_FOUND || status == JINI_E_TOO_BIG ? 0 : status;
+}
+
+int index_pack_each(struct store *store, index_pack_visit_fn *visit, void *context)
+{
+    struct index_pack page[PACKS_PAGE];
+    struct jini_id last = {{0}};
+    size_t count = PACKS_PAGE;
+    int status = 0;
+    while (status == 0 && count == PACKS_PAGE) {
+        struct store_txn *txn;
+        status = store_read_begin(store, &txn);
+        if (status)
+            break;
+        status = index_pack_list(txn, id_is_zero(&last) ? NULL : &last, page, PACKS_PAGE, &count);
+        store_read_end(txn);
+        for (size_t i = 0; status == 0 && i < count; i++) {
+            last = page[i].id;
+            status = visit(context, &page[i]);
+        }
+    }
+    return status;
 }
 
 int index_pack_last(struct store_txn *txn, struct jini_id *out)

@@ -108,6 +108,13 @@ int index_pack_note_removal(struct store_txn *txn, const struct jini_id *id, uin
 int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct index_pack *out,
                     size_t capacity, size_t *count);
 
+/*
+ * Calls `visit` for every pack by age, in slices of a snapshot each; no snapshot is open meanwhile. Returns 0, the first
+ * other answer of `visit`, or why the rows cannot be read.
+ */
+typedef int index_pack_visit_fn(void *context, const struct index_pack *pack);
+int index_pack_each(struct store *store, index_pack_visit_fn *visit, void *context);
+
 /* The id of the youngest pack. JINI_E_NOT_FOUND: there is none. */
 int index_pack_last(struct store_txn *txn, struct jini_id *out);
 

@@ -412,53 +412,31 @@ TEST(gif_changed_bytes_never_crash, "Thousands of changed GIFs are described or 
     made_free(&gif);
 }
 
-/* Begins a box; its length is set by box_end(). */
-static size_t box_begin(struct made *file, const char *type)
-{
-    made_add_be32(file, 0);
-    made_add(file, type, 4);
-    return file->length - 8;
-}
-
-static void box_end(struct made *file, size_t begin)
-{
-    store_be32(file->data + begin, (uint32_t)(file->length - begin));
-}
-
-static void avif_size_box(struct made *file, uint32_t width, uint32_t height)
-{
-    size_t box = box_begin(file, "ispe");
-    made_add_be32(file, 0);
-    made_add_be32(file, width);
-    made_add_be32(file, height);
-    box_end(file, box);
-}
-
 /* Two items: 1 is a thumbnail, 2 is the picture; item 3 is an Exif block in mdat. */
 static void whole_avif(struct made *file)
 {
-    size_t box = box_begin(file, "ftyp");
+    size_t box = made_box_begin(file, "ftyp");
     made_add(file, "mif1\0\0\0\0avifmiaf", 16);
-    box_end(file, box);
-    size_t meta = box_begin(file, "meta");
+    made_box_end(file, box);
+    size_t meta = made_box_begin(file, "meta");
     made_add_be32(file, 0);
-    box = box_begin(file, "pitm");
+    box = made_box_begin(file, "pitm");
     made_add_be32(file, 0);
     made_add_be16(file, 2);
-    box_end(file, box);
-    size_t items = box_begin(file, "iinf");
+    made_box_end(file, box);
+    size_t items = made_box_begin(file, "iinf");
     made_add_be32(file, 0);
     made_add_be16(file, 3);
     for (unsigned item = 1; item <= 3; item++) {
-        box = box_begin(file, "infe");
+        box = made_box_begin(file, "infe");
         made_add_be32(file, 2 << 24);
         made_add_be16(file, item);
         made_add_be16(file, 0);
         made_add(file, item == 3 ? "Exif" : "av01", 5);
-        box_end(file, box);
+        made_box_end(file, box);
     }
-    box_end(file, items);
-    box = box_begin(file, "iloc");
+    made_box_end(file, items);
+    box = made_box_begin(file, "iloc");
     made_add_be32(file, 0);
     made_add_be16(file, 0x4440);
     made_add_be16(file, 1);
@@ -469,26 +447,26 @@ static void whole_avif(struct made *file)
     size_t location = file->length;
     made_add_be32(file, 0);
     made_add_be32(file, 0);
-    box_end(file, box);
-    size_t properties = box_begin(file, "iprp");
-    size_t list = box_begin(file, "ipco");
-    avif_size_box(file, 4, 3);
-    box = box_begin(file, "pixi");
+    made_box_end(file, box);
+    size_t properties = made_box_begin(file, "iprp");
+    size_t list = made_box_begin(file, "ipco");
+    made_size_box(file, 4, 3);
+    box = made_box_begin(file, "pixi");
     made_add_be32(file, 0);
-    box_end(file, box);
-    avif_size_box(file, 16, 9);
-    box_end(file, list);
-    box = box_begin(file, "ipma");
+    made_box_end(file, box);
+    made_size_box(file, 16, 9);
+    made_box_end(file, list);
+    box = made_box_begin(file, "ipma");
     made_add_be32(file, 0);
     made_add_be32(file, 2);
     made_add_be16(file, 1);
     made_add(file, "\x01\x01", 2);
     made_add_be16(file, 2);
     made_add(file, "\x02\x02\x83", 3);
-    box_end(file, box);
-    box_end(file, properties);
-    box_end(file, meta);
-    size_t data = box_begin(file, "mdat");
+    made_box_end(file, box);
+    made_box_end(file, properties);
+    made_box_end(file, meta);
+    size_t data = made_box_begin(file, "mdat");
     size_t exif = file->length;
     made_add_be32(file, 6);
     made_add(file, "Exif\0\0", 6);
@@ -499,7 +477,7 @@ static void whole_avif(struct made *file)
     store_be32(file->data + location, (uint32_t)exif);
     store_be32(file->data + location + 4, (uint32_t)(file->length - exif));
     made_add_text(file, "pixels");
-    box_end(file, data);
+    made_box_end(file, data);
 }
 
 TEST(avif_is_described, "The size is that of the primary item, and its Exif item is read.")

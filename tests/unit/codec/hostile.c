@@ -229,47 +229,26 @@ TEST(streams_that_inflate_to_nothing_are_bounded,
     made_free(&png);
 }
 
-static size_t box_begin(struct made *file, const char *type)
-{
-    made_add_be32(file, 0);
-    made_add(file, type, 4);
-    return file->length - 8;
-}
-
-static void box_end(struct made *file, size_t begin)
-{
-    store_be32(file->data + begin, (uint32_t)(file->length - begin));
-}
-
-static void size_box(struct made *file, uint32_t width, uint32_t height)
-{
-    size_t box = box_begin(file, "ispe");
-    made_add_be32(file, 0);
-    made_add_be32(file, width);
-    made_add_be32(file, height);
-    box_end(file, box);
-}
-
 /* An AVIF whose item 1 has 254 times the property `far`, and then property `last`. */
 static void avif_of_far_properties(struct made *file, unsigned far, unsigned last)
 {
-    size_t box = box_begin(file, "ftyp");
+    size_t box = made_box_begin(file, "ftyp");
     made_add(file, "avif\0\0\0\0", 8);
-    box_end(file, box);
-    size_t meta = box_begin(file, "meta");
+    made_box_end(file, box);
+    size_t meta = made_box_begin(file, "meta");
     made_add_be32(file, 0);
-    box = box_begin(file, "pitm");
+    box = made_box_begin(file, "pitm");
     made_add_be32(file, 0);
     made_add_be16(file, 1);
-    box_end(file, box);
-    size_t properties = box_begin(file, "iprp");
-    size_t list = box_begin(file, "ipco");
-    size_box(file, 16, 9);
-    size_box(file, 4, 3);
+    made_box_end(file, box);
+    size_t properties = made_box_begin(file, "iprp");
+    size_t list = made_box_begin(file, "ipco");
+    made_size_box(file, 16, 9);
+    made_size_box(file, 4, 3);
     for (unsigned i = 0; i < 33000; i++)
-        box_end(file, box_begin(file, "free"));
-    box_end(file, list);
-    box = box_begin(file, "ipma");
+        made_box_end(file, made_box_begin(file, "free"));
+    made_box_end(file, list);
+    box = made_box_begin(file, "ipma");
     made_add_be32(file, 1);
     made_add_be32(file, 1);
     made_add_be16(file, 1);
@@ -277,9 +256,9 @@ static void avif_of_far_properties(struct made *file, unsigned far, unsigned las
     for (unsigned i = 0; i < 254; i++)
         made_add_be16(file, far);
     made_add_be16(file, last);
-    box_end(file, box);
-    box_end(file, properties);
-    box_end(file, meta);
+    made_box_end(file, box);
+    made_box_end(file, properties);
+    made_box_end(file, meta);
 }
 
 TEST(far_properties_are_walked_once,

@@ -224,4 +224,28 @@ static inline void utf16_of(struct made *out, const char *text, bool big_endian)
     }
 }
 
+/* ---- AVIF ---- */
+
+/* Begins a box; its length is set by made_box_end(). */
+static inline size_t made_box_begin(struct made *file, const char *type)
+{
+    made_add_be32(file, 0);
+    made_add(file, type, 4);
+    return file->length - 8;
+}
+
+static inline void made_box_end(struct made *file, size_t begin)
+{
+    store_be32(file->data + begin, (uint32_t)(file->length - begin));
+}
+
+static inline void made_size_box(struct made *file, uint32_t width, uint32_t height)
+{
+    size_t box = made_box_begin(file, "ispe");
+    made_add_be32(file, 0);
+    made_add_be32(file, width);
+    made_add_be32(file, height);
+    made_box_end(file, box);
+}
+
 #endif
