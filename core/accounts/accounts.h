@@ -70,9 +70,16 @@ typedef int accounts_check_limits_fn(const char *text, struct jini_error *error)
 int accounts_user_check(const struct jini_user *user, uint32_t fields,
                         accounts_check_limits_fn *check_limits, struct jini_error *error);
 
-/* The same for all members of a tier. */
-int accounts_tier_check(const struct jini_tier *tier, accounts_check_limits_fn *check_limits,
-                        struct jini_error *error);
+/*
+ * The same for the name of a tier and the members that `fields` names (enum jini_tier_field, enum
+ * jini_allowance_field). That a price needs a currency is asked where both are named.
+ */
+int accounts_tier_check(const struct jini_tier *tier, uint32_t fields,
+                        accounts_check_limits_fn *check_limits, struct jini_error *error);
+
+/* Copies the members that `fields` names (enum jini_allowance_field). */
+void accounts_allowance_take(const struct jini_allowance *from, uint32_t fields,
+                             struct jini_allowance *to);
 
 /*
  * What a user may: the tier's allowance, each member replaced that the user's override_mask names.
@@ -231,7 +238,8 @@ int accounts_user_create(struct store_txn *txn, const struct accounts_create *cr
  */
 struct accounts_update {
     struct jini_user *user;
-    uint32_t fields; /* enum jini_user_field, at least one */
+    uint32_t fields;          /* enum jini_user_field, at least one */
+    uint32_t override_fields; /* as of struct jini_user_set */
     accounts_check_limits_fn *check_limits;
 };
 
@@ -288,12 +296,20 @@ int accounts_tier_list(struct store_txn *txn, struct jini_tier *out, size_t capa
                        size_t *count);
 
 /*
- * Adds a tier or replaces the one of that name, whose spelling stays. Marks the tiers' word, unless
- * nothing differs. On success `tier` is as stored. JINI_E_TOO_BIG: "name", there are
- * JINI_TIERS_MAX.
+ * Adds a tier or changes the one of that name, whose spelling stays. Marks the tiers' word, unless
+ * nothing differs. On success `tier` is as stored, and a run that follows on it does the same
+ * again.
  */
-int accounts_tier_set(struct store_txn *txn, struct jini_tier *tier,
-                      accounts_check_limits_fn *check_limits, struct jini_error *error);
+struct accounts_tier_change {
+    struct jini_tier *tier;
+    uint32_t fields; /* enum jini_tier_field, enum jini_allowance_field; 0: all */
+    uint32_t mode;   /* enum jini_tier_set_mode */
+    accounts_check_limits_fn *check_limits;
+};
+
+/* JINI_E_TOO_BIG: "name", there are JINI_TIERS_MAX. JINI_E_EXISTS, JINI_E_NOT_FOUND: "name". */
+int accounts_tier_set(struct store_txn *txn, const struct accounts_tier_change *change,
+                      struct jini_error *error);
 
 /*
  * Deletes a tier. Marks the tiers' word. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, or it is

@@ -96,13 +96,6 @@ static int check_bits(uint32_t bits, uint32_t known, const char *field, struct j
                      bits & ~known);
 }
 
-static int check_names(const struct jini_user *user, struct jini_error *error)
-{
-    int status = check_person_name(user->first_name, sizeof(user->first_name), "first_name", error);
-    return status ? status
-                  : check_person_name(user->last_name, sizeof(user->last_name), "last_name", error);
-}
-
 static int check_overrides(const struct jini_user *user, accounts_check_limits_fn *check_limits,
                            struct jini_error *error)
 {
@@ -120,8 +113,10 @@ int accounts_user_check(const struct jini_user *user, uint32_t fields,
         status = check_username(user->username, sizeof(user->username), error);
     if (status == 0 && fields & JINI_USER_FIELD_EMAIL)
         status = check_email(user->email, sizeof(user->email), error);
-    if (status == 0 && fields & JINI_USER_FIELD_NAMES)
-        status = check_names(user, error);
+    if (status == 0 && fields & JINI_USER_FIELD_FIRST_NAME)
+        status = check_person_name(user->first_name, sizeof(user->first_name), "first_name", error);
+    if (status == 0 && fields & JINI_USER_FIELD_LAST_NAME)
+        status = check_person_name(user->last_name, sizeof(user->last_name), "last_name", error);
     if (status == 0 && fields & JINI_USER_FIELD_FLAGS)
         status = check_bits(user->flags, FLAGS_KNOWN, "flags", error);
     if (status == 0 && fields & JINI_USER_FIELD_TIER && user->tier[0] != '\0')
@@ -131,43 +126,52 @@ int accounts_user_check(const struct jini_user *user, uint32_t fields,
     return status;
 }
 
-static int check_price(const struct jini_tier *tier, struct jini_error *error)
+static int check_price(const struct jini_tier *tier, uint32_t fields, struct jini_error *error)
 {
-    size_t length = strnlen(tier->currency, sizeof(tier->currency));
+    bool has_price = fields & JINI_TIER_FIELD_PRICE;
+    bool has_currency = fields & JINI_TIER_FIELD_CURRENCY;
+    size_t length = has_currency ? strnlen(tier->currency, sizeof(tier->currency)) : 0;
     size_t letters = 0;
     while (letters < length && tier->currency[letters] >= 'A' && tier->currency[letters] <= 'Z')
         letters++;
-    bool absent = length == 0 && tier->price_minor == 0;
-    if (!absent && (length != CURRENCY_LETTERS || letters != length))
+    bool absent = length == 0 && !(has_price && tier->price_minor > 0);
+    if (has_currency && !absent && (length != CURRENCY_LETTERS || letters != length))
         return error_set(error, JINI_E_INVALID, "currency",
                          "not three capital letters; use a code of ISO 4217, as EUR");
-    if (tier->price_minor > ACCOUNTS_PRICE_MINOR_MAX)
+    if (has_price && tier->price_minor > ACCOUNTS_PRICE_MINOR_MAX)
         return error_set(error, JINI_E_INVALID, "price_minor", "%llu; use at most %llu",
                          (unsigned long long)tier->price_minor,
                          (unsigned long long)ACCOUNTS_PRICE_MINOR_MAX);
     return 0;
 }
 
-int accounts_tier_check(const struct jini_tier *tier, accounts_check_limits_fn *check_limits,
-                        struct jini_error *error)
+int accounts_tier_check(const struct jini_tier *tier, uint32_t fields,
+                        accounts_check_limits_fn *check_limits, struct jini_error *error)
 {
-    int status = check_tier_name(tier->name, sizeof(tier->name), "name", error);
+    int status = check_bits(fields, JINI_TIER_FIELD_ALL, "fields", error);
     if (status == 0)
-        status = check_price(tier, error);
+        status = check_tier_name(tier->name, sizeof(tier->name), "name", error);
     if (status == 0)
-        status =
-            check_allowance(&tier->allowance, JINI_ALLOWANCE_ALL, "allowance", check_limits, error);
+        status = check_price(tier, fields, error);
+    if (status == 0)
+        status = check_allowance(&tier->allowance, fields, "allowance", check_limits, error);
     return status;
+}
+
+void accounts_allowance_take(const struct jini_allowance *from, uint32_t fields,
+                             struct jini_allowance *to)
+{
+    if (fields & JINI_ALLOWANCE_LIMITS)
+        memcpy(to->limits, from->limits, sizeof(to->limits));
+    for (int i = 0; i < RULES; i++) {
+        if (fields & (uint32_t)allowance_rules[i].field)
+            *member_of(to, &allowance_rules[i]) = value_of(from, &allowance_rules[i]);
+    }
 }
 
 void accounts_allowance(const struct jini_tier *tier, const struct jini_user *user,
                         struct jini_allowance *out)
 {
     *out = tier->allowance;
-    if (user->override_mask & JINI_ALLOWANCE_LIMITS)
-        memcpy(out->limits, user->overrides.limits, sizeof(out->limits));
-    for (int i = 0; i < RULES; i++) {
-        if (user->override_mask & (uint32_t)allowance_rules[i].field)
-            *member_of(out, &allowance_rules[i]) = value_of(&user->overrides, &allowance_rules[i]);
-    }
+    accounts_allowance_take(&user->overrides, user->override_mask, out);
 }

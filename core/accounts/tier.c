@@ -231,34 +231,64 @@ static bool same_record(const struct tier_record *a, const struct tier_record *b
     return slice_equal(encode(a, bytes_a), encode(b, bytes_b));
 }
 
-int accounts_tier_set(struct store_txn *txn, struct jini_tier *tier,
-                      accounts_check_limits_fn *check_limits, struct jini_error *error)
+static void set_members(const struct jini_tier *from, uint32_t fields, struct jini_tier *to)
 {
-    struct tier_record stored;
+    accounts_allowance_take(&from->allowance, fields, &to->allowance);
+    if (fields & JINI_TIER_FIELD_PRICE)
+        to->price_minor = from->price_minor;
+    if (fields & JINI_TIER_FIELD_CURRENCY)
+        memcpy(to->currency, from->currency, sizeof(to->currency));
+}
+
+/* 0, when the way in which the tier is to be stored fits whether there is one. */
+static int check_mode(const struct accounts_tier_change *change, bool exists,
+                      struct jini_error *error)
+{
+    if (change->mode > JINI_TIER_CHANGE)
+        return error_set(error, JINI_E_INVALID, "mode", "%u; use 0 to %d", change->mode,
+                         JINI_TIER_CHANGE);
+    if (exists && change->mode == JINI_TIER_ADD)
+        return error_set(error, JINI_E_EXISTS, "name", "there is a tier \"%s\" already",
+                         change->tier->name);
+    if (!exists && change->mode == JINI_TIER_CHANGE)
+        return error_set(error, JINI_E_NOT_FOUND, "name", "there is no tier \"%s\"",
+                         change->tier->name);
+    return 0;
+}
+
+int accounts_tier_set(struct store_txn *txn, const struct accounts_tier_change *change,
+                      struct jini_error *error)
+{
+    struct tier_record stored = {.position = 0};
     struct tuple key;
+    uint32_t fields = change->fields ? change->fields : JINI_TIER_FIELD_ALL;
     error_clear(error);
-    int status = accounts_tier_check(tier, check_limits, error);
+    int status = accounts_tier_check(change->tier, fields, change->check_limits, error);
     if (status)
         return status;
-    status = find(txn, tier->name, &key, &stored);
-    if (status == JINI_E_NOT_FOUND) {
-        status = add_new(txn, tier, error);
-        if (status == 0)
-            store_mark_changed(txn, accounts_tier_word());
-        return status;
-    }
-    if (status)
+    status = find(txn, change->tier->name, &key, &stored);
+    bool exists = status == 0;
+    if (status && status != JINI_E_NOT_FOUND)
         return cannot_read(status, "name", error);
+    status = check_mode(change, exists, error);
+    if (status)
+        return status;
+    if (!exists)
+        memcpy(stored.tier.name, change->tier->name, sizeof(stored.tier.name));
     struct tier_record record = stored;
-    record.tier = *tier;
-    memcpy(record.tier.name, stored.tier.name, sizeof(record.tier.name));
-    if (!same_record(&stored, &record)) {
+    set_members(change->tier, fields, &record.tier);
+    status = accounts_tier_check(&record.tier, JINI_TIER_FIELD_PRICE | JINI_TIER_FIELD_CURRENCY,
+                                 change->check_limits, error);
+    bool differs = !exists || !same_record(&stored, &record);
+    if (status == 0 && !exists)
+        status = add_new(txn, &record.tier, error);
+    else if (status == 0 && differs)
         status = save(txn, &key, &record);
-        if (status)
-            return status;
+    if (status)
+        return status;
+    if (differs)
         store_mark_changed(txn, accounts_tier_word());
-    }
-    *tier = record.tier;
+    *change->tier = record.tier;
     return 0;
 }
 

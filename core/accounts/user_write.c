@@ -200,10 +200,9 @@ static int apply(struct store_txn *txn, const struct user_change *change,
 /* Members that the mask does not name are not stored; they read as 0. */
 static void clear_unused_overrides(struct jini_user *user)
 {
-    const struct jini_tier none = {0};
-    struct jini_allowance used;
+    struct jini_allowance used = {0};
     user->override_mask &= JINI_ALLOWANCE_ALL;
-    accounts_allowance(&none, user, &used);
+    accounts_allowance_take(&user->overrides, user->override_mask, &used);
     user->overrides = used;
 }
 
@@ -312,24 +311,27 @@ int accounts_user_create(struct store_txn *txn, const struct accounts_create *cr
 
 /* ---- Changing -------------------------------------------------------------------------------- */
 
+static void set_overrides(const struct jini_user *from, uint32_t fields, struct jini_user *to)
+{
+    uint32_t mask = fields ? fields : JINI_ALLOWANCE_ALL;
+    to->override_mask = (to->override_mask & ~mask) | (from->override_mask & mask);
+    accounts_allowance_take(&from->overrides, from->override_mask & mask, &to->overrides);
+    clear_unused_overrides(to);
+}
+
 static void set_members(const struct jini_user *from, uint32_t fields, struct jini_user *to)
 {
     if (fields & JINI_USER_FIELD_USERNAME)
         memcpy(to->username, from->username, sizeof(to->username));
     if (fields & JINI_USER_FIELD_EMAIL)
         memcpy(to->email, from->email, sizeof(to->email));
-    if (fields & JINI_USER_FIELD_NAMES) {
+    if (fields & JINI_USER_FIELD_FIRST_NAME)
         memcpy(to->first_name, from->first_name, sizeof(to->first_name));
+    if (fields & JINI_USER_FIELD_LAST_NAME)
         memcpy(to->last_name, from->last_name, sizeof(to->last_name));
-    }
     uint32_t flags = (fields & JINI_USER_FIELD_ACTIVE ? (uint32_t)JINI_USER_ACTIVE : 0) |
                      (fields & JINI_USER_FIELD_STAFF ? (uint32_t)JINI_USER_STAFF : 0);
     to->flags = (to->flags & ~flags) | (from->flags & flags);
-    if (fields & JINI_USER_FIELD_OVERRIDES) {
-        to->override_mask = from->override_mask;
-        to->overrides = from->overrides;
-        clear_unused_overrides(to);
-    }
 }
 
 /* An epoch that would begin anew at 0 would bring back sessions that are over. */
@@ -367,6 +369,10 @@ int accounts_user_update(struct store_txn *txn, const struct accounts_update *up
     error_clear(error);
     if (update->fields == 0)
         return error_set(error, JINI_E_INVALID, "fields", "empty; name what is to be changed");
+    if (update->override_fields & ~(uint32_t)JINI_ALLOWANCE_ALL)
+        return error_set(error, JINI_E_INVALID, "override_fields",
+                         "has the unknown bits 0x%x; take them out",
+                         update->override_fields & ~(uint32_t)JINI_ALLOWANCE_ALL);
     int status = accounts_user_check(update->user, update->fields, update->check_limits, error);
     if (status == 0)
         status = load(txn, update->user->id, &stored, error);
@@ -374,6 +380,8 @@ int accounts_user_update(struct store_txn *txn, const struct accounts_update *up
         return status;
     record = stored;
     set_members(update->user, update->fields, &record.user);
+    if (update->fields & JINI_USER_FIELD_OVERRIDES)
+        set_overrides(update->user, update->override_fields, &record.user);
     if (update->fields & JINI_USER_FIELD_TIER)
         status = tier_resolve(txn, update->user->tier, record.user.tier, error);
     if (status == 0 && update->fields & JINI_USER_FIELD_REVOKE)

@@ -7,7 +7,11 @@
 static int op_tier_set(struct store_txn *txn, void *argument)
 {
     struct jini_tier_set *set = argument;
-    return accounts_tier_set(txn, &set->tier, limits_text_is_checked, &set->request.error);
+    struct accounts_tier_change change = {.tier = &set->tier,
+                                          .fields = set->fields,
+                                          .mode = set->mode,
+                                          .check_limits = limits_text_is_checked};
+    return accounts_tier_set(txn, &change, &set->request.error);
 }
 
 int jini_tier_set(struct jini *jini, struct jini_tier_set *set, jini_callback *callback)
@@ -15,7 +19,8 @@ int jini_tier_set(struct jini *jini, struct jini_tier_set *set, jini_callback *c
     int status = request_begin(jini, &set->request, sizeof(*set), REQUEST_TIER_SET, callback);
     if (status)
         return status;
-    status = accounts_tier_check(&set->tier, limits_text_check, &set->request.error);
+    status = accounts_tier_check(&set->tier, set->fields ? set->fields : JINI_TIER_FIELD_ALL,
+                                 limits_text_check, &set->request.error);
     if (status == 0)
         status = request_write(&set->request, op_tier_set, STORE_NEW_WORK, sizeof(set->tier), NULL);
     if (status)

@@ -152,7 +152,11 @@ static int op_user_set(struct store_txn *txn, void *argument)
 {
     struct jini_user_set *set = argument;
     struct accounts_update update = {
-        .user = &set->user, .fields = set->fields, .check_limits = limits_text_is_checked};
+        .user = &set->user,
+        .fields = set->fields,
+        .override_fields = set->override_fields,
+        .check_limits = limits_text_is_checked,
+    };
     return accounts_user_update(txn, &update, &set->request.error);
 }
 

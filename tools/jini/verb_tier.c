@@ -53,8 +53,6 @@ int verb_tier_show(struct command *command)
 static int take_text(struct command *command, const char *option, const char *value, char *out,
                      size_t capacity)
 {
-    if (!value)
-        return 0;
     if (strlen(value) >= capacity)
         return command_fail(command, JINI_E_INVALID, option, "it is longer than %zu bytes",
                             capacity - 1);
@@ -62,14 +60,10 @@ static int take_text(struct command *command, const char *option, const char *va
     return 0;
 }
 
-static void take_number(const struct command *command, const char *option, uint32_t *out)
-{
-    *out = (uint32_t)args_number(&command->args, option, *out);
-}
-
 /* Nobody takes all limits away by a variable that was empty. */
-static int take_limits(struct command *command, char *out, size_t capacity)
+static int take_limits(struct command *command, struct jini_tier_set *set)
 {
+    char *out = set->tier.allowance.limits;
     const char *limits = args_text(&command->args, "limits");
     bool none = args_has(&command->args, "no-limits");
     if (none && limits)
@@ -78,56 +72,70 @@ static int take_limits(struct command *command, char *out, size_t capacity)
     if (limits && limits[strspn(limits, " \t\n")] == '\0')
         return command_fail(command, JINI_E_INVALID, "limits",
                             "--limits: the text is empty; --no-limits takes all limits away");
-    if (none)
-        out[0] = '\0';
-    return take_text(command, "limits", limits, out, capacity);
+    if (!none && !limits)
+        return 0;
+    set->fields |= JINI_ALLOWANCE_LIMITS;
+    return none ? 0 : take_text(command, "limits", limits, out, sizeof(set->tier.allowance.limits));
 }
 
-static int take_options(struct command *command, struct jini_tier *tier)
+/* Only what was named goes into the request: the rest stays as it is when the change is made. */
+static int take_options(struct command *command, struct jini_tier_set *set)
 {
     const struct args *args = &command->args;
-    struct jini_allowance *allowance = &tier->allowance;
-    take_number(command, "width-max", &allowance->width_max);
-    take_number(command, "height-max", &allowance->height_max);
-    take_number(command, "steps-max", &allowance->steps_max);
-    take_number(command, "parallel-max", &allowance->parallel_max);
-    take_number(command, "retention-days", &allowance->retention_days);
-    tier->price_minor = (uint64_t)args_number(args, "price-minor", (int64_t)tier->price_minor);
-    int status = take_text(command, "currency", args_text(args, "currency"), tier->currency,
-                           sizeof(tier->currency));
-    return status ? status : take_limits(command, allowance->limits, sizeof(allowance->limits));
-}
-
-/* The tier as it is, or a new one with --create. */
-static int find_tier(struct command *command, const char *name, struct jini_tier *out)
-{
-    bool create = args_has(&command->args, "create");
-    int status = jini_tier_get(command->jini, name, out, &command->error);
-    if (status == 0 && create)
-        return command_fail(command, JINI_E_EXISTS, "tier",
-                            "tier \"%.100s\": it is there already; leave --create out to change it",
-                            out->name);
-    if (status == JINI_E_NOT_FOUND && !create)
-        return no_such_tier(command, name, "--create adds it");
-    if (status != JINI_E_NOT_FOUND)
-        return status;
-    memset(out, 0, sizeof(*out));
-    return take_text(command, "name", name, out->name, sizeof(out->name));
+    struct jini_allowance *allowance = &set->tier.allowance;
+    const struct {
+        const char *option;
+        uint32_t *out;
+        uint32_t field;
+    } numbers[] = {
+        {"width-max", &allowance->width_max, JINI_ALLOWANCE_WIDTH},
+        {"height-max", &allowance->height_max, JINI_ALLOWANCE_HEIGHT},
+        {"steps-max", &allowance->steps_max, JINI_ALLOWANCE_STEPS},
+        {"parallel-max", &allowance->parallel_max, JINI_ALLOWANCE_PARALLEL},
+        {"retention-days", &allowance->retention_days, JINI_ALLOWANCE_RETENTION},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (!args_has(args, numbers[i].option))
+            continue;
+        *numbers[i].out = (uint32_t)args_number(args, numbers[i].option, 0);
+        set->fields |= numbers[i].field;
+    }
+    if (args_has(args, "price-minor")) {
+        set->tier.price_minor = (uint64_t)args_number(args, "price-minor", 0);
+        set->fields |= JINI_TIER_FIELD_PRICE;
+    }
+    int status = 0;
+    if (args_has(args, "currency")) {
+        status = take_text(command, "currency", args_text(args, "currency"), set->tier.currency,
+                           sizeof(set->tier.currency));
+        set->fields |= JINI_TIER_FIELD_CURRENCY;
+    }
+    return status ? status : take_limits(command, set);
 }
 
 int verb_tier_set(struct command *command)
 {
     struct jini_tier_set set;
     const char *name = command_argument(command, 0);
+    bool create = args_has(&command->args, "create");
     jini_request_init(&set);
+    set.mode = create ? JINI_TIER_ADD : JINI_TIER_CHANGE;
     int status = command_open(command);
-    if (status)
-        return status;
-    status = find_tier(command, name, &set.tier);
     if (status == 0)
-        status = take_options(command, &set.tier);
+        status = take_text(command, "name", name, set.tier.name, sizeof(set.tier.name));
+    if (status == 0)
+        status = take_options(command, &set);
+    if (status == 0 && set.fields == 0 && !create)
+        return command_fail(command, JINI_E_INVALID, "options",
+                            "nothing to change was named; see \"jini tier set --help\"");
     if (status == 0)
         status = command_wait(command, &set.request, jini_tier_set(command->jini, &set, wait_done));
+    if (status == JINI_E_EXISTS)
+        return command_fail(command, status, "tier",
+                            "tier \"%.100s\": it is there already; leave --create out to change it",
+                            name);
+    if (status == JINI_E_NOT_FOUND)
+        return no_such_tier(command, name, "--create adds it");
     if (status == 0)
         layout_object(object_tier(&set.tier));
     return status;

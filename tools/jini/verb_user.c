@@ -33,8 +33,9 @@ static int take_texts(struct command *command, struct jini_user *user, uint32_t 
         {"username", "username", user->username, sizeof(user->username), JINI_USER_FIELD_USERNAME},
         {"email", "email", user->email, sizeof(user->email), JINI_USER_FIELD_EMAIL},
         {"first-name", "first_name", user->first_name, sizeof(user->first_name),
-         JINI_USER_FIELD_NAMES},
-        {"last-name", "last_name", user->last_name, sizeof(user->last_name), JINI_USER_FIELD_NAMES},
+         JINI_USER_FIELD_FIRST_NAME},
+        {"last-name", "last_name", user->last_name, sizeof(user->last_name),
+         JINI_USER_FIELD_LAST_NAME},
         {"tier", "tier", user->tier, sizeof(user->tier), JINI_USER_FIELD_TIER},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -196,9 +197,9 @@ struct override_row {
     uint32_t *number; /* NULL: the limits text */
 };
 
-/* One override: "tier" takes it away, another value sets it. `*changed`: it was given. */
+/* One override: "tier" takes it away, another value sets it. `fields` tells what was given. */
 static int take_override(struct command *command, const struct override_row *row,
-                         struct jini_user *user, bool *changed)
+                         struct jini_user *user, uint32_t *fields)
 {
     const char *value = args_text(&command->args, row->option);
     bool empty = value && value[strspn(value, " \t\n")] == '\0';
@@ -214,15 +215,9 @@ static int take_override(struct command *command, const struct override_row *row
         value = "";
     if (!value)
         return 0;
-    *changed = true;
-    if (strcmp(value, "tier") == 0) {
-        user->override_mask &= ~row->bit;
-        if (row->number)
-            *row->number = 0;
-        else
-            user->overrides.limits[0] = '\0';
+    *fields |= row->bit;
+    if (strcmp(value, "tier") == 0)
         return 0;
-    }
     user->override_mask |= row->bit;
     if (!row->number)
         return copy_text(command, "limits", value, user->overrides.limits,
@@ -231,9 +226,9 @@ static int take_override(struct command *command, const struct override_row *row
     return 0;
 }
 
-static int take_overrides(struct command *command, struct jini_user *user, uint32_t *fields)
+static int take_overrides(struct command *command, struct jini_user_set *set)
 {
-    struct jini_allowance *over = &user->overrides;
+    struct jini_allowance *over = &set->user.overrides;
     const struct override_row rows[] = {
         {"limits", JINI_ALLOWANCE_LIMITS, NULL},
         {"width-max", JINI_ALLOWANCE_WIDTH, &over->width_max},
@@ -242,71 +237,71 @@ static int take_overrides(struct command *command, struct jini_user *user, uint3
         {"parallel-max", JINI_ALLOWANCE_PARALLEL, &over->parallel_max},
         {"retention-days", JINI_ALLOWANCE_RETENTION, &over->retention_days},
     };
-    bool changed = args_has(&command->args, "clear-overrides");
-    if (changed) {
-        user->override_mask = 0;
-        memset(over, 0, sizeof(*over));
-    }
+    if (args_has(&command->args, "clear-overrides"))
+        set->override_fields = JINI_ALLOWANCE_ALL;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        int status = take_override(command, &rows[i], user, &changed);
+        int status = take_override(command, &rows[i], &set->user, &set->override_fields);
         if (status)
             return status;
     }
-    if (changed)
-        *fields |= JINI_USER_FIELD_OVERRIDES;
+    if (set->override_fields)
+        set->fields |= JINI_USER_FIELD_OVERRIDES;
     return 0;
 }
 
-static int store_user(struct command *command, const struct jini_user *user, uint32_t fields)
-{
-    struct jini_user_set set;
-    jini_request_init(&set);
-    set.user = *user;
-    set.fields = fields;
-    int status = command_wait(command, &set.request, jini_user_set(command->jini, &set, wait_done));
-    return status ? status : print_user(command, &set.user);
-}
-
-int verb_user_set(struct command *command)
+/* A change of the user whom the first argument names; its members are set by the caller. */
+static int begin_set(struct command *command, struct jini_user_set *out)
 {
     struct jini_user user;
-    uint32_t fields = 0;
+    jini_request_init(out);
     int status = command_open(command);
     if (status == 0)
         status = command_find_user(command, command_argument(command, 0), &user);
     if (status == 0)
-        status = take_texts(command, &user, &fields);
+        out->user.id = user.id;
+    return status;
+}
+
+static int finish_set(struct command *command, struct jini_user_set *set)
+{
+    int status = command_wait(command, &set->request, jini_user_set(command->jini, set, wait_done));
+    return status ? status : print_user(command, &set->user);
+}
+
+int verb_user_set(struct command *command)
+{
+    struct jini_user_set set;
+    int status = begin_set(command, &set);
     if (status == 0)
-        status = take_overrides(command, &user, &fields);
+        status = take_texts(command, &set.user, &set.fields);
+    if (status == 0)
+        status = take_overrides(command, &set);
     if (status)
         return status;
     const char *staff = args_text(&command->args, "staff");
     if (staff) {
-        user.flags &= ~(uint32_t)JINI_USER_STAFF;
-        user.flags |= strcmp(staff, "yes") == 0 ? (unsigned)JINI_USER_STAFF : 0;
-        fields |= JINI_USER_FIELD_STAFF;
+        set.user.flags = strcmp(staff, "yes") == 0 ? (unsigned)JINI_USER_STAFF : 0;
+        set.fields |= JINI_USER_FIELD_STAFF;
     }
     if (args_has(&command->args, "revoke"))
-        fields |= JINI_USER_FIELD_REVOKE;
-    if (fields == 0)
+        set.fields |= JINI_USER_FIELD_REVOKE;
+    if (set.fields == 0)
         return command_fail(command, JINI_E_INVALID, "options",
                             "nothing to change was named; see \"jini user set --help\"");
-    return store_user(command, &user, fields);
+    return finish_set(command, &set);
 }
 
 enum activity { INACTIVE, ACTIVE };
 
 static int set_activity(struct command *command, enum activity activity)
 {
-    struct jini_user user;
-    int status = command_open(command);
-    if (status == 0)
-        status = command_find_user(command, command_argument(command, 0), &user);
+    struct jini_user_set set;
+    int status = begin_set(command, &set);
     if (status)
         return status;
-    user.flags &= ~(uint32_t)JINI_USER_ACTIVE;
-    user.flags |= activity == ACTIVE ? (unsigned)JINI_USER_ACTIVE : 0;
-    return store_user(command, &user, JINI_USER_FIELD_ACTIVE);
+    set.user.flags = activity == ACTIVE ? (unsigned)JINI_USER_ACTIVE : 0;
+    set.fields = JINI_USER_FIELD_ACTIVE;
+    return finish_set(command, &set);
 }
 
 int verb_user_disable(struct command *command)
@@ -334,8 +329,8 @@ static int store_password(struct command *command, const struct jini_user *user,
         return status;
     output_info("the password of %s is %s; all sessions have ended", user->username,
                 password ? "set" : "taken away");
-    output_json(json_pack("{s:I, s:s, s:b}", "id", (json_int_t)user->id, "username",
-                          user->username, "has_password", password != NULL));
+    output_json(json_pack("{s:I, s:s, s:b}", "id", (json_int_t)user->id, "username", user->username,
+                          "has_password", password != NULL));
     return 0;
 }
 

@@ -110,25 +110,32 @@ JINI_EXPORT int jini_user_add(struct jini *jini, struct jini_user_add *add,
 enum jini_user_field {
     JINI_USER_FIELD_USERNAME = 1 << 0,
     JINI_USER_FIELD_EMAIL = 1 << 1,
-    JINI_USER_FIELD_NAMES = 1 << 2,
+    JINI_USER_FIELD_FIRST_NAME = 1 << 2,
     JINI_USER_FIELD_ACTIVE = 1 << 3, /* JINI_USER_ACTIVE in flags */
     JINI_USER_FIELD_TIER = 1 << 4,
-    JINI_USER_FIELD_OVERRIDES = 1 << 5, /* overrides and override_mask as a whole */
+    JINI_USER_FIELD_OVERRIDES = 1 << 5, /* those that override_fields names */
     JINI_USER_FIELD_REVOKE = 1 << 6,    /* adds 1 to revocation_epoch: all sessions end */
     JINI_USER_FIELD_STAFF = 1 << 7,     /* JINI_USER_STAFF in flags */
+    JINI_USER_FIELD_LAST_NAME = 1 << 8,
+    JINI_USER_FIELD_NAMES = JINI_USER_FIELD_FIRST_NAME | JINI_USER_FIELD_LAST_NAME,
     JINI_USER_FIELD_FLAGS = JINI_USER_FIELD_ACTIVE | JINI_USER_FIELD_STAFF
 };
 
 /*
  * Changes a user. In: `user.id`, `fields`, and the members that `fields` names, under the rules of
- * jini_user_add(), but that an empty user name is refused. Out: `user` as stored. A change of tier,
- * flags or overrides holds for the next request of every process. JINI_E_NOT_FOUND: no such user
- * ("id") or tier ("tier"). JINI_E_EXISTS: "username" or "email", as jini_user_add(). Durable.
+ * jini_user_add(), but that an empty user name is refused. What is not named stays as the
+ * transaction finds it, so two changes of different members at once both hold. Of the overrides
+ * change those that `override_fields` names: one that `user.override_mask` names too becomes what
+ * `user.overrides` has, any other goes. Out: `user` as stored. A change of tier, flags or overrides
+ * holds for the next request of every process. JINI_E_NOT_FOUND: no such user ("id") or tier
+ * ("tier"). JINI_E_EXISTS: "username" or "email", as jini_user_add(). Durable.
  */
 struct jini_user_set {
     struct jini_request request;
     struct jini_user user;
-    uint32_t fields;
+    uint32_t fields; /* enum jini_user_field, at least one */
+    uint32_t
+        override_fields; /* enum jini_allowance_field, with JINI_USER_FIELD_OVERRIDES; 0: all */
 };
 JINI_EXPORT int jini_user_set(struct jini *jini, struct jini_user_set *set,
                               jini_callback *callback);
@@ -193,14 +200,31 @@ struct jini_tier {
     struct jini_allowance allowance;
 };
 
+/* Members of struct jini_tier that jini_tier_set() replaces, beside enum jini_allowance_field. */
+enum jini_tier_field {
+    JINI_TIER_FIELD_PRICE = 1 << 16,
+    JINI_TIER_FIELD_CURRENCY = 1 << 17,
+    JINI_TIER_FIELD_ALL = JINI_ALLOWANCE_ALL | JINI_TIER_FIELD_PRICE | JINI_TIER_FIELD_CURRENCY
+};
+
+enum jini_tier_set_mode {
+    JINI_TIER_ADD_OR_CHANGE,
+    JINI_TIER_ADD,   /* JINI_E_EXISTS where there is one of that name */
+    JINI_TIER_CHANGE /* JINI_E_NOT_FOUND where there is none */
+};
+
 /*
  * Adds a tier, or changes the one of that name, whose spelling stays as it was added. At most 64
- * tiers. Out: `tier` as stored. JINI_E_INVALID: a member or the limits text breaks a rule.
- * JINI_E_TOO_BIG: 64 tiers. Holds for the next request of every process. Durable.
+ * tiers. In: `tier.name`, and the members of `tier` that `fields` names; others stay as the
+ * transaction finds them, or are 0 and "" in a new tier. Out: `tier` as stored. JINI_E_INVALID: a
+ * member or the limits text breaks a rule. JINI_E_TOO_BIG: 64 tiers. JINI_E_EXISTS,
+ * JINI_E_NOT_FOUND ("name"): as `mode` says. Holds for the next request of every process. Durable.
  */
 struct jini_tier_set {
     struct jini_request request;
     struct jini_tier tier;
+    uint32_t fields; /* enum jini_tier_field, enum jini_allowance_field; 0: all */
+    uint32_t mode;   /* enum jini_tier_set_mode */
 };
 JINI_EXPORT int jini_tier_set(struct jini *jini, struct jini_tier_set *set,
                               jini_callback *callback);

@@ -214,6 +214,22 @@ class Tiers(Case):
         self.check_error(self.json("tier", "set", "Free", "--limits", "x", code=2), "E_INVALID", "--limits")
 
 
+    def test_changes_at_once_all_hold(self):
+        """Of two commands that change different members at once, none takes back what the other did."""
+        self.run_jini("user", "add", "alice", "--last-name", "Li")
+        for n in range(1, 11):
+            changes = [("user", "set", "alice", f"--{name}-max", str(n)) for name in ("width", "height", "steps")]
+            changes += [("tier", "set", "Free", f"--{name}", str(n)) for name in ("parallel-max", "price-minor")]
+            running = [self.start(*change) for change in changes + [("user", "set", "alice", "--first-name", f"A{n}")]]
+            for process in running:
+                result = self.finish(process)
+                self.assertEqual(result.code, 0, result.err)
+            user = self.json("user", "show", "alice").object()
+            self.assertEqual(user["overrides"], {"width_max": n, "height_max": n, "steps_max": n})
+            self.assertEqual((user["first_name"], user["last_name"]), (f"A{n}", "Li"))
+            tier = self.json("tier", "show", "Free").object()
+            self.assertEqual((tier["parallel_max"], tier["price_minor"]), (n, n))
+
     def test_set_guards_against_slips(self):
         """A name that was mistyped makes no tier, and an empty text takes no limits away."""
         self.check_error(self.json("tier", "set", "Fre", "--width-max", "1", code=3), "E_NOT_FOUND", "tier", "--create")

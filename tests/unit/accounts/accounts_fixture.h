@@ -116,12 +116,20 @@ static inline int world_op_update(struct store_txn *txn, void *argument)
     return accounts_user_update(txn, &op->update, &op->world->error);
 }
 
+static inline int world_override(struct world *world, struct jini_user *user, uint32_t fields,
+                                 uint32_t override_fields)
+{
+    struct world_update op = {.world = world,
+                              .update = {.user = user,
+                                         .fields = fields,
+                                         .override_fields = override_fields,
+                                         .check_limits = world_check_limits}};
+    return store_write(world->store, world_op_update, &op);
+}
+
 static inline int world_update(struct world *world, struct jini_user *user, uint32_t fields)
 {
-    struct world_update op = {
-        .world = world,
-        .update = {.user = user, .fields = fields, .check_limits = world_check_limits}};
-    return store_write(world->store, world_op_update, &op);
+    return world_override(world, user, fields, 0);
 }
 
 struct world_password {
@@ -215,31 +223,40 @@ static inline uint64_t world_id_of(struct world *world, const char *login)
 
 struct world_tier {
     struct world *world;
-    struct jini_tier *tier;
+    struct accounts_tier_change change;
 };
 
 static inline int world_op_tier_set(struct store_txn *txn, void *argument)
 {
     struct world_tier *op = argument;
-    return accounts_tier_set(txn, op->tier, world_check_limits, &op->world->error);
+    return accounts_tier_set(txn, &op->change, &op->world->error);
+}
+
+static inline int world_tier_change(struct world *world, struct jini_tier *tier, uint32_t fields,
+                                    enum jini_tier_set_mode mode)
+{
+    struct world_tier op = {
+        .world = world,
+        .change = {
+            .tier = tier, .fields = fields, .mode = mode, .check_limits = world_check_limits}};
+    return store_write(world->store, world_op_tier_set, &op);
 }
 
 static inline int world_tier_set(struct world *world, struct jini_tier *tier)
 {
-    struct world_tier op = {.world = world, .tier = tier};
-    return store_write(world->store, world_op_tier_set, &op);
+    return world_tier_change(world, tier, 0, JINI_TIER_ADD_OR_CHANGE);
 }
 
 static inline int world_op_tier_remove(struct store_txn *txn, void *argument)
 {
     struct world_tier *op = argument;
-    return accounts_tier_remove(txn, op->tier->name, &op->world->error);
+    return accounts_tier_remove(txn, op->change.tier->name, &op->world->error);
 }
 
 static inline int world_tier_remove(struct world *world, const char *name)
 {
     struct jini_tier tier = {0};
-    struct world_tier op = {.world = world, .tier = &tier};
+    struct world_tier op = {.world = world, .change = {.tier = &tier}};
     snprintf(tier.name, sizeof(tier.name), "%s", name);
     return store_write(world->store, world_op_tier_remove, &op);
 }

@@ -197,7 +197,7 @@ TEST(flags_and_masks_have_known_bits_only, "An unknown bit is refused with its v
     check_taken(&user, JINI_USER_FIELD_OVERRIDES);
     user.override_mask = 1u << 31;
     check_refused(&user, JINI_USER_FIELD_OVERRIDES, "override_mask", "0x80000000");
-    check_refused(&user, 1u << 8, "fields", "0x100");
+    check_refused(&user, 1u << 9, "fields", "0x200");
 }
 
 TEST(numbers_of_overrides_have_bounds,
@@ -270,7 +270,8 @@ static struct jini_tier good_tier(void)
 static void tier_refused(const struct jini_tier *tier, const char *field, const char *part)
 {
     struct jini_error error;
-    CHECK_STATUS(accounts_tier_check(tier, world_check_limits, &error), JINI_E_INVALID);
+    CHECK_STATUS(accounts_tier_check(tier, JINI_TIER_FIELD_ALL, world_check_limits, &error),
+                 JINI_E_INVALID);
     CHECK_TEXT(error.field, field);
     CHECK_CONTAINS(error.message, part);
 }
@@ -278,11 +279,11 @@ static void tier_refused(const struct jini_tier *tier, const char *field, const 
 TEST(tiers_have_rules_of_their_own, "Name, currency, price and allowance are checked.")
 {
     struct jini_tier tier = good_tier();
-    CHECK_OK(accounts_tier_check(&tier, world_check_limits, NULL));
+    CHECK_OK(accounts_tier_check(&tier, JINI_TIER_FIELD_ALL, world_check_limits, NULL));
     put(tier.name, sizeof(tier.name), "Gr\xc3\xbc\xc3\x9f");
-    CHECK_OK(accounts_tier_check(&tier, world_check_limits, NULL));
+    CHECK_OK(accounts_tier_check(&tier, JINI_TIER_FIELD_ALL, world_check_limits, NULL));
     put(tier.name, sizeof(tier.name), repeat("\xef\xb7\xba", 10)); /* the longest key there is */
-    CHECK_OK(accounts_tier_check(&tier, world_check_limits, NULL));
+    CHECK_OK(accounts_tier_check(&tier, JINI_TIER_FIELD_ALL, world_check_limits, NULL));
     put(tier.name, sizeof(tier.name), "a.b");
     tier_refused(&tier, "name", "U+002E");
     put(tier.name, sizeof(tier.name), "");
@@ -298,7 +299,7 @@ TEST(tiers_have_rules_of_their_own, "Name, currency, price and allowance are che
     tier = good_tier();
     tier.price_minor = 0;
     put(tier.currency, sizeof(tier.currency), "");
-    CHECK_OK(accounts_tier_check(&tier, world_check_limits, NULL));
+    CHECK_OK(accounts_tier_check(&tier, JINI_TIER_FIELD_ALL, world_check_limits, NULL));
     tier = good_tier();
     tier.price_minor = UINT64_C(1000000000001);
     tier_refused(&tier, "price_minor", "1000000000000");

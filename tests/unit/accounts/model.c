@@ -166,6 +166,23 @@ static void step_create(struct world *world, struct model *model)
     check_equal(&user, &kept->user);
 }
 
+static void override_in_model(struct jini_user *to, const struct jini_user *from, uint32_t fields)
+{
+    for (uint32_t bit = 1; bit <= JINI_ALLOWANCE_RETENTION; bit <<= 1) {
+        if (fields && !(fields & bit))
+            continue;
+        bool set = from->override_mask & bit;
+        to->override_mask = set ? to->override_mask | bit : to->override_mask & ~bit;
+        if (bit == JINI_ALLOWANCE_LIMITS)
+            snprintf(to->overrides.limits, sizeof(to->overrides.limits), "%s",
+                     set ? from->overrides.limits : "");
+        if (bit == JINI_ALLOWANCE_STEPS)
+            to->overrides.steps_max = set ? from->overrides.steps_max : 0;
+        if (bit == JINI_ALLOWANCE_RETENTION)
+            to->overrides.retention_days = set ? from->overrides.retention_days : 0;
+    }
+}
+
 static void apply_to_model(struct jini_user *to, const struct jini_user *from, uint32_t fields,
                            const struct jini_tier *tier)
 {
@@ -173,20 +190,16 @@ static void apply_to_model(struct jini_user *to, const struct jini_user *from, u
         memcpy(to->username, from->username, sizeof(to->username));
     if (fields & JINI_USER_FIELD_EMAIL)
         memcpy(to->email, from->email, sizeof(to->email));
-    if (fields & JINI_USER_FIELD_NAMES) {
+    if (fields & JINI_USER_FIELD_FIRST_NAME)
         memcpy(to->first_name, from->first_name, sizeof(to->first_name));
+    if (fields & JINI_USER_FIELD_LAST_NAME)
         memcpy(to->last_name, from->last_name, sizeof(to->last_name));
-    }
     if (fields & JINI_USER_FIELD_ACTIVE && (to->flags ^ from->flags) & JINI_USER_ACTIVE)
         to->flags ^= JINI_USER_ACTIVE;
     if (fields & JINI_USER_FIELD_STAFF && (to->flags ^ from->flags) & JINI_USER_STAFF)
         to->flags ^= JINI_USER_STAFF;
     if (fields & JINI_USER_FIELD_TIER)
         memcpy(to->tier, tier->name, sizeof(to->tier));
-    if (fields & JINI_USER_FIELD_OVERRIDES) {
-        to->override_mask = from->override_mask;
-        to->overrides = from->overrides;
-    }
     if (fields & JINI_USER_FIELD_REVOKE)
         to->revocation_epoch++;
 }
@@ -196,7 +209,7 @@ static void step_update(struct world *world, struct model *model)
     struct jini_user user;
     random_user(&user);
     user.id = 1 + harness_random_below(model->count + 1);
-    uint32_t fields = 1 + (uint32_t)harness_random_below(2 * JINI_USER_FIELD_STAFF - 1);
+    uint32_t fields = 1 + (uint32_t)harness_random_below(2 * JINI_USER_FIELD_LAST_NAME - 1);
     const struct jini_tier *tier = model_tier(model, user.tier);
     int expected = 0;
     if (user.id > model->count || (fields & JINI_USER_FIELD_TIER && !tier))
@@ -205,10 +218,13 @@ static void step_update(struct world *world, struct model *model)
              (fields & JINI_USER_FIELD_EMAIL && model_taken(model, user.email, user.id)))
         expected = JINI_E_EXISTS;
     struct jini_user wanted = user;
-    CHECK_STATUS(world_update(world, &user, fields), expected);
+    uint32_t override_fields = (uint32_t)harness_random_below(JINI_ALLOWANCE_ALL + 1);
+    CHECK_STATUS(world_override(world, &user, fields, override_fields), expected);
     if (expected == 0) {
         struct jini_user *kept = &model->users[user.id - 1].user;
         apply_to_model(kept, &wanted, fields, tier);
+        if (fields & JINI_USER_FIELD_OVERRIDES)
+            override_in_model(kept, &wanted, override_fields);
         check_equal(&user, kept);
     }
 }

@@ -39,7 +39,7 @@ STORE_TEST(a_new_database_has_three_tiers,
     CHECK_UINT(count, ==, 3);
     for (size_t i = 0; i < count; i++) {
         check_same_tier(&tiers[i], &expected[i]);
-        CHECK_OK(accounts_tier_check(&tiers[i], world_check_limits, NULL));
+        CHECK_OK(accounts_tier_check(&tiers[i], JINI_TIER_FIELD_ALL, world_check_limits, NULL));
     }
     world_close(&world);
 }
@@ -95,6 +95,60 @@ STORE_TEST(a_tier_is_added_and_changed, "A change replaces all but the spelling 
     size_t count;
     CHECK_OK(world_tier_list(&world, tiers, JINI_TIERS_MAX, &count));
     CHECK_UINT(count, ==, 4);
+    world_close(&world);
+}
+
+STORE_TEST(members_of_a_tier_change_alone,
+           "What a change does not name stays; a new tier has 0 and \"\" there.")
+{
+    struct world world;
+    struct jini_tier stored;
+    world_open(&world, driver);
+    CHECK_OK(world_tier_get(&world, "Premium", &stored));
+    struct jini_tier tier = new_tier("premium");
+    CHECK_OK(world_tier_change(&world, &tier, JINI_ALLOWANCE_WIDTH, JINI_TIER_CHANGE));
+    stored.allowance.width_max = 512;
+    check_same_tier(&tier, &stored);
+    tier = new_tier("premium");
+    CHECK_OK(world_tier_change(&world, &tier, JINI_TIER_FIELD_PRICE | JINI_ALLOWANCE_LIMITS,
+                               JINI_TIER_CHANGE));
+    stored.price_minor = 900;
+    snprintf(stored.allowance.limits, sizeof(stored.allowance.limits), "1/second");
+    check_same_tier(&tier, &stored);
+    CHECK_OK(world_tier_get(&world, "Premium", &tier));
+    check_same_tier(&tier, &stored);
+
+    tier = new_tier("Gold");
+    CHECK_OK(world_tier_change(&world, &tier, JINI_ALLOWANCE_WIDTH, JINI_TIER_ADD));
+    stored = (struct jini_tier){.name = "Gold", .allowance = {.width_max = 512}};
+    check_same_tier(&tier, &stored);
+    tier = new_tier("Gold");
+    CHECK_STATUS(world_tier_change(&world, &tier, JINI_TIER_FIELD_PRICE, JINI_TIER_CHANGE),
+                 JINI_E_INVALID);
+    CHECK_TEXT(world.error.field, "currency");
+    tier.currency[0] = '\0';
+    CHECK_OK(world_tier_change(&world, &tier, JINI_TIER_FIELD_CURRENCY, JINI_TIER_CHANGE));
+    CHECK_STATUS(world_tier_change(&world, &tier, 1U << 30, JINI_TIER_CHANGE), JINI_E_INVALID);
+    CHECK_TEXT(world.error.field, "fields");
+    world_close(&world);
+}
+
+STORE_TEST(a_tier_is_added_or_changed_as_asked,
+           "Who adds does not change, who changes does not add, and neither leaves anything.")
+{
+    struct world world;
+    struct jini_tier tier = new_tier("Gold");
+    world_open(&world, driver);
+    CHECK_STATUS(world_tier_change(&world, &tier, 0, JINI_TIER_CHANGE), JINI_E_NOT_FOUND);
+    CHECK_STATUS(world_tier_get(&world, "Gold", &tier), JINI_E_NOT_FOUND);
+    tier = new_tier("gold");
+    CHECK_OK(world_tier_change(&world, &tier, 0, JINI_TIER_ADD));
+    tier.price_minor = 1;
+    CHECK_STATUS(world_tier_change(&world, &tier, 0, JINI_TIER_ADD), JINI_E_EXISTS);
+    CHECK_OK(world_tier_get(&world, "Gold", &tier));
+    CHECK_UINT(tier.price_minor, ==, 900);
+    CHECK_STATUS(world_tier_change(&world, &tier, 0, JINI_TIER_CHANGE + 1), JINI_E_INVALID);
+    CHECK_TEXT(world.error.field, "mode");
     world_close(&world);
 }
 

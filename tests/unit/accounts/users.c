@@ -365,6 +365,14 @@ STORE_TEST(an_update_changes_what_its_mask_names,
 
     memset(&user, 0, sizeof(user));
     user.id = stored.id;
+    snprintf(user.first_name, sizeof(user.first_name), "Bob");
+    snprintf(user.last_name, sizeof(user.last_name), "Li");
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_LAST_NAME));
+    snprintf(stored.last_name, sizeof(stored.last_name), "Li");
+    check_same_user(&user, &stored);
+
+    memset(&user, 0, sizeof(user));
+    user.id = stored.id;
     CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_REVOKE | JINI_USER_FIELD_TIER));
     stored.revocation_epoch = 1;
     snprintf(stored.tier, sizeof(stored.tier), "Free");
@@ -376,6 +384,47 @@ STORE_TEST(an_update_changes_what_its_mask_names,
     struct accounts_credentials credentials;
     CHECK_OK(world_credentials(&world, stored.username, &credentials));
     CHECK_TEXT(credentials.password_hash, argon2);
+    world_close(&world);
+}
+
+STORE_TEST(
+    an_override_changes_alone,
+    "An override that a change does not name stays, whatever the caller's struct has for it.")
+{
+    struct world world;
+    struct jini_user user;
+    struct jini_user stored;
+    world_open(&world, driver);
+    uint64_t id = world_add(&world, "alice", "");
+    CHECK_OK(world_get(&world, id, &stored));
+    memset(&user, 0, sizeof(user));
+    user.id = id;
+    user.override_mask = JINI_ALLOWANCE_WIDTH | JINI_ALLOWANCE_STEPS | JINI_ALLOWANCE_LIMITS;
+    user.overrides = (struct jini_allowance){.width_max = 4096, .steps_max = 12};
+    snprintf(user.overrides.limits, sizeof(user.overrides.limits), "9/day");
+    CHECK_OK(world_update(&world, &user, JINI_USER_FIELD_OVERRIDES));
+    stored.override_mask = user.override_mask;
+    stored.overrides = user.overrides;
+
+    memset(&user, 0, sizeof(user));
+    user.id = id;
+    user.override_mask = JINI_ALLOWANCE_WIDTH | JINI_ALLOWANCE_HEIGHT | JINI_ALLOWANCE_STEPS;
+    user.overrides = (struct jini_allowance){.width_max = 1, .height_max = 64, .steps_max = 1};
+    CHECK_OK(world_override(&world, &user, JINI_USER_FIELD_OVERRIDES, JINI_ALLOWANCE_HEIGHT));
+    stored.override_mask |= JINI_ALLOWANCE_HEIGHT;
+    stored.overrides.height_max = 64;
+    check_same_user(&user, &stored);
+
+    memset(&user, 0, sizeof(user));
+    user.id = id;
+    CHECK_OK(world_override(&world, &user, JINI_USER_FIELD_OVERRIDES,
+                            JINI_ALLOWANCE_LIMITS | JINI_ALLOWANCE_WIDTH));
+    stored.override_mask = JINI_ALLOWANCE_HEIGHT | JINI_ALLOWANCE_STEPS;
+    stored.overrides = (struct jini_allowance){.height_max = 64, .steps_max = 12};
+    check_same_user(&user, &stored);
+
+    CHECK_STATUS(world_override(&world, &user, JINI_USER_FIELD_OVERRIDES, 1U << 6), JINI_E_INVALID);
+    CHECK_TEXT(world.error.field, "override_fields");
     world_close(&world);
 }
 
