@@ -16,6 +16,10 @@
  *            | "calendar" [ZONE] | "anchor" [ZONE]                quotas
  *
  * Without `how` a window begins with its first hit; a month is then 30 days and a year 360.
+ *
+ * What was counted holds under another amount too, and under the same period in another unit:
+ * 3/day, then 5/24 hours, is one count. Another `how` counts anew.
+ *
  * core/limits/README.md has the largest amounts and the resolution of each algorithm.
  */
 #ifndef JINI_LIMITS_H
