@@ -180,6 +180,10 @@ struct store_write {
      */
     int status;
 
+    /* What waited already when store_submit() answered JINI_E_BUSY. */
+    uint32_t queue_ops;
+    uint64_t queue_bytes;
+
     /* Private to the store. */
     struct store_write *next;
     struct store_write *previous;
@@ -191,8 +195,8 @@ struct store_write {
 
 /*
  * Queues a write. After 0, `done` is called exactly once, later; after an error, never. Any thread.
- * JINI_E_BUSY: the queue is full. JINI_E_TOO_BIG: `bytes` alone is over queue_bytes_max.
- * JINI_E_READ_ONLY. JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
+ * JINI_E_BUSY: the queue is full, the write says how. JINI_E_TOO_BIG: `bytes` alone is over
+ * queue_bytes_max. JINI_E_READ_ONLY. JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
  */
 int store_submit(struct store *store, struct store_write *write);
 
