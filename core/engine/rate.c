@@ -27,7 +27,7 @@ int rates_open(struct jini *jini, struct jini_error *error)
     table.holder_slot = self.slot;
     table.holder_incarnation = self.incarnation;
     table.alive = process_alive;
-    table.alive_context = jini->store;
+    table.context = jini->store;
     table.wait_ms = (uint32_t)options->limits_claim_wait_ms;
     table.regions[TABLE_AUTHENTICATED] = (struct table_region_options){
         (uint32_t)options->limits_slots,

@@ -140,6 +140,12 @@ int store_health(const struct store *store, struct jini_error *error);
 void store_poison(struct store *store, const char *reason);
 
 /*
+ * True while what the store keeps of the disk for ops of class STORE_RELEASE is whole. Then what is
+ * free beside it may be taken; else it is what is left of that. Any thread.
+ */
+bool store_reserve_is_whole(const struct store *store);
+
+/*
  * Housekeeping that wants to run about once a second, on any one thread, which is not the writer's
  * and not in a `done`: completes queued writes that are late or cancelled, which nobody else does
  * while a batch runs long; stale readers, reserve, registry.
