@@ -42,7 +42,11 @@ extern "C" {
  * Durable once it succeeded.
  */
 enum jini_admit_flag {
-    JINI_ADMIT_IN_ORDER = 1 << 0 /* rate limits count as with JINI_CHECK_IN_ORDER */
+    /*
+     * Where a rate limit refuses, they count as with JINI_CHECK_IN_ORDER. Where all of them admit
+     * and a quota or the bound on parallel jobs refuses, they are given back, as without it.
+     */
+    JINI_ADMIT_IN_ORDER = 1 << 0
 };
 
 struct jini_admit {
