@@ -320,7 +320,8 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     };
     memcpy(work->quotas.subject.address, admit->subject.address, sizeof(admit->subject.address));
     status = rate_charge(jini, &work->rates, &admit->answer, error);
-    if (status == JINI_E_LIMITED) { /* the answer has the quotas too, as far as they can be read */
+    /* The answer has the quotas too, as far as they can be read. */
+    if (status == JINI_E_LIMITED || status == JINI_E_BUSY) {
         rate_peek_quotas(jini, &work->quotas, NULL);
         rate_add_quotas(work->allowed.plan, &work->quotas, &admit->answer);
     }

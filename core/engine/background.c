@@ -1,6 +1,7 @@
 /*
- * Background work of one engine, on a thread of its own: jobs whose lease ran out, and tiering. Runs that callers
- * ask for (jini_archive_run) take their turn on the same thread.
+ * Background work of one engine, on a thread of its own: the table of rate limits, jobs whose lease
+ * ran out, quotas that are over, and tiering. Runs that callers ask for (jini_archive_run) take
+ * their turn on the same thread.
  *
  * An idle engine costs next to nothing: a regular run is preceded by a look that commits nothing, a look takes at most a
  * hundredth of the time, and after a failure nothing is tried for a minute.
@@ -9,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "engine/rate.h"
 
 #include <sys/prctl.h>
 
@@ -124,7 +126,8 @@ static uint64_t tier(struct background *background, uint64_t now_ns)
 static void run_regular(struct background *background)
 {
     struct jini *jini = background->jini;
-    if (!jini->options.background_run || jini->options.read_only)
+    rates_tend(jini); /* of this process alone, so whether it takes part or not */
+    if (!jini->options.background_run)
         return;
     jobs_expire(jini);
     quotas_clean(jini);

@@ -179,13 +179,17 @@ void request_finish(struct jini_request *request, int status);
 int request_wait(struct jini_request *request);
 
 /*
- * Queues `op` (its argument is the request) and then `after`, or request_finish() when NULL. `after` runs on the writer
- * thread, or for a write that was late or cancelled in the queue on the engine's own loop, beside the writer.
+ * Queues `op` (its argument is the request) and then `after`, or request_finish() when NULL.
+ * `after` runs on the writer thread, or for a write that was late or cancelled in the queue on the
+ * engine's own loop, beside the writer. Where the queue is full the request's error says so.
  */
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after);
 
-/* Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled. */
+/*
+ * Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled.
+ * Where the queue is full the request's error says so.
+ */
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status));
 
@@ -240,6 +244,7 @@ struct workers_options {
     const char *name; /* of its threads */
     uint32_t threads;
     uint32_t queue_max;
+    const char *queue_option; /* by which users know queue_max; static */
     const struct jini_clock *clock;
 };
 int workers_create(const struct workers_options *options, struct workers **out);
@@ -248,8 +253,11 @@ int workers_create(const struct workers_options *options, struct workers **out);
 void workers_stop(struct workers *workers);
 void workers_free(struct workers *workers);
 
-/* Queues a task. JINI_E_BUSY: queue_max tasks wait. JINI_E_NO_MEMORY: no thread could be started. */
-int workers_submit(struct workers *workers, struct worker_task *task);
+/*
+ * Queues a task. JINI_E_BUSY: queue_max tasks wait. JINI_E_NO_MEMORY: no thread could be started.
+ * `error` is left alone after 0.
+ */
+int workers_submit(struct workers *workers, struct worker_task *task, struct jini_error *error);
 uint32_t workers_waiting(struct workers *workers);
 
 /* ---- Others ------------------------------------------------------------------------------------- */

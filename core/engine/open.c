@@ -95,12 +95,14 @@ static int open_workers(struct jini *jini, struct jini_error *error)
         .name = "jini-cpu",
         .threads = options->cpu_threads ? (uint32_t)options->cpu_threads : automatic,
         .queue_max = (uint32_t)options->cpu_queue_max,
+        .queue_option = "cpu.queue_max",
         .clock = jini->clock,
     };
     struct workers_options passwords = {
         .name = "jini-password",
         .threads = (uint32_t)options->password_threads,
         .queue_max = (uint32_t)options->password_queue_max,
+        .queue_option = "password.queue_max",
         .clock = jini->clock,
     };
     int status = workers_create(&cpu, &jini->cpu);

@@ -8,14 +8,20 @@
 
 /* ---- Opening ---- */
 
-enum { SHARED_WORD_LIMITS = 0 };
+enum { SHARED_WORD_LIMITS = 0, CHECK_TABLE_S = 60 };
 
 static bool process_alive(void *context, uint32_t slot, uint32_t incarnation)
 {
     return store_process_alive(context, (struct store_process){slot, incarnation});
 }
 
-int rates_open(struct jini *jini, struct jini_error *error)
+/* A new table is not made of what is left for releases and deletions. */
+static bool may_take_room(void *context)
+{
+    return store_reserve_is_whole(context);
+}
+
+static int open_table(struct jini *jini, struct jini_error *error)
 {
     const struct jini_options *options = &jini->options;
     struct store_process self = store_self(jini->store);
@@ -27,7 +33,8 @@ int rates_open(struct jini *jini, struct jini_error *error)
     table.holder_slot = self.slot;
     table.holder_incarnation = self.incarnation;
     table.alive = process_alive;
-    table.alive_context = jini->store;
+    table.may_take_room = may_take_room;
+    table.context = jini->store;
     table.wait_ms = (uint32_t)options->limits_claim_wait_ms;
     table.regions[TABLE_AUTHENTICATED] = (struct table_region_options){
         (uint32_t)options->limits_slots,
@@ -36,14 +43,41 @@ int rates_open(struct jini *jini, struct jini_error *error)
         (uint32_t)options->limits_slots_anonymous,
         options->limits_when_full_anonymous == JINI_WHEN_FULL_OPEN ? TABLE_FAIL_OPEN
                                                                    : TABLE_FAIL_CLOSED};
+    return table_open(&table, &jini->rates->table, error);
+}
+
+/* Says in the log when the table is lost, and when it is there again. */
+static void note_table(struct jini *jini)
+{
+    struct rates *rates = jini->rates;
+    struct jini_error error;
+    struct table_counters counters;
+    int status = table_state(rates->table, &error);
+    if (status && status != rates->noted)
+        log_record(&jini->log, JINI_LOG_ERROR, "limits_table_missing",
+                   LOG_TEXT("status", jini_status_name(status)),
+                   LOG_TEXT("message", error.message));
+    else if (!status && rates->noted && table_counters(rates->table, &counters) == 0)
+        log_record(&jini->log, JINI_LOG_INFO, "limits_table_back",
+                   LOG_NUMBER("charges_without", counters.missing));
+    rates->noted = status;
+}
+
+int rates_open(struct jini *jini, struct jini_error *error)
+{
     struct rates *rates = base_calloc(1, sizeof(*rates));
     if (!rates)
         return error_set(error, JINI_E_NO_MEMORY, "limits", "out of memory");
+    for (int region = 0; region < TABLE_REGIONS; region++)
+        pthread_mutex_init(&rates->fullness[region].lock, NULL);
     jini->rates = rates;
-    rates->users = user_cache_new(jini->store, options->cache_users);
+    rates->users = user_cache_new(jini->store, jini->options.cache_users);
     if (!rates->users)
         return error_set(error, JINI_E_NO_MEMORY, "cache.users", "out of memory");
-    return table_open(&table, &rates->table, error);
+    int status = open_table(jini, error);
+    if (status == 0)
+        note_table(jini);
+    return status;
 }
 
 void rates_close(struct jini *jini)
@@ -53,8 +87,22 @@ void rates_close(struct jini *jini)
         return;
     table_close(rates->table);
     user_cache_free(rates->users);
+    for (int region = 0; region < TABLE_REGIONS; region++)
+        pthread_mutex_destroy(&rates->fullness[region].lock);
     base_free(rates);
     jini->rates = NULL;
+}
+
+void rates_tend(struct jini *jini)
+{
+    struct rates *rates = jini->rates;
+    uint64_t now_ns = clock_boot_ns(jini->clock);
+    bool missing = table_state(rates->table, NULL) != 0;
+    if ((!missing && now_ns < rates->check_at_ns) || engine_check(jini) != 0)
+        return;
+    rates->check_at_ns = now_ns + CHECK_TABLE_S * NS_PER_S;
+    table_check(rates->table, NULL);
+    note_table(jini);
 }
 
 /* ---- Subjects ---- */
@@ -139,7 +187,8 @@ static int reset_rates(struct jini *jini, const struct jini_subject *subject,
         status = rate_subject(&place, subject, 0, limit);
         if (status == 0)
             status = table_reset(jini->rates->table, &place);
-        if (status == JINI_E_NOT_FOUND)
+        /* Nothing is counted; or there is no table for the lack of room, and nothing either. */
+        if (status == JINI_E_NOT_FOUND || status == JINI_E_FULL)
             status = 0;
     }
     plan_release(allowed.plan);

@@ -10,9 +10,18 @@
 
 #include <jini/limits.h>
 
-/* Opens the table of this database, with the cache of users. */
+/*
+ * Opens the table of this database, with the cache of users; without its file where the disk has no
+ * room for it.
+ */
 int rates_open(struct jini *jini, struct jini_error *error);
-void rates_close(struct jini *jini); /* takes an engine without a table */
+void rates_close(struct jini *jini); /* takes an engine that was opened read-only */
+
+/*
+ * Housekeeping, at each turn of the background thread: looks once a minute whether the table's file
+ * is still there and whole, each time while there is no table, and logs what changes.
+ */
+void rates_tend(struct jini *jini);
 
 /* Whoever is counted comes through here. JINI_E_INVALID: there is no such kind, or user 0. */
 int subject_check(const struct jini_subject *subject, struct jini_error *error);

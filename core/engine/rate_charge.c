@@ -35,31 +35,45 @@ static bool receipt_unpack(const struct jini_limit_entry *entry, struct table_re
     return true;
 }
 
+static bool is_refusal(enum table_verdict verdict)
+{
+    return verdict == TABLE_REFUSED || verdict == TABLE_FULL || verdict == TABLE_BUSY;
+}
+
 static void fill_entry(struct jini_limit_entry *entry, const struct table_answer *answer)
 {
     entry->remaining = answer->remaining;
     entry->reset_ms = rate_ms(answer->reset_ns);
     entry->retry_after_ms = rate_ms(answer->retry_after_ns);
     receipt_pack(&answer->receipt, entry);
-    if (answer->verdict == TABLE_REFUSED || answer->verdict == TABLE_SHADOW)
+    if (answer->verdict == TABLE_SHADOW || is_refusal(answer->verdict))
         entry->flags |= JINI_LIMIT_REFUSED;
 }
 
-/* The table's refusals that are no limit's. */
-static int explain_unable(int status, const struct table_answer *answers, uint32_t count,
-                          struct jini_error *error)
+/* The item that decided; as many as there are: none did, since there is no table. */
+static uint32_t refused_item(const struct rate_attempt *attempt, int status)
 {
-    bool full = false;
-    for (uint32_t i = 0; i < count; i++)
-        full |= answers[i].verdict == TABLE_FULL;
-    if (status == JINI_E_BUSY && full)
-        return error_set(error, status, "limits.slots",
-                         "the table of rate limits is full of other subjects; make it larger");
-    if (status == JINI_E_BUSY)
-        return error_set(error, status, "limits.claim_wait_ms",
-                         "a stopped process holds the place where this subject is counted");
-    return error_set(error, status, "limits", "the table of rate limits: %s",
-                     jini_status_text(status));
+    uint32_t item = 0;
+    if (status != JINI_E_LIMITED && status != JINI_E_BUSY)
+        return attempt->plan->rate_count; /* and no answers */
+    while (item < attempt->plan->rate_count && !is_refusal(attempt->answers[item].verdict))
+        item++;
+    return item;
+}
+
+/* Says in words what the table answered for the item that decided. */
+static int explain(struct jini *jini, const struct rate_attempt *attempt, uint32_t item,
+                   const struct jini_limit_answer *answer, struct jini_error *error)
+{
+    enum table_region region = attempt->subjects[item].region;
+    switch (attempt->answers[item].verdict) {
+    case TABLE_FULL:
+        return rate_region_full(jini, region, answer->retry_after_ms, error);
+    case TABLE_BUSY:
+        return rate_place_held(jini, answer->retry_after_ms, error);
+    default:
+        return rate_refusal(answer, error);
+    }
 }
 
 /* ---- Charging ---- */
@@ -69,20 +83,21 @@ static int peek_all(struct table *table, struct rate_attempt *attempt)
     int status = 0;
     for (uint32_t i = 0; i < attempt->plan->rate_count; i++) {
         int peeked = table_peek(table, &attempt->items[i], attempt->now_ns, &attempt->answers[i]);
-        if (peeked)
+        if (peeked) {
+            memset(attempt->answers, 0, sizeof(attempt->answers)); /* all untried */
             return peeked;
+        }
         if (attempt->answers[i].verdict == TABLE_REFUSED && status == 0)
             status = JINI_E_LIMITED;
     }
     return status;
 }
 
-int rate_run(struct rates *rates, struct rate_attempt *attempt, struct jini_limit_answer *answer,
-             struct jini_error *error)
+/* Charges the items, or looks only; fills in the table's answers. */
+static int ask_table(struct table *table, struct rate_attempt *attempt)
 {
     const struct plan *plan = attempt->plan;
     uint32_t count = plan->rate_count;
-    int status = 0;
     for (uint32_t i = 0; i < count; i++)
         attempt->items[i] = (struct table_item){
             .limit = &plan->rates[i],
@@ -91,13 +106,26 @@ int rate_run(struct rates *rates, struct rate_attempt *attempt, struct jini_limi
             .shadow = plan->list.limits[plan->rate_index[i]].shadow,
         };
     if (attempt->flags & JINI_CHECK_PEEK)
-        status = peek_all(rates->table, attempt);
-    else if (count > 0)
-        status = table_charge(rates->table, attempt->items, count,
-                              attempt->flags & JINI_CHECK_IN_ORDER ? TABLE_SEED : TABLE_ALL_OR_NONE,
-                              attempt->now_ns, attempt->answers);
-    if (__builtin_expect(status != 0 && status != JINI_E_LIMITED, 0))
-        return explain_unable(status, attempt->answers, count, error);
+        return peek_all(table, attempt);
+    if (count == 0)
+        return 0;
+    return table_charge(table, attempt->items, count,
+                        attempt->flags & JINI_CHECK_IN_ORDER ? TABLE_SEED : TABLE_ALL_OR_NONE,
+                        attempt->now_ns, attempt->answers);
+}
+
+int rate_run(struct jini *jini, struct rate_attempt *attempt, struct jini_limit_answer *answer,
+             struct jini_error *error)
+{
+    const struct plan *plan = attempt->plan;
+    uint32_t count = plan->rate_count;
+    uint32_t refused = count; /* the item that decided */
+    int status = ask_table(jini->rates->table, attempt);
+    if (__builtin_expect(status != 0, 0)) {
+        refused = refused_item(attempt, status);
+        if (refused == count)
+            return rate_no_table(jini, attempt->subjects[0].region, status, error);
+    }
     answer->count = attempt->beside_quotas ? plan->list.count : count;
     answer->decided = JINI_LIMITS_MAX;
     answer->retry_after_ms = 0;
@@ -107,14 +135,14 @@ int rate_run(struct rates *rates, struct rate_attempt *attempt, struct jini_limi
         struct jini_limit_entry *entry = &answer->entries[place];
         *entry = plan->entries[plan->rate_index[i]];
         fill_entry(entry, &attempt->answers[i]);
-        if (attempt->answers[i].verdict == TABLE_REFUSED && answer->decided == JINI_LIMITS_MAX) {
+        if (i == refused) {
             answer->decided = place;
             answer->retry_after_ms = entry->retry_after_ms;
         }
     }
     if (status == 0)
         return 0;
-    return error ? rate_refusal(answer, error) : status;
+    return error ? explain(jini, attempt, refused, answer, error) : status;
 }
 
 int rate_prepare(struct rate_attempt *attempt, const struct jini_subject *subject, uint64_t scope)
@@ -141,7 +169,7 @@ int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit
     int status = rate_prepare(&attempt, &charge->subject, charge->scope);
     if (status)
         return error_set(error, status, "subject", "no such kind of subject");
-    status = rate_run(jini->rates, &attempt, answer, error);
+    status = rate_run(jini, &attempt, answer, error);
     if (status)
         return status;
     for (uint32_t i = 0; i < charge->plan->rate_count; i++)
@@ -171,7 +199,7 @@ void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_
     attempt.beside_quotas = true;
     int status = rate_prepare(&attempt, &charge->subject, charge->scope);
     if (status == 0)
-        status = rate_run(jini->rates, &attempt, &now, NULL);
+        status = rate_run(jini, &attempt, &now, NULL);
     for (uint32_t i = 0; i < plan->rate_count; i++) {
         struct jini_limit_entry *entry = &answer->entries[plan->rate_index[i]];
         if (status == 0 || status == JINI_E_LIMITED) /* else as it was charged */

@@ -91,7 +91,7 @@ static int charge_user(struct jini *jini, struct user_entry *entry,
         table_prefetch(jini->rates->table, &attempt->subjects[0]);
     }
     attempt->now_ns = clock_boot_ns(jini->clock); /* while the slot comes from memory */
-    status = rate_run(jini->rates, attempt, answer, error);
+    status = rate_run(jini, attempt, answer, error);
     if (entry->plan->rate_count > 0)
         keep_hint(jini, subject->number, entry, &attempt->subjects[0]);
     return status;
@@ -143,7 +143,7 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
     if (status == 0) {
         status = rate_prepare(attempt, &check->subject, scope_of(check));
         status = status ? error_complete(error, status, "subject", "the subject")
-                        : rate_run(jini->rates, attempt, answer, error);
+                        : rate_run(jini, attempt, answer, error);
     }
     plan_release(attempt->plan);
     return status;
@@ -205,7 +205,7 @@ static int peek_own(struct jini *jini, const struct jini_limit_check *check,
     if (status)
         error_set(error, status, "subject", "%s", jini_status_text(status));
     else
-        status = rate_run(jini->rates, attempt, answer, error);
+        status = rate_run(jini, attempt, answer, error);
     if (status == 0 || status == JINI_E_LIMITED) {
         int quota = peek_quotas(jini, check, &allowed, answer, error);
         status = status ? status : quota;

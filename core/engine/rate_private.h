@@ -22,13 +22,26 @@ struct quota_cleaning {
     struct quota_sweep sweep;
 };
 
+/*
+ * How full a region is, as of a moment ago: a look takes milliseconds, and a full region refuses
+ * many at once.
+ */
+struct rate_fullness {
+    pthread_mutex_t lock;
+    uint64_t until_ns; /* boot time; 0: never looked */
+    struct table_occupancy occupancy;
+};
+
 struct rates {
     struct table *table;
     struct user_cache *users;
     /* The shared plan of a user seen lately, which most users have; a guess. */
     const struct plan *_Atomic usual;
-    struct quota_cleaning cleaning; /* the background thread's */
+    struct quota_cleaning cleaning; /* the background thread's, as the next two */
+    uint64_t check_at_ns;           /* when the table is looked at again; boot time */
+    int noted;                      /* the table's state as the log has it */
     _Atomic uint64_t quota_rows_removed;
+    struct rate_fullness fullness[TABLE_REGIONS];
 };
 
 /* ---- Subjects ---- */
@@ -73,8 +86,20 @@ struct rate_attempt {
 int rate_prepare(struct rate_attempt *attempt, const struct jini_subject *subject, uint64_t scope);
 
 /* Charges, or looks only, as its flags say; the answer gets the entries of all rate limits. */
-int rate_run(struct rates *rates, struct rate_attempt *attempt, struct jini_limit_answer *answer,
+int rate_run(struct jini *jini, struct rate_attempt *attempt, struct jini_limit_answer *answer,
              struct jini_error *error);
+
+/* ---- Refusals in words ---- */
+
+/*
+ * Why a region that fails closed counts a subject not at all. JINI_E_BUSY: it has no place for one
+ * more, or a stopped process holds the place. `status`: there is no table.
+ */
+int rate_region_full(struct jini *jini, enum table_region region, uint64_t retry_after_ms,
+                     struct jini_error *error);
+int rate_place_held(const struct jini *jini, uint64_t retry_after_ms, struct jini_error *error);
+int rate_no_table(struct jini *jini, enum table_region region, int status,
+                  struct jini_error *error);
 
 /* Rounded up, so that coming back then is not too early; UINT64_MAX, never, stays. */
 static inline uint64_t rate_ms(uint64_t ns)

@@ -71,6 +71,69 @@ int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *erro
     return JINI_E_LIMITED;
 }
 
+/* What the options and figures of a region are called. */
+static const struct {
+    const char *name;
+    const char *subjects;
+    const char *slots;
+    const char *when_full;
+} regions[] = {
+    [TABLE_ANONYMOUS] = {"anonymous", "addresses", "limits.slots_anonymous",
+                         "limits.when_full_anonymous"},
+    [TABLE_AUTHENTICATED] = {"authenticated", "users", "limits.slots", "limits.when_full"},
+};
+
+static struct table_occupancy fullness_of(struct jini *jini, enum table_region region)
+{
+    struct rate_fullness *fullness = &jini->rates->fullness[region];
+    pthread_mutex_lock(&fullness->lock);
+    if (clock_boot_ns(jini->clock) >= fullness->until_ns) {
+        table_occupancy(jini->rates->table, region, &fullness->occupancy);
+        fullness->until_ns = clock_boot_ns(jini->clock) + NS_PER_S;
+    }
+    struct table_occupancy occupancy = fullness->occupancy;
+    pthread_mutex_unlock(&fullness->lock);
+    return occupancy;
+}
+
+int rate_region_full(struct jini *jini, enum table_region region, uint64_t retry_after_ms,
+                     struct jini_error *error)
+{
+    char when[32];
+    if (!error)
+        return JINI_E_BUSY;
+    struct table_occupancy occupancy = fullness_of(jini, region);
+    describe_span(retry_after_ms, when, sizeof(when));
+    error_set(error, JINI_E_BUSY, regions[region].slots,
+              "the table of rate limits has no place for one more of its %s: %llu of %llu slots "
+              "are in use, and all that this one might have; come back in %s, or raise %s",
+              regions[region].subjects, (unsigned long long)occupancy.live,
+              (unsigned long long)occupancy.slots, when, regions[region].slots);
+    error->retry_after_ms = retry_after_ms;
+    return JINI_E_BUSY;
+}
+
+int rate_place_held(const struct jini *jini, uint64_t retry_after_ms, struct jini_error *error)
+{
+    error_set(error, JINI_E_BUSY, "limits.claim_wait_ms",
+              "a stopped process has held the place where this subject is counted for longer than "
+              "the %llu ms that are waited",
+              (unsigned long long)jini->options.limits_claim_wait_ms);
+    if (error)
+        error->retry_after_ms = retry_after_ms;
+    return JINI_E_BUSY;
+}
+
+int rate_no_table(struct jini *jini, enum table_region region, int status, struct jini_error *error)
+{
+    struct jini_error cause;
+    if (table_state(jini->rates->table, &cause) != status) /* something else, or there again */
+        return error_set(error, status, "limits", "the table of rate limits: %s",
+                         jini_status_text(status));
+    return error_set(error, status, cause.field, "%s Until then %s answers, which is closed.",
+                     cause.message, regions[region].when_full);
+}
+
 int rate_quotas_full(const struct quota_charge *quotas, struct jini_error *error)
 {
     uint64_t wait_ns = 0;
@@ -149,6 +212,8 @@ int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capac
                 .period_ms = entries[i].subject.period_ms,
             };
     }
+    if (status && jini->rates && table_state(jini->rates->table, error) == status)
+        return status;
     if (status)
         return error_set(error, status, "limits", "%s", jini_status_text(status));
     qsort(all, total, sizeof(all[0]), by_share);
@@ -157,43 +222,58 @@ int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capac
     return 0;
 }
 
-void rates_metrics(struct jini *jini, struct metrics_page *page)
+static void table_metrics(const struct table_counters *counters, struct metrics_page *page)
 {
-    struct table_counters counters;
-    static const char *const regions[] = {
-        [TABLE_ANONYMOUS] = "anonymous", [TABLE_AUTHENTICATED] = "authenticated"};
-    if (table_counters(jini->rates->table, &counters) != 0)
-        return;
     metrics_number(page, "limits_admitted_total", "counter", "Rate limits charged.",
-                   counters.admitted);
+                   counters->admitted);
     metrics_number(page, "limits_refused_total", "counter", "Charges refused by a rate limit.",
-                   counters.refused);
+                   counters->refused);
     metrics_number(page, "limits_uncounted_total", "counter",
                    "Admitted uncounted, because the table was full and fails open.",
-                   counters.uncounted);
+                   counters->uncounted);
     metrics_number(page, "limits_full_total", "counter", "Refused because the table was full.",
-                   counters.full);
+                   counters->full);
     metrics_number(page, "limits_busy_total", "counter",
                    "Held up by a stopped process for longer than limits.claim_wait_ms.",
-                   counters.busy);
+                   counters->busy);
     metrics_number(page, "limits_slots_taken_total", "counter", "Slots that got a new subject.",
-                   counters.taken);
+                   counters->taken);
     metrics_number(page, "limits_corrupt_slots_total", "counter",
-                   "Words that no charge can have written.", counters.corrupt);
+                   "Words that no charge can have written.", counters->corrupt);
     metrics_number(page, "limits_claims_broken_total", "counter",
-                   "Claims of dead processes that were broken.", counters.broken);
-    metrics_number(page, "limits_quota_rows_removed_total", "counter",
-                   "Quotas of addresses that were removed when their windows were over.",
-                   atomic_load_explicit(&jini->rates->quota_rows_removed, memory_order_relaxed));
+                   "Claims of dead processes that were broken.", counters->broken);
+}
+
+static void slot_metrics(struct table *table, struct metrics_page *page)
+{
     struct table_occupancy occupancy[TABLE_REGIONS] = {0};
     for (int region = 0; region < TABLE_REGIONS; region++)
-        table_occupancy(jini->rates->table, (enum table_region)region, &occupancy[region]);
+        table_occupancy(table, (enum table_region)region, &occupancy[region]);
     metrics_head(page, "limits_slots", "gauge", "Slots of the table.");
     for (int region = 0; region < TABLE_REGIONS; region++)
-        metrics_add(page, "jini_limits_slots{region=\"%s\"} %llu\n", regions[region],
+        metrics_add(page, "jini_limits_slots{region=\"%s\"} %llu\n", regions[region].name,
                     (unsigned long long)occupancy[region].slots);
     metrics_head(page, "limits_slots_live", "gauge", "Slots that count somebody.");
     for (int region = 0; region < TABLE_REGIONS; region++)
-        metrics_add(page, "jini_limits_slots_live{region=\"%s\"} %llu\n", regions[region],
+        metrics_add(page, "jini_limits_slots_live{region=\"%s\"} %llu\n", regions[region].name,
                     (unsigned long long)occupancy[region].live);
+}
+
+void rates_metrics(struct jini *jini, struct metrics_page *page)
+{
+    struct table_counters counters;
+    struct table *table = jini->rates->table;
+    bool has_table = table_counters(table, &counters) == 0;
+    metrics_number(page, "limits_table", "gauge",
+                   "0: there is none, for which the disk needs room; limits.when_full answers.",
+                   has_table);
+    metrics_number(page, "limits_table_missing_total", "counter",
+                   "Charges by this process that found no table.", counters.missing);
+    metrics_number(page, "limits_quota_rows_removed_total", "counter",
+                   "Quotas of addresses that were removed when their windows were over.",
+                   atomic_load_explicit(&jini->rates->quota_rows_removed, memory_order_relaxed));
+    if (!has_table)
+        return;
+    table_metrics(&counters, page);
+    slot_metrics(table, page);
 }

@@ -193,6 +193,29 @@ static void on_written(struct store_write *write)
     }
 }
 
+/* Why the queue of writes does not take one. */
+static void explain_queue(struct jini_request *request, int status)
+{
+    const struct request_state *state = request_state(request);
+    const struct store_write *write = &state->write;
+    const struct jini_options *options = &state->jini->options;
+    unsigned long long ops_max = options->store_queue_ops_max;
+    unsigned long long bytes_max = options->store_queue_bytes_max;
+    if (status == JINI_E_TOO_BIG)
+        error_set(&request->error, status, "store.queue_bytes_max",
+                  "a write of %u bytes is more than the %llu that may wait", write->bytes,
+                  bytes_max);
+    else if (status == JINI_E_BUSY && write->queue_ops >= ops_max)
+        error_set(&request->error, status, "store.queue_ops_max",
+                  "%u writes wait, and %llu may; come back when some are done, or raise it",
+                  write->queue_ops, ops_max);
+    else if (status == JINI_E_BUSY)
+        error_set(&request->error, status, "store.queue_bytes_max",
+                  "writes of %llu bytes wait, one of %u more came, and %llu may; come back when "
+                  "some are done, or raise it",
+                  (unsigned long long)write->queue_bytes, write->bytes, bytes_max);
+}
+
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after)
 {
@@ -207,7 +230,10 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
     write->deadline_ns = state->deadline_ns;
     write->bytes = bytes;
     write->class = class;
-    return store_submit(state->jini->store, &state->write);
+    int status = store_submit(state->jini->store, write);
+    if (status)
+        explain_queue(request, status);
+    return status;
 }
 
 int request_run_on(struct workers *workers, struct jini_request *request,
@@ -216,7 +242,7 @@ int request_run_on(struct workers *workers, struct jini_request *request,
     struct request_state *state = request_state(request);
     state->task = (struct worker_task){
         .run = step, .deadline_ns = state->deadline_ns, .cancelled = &state->cancelled};
-    return workers_submit(workers, &state->task);
+    return workers_submit(workers, &state->task, &request->error);
 }
 
 void jini_cancel(struct jini *jini, struct jini_request *request)

@@ -6,6 +6,7 @@
 #include "engine/engine_private.h"
 
 #include "base/alloc.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -19,6 +20,7 @@ struct workers {
     struct worker_task *last;
     uint32_t waiting;
     uint32_t queue_max;
+    const char *queue_option;
     uint32_t idle;
     uint32_t running_threads;
     uint32_t threads_max;
@@ -84,6 +86,7 @@ int workers_create(const struct workers_options *options, struct workers **out)
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->wake, NULL);
     workers->queue_max = options->queue_max;
+    workers->queue_option = options->queue_option;
     workers->threads_max = options->threads;
     workers->clock = options->clock;
     snprintf(workers->name, sizeof(workers->name), "%s", options->name);
@@ -129,7 +132,7 @@ static bool start_thread(struct workers *workers)
     return !failed;
 }
 
-int workers_submit(struct workers *workers, struct worker_task *task)
+int workers_submit(struct workers *workers, struct worker_task *task, struct jini_error *error)
 {
     int status = 0;
     task->next = NULL;
@@ -137,7 +140,10 @@ int workers_submit(struct workers *workers, struct worker_task *task)
     if (workers->ending)
         status = JINI_E_CLOSED;
     else if (workers->waiting >= workers->queue_max)
-        status = JINI_E_BUSY;
+        status = error_set(error, JINI_E_BUSY, workers->queue_option,
+                           "%u tasks wait for a thread of %s, as many as %s allows; come back when "
+                           "some are done, or raise it",
+                           workers->waiting, workers->name, workers->queue_option);
     else if (workers->idle <= workers->waiting && workers->running_threads < workers->threads_max &&
              !start_thread(workers) && workers->running_threads == 0)
         status = JINI_E_NO_MEMORY;

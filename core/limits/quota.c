@@ -25,8 +25,9 @@ struct row {
 uint64_t quota_identity(const struct limit *limit)
 {
     char text[LIMIT_ZONE_MAX + 64];
-    int length = snprintf(text, sizeof(text), "%u/%u/%u/%u/%s", (unsigned)limit->multiples,
-                          (unsigned)limit->unit, (unsigned)limit->period, (unsigned)limit->ordinal,
+    struct limit_span span = limit_span(limit);
+    int length = snprintf(text, sizeof(text), "%u/%u/%u/%u/%s", (unsigned)span.multiples,
+                          (unsigned)span.unit, (unsigned)limit->period, (unsigned)limit->ordinal,
                           limit->zone);
     JINI_ASSERT(length > 0 && (size_t)length < sizeof(text));
     return hash64(slice_of(text, (size_t)length));

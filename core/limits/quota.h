@@ -11,16 +11,22 @@
  *        2     2  count of counters, at most 32
  *        4     4  zero
  *   then for each counter 40 bytes:
- *        0     8  identity: what it counts (period, kind, zone; not the amount)
+ *        0     8  identity: what it counts, see below
  *        8     8  begin of its window, wall time in ns since 1970
  *       16     8  end of its window
  *       24     8  used
  *       32     8  reserved
  *
+ * The identity is the XXH3-64 of the text "MULTIPLES/UNIT/KIND/ORDINAL/ZONE": the period in its
+ * largest unit (limit_span()), so that 3/day and 3/24 hours are one counter; unit and kind of
+ * period as numbers of their enums; which of several alike limits it is; the zone as it is named,
+ * empty for first-hit periods. The amount is not in it.
+ *
  *  1. used + reserved never exceeds the amount of the limit under which they were charged.
  *  2. A reservation belongs to the window in which it was made: what is settled or released after
  *     the window has ended changes nothing.
- *  3. A change of tier that keeps the period keeps the counts.
+ *  3. A change of tier that keeps the period, in whatever unit it is written, keeps the counts.
+ *     Another kind of period or another name of a zone is another counter.
  *  4. A counter leaves a full row only when it counts nothing any more (nothing is reserved, and
  *     its window is over or nothing was used), and never for one of the same charge. Where none may
  *     leave, the charge is refused as JINI_E_BUSY: forgetting a live count would admit too much.
@@ -111,7 +117,7 @@ struct quota_counter {
 int quota_list(struct store_txn *txn, const struct quota_subject *subject,
                struct quota_counter out[QUOTA_COUNTERS_MAX], uint32_t *count);
 
-/* What a counter of this limit is told by. Pure. */
+/* What the counter of a limit that was checked is told by. Pure. */
 uint64_t quota_identity(const struct limit *limit);
 
 /*

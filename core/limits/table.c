@@ -102,6 +102,13 @@ int table_check(struct table *table, struct jini_error *error)
     return table_file_refresh(table, TABLE_REFRESH_VERIFY, error);
 }
 
+int table_state(struct table *table, struct jini_error *error)
+{
+    if (table_is_forked(table))
+        return error_set(error, JINI_E_FORKED, "table", "The table was opened before a fork.");
+    return table_file_state(table, error);
+}
+
 int table_view_slow(struct table *table, struct table_view **out)
 {
     int status = table_file_refresh(table, TABLE_REFRESH_CHANGED, NULL);

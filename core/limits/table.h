@@ -13,8 +13,8 @@
  * other out, and its own answer when a subject finds no free slot.
  *
  * All functions may be called on any thread. None allocates but table_open() and, after the table
- * was replaced, the first call that notices. None of them survives fork: in a child all answer
- * JINI_E_FORKED.
+ * was replaced or could be made at last, the first call that notices. None of them survives fork:
+ * in a child all answer JINI_E_FORKED.
  *
  * Memory is mapped from a file: whoever truncates limits.shm under running processes kills them
  * (SIGBUS), as with any mapped database. Deleting or replacing it is harmless.
@@ -66,7 +66,12 @@ struct table_options {
      * others up.
      */
     bool (*alive)(void *context, uint32_t slot, uint32_t incarnation);
-    void *alive_context;
+    /*
+     * False when what is free on the disk is meant for others, so that a new table may take no more
+     * than the one before gives back. NULL: it is always free.
+     */
+    bool (*may_take_room)(void *context);
+    void *context; /* of the two */
     /*
      * How long a stopped process may hold up newcomers to its bucket, and a charge for which the
      * table was replaced.
@@ -83,11 +88,17 @@ void table_options_init(struct table_options *options);
 
 /*
  * Opens the table, or makes it. A table of this boot with other sizes is used as it is while other
- * processes have it open, and is replaced otherwise.
+ * processes have it open, or where the disk has no room for another one beside it, and is replaced
+ * otherwise.
+ *
+ * 0 also where the disk has no room for a table, whose file is reserved as a whole: table_state()
+ * is JINI_E_FULL then. Until there is room, which is looked for at most ten times a second by
+ * whatever comes, a region that fails open admits, uncounted, and all else answers JINI_E_FULL.
+ *
  * JINI_E_INVALID: an option is out of its range.
  * JINI_E_FORMAT: processes of another version have the table open.
  * JINI_E_BUSY: another process is making the table, for more than 5 s.
- * JINI_E_FULL: no room for the file; it is reserved as a whole. JINI_E_IO, JINI_E_NO_MEMORY.
+ * JINI_E_FULL: not even the empty limits.lock can be made. JINI_E_IO, JINI_E_NO_MEMORY.
  */
 int table_open(const struct table_options *options, struct table **out, struct jini_error *error);
 
@@ -95,12 +106,18 @@ int table_open(const struct table_options *options, struct table **out, struct j
 void table_close(struct table *table);
 
 /*
- * Looks whether the file is still the one that is mapped and undamaged, and makes a new one if not.
- * Waits for who makes one up to 5 s, as opening does; charges that need another table wait behind it.
- * For a timer; a file that was merely deleted is otherwise noticed when the next process opens the
- * table. Errors as table_open().
+ * Looks whether the file is still the one that is mapped and undamaged, and makes a new one if not,
+ * or if there has been no room for one. For a timer: without it a file that was merely deleted is
+ * noticed when the next process opens the table. Waits for who makes one no longer than a charge
+ * does. Errors of table_open(), and JINI_E_FULL when there is no room for a table.
  */
 int table_check(struct table *table, struct jini_error *error);
+
+/*
+ * 0, or why charges find no table: JINI_E_FULL, no room for one; or what table_open() may answer,
+ * when the table was replaced. As of the last try; nothing is tried here.
+ */
+int table_state(struct table *table, struct jini_error *error);
 
 /* Subjects. */
 
@@ -213,8 +230,8 @@ enum table_profile { TABLE_ALL_OR_NONE, TABLE_SEED };
  * JINI_E_LIMITED: one refused.
  * JINI_E_BUSY: a region that fails closed is full or its bucket is held.
  * JINI_E_INVALID: a cost is 0, a limit does not belong to its subject, or `count` is not within 1
- * and TABLE_ITEMS_MAX; nothing is charged. JINI_E_FORKED. Errors of table_open(): the table was
- * replaced and cannot be opened; a region that fails open then admits, uncounted.
+ * and TABLE_ITEMS_MAX; nothing is charged. JINI_E_FORKED. Errors of table_state(): there is no
+ * table; a region that fails open then admits, uncounted.
  */
 int table_charge(struct table *table, const struct table_item *items, size_t count,
                  enum table_profile profile, uint64_t now_ns, struct table_answer *answers);
@@ -228,7 +245,7 @@ int table_refund(struct table *table, const struct table_receipt *receipt);
 /*
  * What a charge of the item (its cost may be 0) would find; `remaining` is what is left before it.
  * Nothing is counted. 0 whatever the verdict, JINI_E_INVALID, JINI_E_FORKED, errors of
- * table_open().
+ * table_state() unless the region fails open.
  */
 int table_peek(struct table *table, const struct table_item *item, uint64_t now_ns,
                struct table_answer *answer);
@@ -236,13 +253,13 @@ int table_peek(struct table *table, const struct table_item *item, uint64_t now_
 /*
  * Forgets what was counted of a subject. Receipts from before refund nothing any more.
  * JINI_E_NOT_FOUND: nothing was counted.
- * JINI_E_BUSY: its bucket is held by a stopped process. JINI_E_FORKED, errors of table_open().
+ * JINI_E_BUSY: its bucket is held by a stopped process. JINI_E_FORKED, errors of table_state().
  */
 int table_reset(struct table *table, struct table_subject *subject);
 
 /* Reports. */
 
-/* Counted since the table was made, over all processes. */
+/* Counted since the table was made, over all processes, but for the last. */
 struct table_counters {
     uint64_t admitted;
     uint64_t refused;   /* also in shadow mode */
@@ -252,7 +269,10 @@ struct table_counters {
     uint64_t taken;     /* slots that got a new owner */
     uint64_t corrupt;   /* words that no charge can have written */
     uint64_t broken;    /* claims of dead processes that were broken */
+    uint64_t missing;   /* charges by this handle that found no table; admitted or not */
 };
+
+/* Errors of table_state(), with `missing` filled in. JINI_E_FORKED. */
 int table_counters(struct table *table, struct table_counters *out);
 
 struct table_occupancy {

@@ -73,7 +73,7 @@ static bool holder_is_alive(void *context, uint64_t claim, uint32_t waits)
         return true; /* another thread of this process */
     if (waits < SPINS_BEFORE_SLEEP || (waits - SPINS_BEFORE_SLEEP) % ALIVE_EVERY != 0)
         return true; /* not asked yet: asking is a system call */
-    return options->alive(options->alive_context, (uint32_t)claim, (uint32_t)(claim >> 32));
+    return options->alive(options->context, (uint32_t)claim, (uint32_t)(claim >> 32));
 }
 
 static bool wait_for_holder(void *context, uint32_t waits)
@@ -265,7 +265,7 @@ static bool is_item(const struct table_item *item)
            item->subject->period_ms == item->limit->period_ms;
 }
 
-/* The table cannot be opened: what the policies of the regions make of it. */
+/* There is no table, or it cannot be opened: what the policies of the regions make of it. */
 static int answer_without_table(const struct table *table, const struct table_item *items,
                                 size_t count, int status, struct table_answer *answers)
 {
@@ -343,8 +343,10 @@ int table_charge(struct table *table, const struct table_item *items, size_t cou
             return JINI_E_INVALID;
     }
     int status = table_view_of(table, &view);
-    if (status)
+    if (status) {
+        atomic_fetch_add_explicit(&table->missing, 1, memory_order_relaxed);
         return answer_without_table(table, items, count, status, answers);
+    }
     for (size_t i = 0; i < count; i++) {
         charge_item(table, view, &items[i], denied, now_ns, &answers[i]);
         enum table_verdict verdict = answers[i].verdict;
@@ -386,7 +388,7 @@ int table_peek(struct table *table, const struct table_item *item, uint64_t now_
         return JINI_E_INVALID;
     int status = table_view_of(table, &view);
     if (status)
-        return status;
+        return answer_without_table(table, item, 1, status, answer);
     peek_item(table, view, item, now_ns, answer);
     return 0;
 }

@@ -24,8 +24,8 @@
  * looks for a table, its byte 1 is locked shared by everybody who has the table open.
  *
  * Invariants
- *  1. limits.shm is only ever replaced, by rename, under the lock of byte 0. Its header never
- *     changes.
+ *  1. limits.shm is only ever replaced, by rename, under the lock of byte 0; what counts nothing
+ *     any more and nobody has open is removed before, for its room. Its header never changes.
  *  2. The shared generation word never falls, but for a number at its very end. It is set to a
  *     table's generation after the table stands at its path; where a crash came between, the next
  *     one to look sets it.
@@ -33,6 +33,8 @@
  *     another view move to it at their next call.
  *  4. A view that was left keeps its addresses, filled with zeros, until close: whoever still works
  *     in it finds an empty table.
+ *  5. Where the disk has no room for a table a handle has none: it is no user by byte 1, and looks
+ *     again at its next call, RETRY_MS after the last look.
  */
 #include "limits/table_internal.h"
 
@@ -47,6 +49,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,7 +60,7 @@ enum {
     PAGE_BYTES = 4096,
     LOCK_MAKING = 0, /* bytes of limits.lock */
     LOCK_USING = 1,
-    LOCK_TRIES = 5000, /* of who opens or checks the table, one a millisecond */
+    LOCK_TRIES = 5000, /* of who opens the table, one a millisecond */
     RETRY_MS = 100
 };
 
@@ -322,6 +325,11 @@ static void view_publish(struct table *table, struct table_view *view)
 
 /* Making a table. */
 
+struct making {
+    struct header header;
+    uint64_t given_back; /* bytes of disk, by the table before */
+};
+
 static void new_header(const struct table *table, uint64_t generation, const uint8_t *boot_id,
                        struct header *out)
 {
@@ -340,6 +348,43 @@ static void new_header(const struct table *table, uint64_t generation, const uin
     out->checksum = header_checksum(page, sizeof(*out));
 }
 
+/* What this process may still take of the disk: some of it is the superuser's. */
+static uint64_t free_bytes(int file)
+{
+    struct statvfs disk;
+    if (fstatvfs(file, &disk) != 0)
+        return UINT64_MAX;
+    return (uint64_t)(geteuid() == 0 ? disk.f_bfree : disk.f_bavail) * disk.f_frsize;
+}
+
+static int no_room(int file, uint64_t bytes, struct jini_error *error)
+{
+    return error_set(error, JINI_E_FULL, "limits.shm",
+                     "The table of rate limits takes %llu bytes of disk and %llu are free: make "
+                     "room, or have fewer slots.",
+                     (unsigned long long)bytes, (unsigned long long)free_bytes(file));
+}
+
+/*
+ * Looks before anything is taken: a try that fails would fill the disk for a moment, in which the
+ * writes of others fail. What the table before has just given back is taken without a look, for a
+ * file system may not count it as free yet.
+ */
+static int check_room(const struct table *table, int file, const struct making *making,
+                      struct jini_error *error)
+{
+    const struct table_options *options = &table->options;
+    uint64_t bytes = file_bytes(making->header.bucket_counts);
+    if (bytes <= making->given_back)
+        return 0;
+    if (options->may_take_room && !options->may_take_room(options->context))
+        return error_set(error, JINI_E_FULL, "limits.shm",
+                         "The table of rate limits takes %llu bytes of disk, and what is free is "
+                         "kept for releases and deletions: make room, or have fewer slots.",
+                         (unsigned long long)bytes);
+    return free_bytes(file) < bytes ? no_room(file, bytes, error) : 0;
+}
+
 /*
  * The whole file is reserved, so that a full disk fails here and not under a process that writes a
  * page of it.
@@ -353,27 +398,27 @@ static int write_table(int file, const struct header *header)
     return pwrite(file, header, sizeof(*header), 0) == (ssize_t)sizeof(*header) ? 0 : errno;
 }
 
-static int make(struct table *table, uint64_t generation, const uint8_t *boot_id,
-                struct table_view **out, struct jini_error *error)
+static int make(struct table *table, const struct making *making, struct table_view **out,
+                struct jini_error *error)
 {
-    struct header header;
     struct stat info;
     *out = NULL;
-    new_header(table, generation, boot_id, &header);
     unlink(table->temporary_path);
     int file = open(table->temporary_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     if (file < 0)
         return error_set_errno(error, errno, table->temporary_path,
                                "The table of rate limits cannot be made.");
-    int status = 0;
-    int failed = write_table(file, &header);
-    if (!failed && fstat(file, &info) != 0)
+    int status = check_room(table, file, making, error);
+    int failed = status ? 0 : write_table(file, &making->header);
+    if (!status && !failed && fstat(file, &info) != 0)
         failed = errno;
-    if (failed)
+    if (failed == ENOSPC || failed == EDQUOT)
+        status = no_room(file, file_bytes(making->header.bucket_counts), error);
+    else if (failed)
         status = error_set_errno(error, failed, table->temporary_path,
                                  "The table of rate limits cannot be written.");
     if (!status)
-        status = view_map(file, &header, &info, out, error);
+        status = view_map(file, &making->header, &info, out, error);
     if (!status && rename(table->temporary_path, table->path) != 0) {
         status = error_set_errno(error, errno, table->path,
                                  "The table of rate limits cannot be put in its place.");
@@ -389,6 +434,12 @@ static int make(struct table *table, uint64_t generation, const uint8_t *boot_id
 
 /* Finding the table that counts. */
 
+/* A table whose counts are those of now. */
+static bool is_counting(const struct found *found, uint64_t word)
+{
+    return found->finding == FOUND_TABLE && found->header.generation >= word;
+}
+
 /* Whether the table that was found is to be used; 0 and `*use` false when it is to be replaced. */
 static int decide(const struct table *table, const struct found *found, uint64_t word, bool *use,
                   struct jini_error *error)
@@ -402,7 +453,7 @@ static int decide(const struct table *table, const struct found *found, uint64_t
                          "writes version %d: "
                          "stop them first.",
                          found->header.version, FORMAT_VERSION);
-    if (found->finding != FOUND_TABLE || found->header.generation < word)
+    if (!is_counting(found, word))
         return 0;
     bool fits = memcmp(wanted, found->header.bucket_counts, sizeof(wanted)) == 0;
     *use = fits || !table->sole_user;
@@ -420,6 +471,34 @@ static uint64_t next_generation(uint64_t newest)
     crypto_random(&step, sizeof(step));
     uint64_t next = newest + 1 + step;
     return next > newest ? next : UINT64_C(1) + step;
+}
+
+/*
+ * Makes a table in the place of what was found. What counts nothing any more gives its room to the
+ * new one first, if nobody has it open. A table that counts, and has other sizes, stays until the
+ * new one stands beside it, and goes on where the disk has no room for both.
+ */
+static int replace(struct table *table, struct found *found, uint64_t word, const uint8_t *boot_id,
+                   struct table_view **out, struct jini_error *error)
+{
+    struct making making = {.given_back = 0};
+    const struct table_view *now = atomic_load(&table->view);
+    bool counting = is_counting(found, word);
+    uint64_t newest = found->finding == FOUND_TABLE ? found->header.generation : 0;
+    if (newest < word)
+        newest = word;
+    if (now && newest < now->generation)
+        newest = now->generation;
+    if (table->sole_user && !counting && found->file >= 0 && unlink(table->path) == 0) {
+        making.given_back = (uint64_t)found->info.st_blocks * 512; /* the unit of stat(2) */
+        found_close(found);
+    }
+    new_header(table, next_generation(newest), boot_id, &making.header);
+    int status = make(table, &making, out, error);
+    if (status != JINI_E_FULL || !counting)
+        return status;
+    error_clear(error);
+    return view_map(found->file, &found->header, &found->info, out, error);
 }
 
 static int find_locked(struct table *table, struct jini_error *error)
@@ -450,16 +529,10 @@ static int find_locked(struct table *table, struct jini_error *error)
             table->remaps);
         goto done;
     }
-    if (use) {
+    if (use)
         status = view_map(found.file, &found.header, &found.info, &view, error);
-    } else {
-        uint64_t newest = found.finding == FOUND_TABLE ? found.header.generation : 0;
-        if (newest < word)
-            newest = word;
-        if (now && newest < now->generation)
-            newest = now->generation;
-        status = make(table, next_generation(newest), boot_id, &view, error);
-    }
+    else
+        status = replace(table, &found, word, boot_id, &view, error);
     if (!status) {
         atomic_store(table->generation, view->generation);
         view_publish(table, view);
@@ -479,7 +552,27 @@ static int find(struct table *table, unsigned lock_tries, struct jini_error *err
         status = become_user(table, &table->sole_user, error);
     if (!status)
         status = find_locked(table, error);
+    if (!atomic_load(&table->view))
+        lock_byte(table, F_UNLCK, LOCK_USING);
     unlock_making(table);
+    return status;
+}
+
+static bool is_current(const struct table *table)
+{
+    return table_is_current(table, atomic_load(&table->view));
+}
+
+/*
+ * The same, and keeps what became of it. Called under the mutex, once others know the table. After
+ * a table that is in use could not be checked nobody has to wait, should it be replaced just then.
+ */
+static int try_to_find(struct table *table, unsigned lock_tries)
+{
+    error_clear(&table->failure);
+    int status = find(table, lock_tries, &table->failure);
+    bool missing = status && !is_current(table);
+    table->retry_at_ns = missing ? clock_boot_ns(table->clock) + RETRY_MS * NS_PER_MS : 0;
     return status;
 }
 
@@ -495,7 +588,12 @@ int table_file_open(struct table *table, struct jini_error *error)
     if (failed)
         return error_set_errno(error, failed, path,
                                "The lock of the table of rate limits cannot be opened.");
-    return find(table, LOCK_TRIES, error);
+    int status = try_to_find(table, LOCK_TRIES);
+    if (status == JINI_E_FULL)
+        return 0;
+    if (status && error)
+        *error = table->failure;
+    return status;
 }
 
 /*
@@ -508,18 +606,27 @@ int table_file_refresh(struct table *table, enum table_refresh refresh, struct j
     int status = 0;
     error_clear(error);
     pthread_mutex_lock(&table->mutex);
-    const struct table_view *view = atomic_load(&table->view);
-    bool changed = view->generation != atomic_load(table->generation);
-    if (refresh == TABLE_REFRESH_CHANGED && changed &&
-        clock_boot_ns(table->clock) < table->retry_at_ns) {
-        status = error_set(error, table->failure, table->path,
-                           "The table of rate limits could not be opened a moment ago.");
-    } else if (changed || refresh == TABLE_REFRESH_VERIFY) {
-        bool charges = refresh == TABLE_REFRESH_CHANGED;
-        status = find(table, charges ? table->options.wait_ms + 1 : LOCK_TRIES, error);
-        table->failure = status;
-        table->retry_at_ns = status ? clock_boot_ns(table->clock) + RETRY_MS * NS_PER_MS : 0;
-    }
+    bool current = is_current(table);
+    if (refresh == TABLE_REFRESH_VERIFY ||
+        (!current && clock_boot_ns(table->clock) >= table->retry_at_ns))
+        status = try_to_find(table, table->options.wait_ms + 1);
+    else if (!current)
+        status = table->failure.code;
+    if (status && error)
+        *error = table->failure;
+    pthread_mutex_unlock(&table->mutex);
+    return status;
+}
+
+int table_file_state(struct table *table, struct jini_error *error)
+{
+    int status = 0;
+    error_clear(error);
+    pthread_mutex_lock(&table->mutex);
+    if (!is_current(table))
+        status = table->failure.code;
+    if (status && error)
+        *error = table->failure;
     pthread_mutex_unlock(&table->mutex);
     return status;
 }

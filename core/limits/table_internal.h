@@ -69,7 +69,7 @@ struct table_view {
 };
 
 struct table {
-    struct table_view *_Atomic view;
+    struct table_view *_Atomic view; /* NULL: there has been no room for a table */
     _Atomic uint64_t *generation;
     const struct jini_clock *clock;
     uint32_t fork_generation;
@@ -81,8 +81,9 @@ struct table {
     struct fork_file lock_file; /* limits.lock */
     bool sole_user;             /* while the table is being opened: nobody else has it open */
     uint32_t remaps;
-    uint64_t retry_at_ns; /* after a failure: not before */
-    int failure;          /* its status */
+    uint64_t retry_at_ns;      /* after a failure: not before */
+    struct jini_error failure; /* of the last try to find the table; code 0: it was found */
+    _Atomic uint64_t missing;  /* charges that found no table */
 };
 
 /*
@@ -92,17 +93,24 @@ struct table {
 enum table_refresh { TABLE_REFRESH_CHANGED, TABLE_REFRESH_VERIFY };
 int table_file_open(struct table *table, struct jini_error *error);
 int table_file_refresh(struct table *table, enum table_refresh refresh, struct jini_error *error);
+int table_file_state(struct table *table, struct jini_error *error);
 void table_file_close(struct table *table);
 
-/* The current view, or an error of table_open(). */
+/* Whether this is a view of the table that counts now. */
+static inline bool table_is_current(const struct table *table, const struct table_view *view)
+{
+    return view &&
+           view->generation == atomic_load_explicit(table->generation, memory_order_acquire);
+}
+
+/* The current view, or an error: there is no table, or it cannot be opened. */
 int table_view_slow(struct table *table, struct table_view **out);
 
 static inline int table_view_of(struct table *table, struct table_view **out)
 {
     struct table_view *view = atomic_load_explicit(&table->view, memory_order_acquire);
     *out = view;
-    if (__builtin_expect(
-            view->generation != atomic_load_explicit(table->generation, memory_order_acquire), 0))
+    if (__builtin_expect(!table_is_current(table, view), 0))
         return table_view_slow(table, out);
     return 0;
 }

@@ -22,6 +22,7 @@ int table_counters(struct table *table, struct table_counters *out)
     uint64_t sums[COUNTERS] = {0};
     memset(out, 0, sizeof(*out));
     int status = view_of(table, &view);
+    out->missing = atomic_load_explicit(&table->missing, memory_order_relaxed);
     if (status)
         return status;
     for (unsigned s = 0; s < TABLE_COUNTER_SHARDS; s++) {
@@ -37,6 +38,7 @@ int table_counters(struct table *table, struct table_counters *out)
         .taken = sums[COUNTER_TAKEN],
         .corrupt = sums[COUNTER_CORRUPT],
         .broken = sums[COUNTER_BROKEN],
+        .missing = out->missing,
     };
     return 0;
 }

@@ -241,8 +241,10 @@ static int parse_limit(struct parser *parser, struct limit *limit)
 
 static bool same_counter(const struct limit *a, const struct limit *b)
 {
-    return a->algorithm == b->algorithm && a->period == b->period && a->period_ms == b->period_ms &&
-           strcmp(a->zone, b->zone) == 0;
+    struct limit_span span_a = limit_span(a);
+    struct limit_span span_b = limit_span(b);
+    return a->algorithm == b->algorithm && a->period == b->period && span_a.unit == span_b.unit &&
+           span_a.multiples == span_b.multiples && strcmp(a->zone, b->zone) == 0;
 }
 
 static void number_alike(struct limit_list *list)

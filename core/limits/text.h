@@ -73,6 +73,18 @@ static inline bool limit_is_quota(const struct limit *limit)
 }
 
 /*
+ * The period of a limit that was checked, in the largest unit that it is a whole number of. Limits
+ * of one kind that last alike have one span, however they were spelled: it tells what their
+ * counters are of. Of calendar and anchor periods, whose months and years are real ones, only 12
+ * months are a year: 24 hours and a day, 30 days and a month differ there. Pure.
+ */
+struct limit_span {
+    uint32_t multiples;
+    enum limit_unit unit;
+};
+struct limit_span limit_span(const struct limit *limit);
+
+/*
  * Reads a text of 1 to LIMITS_MAX limits. `text` is borrowed for the call and need not end in NUL.
  * JINI_E_INVALID: the text breaks a rule; `error` (may be NULL) names the field ("text", "amount",
  * "period", "algorithm", "burst", "zone"), which limit of the text, and the rule. `out` is then

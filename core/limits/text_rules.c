@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+enum { MONTHS_PER_YEAR = 12 };
+
 static const struct {
     const char *name;
     uint64_t ms;
@@ -38,6 +40,22 @@ const char *limit_period_name(enum limit_period period)
     static const char *const names[] = {"first-hit", "calendar", "anchor"};
     JINI_ASSERT(period <= LIMIT_ANCHOR);
     return names[period];
+}
+
+struct limit_span limit_span(const struct limit *limit)
+{
+    struct limit_span span = {limit->multiples, limit->unit};
+    JINI_ASSERT(limit->period_ms > 0); /* it was checked */
+    if (limit->period != LIMIT_FIRST_HIT) {
+        if (span.unit == LIMIT_MONTH && span.multiples % MONTHS_PER_YEAR == 0)
+            span = (struct limit_span){span.multiples / MONTHS_PER_YEAR, LIMIT_YEAR};
+        return span;
+    }
+    span.unit = LIMIT_YEAR;
+    while (limit->period_ms % units[span.unit].ms != 0)
+        span.unit--;
+    span.multiples = (uint32_t)(limit->period_ms / units[span.unit].ms);
+    return span;
 }
 
 static int check_period(struct limit *limit, struct jini_error *error)

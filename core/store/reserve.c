@@ -65,6 +65,11 @@ static bool file_in_place(const struct store *store)
                                      (uint64_t)info.st_size >= store->options.reserve_bytes);
 }
 
+bool store_reserve_is_whole(const struct store *store)
+{
+    return !(atomic_load(&store->full) & RESERVE_DISK) && file_in_place(store);
+}
+
 void reserve_open(struct store *store)
 {
     if (!store->directory || store->options.read_only || store->options.reserve_bytes == 0)

@@ -140,6 +140,12 @@ int store_health(const struct store *store, struct jini_error *error);
 void store_poison(struct store *store, const char *reason);
 
 /*
+ * True while what the store keeps of the disk for ops of class STORE_RELEASE is whole. Then what is
+ * free beside it may be taken; else it is what is left of that. Any thread.
+ */
+bool store_reserve_is_whole(const struct store *store);
+
+/*
  * Housekeeping that wants to run about once a second, on any one thread, which is not the writer's
  * and not in a `done`: completes queued writes that are late or cancelled, which nobody else does
  * while a batch runs long; stale readers, reserve, registry.
@@ -180,6 +186,10 @@ struct store_write {
      */
     int status;
 
+    /* What waited already when store_submit() answered JINI_E_BUSY. */
+    uint32_t queue_ops;
+    uint64_t queue_bytes;
+
     /* Private to the store. */
     struct store_write *next;
     struct store_write *previous;
@@ -191,8 +201,8 @@ struct store_write {
 
 /*
  * Queues a write. After 0, `done` is called exactly once, later; after an error, never. Any thread.
- * JINI_E_BUSY: the queue is full. JINI_E_TOO_BIG: `bytes` alone is over queue_bytes_max.
- * JINI_E_READ_ONLY. JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
+ * JINI_E_BUSY: the queue is full, the write says how. JINI_E_TOO_BIG: `bytes` alone is over
+ * queue_bytes_max. JINI_E_READ_ONLY. JINI_E_CLOSED. JINI_E_POISONED. JINI_E_FORKED.
  */
 int store_submit(struct store *store, struct store_write *write);
 

@@ -68,6 +68,16 @@ void writer_complete(struct store_write *write, int status)
     write->done(write);
 }
 
+/* Held under `lock`. */
+static bool has_place(const struct store *store, struct store_write *write)
+{
+    const struct store_options *options = &store->options;
+    write->queue_ops = store->queue_ops;
+    write->queue_bytes = store->queue_bytes;
+    return store->queue_ops < options->queue_ops_max &&
+           store->queue_bytes + write->bytes <= options->queue_bytes_max;
+}
+
 int store_submit(struct store *store, struct store_write *write)
 {
     int status = store_check(store);
@@ -80,8 +90,7 @@ int store_submit(struct store *store, struct store_write *write)
     pthread_mutex_lock(&store->lock);
     if (store->closing)
         status = JINI_E_CLOSED;
-    else if (store->queue_ops >= store->options.queue_ops_max ||
-             store->queue_bytes + write->bytes > store->options.queue_bytes_max)
+    else if (!has_place(store, write))
         status = JINI_E_BUSY;
     else
         enqueue(store, write);

@@ -20,6 +20,7 @@ static const char *const families[] = {
     "jini_processes",
     "jini_write_lock_held_seconds",
     "jini_write_lock_waiting_seconds",
+    "jini_limits_table",
     "jini_limits_admitted_total",
     "jini_limits_refused_total",
     "jini_limits_uncounted_total",

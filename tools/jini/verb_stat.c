@@ -71,6 +71,11 @@ static void print_figures(const char *metrics)
         figure(metrics, "jini_store_full")
             ? ": FULL, down to the reserve; deletions and releases work, new work is refused"
             : "");
+    if (figure(metrics, "jini_limits_table") == 0) {
+        output_line("%-12s NO TABLE: the disk has no room for it, and limits.when_full answers",
+                    "rate limits");
+        return;
+    }
     output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
                 " for addresses",
                 "rate limits", figure(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),

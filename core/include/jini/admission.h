@@ -22,8 +22,9 @@ extern "C" {
 /*
  * Asks to run a generation. The order: user and tier are read; size and steps are held against the
  * tier; rate limits are charged; then the transaction checks user, tier, quotas and parallel jobs
- * again, reserves, and writes the job. Whatever refuses or fails gives the rate limits back. A
- * refusal writes nothing durable.
+ * again, reserves, and writes the job. Whatever refuses or fails after that charge, a quota too,
+ * gives it back. A refusal writes nothing durable; jobs of the user that were given up may end
+ * with it.
  *
  * In: `subject`, a user or an address (which gets the tier anonymous.tier, its image expires as
  * that tier's do); `parameters`; `prompt` and `negative`, up to 16,384 bytes each, NULL for none;
@@ -35,12 +36,17 @@ extern "C" {
  *                   which and when to return
  * JINI_E_FORBIDDEN  the tier does not allow "width", "height", "steps" or "count"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
- * JINI_E_BUSY       the table of rate limits is full and closed ("limits.slots"); or 32 other
- *                   periods of quotas still count for the subject ("quota")
+ * JINI_E_BUSY       the table of rate limits, as of jini_limit_check(); 32 other periods of quotas
+ *                   still count for the subject ("quota"); or a queue is full, by its option
+ * JINI_E_FULL       the disk, for new work or for the table of rate limits ("limits.shm")
  * Durable once it succeeded.
  */
 enum jini_admit_flag {
-    JINI_ADMIT_IN_ORDER = 1 << 0 /* rate limits count as with JINI_CHECK_IN_ORDER */
+    /*
+     * Where a rate limit refuses, they count as with JINI_CHECK_IN_ORDER. Where all of them admit
+     * and a quota or the bound on parallel jobs refuses, they are given back, as without it.
+     */
+    JINI_ADMIT_IN_ORDER = 1 << 0
 };
 
 struct jini_admit {

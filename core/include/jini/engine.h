@@ -21,7 +21,9 @@ JINI_EXPORT const char *jini_version(void);
  * Opens the database in the directory `path`. `options` is copied; NULL: the defaults, then the
  * file jini.conf of that directory, then the environment. Several processes may have one database
  * open; one process opens it once. Blocks: usually a few milliseconds; longer for a migration, or
- * behind one (store.migrate_wait_ms). Not on a loop thread that must not wait.
+ * behind one (store.migrate_wait_ms). Not on a loop thread that must not wait. A database opens on
+ * a full disk too, if need be without a table of rate limits: limits.when_full answers until there
+ * is room for one.
  *
  * JINI_E_NOT_FOUND    no database there and `create` is 0
  * JINI_E_UNSUPPORTED  a network or overlay filesystem

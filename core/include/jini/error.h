@@ -21,7 +21,7 @@ enum { JINI_ERROR_FIELD_MAX = 64, JINI_ERROR_MESSAGE_MAX = 440 };
 struct jini_error {
     int32_t code;            /* the status that was returned */
     uint32_t reserved;       /* zero */
-    uint64_t retry_after_ms; /* when to come back, for JINI_RETRY_AFTER; else 0 */
+    uint64_t retry_after_ms; /* when to come back: always for JINI_RETRY_AFTER; 0: not known */
     char field[JINI_ERROR_FIELD_MAX];
     char message[JINI_ERROR_MESSAGE_MAX];
 };

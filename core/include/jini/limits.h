@@ -16,6 +16,10 @@
  *            | "calendar" [ZONE] | "anchor" [ZONE]                quotas
  *
  * Without `how` a window begins with its first hit; a month is then 30 days and a year 360.
+ *
+ * What was counted holds under another amount too, and under the same period in another unit:
+ * 3/day, then 5/24 hours, is one count. Another `how` counts anew.
+ *
  * core/limits/README.md has the largest amounts and the resolution of each algorithm.
  */
 #ifndef JINI_LIMITS_H
@@ -54,7 +58,8 @@ JINI_EXPORT int jini_subject_parse_address(const char *text, struct jini_subject
 enum jini_limit_flag {
     JINI_LIMIT_QUOTA = 1 << 0,  /* durable, in the store */
     JINI_LIMIT_SHADOW = 1 << 1, /* counted, never refuses */
-    JINI_LIMIT_REFUSED = 1 << 2 /* had no room; without SHADOW it is what decided */
+    JINI_LIMIT_REFUSED = 1 << 2 /* had no room, or the table had none for its count; without
+                                   SHADOW it is what decided */
 };
 
 enum jini_limit_unit {
@@ -83,7 +88,7 @@ struct jini_limit_entry {
 
 struct jini_limit_answer {
     uint32_t count;          /* of entries */
-    uint32_t decided;        /* the entry that refused; JINI_LIMITS_MAX when admitted */
+    uint32_t decided;        /* the entry that refused; JINI_LIMITS_MAX: none did */
     uint64_t retry_after_ms; /* of the entry that refused; 0 when admitted */
     uint64_t cost;           /* what was charged */
     struct jini_limit_entry entries[JINI_LIMITS_MAX];
@@ -115,14 +120,18 @@ struct jini_limit_check {
 
 /*
  * Charges rate limits, at once, on the calling thread; nothing is durable and nothing blocks for
- * longer than limits.claim_wait_ms. `answer` is filled in either case; a refusal's `error` says it
- * in words.
+ * longer than limits.claim_wait_ms. `answer` is filled when a limit admitted or refused, and for
+ * JINI_E_BUSY; else it has no entries. A refusal's `error` says it in words.
  *
  * JINI_E_LIMITED    refused; come back after answer->retry_after_ms
  * JINI_E_NOT_FOUND  no such user
  * JINI_E_INACTIVE   the user is disabled
- * JINI_E_BUSY       the table is full, or a stopped process holds the subject's bucket, and
- *                   limits.when_full is closed
+ * JINI_E_BUSY       the table has no place for one more subject ("limits.slots",
+ *                   "limits.slots_anonymous") or a stopped process holds the place
+ *                   ("limits.claim_wait_ms"), and limits.when_full is closed; come back after
+ *                   answer->retry_after_ms
+ * JINI_E_FULL       the disk has no room for a table ("limits.shm"), and limits.when_full is
+ *                   closed; the table comes by itself once there is room
  * JINI_E_INVALID    a member breaks a rule
  */
 JINI_EXPORT int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,

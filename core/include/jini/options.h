@@ -34,11 +34,11 @@ enum jini_sync {
 };
 
 /*
- * What a full table of rate limits answers; the options limits.when_full and
- * limits.when_full_anonymous.
+ * What is answered where the table of rate limits cannot count a subject: it is full, or the disk
+ * is and there is no table; the options limits.when_full and limits.when_full_anonymous.
  */
 enum jini_when_full {
-    JINI_WHEN_FULL_CLOSED, /* "closed": refuse with JINI_E_BUSY */
+    JINI_WHEN_FULL_CLOSED, /* "closed": refuse with JINI_E_BUSY, without a table with JINI_E_FULL */
     JINI_WHEN_FULL_OPEN    /* "open": admit uncounted */
 };
 
@@ -103,7 +103,7 @@ enum jini_when_full {
     NUMBER(limits_slots_anonymous, "limits.slots_anonymous", 65536, 64, 268435456,                 \
            "the same for addresses of anonymous clients")                                          \
     CHOICE(limits_when_full, "limits.when_full", JINI_WHEN_FULL_CLOSED, "closed|open",             \
-           "users, when the table of rate limits is full: refuse, or admit uncounted")             \
+           "users, when the table of rate limits is full or missing: refuse, or admit uncounted")  \
     CHOICE(limits_when_full_anonymous, "limits.when_full_anonymous", JINI_WHEN_FULL_CLOSED,        \
            "closed|open", "the same for anonymous clients")                                        \
     NUMBER(limits_claim_wait_ms, "limits.claim_wait_ms", 20, 1, 1000,                              \

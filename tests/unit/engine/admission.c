@@ -468,6 +468,37 @@ TEST(counting_in_order_charges_what_refuses,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(counting_in_order_gives_back_what_a_quota_refuses,
+     "With IN_ORDER too, a quota or the bound on parallel jobs that refuses gives the rate limits "
+     "back that admitted, and leaves nothing to refund.")
+{
+    static const struct {
+        const char *name;
+        const char *limits;
+        uint32_t parallel;
+    } cases[] = {{"alice", "9/minute; 2/day; 5/minute", 0},
+                 {"bob", "9/minute; 30/day; 5/minute", 2}};
+    struct jini *jini = open_with_tier("", 0);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t user = fixture_user(jini, cases[i].name, "Basic");
+        struct jini_admit admit;
+        struct jini_error error;
+        set_limits(jini, cases[i].limits, cases[i].parallel);
+        CHECK_OK(admit_one(jini, user, &admit));
+        CHECK_OK(admit_one(jini, user, &admit));
+        prepare(&admit, user, 1);
+        admit.flags = JINI_ADMIT_IN_ORDER;
+        CHECK_STATUS(jini_admit(jini, &admit, NULL), JINI_E_LIMITED);
+        CHECK_TEXT(admit.request.error.field, i == 0 ? "quota" : "parallel");
+        CHECK_UINT(admit.answer.entries[0].remaining, ==, 7);
+        CHECK_UINT(admit.answer.entries[2].remaining, ==, 3);
+        CHECK_STATUS(jini_limit_refund(jini, &admit.answer, &error), JINI_E_NOT_FOUND);
+        CHECK_UINT(remaining(jini, user, 0), ==, 7);
+        CHECK_UINT(remaining(jini, user, 2), ==, 3);
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 static int admit_address(struct jini *jini, const char *text, struct jini_admit *admit)
 {
     prepare(admit, 0, 1);

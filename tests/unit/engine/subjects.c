@@ -77,6 +77,54 @@ TEST(user_zero_is_nobody_to_a_reset_and_an_admission,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static const struct jini_limit_usage *usage_of(const struct jini_limit_usage *all, size_t count,
+                                               uint32_t kind, uint64_t number)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].subject.kind == kind && all[i].subject.number == number)
+            return &all[i];
+    }
+    return NULL;
+}
+
+TEST(each_kind_of_subject_counts_apart,
+     "One number as user, API key, tier, model and global, and another number, have a count each "
+     "under one text, and the top list names them as they were checked.")
+{
+    static const uint32_t kinds[] = {JINI_SUBJECT_USER, JINI_SUBJECT_API_KEY, JINI_SUBJECT_TIER,
+                                     JINI_SUBJECT_MODEL, JINI_SUBJECT_GLOBAL};
+    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), AMOUNT = KINDS + 1 };
+    struct jini *jini = fixture_open();
+    struct jini_limit_answer answer;
+    struct jini_limit_usage usage[64];
+    struct jini_error error;
+    size_t count;
+    for (uint32_t i = 0; i < KINDS * 2; i++) {
+        struct jini_limit_check check = {.subject = {.kind = kinds[i / 2], .number = 7 + i % 2},
+                                         .limits = "6/minute",
+                                         .cost = 1};
+        for (uint32_t used = 1; used <= i / 2 + 1; used++) {
+            CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+            CHECK_UINT(answer.entries[0].remaining, ==, AMOUNT - used);
+        }
+        check.scope = "elsewhere";
+        CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+        CHECK_UINT(answer.entries[0].remaining, ==, AMOUNT - 1);
+        CHECK_OK(jini_limit_refund(jini, &answer, &error));
+    }
+    CHECK_OK(jini_limit_top(jini, usage, 64, &count, &error));
+    for (uint32_t i = 0; i < KINDS * 2; i++) {
+        const struct jini_limit_usage *found = usage_of(usage, count, kinds[i / 2], 7 + i % 2);
+        CHECK(found != NULL);
+        CHECK_UINT(found->used, ==, i / 2 + 1);
+        CHECK_UINT(found->amount, ==, AMOUNT);
+    }
+    struct jini_limit_check last = {
+        .subject = {.kind = JINI_SUBJECT_GLOBAL, .number = 7}, .limits = "6/minute", .cost = 2};
+    CHECK_STATUS(jini_limit_check(jini, &last, &answer, &error), JINI_E_LIMITED);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 enum { CHECKERS = 4, DISABLINGS = 5000 };
 
 struct checkers {

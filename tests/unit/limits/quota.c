@@ -2,6 +2,7 @@
 #include "limits/quota.h"
 
 #include "../store/fixture.h"
+#include "base/hash.h"
 
 #define DAY UINT64_C(86400000000000)
 
@@ -169,6 +170,69 @@ STORE_TEST(a_change_of_amount_keeps_the_count,
     CHECK_OK(store_write(store, op_reserve, &charge));
     CHECK_UINT(charge.outcomes[0].remaining, ==, 1969);
     store_close(store);
+}
+
+STORE_TEST(a_respelled_period_keeps_the_count,
+           "A period that is written in another unit goes on with what was used, within a window "
+           "and into the next; one that lasts otherwise has a counter of its own.")
+{
+    static const struct {
+        const char *before;
+        const char *after;
+        bool same;
+    } cases[] = {
+        {"3/day", "3/24 hours", true},
+        {"3/1440 minutes", "3/day", true},
+        {"3/month", "3/30 days", true},
+        {"3/year", "3/12 months", true},
+        {"3/hour", "3/3600 seconds", true},
+        {"3/2 years anchor Europe/Berlin", "3/24 months anchor Europe/Berlin", true},
+        {"3/day; 9/24 hours", "3/24 hours; 9/day", true},
+        {"3/day", "3/25 hours", false},
+        {"3/month anchor", "3/30 days anchor", false},
+        {"3/year anchor", "3/360 days anchor", false},
+        {"3/day", "3/day calendar", false},
+        {"3/day calendar", "3/day calendar Europe/Berlin", false},
+    };
+    struct store *store = fixture_open(driver);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct quota_plan before;
+        struct quota_plan after;
+        make_plan(&before, cases[i].before);
+        make_plan(&after, cases[i].after);
+        struct quota_charge first = charge_of(&before, i + 1, noon, 3);
+        CHECK_OK(store_write(store, op_reserve, &first));
+        struct quota_charge second = charge_of(&after, i + 1, noon + 1, 3);
+        CHECK_STATUS(store_write(store, op_reserve, &second), cases[i].same ? JINI_E_LIMITED : 0);
+        if (!cases[i].same)
+            continue;
+        settle(store, &first, 1);
+        second.cost = 2;
+        CHECK_OK(store_write(store, op_reserve, &second));
+        CHECK_UINT(second.outcomes[0].remaining, ==, 0);
+    }
+    store_close(store);
+}
+
+TEST(identities_are_for_ever, "What tells a counter in the row is what the format says it is.")
+{
+    static const struct {
+        const char *text;
+        const char *hashed;
+    } cases[] = {
+        {"30/day", "1/3/0/0/"},
+        {"30/720 hours", "1/4/0/0/"},
+        {"30/hour calendar Europe/Berlin", "1/2/1/0/Europe/Berlin"},
+        {"30/12 months anchor", "1/5/2/0/UTC"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct quota_plan plan;
+        make_plan(&plan, cases[i].text);
+        CHECK_UINT(quota_identity(&plan.limits[0]), ==, hash64(slice_of_text(cases[i].hashed)));
+    }
+    struct quota_plan day;
+    make_plan(&day, "30/day");
+    CHECK_UINT(quota_identity(&day.limits[0]), ==, UINT64_C(0xd21011b23361d00f));
 }
 
 STORE_TEST(a_receipt_of_an_old_window_changes_nothing,

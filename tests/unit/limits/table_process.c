@@ -321,6 +321,16 @@ TEST(a_stopped_process_holds_up_newcomers_only,
 
 /* The file under running processes. */
 
+/* Another process may be at it, for longer than is waited on a machine that is busy itself. */
+static void check_when_free(struct table *table)
+{
+    int status;
+    do {
+        status = table_check(table, NULL);
+    } while (status == JINI_E_BUSY);
+    CHECK_OK(status);
+}
+
 static void run_beside_damage(uint32_t slot, uint64_t seed)
 {
     struct table_options options = child_options(slot, 3100);
@@ -336,10 +346,10 @@ static void run_beside_damage(uint32_t slot, uint64_t seed)
             CHECK_OK(status);
         atomic_fetch_add(status == JINI_E_BUSY ? &ledger->busy : &ledger->answered, 1);
         if (i % 256 == slot)
-            CHECK_OK(table_check(table, NULL));
+            check_when_free(table);
     }
     /* All have come to the same table. */
-    CHECK_OK(table_check(table, NULL));
+    check_when_free(table);
     charge_init(&charge, "9/59 minutes", 777);
     struct table_answer answer;
     int status;

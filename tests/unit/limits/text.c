@@ -262,6 +262,38 @@ TEST(limits_that_count_alike_are_numbered,
     static const uint32_t expected[] = {0, 1, 0, 2, 0, 0, 1, 1};
     for (unsigned i = 0; i < list.count; i++)
         CHECK_UINT(list.limits[i].ordinal, ==, expected[i]);
+    /* A real month is never 30 days, but always a twelfth of a year. */
+    parse("5/month;5/30 days;5/month anchor;5/30 days anchor;5/24 months anchor;5/2 years anchor",
+          &list);
+    static const uint32_t spelled[] = {0, 1, 0, 0, 0, 1};
+    for (unsigned i = 0; i < list.count; i++)
+        CHECK_UINT(list.limits[i].ordinal, ==, spelled[i]);
+}
+
+TEST(periods_have_one_span,
+     "However a period is spelled, it is the same number of its largest unit.")
+{
+    static const struct {
+        const char *text;
+        struct limit_span span;
+    } cases[] = {
+        {"5/60 seconds", {1, LIMIT_MINUTE}},       {"5/90 seconds sliding", {90, LIMIT_SECOND}},
+        {"5/5400 seconds", {90, LIMIT_MINUTE}},    {"5/60 minutes", {1, LIMIT_HOUR}},
+        {"5/36 hours", {36, LIMIT_HOUR}},          {"5/1440 minutes", {1, LIMIT_DAY}},
+        {"5/86400 seconds", {1, LIMIT_DAY}},       {"5/30 days", {1, LIMIT_MONTH}},
+        {"5/720 hours", {1, LIMIT_MONTH}},         {"5/31 days", {31, LIMIT_DAY}},
+        {"5/360 days", {1, LIMIT_YEAR}},           {"5/120 months", {10, LIMIT_YEAR}},
+        {"5/311040000 seconds", {10, LIMIT_YEAR}}, {"5/month calendar", {1, LIMIT_MONTH}},
+        {"5/30 days anchor", {30, LIMIT_DAY}},     {"5/360 days anchor", {360, LIMIT_DAY}},
+        {"5/12 months anchor", {1, LIMIT_YEAR}},   {"5/18 months anchor", {18, LIMIT_MONTH}},
+    };
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct limit_list list;
+        parse(cases[i].text, &list);
+        struct limit_span span = limit_span(&list.limits[0]);
+        CHECK_UINT(span.multiples, ==, cases[i].span.multiples);
+        CHECK_UINT(span.unit, ==, cases[i].span.unit);
+    }
 }
 
 TEST(limits_that_are_built_by_code, "limit_check() keeps structs to the rules of texts.")
