@@ -1,9 +1,11 @@
 /*
  * Reading an image: the index says where it is, the record proves that it is the one.
  *
- * Index and files change beside a reader: a pack is archived, freed, rewritten. So a reader that finds a file gone
- * or a check failed reads the index again and tries once more, and then goes to the other copy, before it
- * reports anything.
+ * Index and files change beside a reader: a pack is archived, freed, rewritten, and more than once
+ * while a reader is held up. A file or object goes only after the index has changed. So a reader
+ * that finds it gone, or a check failed, reads the index again, and goes after the image as long as
+ * that names another place, up to a bound. At a place that the index still names, bytes that fail
+ * twice are damaged: then the other copy is read, if there is one.
  */
 #include "engine/engine_private.h"
 
@@ -19,7 +21,7 @@
 
 #include <jini/images.h>
 
-enum { READ_TRIES = 2 };
+enum { PLACES_MAX = 16, FAILURES_MAX = 2 /* at one place */ };
 
 /* All that the index says of an image, on one snapshot. */
 struct place {
@@ -160,6 +162,14 @@ static int read_cold(struct jini *jini, struct jini_image_get *get, const struct
 
 /* ---- One attempt, then another ---- */
 
+/* How far a read has come. */
+struct reading {
+    struct place place;
+    unsigned places;   /* that were tried and left, since the image was moved */
+    unsigned failures; /* at this one */
+    bool from_archive; /* the local copy is damaged */
+};
+
 static int read_local(struct jini *jini, const struct place *place, enum jini_get_what what,
                       void *buffer, struct jini_error *error)
 {
@@ -192,54 +202,92 @@ static bool may_have_moved(int status)
     return status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT || status == JINI_E_IO;
 }
 
+/* True when the same bytes of the same copies are meant. */
+static bool same_place(const struct place *a, const struct place *b)
+{
+    return id_equal(&a->pack.id, &b->pack.id) && a->location.sequence == b->location.sequence &&
+           a->location.offset == b->location.offset && has_local(&a->pack) == has_local(&b->pack) &&
+           has_object(&a->pack) == has_object(&b->pack) &&
+           id_equal(&a->pack.attempt, &b->pack.attempt);
+}
+
 static uint64_t stored_room(const struct place *place, enum jini_get_what what)
 {
     return what == JINI_GET_METADATA ? place->location.metadata_stored_length
                                      : place->location.original_length;
 }
 
-/* Reads the stored form of what is asked for. `place` is what the last attempt went by. */
-static int read_stored(struct jini *jini, struct jini_image_get *get, enum jini_get_what what,
-                       void *buffer, struct place *place)
+/*
+ * After an attempt that failed with `status`: 0 when there is another one to be made, else how the
+ * read ends.
+ */
+static int look_again(struct jini *jini, struct jini_image_get *get, struct reading *reading,
+                      int status)
 {
     struct jini_error *error = &get->request.error;
-    int status = 0;
-    uint64_t room = stored_room(place, what); /* of `buffer` */
-    for (int i = 0; i < READ_TRIES; i++) {
-        if (i > 0) {
-            error_clear(error);
-            status = load_place(jini, &get->id, place, error);
-            if (status)
-                return status;
-            if (stored_room(place, what) != room)
-                return error_set(error, JINI_E_BUSY, "image",
-                                 "the image was stored anew while it was read; read it again");
-        }
-        status = has_local(&place->pack) ? read_local(jini, place, what, buffer, error)
-                                         : read_cold(jini, get, place, what, buffer);
-        if (!may_have_moved(status))
-            return status;
+    struct jini_error failed = *error;
+    struct place before = reading->place;
+    if (!may_have_moved(status))
+        return status;
+    error_clear(error);
+    int looked = load_place(jini, &get->id, &reading->place, error);
+    if (looked)
+        return looked;
+    if (!same_place(&before, &reading->place)) {
+        reading->failures = 0;
+        reading->from_archive = false;
+        if (++reading->places < PLACES_MAX)
+            return 0;
+        return error_set(error, JINI_E_BUSY, "image",
+                         "the image was moved %d times while it was read; read it again",
+                         PLACES_MAX);
     }
-    if (has_local(&place->pack) && has_object(&place->pack)) {
+    if (++reading->failures < FAILURES_MAX)
+        return 0;
+    *error = failed;
+    if (!reading->from_archive && has_local(&before.pack) && has_object(&before.pack)) {
         log_record(&jini->log, JINI_LOG_ERROR, "image_local_copy_damaged",
                    LOG_TEXT("message", error->message));
-        status = read_cold(jini, get, place, what, buffer);
+        reading->from_archive = true;
+        reading->failures = 0;
+        return 0;
     }
     return status == JINI_E_NOT_FOUND
                ? error_set(error, JINI_E_CORRUPT, "image", "no copy of the image's pack is there")
                : status;
 }
 
-static int get_metadata(struct jini *jini, struct jini_image_get *get, struct place *place)
+/* Reads the stored form of what is asked for. */
+static int read_stored(struct jini *jini, struct jini_image_get *get, enum jini_get_what what,
+                       void *buffer, struct reading *reading)
+{
+    uint64_t room = stored_room(&reading->place, what); /* of `buffer` */
+    for (;;) {
+        const struct place *place = &reading->place;
+        if (stored_room(place, what) != room)
+            return error_set(&get->request.error, JINI_E_BUSY, "image",
+                             "the image was stored anew while it was read; read it again");
+        bool local = has_local(&place->pack) && !reading->from_archive;
+        int status = local ? read_local(jini, place, what, buffer, &get->request.error)
+                           : read_cold(jini, get, place, what, buffer);
+        if (status == 0)
+            return 0;
+        status = look_again(jini, get, reading, status);
+        if (status)
+            return status;
+    }
+}
+
+static int get_metadata(struct jini *jini, struct jini_image_get *get, struct reading *reading)
 {
     struct jini_error *error = &get->request.error;
-    const struct index_location *location = &place->location;
-    get->length = place->image.image.metadata_bytes;
+    const struct index_location *location = &reading->place.location;
+    get->length = reading->place.image.image.metadata_bytes;
     if (get->length == 0)
         return 0;
     if (get->capacity < get->length)
         return error_set(error, JINI_E_TOO_BIG, "capacity", "%zu bytes are needed", get->length);
-    if (place->image.metadata_inline) {
+    if (reading->place.image.metadata_inline) {
         struct store_txn *txn;
         struct buffer out = buffer_of(get->buffer, get->capacity);
         int status = store_read_begin(jini->store, &txn);
@@ -252,7 +300,7 @@ static int get_metadata(struct jini *jini, struct jini_image_get *get, struct pl
     uint8_t *stored = base_malloc(location->metadata_stored_length);
     if (!stored)
         return error_set(error, JINI_E_NO_MEMORY, "metadata", "out of memory");
-    int status = read_stored(jini, get, JINI_GET_METADATA, stored, place);
+    int status = read_stored(jini, get, JINI_GET_METADATA, stored, reading);
     const struct codec *codec = NULL;
     if (status == 0)
         status = codec_find(location->metadata_codec_id, location->metadata_codec_version, &codec,
@@ -267,19 +315,20 @@ static int get_metadata(struct jini *jini, struct jini_image_get *get, struct pl
 
 static int get_image(struct jini *jini, struct jini_image_get *get)
 {
-    struct place place;
+    struct reading reading = {.places = 0};
+    const struct place *place = &reading.place;
     struct jini_error *error = &get->request.error;
     get->length = 0;
-    int status = load_place(jini, &get->id, &place, error);
+    int status = load_place(jini, &get->id, &reading.place, error);
     if (status)
         return status;
-    get->image = place.image.image;
+    get->image = place->image.image;
     if (get->what == JINI_GET_METADATA)
-        return get_metadata(jini, get, &place);
-    get->length = place.location.original_length;
+        return get_metadata(jini, get, &reading);
+    get->length = place->location.original_length;
     if (get->capacity < get->length)
         return error_set(error, JINI_E_TOO_BIG, "capacity", "%zu bytes are needed", get->length);
-    return read_stored(jini, get, JINI_GET_BYTES, get->buffer, &place);
+    return read_stored(jini, get, JINI_GET_BYTES, get->buffer, &reading);
 }
 
 static void run_get(struct worker_task *task, int status)
