@@ -9,6 +9,7 @@
  *   rate*.c      rate limits                  admission.c  admit
  *   jobs.c       the end of jobs              records.c    reading records, the trash
  *   puts.c       storing images               gets.c       reading images
+ *   cold.c       records in the archive       cold_reads.c who waits for them
  *   archives.c   the archive                  background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
@@ -37,6 +38,7 @@ struct appender;
 struct archive;
 struct background;
 struct cache;
+struct cold_reads;
 struct pack_files;
 struct plans;
 struct rates;
@@ -98,6 +100,7 @@ struct jini {
     struct codec_pool codecs;
     struct pack_files *pack_files;
     struct cache *image_cache;
+    struct cold_reads *cold_reads;
     struct appender *appender; /* NULL when opened read-only */
     struct background *background;
     struct lease_keeper lease_keeper;
@@ -130,6 +133,7 @@ struct worker_task {
     struct worker_task *next;
     uint64_t deadline_ns;        /* 0: none */
     _Atomic uint32_t *cancelled; /* NULL: cannot be */
+    bool continues;              /* what has begun: not refused when the queue is full */
 };
 
 /* What the engine keeps in `reserved` of a request that it has. */
@@ -188,6 +192,10 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
 /* Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled. */
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status));
+
+/* The same for a later step of a request whose number is bounded elsewhere: never JINI_E_BUSY. */
+int request_continue_on(struct workers *workers, struct jini_request *request,
+                        void (*step)(struct worker_task *task, int status));
 
 static inline struct jini_request *request_of_task(struct worker_task *task)
 {

@@ -136,7 +136,7 @@ int workers_submit(struct workers *workers, struct worker_task *task)
     pthread_mutex_lock(&workers->lock);
     if (workers->ending)
         status = JINI_E_CLOSED;
-    else if (workers->waiting >= workers->queue_max)
+    else if (workers->waiting >= workers->queue_max && !task->continues)
         status = JINI_E_BUSY;
     else if (workers->idle <= workers->waiting && workers->running_threads < workers->threads_max &&
              !start_thread(workers) && workers->running_threads == 0)
