@@ -270,8 +270,10 @@ int options_check(const struct jini_options *options, struct jini_error *error);
 /* archives.c: the archive of the options, opened by the first who needs it. */
 int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);
 
-/* gets.c: an image's record as the public sees it: where its bytes are follows from its pack. */
-int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out);
+/* gets.c: where the bytes of an image are, which follows from its pack. JINI_E_CORRUPT. */
+struct generations_image;
+int image_state(struct store_txn *txn, const struct generations_image *image,
+                enum jini_image_state *out);
 
 /* jobs.c */
 int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,

@@ -75,17 +75,53 @@ static enum jini_image_state tier_state(enum index_pack_state state)
     }
 }
 
-/* Where the bytes are follows from the state of their pack. */
-int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out)
+int image_state(struct store_txn *txn, const struct generations_image *image,
+                enum jini_image_state *out)
 {
     struct index_pack pack;
-    *out = *image;
-    if (out->state == JINI_IMAGE_TRASH)
+    *out = JINI_IMAGE_TRASH;
+    if (image->image.flags & JINI_IMAGE_TRASHED)
         return 0;
-    int status = index_pack_get(txn, &image->pack_id, &pack);
+    int status = index_pack_get(txn, &image->place.pack_id, &pack);
     if (status == 0)
-        out->state = tier_state(pack.state);
+        *out = tier_state(pack.state);
     return status == JINI_E_NOT_FOUND ? JINI_E_CORRUPT : status;
+}
+
+static int locate(struct store_txn *txn, const struct jini_id *id, struct jini_image_place *out,
+                  struct jini_error *error)
+{
+    struct generations_image image;
+    struct index_location location;
+    const struct codec *codec;
+    int status = generations_image_get(txn, id, &image, error);
+    if (status)
+        return status;
+    status = image_state(txn, &image, &out->state);
+    if (status == 0)
+        status = index_location_get(txn, &image.place.pack_id, image.place.pack_sequence, id,
+                                    &location);
+    if (status == 0)
+        status = codec_find(location.codec_id, location.codec_version, &codec, error);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? JINI_E_CORRUPT : status;
+    out->pack_id = location.pack;
+    out->stored_bytes = location.stored_length;
+    out->codec = codec->name;
+    return 0;
+}
+
+int jini_image_locate(struct jini *jini, const struct jini_id *id, struct jini_image_place *out,
+                      struct jini_error *error)
+{
+    struct store_txn *txn;
+    memset(out, 0, sizeof(*out));
+    int status = snapshot_begin(jini, &txn, error);
+    if (status)
+        return status;
+    status = locate(txn, id, out, error);
+    store_read_end(txn);
+    return status ? error_complete(error, status, "id", "image") : 0;
 }
 
 static int load_place(struct jini *jini, const struct jini_id *id, struct place *out,
@@ -96,7 +132,7 @@ static int load_place(struct jini *jini, const struct jini_id *id, struct place 
     if (status)
         return error_set(error, status, "id", "%s", jini_status_text(status));
     status = generations_image_get(txn, id, &out->image, error);
-    if (status == 0 && out->image.image.state == JINI_IMAGE_TRASH)
+    if (status == 0 && (out->image.image.flags & JINI_IMAGE_TRASHED))
         status = error_set(error, JINI_E_NOT_FOUND, "id", "the image is in the trash");
     if (status == 0)
         status = index_location_get(txn, &out->image.place.pack_id, out->image.place.pack_sequence,
@@ -106,8 +142,6 @@ static int load_place(struct jini *jini, const struct jini_id *id, struct place 
     store_read_end(txn);
     if (status == JINI_E_NOT_FOUND && error->code == 0)
         status = error_set(error, JINI_E_CORRUPT, "id", "the index has no location of the image");
-    if (status == 0)
-        out->image.image.state = tier_state(out->pack.state);
     return status;
 }
 

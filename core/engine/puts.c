@@ -254,9 +254,6 @@ static void after_put(struct jini_request *request)
     }
     if (status == 0) {
         put->image = work->image.image;
-        put->image.state = JINI_IMAGE_HOT;
-        put->image.pack_id = work->location.pack;
-        put->image.stored_bytes = work->location.stored_length;
         put->image.expires_ms = work->image.place.expires_ms;
     }
     finish(request, status);
