@@ -9,6 +9,7 @@
  *   rate*.c      rate limits                  admission.c  admit
  *   jobs.c       the end of jobs              records.c    reading records, the trash
  *   puts.c       storing images               gets.c       reading images
+ *   coding.c     coding before they are stored  stored.c  and decoding
  *   cold.c       records in the archive       cold_reads.c who waits for them
  *   archives.c   the archive                  background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
@@ -98,6 +99,7 @@ struct jini {
     struct loop *own_loop;
     struct accounts_ids user_ids;
     struct codec_pool codecs;
+    _Atomic uint64_t coding_bytes; /* see coding.h */
     struct pack_files *pack_files;
     struct cache *image_cache;
     struct cold_reads *cold_reads;

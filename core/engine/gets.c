@@ -20,13 +20,11 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "codec/codec.h"
 #include "codec/metadata.h"
 #include "engine/cold_reads.h"
+#include "engine/stored.h"
 #include "generations/generations.h"
 #include "images/index.h"
-#include "images/pack_files.h"
-#include "images/pack_read.h"
 
 #include <jini/images.h>
 
@@ -99,8 +97,8 @@ static int locate(struct store_txn *txn, const struct jini_id *id, struct jini_i
         return status;
     status = image_state(txn, &image, &out->state);
     if (status == 0)
-        status = index_location_get(txn, &image.place.pack_id, image.place.pack_sequence, id,
-                                    &location);
+        status =
+            index_location_get(txn, &image.place.pack_id, image.place.pack_sequence, id, &location);
     if (status == 0)
         status = codec_find(location.codec_id, location.codec_version, &codec, error);
     if (status)
@@ -181,93 +179,17 @@ static int look(struct jini_request *request, struct reading *reading)
     return 0;
 }
 
-/* ---- From stored bytes to the caller's ---- */
-
-static int find_codec(const struct jini_image_get *get, const struct index_location *location,
-                      const struct codec **out, struct jini_error *error)
+static struct stored_part part_of(const struct jini_image_get *get, const struct place *place)
 {
-    return get->what == JINI_GET_METADATA
-               ? codec_find(location->metadata_codec_id, location->metadata_codec_version, out,
-                            error)
-               : codec_find(location->codec_id, location->codec_version, out, error);
+    return (struct stored_part){&place->location, get->what, get->buffer, get->length};
 }
 
-/*
- * Decodes what a record has stored, and was checked, into the caller's buffer. An image is compared
- * with the hash of the original once more: no codec is believed.
- */
-static int hand_out(struct jini *jini, struct jini_image_get *get, const struct place *place,
-                    struct slice stored)
-{
-    const struct codec *codec;
-    const struct index_location *location = &place->location;
-    struct jini_error *error = &get->request.error;
-    struct buffer out = buffer_of(get->buffer, get->length);
-    int status = find_codec(get, location, &codec, error);
-    if (status == 0)
-        status = codec->decode(&jini->codecs, stored, get->length, &out, error);
-    if (status == JINI_E_CORRUPT) {
-        struct jini_error found = *error;
-        return pack_corrupt(error, &location->pack, location->offset,
-                            "record %u cannot be decoded: %s", location->sequence, found.message);
-    }
-    if (status || get->what == JINI_GET_METADATA || codec->id == CODEC_STORED)
-        return status;
-    struct hash128 hash = hash128(buffer_slice(&out));
-    if (!hash128_equal(&hash, &location->original_hash))
-        return pack_corrupt(error, &location->pack, location->offset,
-                            "what record %u decodes to is not the original", location->sequence);
-    return 0;
-}
-
-/* ---- From a pack on the local disk ---- */
-
-/* An image that is stored as it was goes straight into the caller's buffer. */
-static int read_plain(struct jini_image_get *get, const struct index_location *location,
-                      const struct pack_source *source)
-{
-    struct pack_place at = {location->offset, location->sequence};
-    struct pack_record record;
-    int status =
-        pack_read_payload(source, &at, get->buffer, get->length, &record, &get->request.error);
-    return status ? status : index_check_record(location, &record, &get->request.error);
-}
-
-static int read_coded(struct jini *jini, struct jini_image_get *get, const struct place *place,
-                      const struct pack_source *source)
-{
-    const struct index_location *location = &place->location;
-    struct pack_place at = {location->offset, location->sequence};
-    struct pack_record record;
-    struct jini_error *error = &get->request.error;
-    bool metadata = get->what == JINI_GET_METADATA;
-    size_t length = metadata ? location->metadata_stored_length : location->stored_length;
-    uint8_t *stored = base_malloc(length ? length : 1);
-    if (!stored)
-        return error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
-    int status = metadata ? pack_read_metadata(source, &at, stored, length, &record, error)
-                          : pack_read_payload(source, &at, stored, length, &record, error);
-    if (status == 0)
-        status = index_check_record(location, &record, error);
-    if (status == 0)
-        status = hand_out(jini, get, place, slice_of(stored, length));
-    base_free(stored);
-    return status;
-}
+/* ---- From the local disk ---- */
 
 static int read_local(struct jini *jini, struct jini_image_get *get, const struct place *place)
 {
-    const struct pack_source *source;
-    const struct index_location *location = &place->location;
-    int status =
-        pack_files_acquire(jini->pack_files, &location->pack, &source, &get->request.error);
-    if (status)
-        return status;
-    status = get->what == JINI_GET_BYTES && location->codec_id == CODEC_STORED
-                 ? read_plain(get, location, source)
-                 : read_coded(jini, get, place, source);
-    pack_files_release(jini->pack_files, source);
-    return status;
+    struct stored_part part = part_of(get, place);
+    return stored_read(jini, &part, &get->request.error);
 }
 
 /* Of metadata that lies in the record of the image. */
@@ -285,15 +207,17 @@ static int read_inline(struct jini *jini, struct jini_image_get *get)
 
 /* ---- From the archive ---- */
 
-static int hand_out_record(struct jini *jini, struct jini_image_get *get, const struct place *place,
-                           struct cache_entry *entry)
+/* Every byte is checked again, also of a copy that lay in the cache. */
+static int hand_out(struct jini *jini, struct jini_image_get *get, const struct place *place,
+                    struct cache_entry *entry)
 {
     struct cold_record record = {.entry = entry};
+    struct stored_part part = part_of(get, place);
     int status = cold_record_check(&place->location, &record, &get->request.error);
     if (status)
         return status;
-    return hand_out(jini, get, place,
-                    get->what == JINI_GET_METADATA ? record.metadata : record.payload);
+    struct slice stored = get->what == JINI_GET_METADATA ? record.metadata : record.payload;
+    return stored_decode(jini, &part, stored, &get->request.error);
 }
 
 static void on_answer(struct cold_read *read);
@@ -331,7 +255,7 @@ static int read_cold(struct jini_request *request, struct reading *reading)
     struct cache_entry *entry = cache_get(jini->image_cache, &key);
     if (!entry)
         return wait_for_archive(request, reading);
-    int status = hand_out_record(jini, get_of(request), &reading->place, entry);
+    int status = hand_out(jini, get_of(request), &reading->place, entry);
     if (status)
         cache_forget(jini->image_cache, entry);
     cache_entry_release(entry);
@@ -447,7 +371,7 @@ static void run_answered(struct worker_task *task, int status)
         status = read->status;
         request->error = read->error;
         if (status == 0)
-            status = hand_out_record(jini, get_of(request), &work->reading.place, read->entry);
+            status = hand_out(jini, get_of(request), &work->reading.place, read->entry);
         if (status == 0)
             cache_put(jini->image_cache, read->entry);
         cold_reads_end(jini->cold_reads, read);
