@@ -102,4 +102,14 @@ int codec_compress_if_smaller(struct codec_pool *pool, struct slice from, int le
                               struct buffer *out, struct codec_choice *choice,
                               struct jini_error *error);
 
+/* What coding a whole image must save to be worth it: one of so many bytes. */
+enum { CODEC_CLEAR_SAVING = 8 };
+
+/*
+ * A guess from a few pieces of `from` whether zstd saves that much of it: tens of microseconds,
+ * whatever the length, and the same answer each time for the same bytes. False also when memory is
+ * short.
+ */
+bool codec_looks_compressible(struct codec_pool *pool, struct slice from);
+
 #endif

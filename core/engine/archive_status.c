@@ -19,7 +19,7 @@ static int count_image(void *context, struct slice key, struct slice value)
     struct spread *spread = context;
     struct jini_archive_status *out = spread->out;
     struct jini_id id;
-    struct jini_image image;
+    enum jini_image_state state;
     struct store_txn *txn;
     struct tuple_reader reader = tuple_reader_of(key);
     (void)value;
@@ -31,15 +31,15 @@ static int count_image(void *context, struct slice key, struct slice value)
     struct generations_image found;
     status = generations_image_get(txn, &id, &found, NULL);
     if (status == 0)
-        status = image_fill_state(txn, &found.image, &image);
+        status = image_state(txn, &found, &state);
     store_read_end(txn);
     if (status)
         return 0;
-    out->bytes_original += image.bytes;
-    out->images_hot += image.state == JINI_IMAGE_HOT;
-    out->images_hot_archived += image.state == JINI_IMAGE_HOT_ARCHIVED;
-    out->images_cold += image.state == JINI_IMAGE_COLD;
-    out->images_trash += image.state == JINI_IMAGE_TRASH;
+    out->bytes_original += found.image.bytes;
+    out->images_hot += state == JINI_IMAGE_HOT;
+    out->images_hot_archived += state == JINI_IMAGE_HOT_ARCHIVED;
+    out->images_cold += state == JINI_IMAGE_COLD;
+    out->images_trash += state == JINI_IMAGE_TRASH;
     return 0;
 }
 

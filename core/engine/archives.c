@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+enum { OTHER_REQUESTS_MAX = 64 }; /* that wait for it at once beside reads: tiering, verify */
+
 /*
  * "dir:archive" means a directory beside the database's own files, wherever the process was started; also as the inner
  * archive of "fault:...:dir:archive".
@@ -52,6 +54,7 @@ static int open_archive(struct jini *jini, struct jini_error *error)
     bool in_use = found == FOUND_OBJECT;
     archive_options_init(&options);
     options.clock = jini->clock;
+    options.queue_max = (uint32_t)jini->options.archive_reads_max + OTHER_REQUESTS_MAX;
     options.mode = jini->options.read_only || in_use ? ARCHIVE_OPEN_EXISTING : ARCHIVE_CREATE;
     int status = resolve_url(jini, url, sizeof(url), error);
     return status ? status : archive_open(url, &options, &jini->archive, error);

@@ -9,6 +9,8 @@
  *   rate*.c      rate limits                  admission.c  admit
  *   jobs.c       the end of jobs              records.c    reading records, the trash
  *   puts.c       storing images               gets.c       reading images
+ *   coding.c     coding before they are stored  stored.c  and decoding
+ *   cold.c       records in the archive       cold_reads.c who waits for them
  *   archives.c   the archive                  background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
@@ -37,6 +39,7 @@ struct appender;
 struct archive;
 struct background;
 struct cache;
+struct cold_reads;
 struct pack_files;
 struct plans;
 struct rates;
@@ -96,8 +99,10 @@ struct jini {
     struct loop *own_loop;
     struct accounts_ids user_ids;
     struct codec_pool codecs;
+    _Atomic uint64_t coding_bytes; /* see coding.h */
     struct pack_files *pack_files;
     struct cache *image_cache;
+    struct cold_reads *cold_reads;
     struct appender *appender; /* NULL when opened read-only */
     struct background *background;
     struct lease_keeper lease_keeper;
@@ -130,6 +135,7 @@ struct worker_task {
     struct worker_task *next;
     uint64_t deadline_ns;        /* 0: none */
     _Atomic uint32_t *cancelled; /* NULL: cannot be */
+    bool continues;              /* what has begun: not refused when the queue is full */
 };
 
 /* What the engine keeps in `reserved` of a request that it has. */
@@ -192,6 +198,10 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
  */
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status));
+
+/* The same for a later step of a request whose number is bounded elsewhere: never JINI_E_BUSY. */
+int request_continue_on(struct workers *workers, struct jini_request *request,
+                        void (*step)(struct worker_task *task, int status));
 
 static inline struct jini_request *request_of_task(struct worker_task *task)
 {
@@ -270,8 +280,10 @@ int options_check(const struct jini_options *options, struct jini_error *error);
 /* archives.c: the archive of the options, opened by the first who needs it. */
 int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);
 
-/* gets.c: an image's record as the public sees it: where its bytes are follows from its pack. */
-int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out);
+/* gets.c: where the bytes of an image are, which follows from its pack. JINI_E_CORRUPT. */
+struct generations_image;
+int image_state(struct store_txn *txn, const struct generations_image *image,
+                enum jini_image_state *out);
 
 /* jobs.c */
 int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,

@@ -2,6 +2,7 @@
 #include "engine/metrics.h"
 
 #include "base/error.h"
+#include "engine/cold_reads.h"
 #include "engine/rate.h"
 #include "images/appender.h"
 #include "images/cache.h"
@@ -137,8 +138,10 @@ static void process_part(struct metrics_page *page, struct jini *jini)
 static void image_part(struct metrics_page *page, struct jini *jini)
 {
     struct cache_figures cache;
+    struct cold_reads_figures reads;
     struct appender_figures appender = {0};
     cache_figures(jini->image_cache, &cache);
+    cold_reads_figures(jini->cold_reads, &reads);
     if (jini->appender)
         appender_figures(jini->appender, &appender);
     struct pack_files_stats files = pack_files_stats(jini->pack_files);
@@ -147,7 +150,11 @@ static void image_part(struct metrics_page *page, struct jini *jini)
     metrics_number(page, "image_cache_hits_total", "counter", "Cold reads answered from memory.",
                    cache.hits);
     metrics_number(page, "image_cache_misses_total", "counter",
-                   "Cold reads that went to the archive.", cache.misses);
+                   "Cold reads that waited for the archive.", cache.misses);
+    metrics_number(page, "archive_reads", "gauge", "Cold reads that wait for the archive.",
+                   reads.readers);
+    metrics_number(page, "archive_read_bytes", "gauge", "Bytes that these reads wait for.",
+                   reads.bytes);
     metrics_number(page, "pack_queue_bytes", "gauge", "Image bytes that wait to be written.",
                    appender.queue_bytes);
     metrics_number(page, "pack_records_total", "counter", "Images written by this process.",

@@ -1,11 +1,13 @@
 /*
  * Opening and closing an engine.
  *
- * Open: options, store, images, limits, workers, own loop, background; what fails is taken down in reverse order.
- * Close: refuse new work; stop workers, background, appender and the store's writer, in the order in which a
- * request passes them: each finishes what runs and cancels what waits; wait until every request has been delivered;
- * stop the own loop; only then free the store, which the loop's timer and a submit on its way may still look at, and
- * the rest. The callback, if any, comes last.
+ * Open: options, store, images, limits, workers, own loop, background; what fails is taken down in
+ * reverse order.
+ * Close: refuse new work; stop workers, reads of the archive, background, appender and the store's
+ * writer, in the order in which a request passes them: each finishes what runs and cancels what
+ * waits; wait until every request has been delivered; stop the own loop; only then free the store,
+ * which the loop's timer and a submit on its way may still look at, and the rest. The callback, if
+ * any, comes last.
  */
 #include "engine/engine_private.h"
 
@@ -13,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fork.h"
+#include "engine/cold_reads.h"
 #include "engine/rate.h"
 #include "images/appender.h"
 #include "images/cache.h"
@@ -141,6 +144,13 @@ static int open_images(struct jini *jini, struct jini_error *error)
     jini->image_cache = cache_new(jini->options.cache_image_bytes);
     if (!jini->image_cache)
         return error_set(error, JINI_E_NO_MEMORY, "cache.image_bytes", "out of memory");
+    struct cold_reads_options reads = {
+        .readers_max = (uint32_t)jini->options.archive_reads_max,
+        .bytes_max = jini->options.archive_read_bytes_max,
+    };
+    jini->cold_reads = cold_reads_new(&reads);
+    if (!jini->cold_reads)
+        return error_set(error, JINI_E_NO_MEMORY, "archive.reads_max", "out of memory");
     return jini->options.read_only ? 0 : open_appender(jini, error);
 }
 
@@ -211,6 +221,7 @@ static void stop_work(struct jini *jini)
 {
     workers_stop(jini->passwords);
     workers_stop(jini->cpu);
+    cold_reads_stop(jini->cold_reads);
     background_stop(jini);
     appender_stop(jini->appender);
     if (jini->store)
@@ -225,6 +236,7 @@ static void destroy(struct jini *jini)
     background_free(jini);
     appender_free(jini->appender);
     archive_close(jini->archive);
+    cold_reads_free(jini->cold_reads);
     rates_close(jini);
     store_close(jini->store);
     plans_free(jini->plans);

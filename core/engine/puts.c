@@ -1,7 +1,8 @@
 /*
  * Storing an image, on its way through three threads:
  *
- *   CPU worker   look at the file, compress its metadata, hash it, choose its class
+ *   CPU worker   look at the file, compress its metadata, code it where that saves, hash it, choose
+ *                its class
  *   appender     append it to a pack, sync the pack
  *   writer       one transaction: image record, location, pack row, and the end of the job
  *
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "codec/codec.h"
 #include "codec/image.h"
+#include "engine/coding.h"
 #include "engine/rate.h"
 #include "generations/generations.h"
 #include "images/appender.h"
@@ -32,6 +34,7 @@ struct put_work {
     struct index_location location;
     uint64_t now_ms;
     unsigned tries;
+    struct coding coding;
     uint8_t *metadata;       /* raw */
     uint8_t *metadata_small; /* compressed */
 };
@@ -47,6 +50,7 @@ static void finish(struct jini_request *request, int status)
     struct put_work *work = state->work;
     state->work = NULL;
     pack_prepared_free(&work->record);
+    coding_free(state->jini, &work->coding);
     base_free(work->metadata);
     base_free(work->metadata_small);
     base_free(work);
@@ -162,6 +166,7 @@ static int prepare(struct jini *jini, struct put_work *work, const struct jini_i
         status = take_metadata(jini, work, &input, error);
     if (status)
         return status;
+    coding_try(jini, &work->coding, &input);
     work->location.image = id_next(&jini->ids);
     input.image = work->location.image;
     status = pack_prepare(&input, &work->record, error);
@@ -254,9 +259,6 @@ static void after_put(struct jini_request *request)
     }
     if (status == 0) {
         put->image = work->image.image;
-        put->image.state = JINI_IMAGE_HOT;
-        put->image.pack_id = work->location.pack;
-        put->image.stored_bytes = work->location.stored_length;
         put->image.expires_ms = work->image.place.expires_ms;
     }
     finish(request, status);

@@ -77,9 +77,8 @@ int jini_image_stat(struct jini *jini, const struct jini_id *id, struct jini_ima
     if (status)
         return status;
     status = generations_image_get(txn, id, &image, error);
-    if (status == 0)
-        status = image_fill_state(txn, &image.image, out);
     store_read_end(txn);
+    *out = image.image;
     return status ? error_complete(error, status, "id", "image") : 0;
 }
 
@@ -95,10 +94,6 @@ int jini_image_list(struct jini *jini, uint64_t user_id, struct jini_list_cursor
     if (status)
         return status;
     status = generations_image_list(txn, user_id, &next, out, capacity, &listed, error);
-    for (size_t i = 0; status == 0 && i < listed; i++) {
-        struct jini_image image = out[i];
-        status = image_fill_state(txn, &image, &out[i]);
-    }
     store_read_end(txn);
     if (status)
         return error_complete(error, status, "user", "images");

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/fork.h"
+#include "engine/cold_reads.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -236,13 +237,27 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
     return status;
 }
 
+static int run_on(struct workers *workers, struct jini_request *request,
+                  void (*step)(struct worker_task *task, int status), bool continues)
+{
+    struct request_state *state = request_state(request);
+    state->task = (struct worker_task){.run = step,
+                                       .deadline_ns = state->deadline_ns,
+                                       .cancelled = &state->cancelled,
+                                       .continues = continues};
+    return workers_submit(workers, &state->task, &request->error);
+}
+
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status))
 {
-    struct request_state *state = request_state(request);
-    state->task = (struct worker_task){
-        .run = step, .deadline_ns = state->deadline_ns, .cancelled = &state->cancelled};
-    return workers_submit(workers, &state->task, &request->error);
+    return run_on(workers, request, step, false);
+}
+
+int request_continue_on(struct workers *workers, struct jini_request *request,
+                        void (*step)(struct worker_task *task, int status))
+{
+    return run_on(workers, request, step, true);
 }
 
 void jini_cancel(struct jini *jini, struct jini_request *request)
@@ -251,8 +266,11 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
     if (jini->fork_generation != fork_generation() || !atomic_load(&state->submitted))
         return;
     atomic_store(&state->cancelled, 1);
-    if (atomic_load(&jini->state) == ENGINE_OPEN) /* else the store cancels what is queued itself */
-        store_cancel(jini->store, &state->write);
+    if (atomic_load(&jini->state) != ENGINE_OPEN)
+        return; /* closing cancels all that waits */
+    store_cancel(jini->store, &state->write);
+    if (state->kind == REQUEST_IMAGE_GET)
+        cold_reads_cancel(jini->cold_reads, request);
 }
 
 int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error)

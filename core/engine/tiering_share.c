@@ -1,17 +1,18 @@
 /*
  * Duplicates: images with the same bytes in one class are stored once.
  *
- * It is done after a pack is sealed, in the background: a put takes the same way and the same time whether
- * anybody has the bytes already, so nobody learns from it that somebody has. Two records are the same when their
- * hashes and lengths agree AND their bytes do, read and compared here. The images of the younger record then
- * point to the older one, and the younger is garbage. Its pack is rewritten before it is archived: the images' row, by which
- * a purge finds their bytes, names the older record alone.
+ * It is done after a pack is sealed, in the background: a put takes the same way and the same time
+ * whether anybody has the bytes already, so nobody learns from it that somebody has. Two records
+ * are the same when their hashes and lengths agree AND their bytes do, read, decoded and compared
+ * here: one may be coded and the other not. The images of the younger record then point to the
+ * older one, and the younger is garbage. Its pack is rewritten before it is archived: the images'
+ * row, by which a purge finds their bytes, names the older record alone.
  */
 #include "engine/tiering_private.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "images/pack_read.h"
+#include "engine/stored.h"
 
 /* A record that looks like an older one. */
 struct candidate {
@@ -68,34 +69,26 @@ static int op_enter(struct store_txn *txn, void *argument)
     return 0;
 }
 
-static int read_record(struct jini *jini, const struct index_location *location, uint8_t *buffer,
-                       struct jini_error *error)
+static int read_image(struct jini *jini, const struct index_location *location, uint8_t *buffer,
+                      struct jini_error *error)
 {
-    const struct pack_source *source;
-    struct pack_place place = {location->offset, location->sequence};
-    struct pack_record record;
-    int status = pack_files_acquire(jini->pack_files, &location->pack, &source, error);
-    if (status)
-        return status;
-    status = pack_read_payload(source, &place, buffer, location->stored_length, &record, error);
-    pack_files_release(jini->pack_files, source);
-    return status;
+    struct stored_part part = {location, JINI_GET_BYTES, buffer, location->original_length};
+    return stored_read(jini, &part, error);
 }
 
 /* 0 when the bytes are the same, JINI_E_NOT_FOUND when they are not, or cannot be compared here. */
 static int compare(struct tiering_run *run, const struct index_location *a,
                    const struct index_location *b, struct jini_error *error)
 {
-    if (a->stored_length != b->stored_length || a->codec_id != b->codec_id ||
-        a->codec_version != b->codec_version)
+    if (a->original_length != b->original_length)
         return JINI_E_NOT_FOUND;
-    size_t length = a->stored_length;
+    size_t length = a->original_length;
     uint8_t *bytes = base_malloc(2 * length + 1);
     if (!bytes)
         return error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
     struct jini_error ignored;
-    int status = read_record(run->jini, a, bytes, error);
-    if (status == 0 && (read_record(run->jini, b, bytes + length, &ignored) != 0 ||
+    int status = read_image(run->jini, a, bytes, error);
+    if (status == 0 && (read_image(run->jini, b, bytes + length, &ignored) != 0 ||
                         memcmp(bytes, bytes + length, length) != 0))
         status = JINI_E_NOT_FOUND;
     base_free(bytes);

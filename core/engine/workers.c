@@ -139,7 +139,7 @@ int workers_submit(struct workers *workers, struct worker_task *task, struct jin
     pthread_mutex_lock(&workers->lock);
     if (workers->ending)
         status = JINI_E_CLOSED;
-    else if (workers->waiting >= workers->queue_max)
+    else if (workers->waiting >= workers->queue_max && !task->continues)
         status = error_set(error, JINI_E_BUSY, workers->queue_option,
                            "%u tasks wait for a thread of %s, as many as %s allows; come back when "
                            "some are done, or raise it",

@@ -168,7 +168,7 @@ struct generations_place {
 };
 
 struct generations_image {
-    struct jini_image image;        /* its state is JINI_IMAGE_TRASH while it is in the trash */
+    struct jini_image image;        /* with JINI_IMAGE_TRASHED while it is in the trash */
     struct generations_place place; /* where its bytes are, in the trash or not */
     uint64_t trashed_ms;            /* 0: not in the trash */
     uint64_t purge_ms;

@@ -55,7 +55,7 @@ int image_row_write(const struct image_row *row, struct buffer *out)
 
 void image_row_show(const struct image_row *row, const struct jini_id *id, struct jini_image *out)
 {
-    bool in_trash = row->purge_ms != 0;
+    uint32_t trashed = row->purge_ms != 0 ? JINI_IMAGE_TRASHED : 0;
     *out = (struct jini_image){
         .id = *id,
         .job_id = row->job_id,
@@ -63,14 +63,11 @@ void image_row_show(const struct image_row *row, const struct jini_id *id, struc
         .created_ms = row->created_ms,
         .expires_ms = row->expires_ms,
         .bytes = row->bytes,
-        .stored_bytes = row->stored_bytes,
         .metadata_bytes = row->metadata_bytes,
         .seed = row->seed,
         .width = row->width,
         .height = row->height,
-        .flags = row->flags,
-        .state = in_trash ? JINI_IMAGE_TRASH : (enum jini_image_state)row->place,
-        .pack_id = row->pack_id,
+        .flags = (row->flags & ~(uint32_t)JINI_IMAGE_TRASHED) | trashed,
     };
     memcpy(out->hash, row->hash, sizeof(out->hash));
     JINI_ASSERT(row->media_type.length < sizeof(out->media_type));

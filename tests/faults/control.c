@@ -16,6 +16,14 @@ _Thread_local bool fault_inside;
 
 static _Atomic(struct fault_block *) attached;
 
+/* Of fault_before(). */
+static _Thread_local struct {
+    uint32_t kinds; /* 0: there is none, or it runs */
+    const char *pattern;
+    fault_hook_fn *function;
+    void *context;
+} hook;
+
 struct fault_block *fault_block(void)
 {
     return atomic_load_explicit(&attached, memory_order_acquire);
@@ -95,7 +103,11 @@ static struct fault_block *block_or_end(const char *call)
 bool fault_watching(void)
 {
     const struct fault_block *block = fault_block();
-    if (!block || fault_inside)
+    if (fault_inside)
+        return false;
+    if (hook.kinds)
+        return true;
+    if (!block)
         return false;
     return atomic_load_explicit(&block->kinds, memory_order_acquire) ||
            atomic_load_explicit(&block->recording, memory_order_acquire) ||
@@ -203,30 +215,50 @@ bool fault_matches(const char *pattern, const char *path)
     return fnmatch(pattern, path, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
 }
 
-static bool plan_matches(const struct fault_block *block, int fd, const char *path,
-                         const char *other_path)
+static bool call_matches(const char *pattern, int fd, const char *path, const char *other_path)
 {
     char name[FAULT_PATH_MAX];
-    if (block->pattern[0] == '\0')
+    if (pattern[0] == '\0')
         return true;
-    if (path && fault_matches(block->pattern, path))
+    if (path && fault_matches(pattern, path))
         return true;
-    if (other_path && fault_matches(block->pattern, other_path))
+    if (other_path && fault_matches(pattern, other_path))
         return true;
     if (path || fd < 0)
         return false;
     fault_path_of(fd, name);
-    return fault_matches(block->pattern, name);
+    return fault_matches(pattern, name);
+}
+
+void fault_before(uint32_t kinds, const char *pattern, fault_hook_fn *function, void *context)
+{
+    hook.kinds = function ? kinds : 0;
+    hook.pattern = pattern ? pattern : "";
+    hook.function = function;
+    hook.context = context;
+}
+
+static void run_hook(uint32_t kind, int fd, const char *path, const char *other_path)
+{
+    uint32_t kinds = hook.kinds;
+    if (!(kinds & kind) || !call_matches(hook.pattern, fd, path, other_path))
+        return;
+    hook.kinds = 0;
+    hook.function(hook.context);
+    hook.kinds = hook.function ? kinds : 0; /* it may have ended itself */
 }
 
 enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const char *other_path)
 {
     struct fault_block *block = fault_block();
-    uint32_t kinds = atomic_load_explicit(&block->kinds, memory_order_acquire);
+    run_hook(kind, fd, path, other_path);
+    uint32_t kinds = block ? atomic_load_explicit(&block->kinds, memory_order_acquire) : 0;
+    if (kinds == 0)
+        return VERDICT_PASS;
     bool is_short = block->effect == FAULT_SHORT;
     if (!(kinds & kind) || (is_short && !(kind & (FAULT_WRITE | FAULT_READ))))
         return VERDICT_PASS;
-    if (!plan_matches(block, fd, path, other_path))
+    if (!call_matches(block->pattern, fd, path, other_path))
         return VERDICT_PASS;
     uint64_t call = atomic_fetch_add(&block->calls, 1) + 1;
     if (call < block->nth || (call > block->nth && block->repeat == FAULT_ONCE))
@@ -254,7 +286,7 @@ bool fault_swallows_path(const char *path, bool is_directory)
 {
     struct fault_block *block = fault_block();
     char pattern[FAULT_PATTERN_MAX];
-    if (!atomic_load_explicit(&block->swallowing, memory_order_acquire))
+    if (!block || !atomic_load_explicit(&block->swallowing, memory_order_acquire))
         return false;
     snprintf(pattern, sizeof(pattern), "%s", block->swallow);
     size_t length = strlen(pattern);
@@ -270,7 +302,7 @@ bool fault_swallows(int fd)
     struct fault_block *block = fault_block();
     char path[FAULT_PATH_MAX];
     struct stat info;
-    if (!atomic_load_explicit(&block->swallowing, memory_order_acquire))
+    if (!block || !atomic_load_explicit(&block->swallowing, memory_order_acquire))
         return false;
     int saved_errno = errno;
     fault_path_of(fd, path);

@@ -11,6 +11,8 @@
  *     for (uint64_t n = 1; fault_loop(FAULT_ALL_WRITING, n, ENOSPC); n++)
  *         check_subject();
  *
+ * Meeting a moment. fault_before() has a function of the test run just before the chosen calls.
+ *
  * Recording. fault_record_start() writes every change below a folder into a log, with all syncs, in
  * one order over all threads and processes; powerloss.h builds from it what a power loss may leave.
  *
@@ -84,6 +86,14 @@ uint64_t fault_injected(void);
  * once, and answers true.
  */
 bool fault_loop(uint32_t kinds, uint64_t n, int error);
+
+/*
+ * From now on `function` runs before each call of `kinds` that this thread makes on a path that
+ * matches `pattern` (borrowed; as in a plan): what happens between two steps of the subject. Its
+ * own calls, and those of other threads, go straight through. NULL ends it. Needs no control block.
+ */
+typedef void fault_hook_fn(void *context);
+void fault_before(uint32_t kinds, const char *pattern, fault_hook_fn *function, void *context);
 
 /*
  * Records every change of files and directories at or below `root` into the file `log`, which is

@@ -64,7 +64,7 @@ static void fuzz_image(struct slice bytes, struct buffer *first, struct buffer *
     }
     image_row_show(&row, &id, &shown);
     FUZZ_CHECK(memchr(shown.media_type, '\0', sizeof(shown.media_type)));
-    FUZZ_CHECK(shown.state >= JINI_IMAGE_HOT && shown.state <= JINI_IMAGE_TRASH);
+    FUZZ_CHECK(!(shown.flags & JINI_IMAGE_TRASHED) == !row.purge_ms);
     if (!written(image_row_write(&row, first), &row.rest))
         return;
     FUZZ_CHECK(first->length <= IMAGE_ROW_BYTES_MAX);

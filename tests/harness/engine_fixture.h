@@ -134,6 +134,14 @@ static inline int fixture_get(struct jini *jini, const struct jini_id *id, uint6
     return status;
 }
 
+static inline struct jini_image_place fixture_locate(struct jini *jini, const struct jini_id *id)
+{
+    struct jini_image_place place;
+    struct jini_error error;
+    fixture_must(jini_image_locate(jini, id, &place, &error), "locate", &error);
+    return place;
+}
+
 static inline void fixture_tier(struct jini *jini, uint32_t flags, struct jini_archive_run *out)
 {
     struct jini_archive_run run;

@@ -55,7 +55,7 @@ static uint64_t next_random(uint64_t *state)
 }
 
 /* Rows of noise, each behind its filter byte, as a zlib stream of stored blocks. */
-static uint8_t *add_pixels(uint8_t *to, const struct png_request *request)
+static uint8_t *add_pixels(uint8_t *to, const struct png_request *request, unsigned greys)
 {
     uint64_t state = request->seed;
     size_t row = (size_t)request->width + 1;
@@ -74,7 +74,7 @@ static uint8_t *add_pixels(uint8_t *to, const struct png_request *request)
         *to++ = (uint8_t)~block;
         *to++ = (uint8_t)(~block >> 8);
         for (size_t i = 0; i < block; i++, at++) {
-            uint8_t byte = at % row == 0 ? 0 : (uint8_t)next_random(&state);
+            uint8_t byte = at % row == 0 ? 0 : (uint8_t)(next_random(&state) % greys);
             *to++ = byte;
             a = (a + byte) % 65521;
             b = (b + a) % 65521;
@@ -85,6 +85,11 @@ static uint8_t *add_pixels(uint8_t *to, const struct png_request *request)
 }
 
 uint8_t *png_make(const struct png_request *request, size_t *length)
+{
+    return png_make_greys(request, 256, length);
+}
+
+uint8_t *png_make_greys(const struct png_request *request, unsigned greys, size_t *length)
 {
     size_t pixels = ((size_t)request->width + 1) * request->height;
     size_t texts = (request->parameters ? strlen(request->parameters) : 0) +
@@ -102,7 +107,7 @@ uint8_t *png_make(const struct png_request *request, size_t *length)
     to = end_chunk(begin, to + 5);
     to = add_text(to, "parameters", request->parameters);
     to = add_text(to, "workflow", request->workflow);
-    to = add_pixels(to, request);
+    to = add_pixels(to, request, greys);
     memcpy(to + 4, "IEND", 4);
     to = end_chunk(to, to + 8);
     *length = (size_t)(to - file);

@@ -113,26 +113,31 @@ static json_t *hash_text(const uint8_t hash[16])
     return json_string(text);
 }
 
-json_t *object_image(const struct jini_image *image)
+json_t *object_image(struct jini *jini, const struct jini_image *image)
 {
+    struct jini_image_place place;
+    struct jini_error ignored;
     json_t *object = json_object();
     bool seeded = image->flags & JINI_IMAGE_HAS_SEED;
+    bool located = jini_image_locate(jini, &image->id, &place, &ignored) == 0;
+    const char *state = jini_image_state_name(place.state);
     set(&object, "id", layout_id(&image->id));
     set(&object, "job_id", layout_id(&image->job_id));
     set(&object, "user_id", layout_number(image->user_id));
     set(&object, "created", layout_time(image->created_ms));
     set(&object, "expires", layout_time(image->expires_ms));
-    set(&object, "state", layout_text(jini_image_state_name(image->state)));
+    set(&object, "state", located ? layout_text(state) : json_null());
     set(&object, "media_type", layout_text(image->media_type));
     set(&object, "width", layout_number(image->width));
     set(&object, "height", layout_number(image->height));
     set(&object, "bytes", layout_number(image->bytes));
-    set(&object, "stored_bytes", layout_number(image->stored_bytes));
+    set(&object, "stored_bytes", located ? layout_number(place.stored_bytes) : json_null());
+    set(&object, "codec", located ? layout_text(place.codec) : json_null());
     set(&object, "metadata_bytes", layout_number(image->metadata_bytes));
     set(&object, "seed", seeded ? json_integer((json_int_t)image->seed) : json_null());
     set(&object, "damaged", json_boolean(image->flags & JINI_IMAGE_DAMAGED));
     set(&object, "hash", hash_text(image->hash));
-    set(&object, "pack_id", layout_id(&image->pack_id));
+    set(&object, "pack_id", layout_id(&place.pack_id));
     return object;
 }
 

@@ -14,7 +14,10 @@ json_t *object_tier(const struct jini_tier *tier);
 json_t *object_allowance(const struct jini_allowance *allowance, uint32_t mask);
 
 json_t *object_usage(const struct jini_usage *usage);
-json_t *object_image(const struct jini_image *image);
+
+/* With the place of its bytes: state, pack_id, stored_bytes, codec; null if the index has none. */
+json_t *object_image(struct jini *jini, const struct jini_image *image);
+
 json_t *object_job(const struct jini_job *job);
 
 /* Who is counted: {"kind": "user", "id"} or {"kind": "address", "address"}. */

@@ -85,7 +85,7 @@ static int write_out(struct command *command, const struct target *target,
         return command_fail(command, JINI_E_NO_MEMORY, "output", "out of memory");
     int status = file_write(path, bytes, length, target->replace, &command->error);
     if (status == 0 && output_is_json()) {
-        json_t *object = object_image(image);
+        json_t *object = object_image(command->jini, image);
         if (object)
             layout_set_path(object, "file", path);
         output_json(object);

@@ -66,7 +66,7 @@ static int parse_cursor(struct command *command, struct jini_list_cursor *out)
 static json_t *row_of(const struct reading *reading, size_t index)
 {
     return reading->jobs ? object_job(&reading->page.jobs[index])
-                         : object_image(&reading->page.images[index]);
+                         : object_image(reading->command->jini, &reading->page.images[index]);
 }
 
 static int read_page(struct reading *reading, size_t capacity, size_t *count)
@@ -229,7 +229,7 @@ int verb_show(struct command *command)
         return show_job(command, &id);
     if (status)
         return status;
-    layout_object(typed("image", object_image(&image)));
+    layout_object(typed("image", object_image(command->jini, &image)));
     return 0;
 }
 

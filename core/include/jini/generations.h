@@ -59,21 +59,16 @@ struct jini_job {
     char error[JINI_JOB_ERROR_MAX]; /* of a job that failed */
 };
 
-/* Where the bytes of an image are. */
-enum jini_image_state {
-    JINI_IMAGE_HOT = 1,          /* in a local pack only */
-    JINI_IMAGE_HOT_ARCHIVED = 2, /* in a local pack and in the archive */
-    JINI_IMAGE_COLD = 3,         /* in the archive only */
-    JINI_IMAGE_TRASH = 4         /* removed; its bytes go at the next purge */
-};
-
-JINI_EXPORT const char *jini_image_state_name(enum jini_image_state state);
-
 enum jini_image_flag {
     JINI_IMAGE_HAS_SEED = 1 << 0,
-    JINI_IMAGE_DAMAGED = 1 << 1 /* kept as it came, but truncated or with wrong checksums inside */
+    JINI_IMAGE_DAMAGED = 1 << 1, /* kept as it came, but truncated or with wrong checksums inside */
+    JINI_IMAGE_TRASHED = 1 << 2  /* removed, and can be restored until its purge */
 };
 
+/*
+ * An image as its owner may see it: each member follows from what was put, when and by whom, and
+ * none from what others have stored. Where its bytes are is told by jini_image_locate().
+ */
 struct jini_image {
     struct jini_id id;
     struct jini_id job_id; /* all zero: imported */
@@ -81,15 +76,12 @@ struct jini_image {
     uint64_t created_ms;
     uint64_t expires_ms;     /* 0: kept */
     uint64_t bytes;          /* of the file as it was put */
-    uint64_t stored_bytes;   /* in the pack, metadata not counted */
     uint64_t metadata_bytes; /* of the raw metadata that it carries, inflated */
     int64_t seed;            /* with JINI_IMAGE_HAS_SEED */
     uint32_t width;
     uint32_t height;
-    uint32_t flags; /* enum jini_image_flag */
-    enum jini_image_state state;
+    uint32_t flags;   /* enum jini_image_flag */
     uint8_t hash[16]; /* XXH3-128 of the file, canonical form */
-    struct jini_id pack_id;
     char media_type[JINI_MEDIA_TYPE_MAX]; /* "image/png" */
 };
 
@@ -117,6 +109,32 @@ JINI_EXPORT int jini_job_images(struct jini *jini, const struct jini_id *id, str
 /* Reads the record of an image. Any thread, on a snapshot. JINI_E_NOT_FOUND. */
 JINI_EXPORT int jini_image_stat(struct jini *jini, const struct jini_id *id, struct jini_image *out,
                                 struct jini_error *error);
+
+/* Where the bytes of an image are. */
+enum jini_image_state {
+    JINI_IMAGE_HOT = 1,          /* in a local pack only */
+    JINI_IMAGE_HOT_ARCHIVED = 2, /* in a local pack and in the archive */
+    JINI_IMAGE_COLD = 3,         /* in the archive only */
+    JINI_IMAGE_TRASH = 4         /* removed; its bytes go at the next purge */
+};
+
+JINI_EXPORT const char *jini_image_state_name(enum jini_image_state state);
+
+struct jini_image_place {
+    enum jini_image_state state;
+    struct jini_id pack_id;
+    uint64_t stored_bytes; /* of its record in the pack, metadata not counted */
+    const char *codec;     /* "stored" or "zstd": how they are coded. Static */
+};
+
+/*
+ * Tells where and how the bytes of an image are stored. For operators: images with the same bytes
+ * share a record, so that a pack which is older than an image, or a state that it is too young for,
+ * would tell its owner that somebody else had the bytes before. Any thread, on a snapshot.
+ * JINI_E_NOT_FOUND. JINI_E_CORRUPT: the index does not say. JINI_E_FORMAT: by a newer codec.
+ */
+JINI_EXPORT int jini_image_locate(struct jini *jini, const struct jini_id *id,
+                                  struct jini_image_place *out, struct jini_error *error);
 
 /*
  * A place in a user's list, newest first. All zero is the beginning; each call moves it on. It

@@ -64,6 +64,7 @@ enum jini_get_what {
  * JINI_E_NOT_FOUND  no such image, or in the trash
  * JINI_E_CORRUPT    no copy passes its check; `error` names the pack, the offset and the object
  * JINI_E_ARCHIVE    the archive did not answer; try again
+ * JINI_E_BUSY       its bytes were moved 16 times while it was read; try again
  */
 struct jini_image_get {
     struct jini_request request;

@@ -65,10 +65,7 @@ TEST(an_idle_engine_commits_nothing, "Background work that finds nothing due tak
 
 static enum jini_image_state state_of(struct jini *jini, const struct jini_id *id)
 {
-    struct jini_image image;
-    struct jini_error error;
-    CHECK_OK(jini_image_stat(jini, id, &image, &error));
-    return image.state;
+    return fixture_locate(jini, id).state;
 }
 
 TEST(an_image_goes_down_by_itself,

@@ -88,6 +88,52 @@ TEST(duplicates_of_one_class_are_stored_once,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static struct jini_image stat_of(struct jini *jini, const struct jini_id *id)
+{
+    struct jini_image image;
+    struct jini_error error;
+    fixture_must(jini_image_stat(jini, id, &image, &error), "stat", &error);
+    return image;
+}
+
+static void check_same(const struct jini_image *a, const struct jini_image *b)
+{
+    CHECK_BYTES(a, b, offsetof(struct jini_image, media_type) + sizeof(a->media_type));
+}
+
+TEST(sharing_does_not_show,
+     "What an owner sees of an image stays what it was when the image was put, also when it shares "
+     "the archived bytes of somebody who was there before.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_id older = fixture_put(jini, fixture_user(jini, "bob", "Premium"), 7);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    uint64_t alice = fixture_user(jini, "alice", "Premium");
+    struct jini_id younger = fixture_put(jini, alice, 7);
+    struct jini_id other = fixture_put(jini, alice, 8);
+    CHECK_OK(jini_close(jini, NULL, NULL)); /* seals */
+    jini = fixture_open();
+    struct jini_image before[2] = {stat_of(jini, &younger), stat_of(jini, &other)};
+    fixture_tier(jini, 0, NULL);
+    struct jini_image_place place = fixture_locate(jini, &younger);
+    struct jini_image_place shared = fixture_locate(jini, &older);
+    CHECK_INT(jini_id_compare(&place.pack_id, &shared.pack_id), ==, 0);
+    CHECK_INT(place.state, ==, JINI_IMAGE_HOT_ARCHIVED);
+    CHECK_INT(fixture_locate(jini, &other).state, ==, JINI_IMAGE_HOT);
+    struct jini_image after[2] = {stat_of(jini, &younger), stat_of(jini, &other)};
+    check_same(&after[0], &before[0]);
+    check_same(&after[1], &before[1]);
+    struct jini_list_cursor cursor = {0};
+    struct jini_image list[2];
+    struct jini_error error;
+    size_t count;
+    CHECK_OK(jini_image_list(jini, alice, &cursor, list, 2, &count, &error));
+    CHECK_UINT(count, ==, 2);
+    check_same(&list[1], &before[0]);
+    check_same(&list[0], &before[1]);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(one_run_moves_what_many_openings_left,
      "Small packs of several openings, with duplicates among them, are merged, shared, archived "
      "and freed by one run, "
@@ -359,10 +405,7 @@ TEST(rewriting_keeps_the_age_of_images,
     CHECK_UINT(run.images_purged, ==, 1);
     CHECK_UINT(run.packs_archived, ==, 1);
     CHECK_UINT(run.packs_freed, ==, 1);
-    struct jini_image image;
-    struct jini_error error;
-    CHECK_OK(jini_image_stat(jini, &kept, &image, &error));
-    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_INT(fixture_locate(jini, &kept).state, ==, JINI_IMAGE_COLD);
     CHECK_OK(fixture_get(jini, &kept, 2));
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));

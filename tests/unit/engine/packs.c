@@ -47,12 +47,10 @@ TEST(a_pack_in_use_is_not_collected,
 /* Overwrites the middle of the pack that holds an image. */
 static void damage_pack_of(struct jini *jini, const struct jini_id *id)
 {
-    struct jini_image image;
-    struct jini_error error;
+    struct jini_image_place place = fixture_locate(jini, id);
     char text[JINI_ID_TEXT_MAX];
     char command[512];
-    CHECK_OK(jini_image_stat(jini, id, &image, &error));
-    jini_id_format(&image.pack_id, text);
+    jini_id_format(&place.pack_id, text);
     snprintf(command, sizeof(command), "%s/packs", fixture_db());
     DIR *months = opendir(command);
     CHECK(months != NULL);
@@ -91,10 +89,7 @@ TEST(a_damaged_small_pack_holds_up_no_other,
     jini_request_init(&run);
     run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
     CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CORRUPT);
-    struct jini_image image;
-    struct jini_error error;
-    CHECK_OK(jini_image_stat(jini, &other, &image, &error));
-    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_INT(fixture_locate(jini, &other).state, ==, JINI_IMAGE_COLD);
     CHECK_OK(fixture_get(jini, &neighbour, 2));
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
@@ -128,19 +123,16 @@ TEST(a_damaged_row_of_a_pack_holds_up_no_other,
     uint64_t basic = fixture_user(jini, "bob", "Basic");
     struct jini_id bad = fixture_put(jini, premium, 1);
     struct jini_id other = fixture_put(jini, basic, 2);
-    struct jini_image image;
-    struct jini_error error;
     CHECK_OK(jini_close(jini, NULL, NULL)); /* seals both */
     jini = fixture_open();
-    CHECK_OK(jini_image_stat(jini, &bad, &image, &error));
-    damage_row(jini, STORE_SPACE_PACKS, &image.pack_id);
+    struct jini_image_place place = fixture_locate(jini, &bad);
+    damage_row(jini, STORE_SPACE_PACKS, &place.pack_id);
     struct jini_archive_run run;
     jini_request_init(&run);
     run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
     CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CORRUPT);
     CHECK_UINT(run.packs_failed, ==, 1);
-    CHECK_OK(jini_image_stat(jini, &other, &image, &error));
-    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_INT(fixture_locate(jini, &other).state, ==, JINI_IMAGE_COLD);
     CHECK_OK(fixture_get(jini, &other, 2));
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
@@ -186,8 +178,8 @@ TEST(images_of_a_damaged_pack_expire, "Images whose pack's row cannot be read ar
     jini_request_init(&remove);
     remove.id = doomed;
     CHECK_OK(jini_image_remove(jini, &remove, NULL));
-    CHECK_OK(jini_image_stat(jini, &doomed, &image, &error));
-    damage_row(jini, STORE_SPACE_PACKS, &image.pack_id);
+    struct jini_image_place place = fixture_locate(jini, &doomed);
+    damage_row(jini, STORE_SPACE_PACKS, &place.pack_id);
     fixture_days_pass(8);
     struct jini_archive_run run;
     jini_request_init(&run);
@@ -195,8 +187,7 @@ TEST(images_of_a_damaged_pack_expire, "Images whose pack's row cannot be read ar
     CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_CORRUPT); /* of the pack */
     CHECK_UINT(run.images_purged, ==, 1);
     CHECK_STATUS(jini_image_stat(jini, &doomed, &image, &error), JINI_E_NOT_FOUND);
-    CHECK_OK(jini_image_stat(jini, &other, &image, &error));
-    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_INT(fixture_locate(jini, &other).state, ==, JINI_IMAGE_COLD);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
@@ -422,10 +413,7 @@ TEST(a_run_ends_beside_steady_writers,
     for (int i = 0; i < WRITERS; i++)
         pthread_join(threads[i], NULL);
     CHECK_UINT(took_s, <, RUN_S_MAX);
-    struct jini_image image;
-    struct jini_error error;
-    CHECK_OK(jini_image_stat(steady.jini, &before, &image, &error));
-    CHECK_INT(image.state, ==, JINI_IMAGE_COLD);
+    CHECK_INT(fixture_locate(steady.jini, &before).state, ==, JINI_IMAGE_COLD);
     fixture_verify(steady.jini);
     CHECK_OK(jini_close(steady.jini, NULL, NULL));
 }

@@ -298,17 +298,15 @@ TEST(a_file_without_row_is_a_finding_when_images_are_in_it,
     fixture_verify(jini);
 
     struct jini_id id = fixture_put(jini, user, 2);
-    struct jini_image image;
-    struct jini_error error;
-    CHECK_OK(jini_image_stat(jini, &id, &image, &error));
+    struct jini_image_place place = fixture_locate(jini, &id);
     CHECK_OK(jini_close(jini, NULL, NULL));
     jini = fixture_open();
-    struct tuple key = plant_key_id(&image.pack_id);
+    struct tuple key = plant_key_id(&place.pack_id);
     plant_row(jini, STORE_SPACE_PACKS, &key, NULL, 0);
     fixture_days_pass(1);
     fixture_tier(jini, JINI_TIERING_NOW, NULL);
     char path[PACK_PATH_MAX];
-    pack_path(&image.pack_id, path);
+    pack_path(&place.pack_id, path);
     CHECK_INT(access(harness_path("db/%s", path), F_OK), ==, 0);
     struct found found;
     verify(jini, 0, &found);
@@ -320,7 +318,7 @@ TEST(a_file_without_row_is_a_finding_when_images_are_in_it,
 }
 
 TEST(a_page_of_a_list_that_fails_can_be_asked_for_again,
-     "An unreadable row of a pack fails a page: no image of it is counted, and the cursor stands.")
+     "An unreadable record fails a page: no image of it is counted, and the cursor stands.")
 {
     enum { OLD = 3, NEW = 2 };
     struct jini *jini = fixture_open();
@@ -328,17 +326,13 @@ TEST(a_page_of_a_list_that_fails_can_be_asked_for_again,
     struct jini_id first = fixture_put(jini, user, 1);
     for (uint64_t i = 1; i < OLD; i++)
         fixture_put(jini, user, 1 + i);
-    CHECK_OK(jini_close(jini, NULL, NULL));
-    jini = fixture_open();
     for (uint64_t i = 0; i < NEW; i++)
         fixture_put(jini, user, 10 + i);
-    struct jini_image image;
     struct jini_image page[OLD + NEW];
     struct jini_error error;
     size_t count;
-    CHECK_OK(jini_image_stat(jini, &first, &image, &error));
-    struct tuple key = plant_key_id(&image.pack_id);
-    plant_row(jini, STORE_SPACE_PACKS, &key, "rot", 3);
+    struct tuple key = plant_key_id(&first);
+    plant_row(jini, STORE_SPACE_IMAGES, &key, "rot", 3);
     struct jini_list_cursor cursor = {0};
     CHECK_STATUS(jini_image_list(jini, user, &cursor, page, OLD + NEW, &count, &error),
                  JINI_E_CORRUPT);

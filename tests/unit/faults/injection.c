@@ -489,3 +489,25 @@ TEST(programs_attach_by_the_environment,
         fault_inject_stop();
     }
 }
+
+static void count_and_open(void *context)
+{
+    unsigned *count = context;
+    ++*count;
+    CHECK_INT(call_open(), >=, 0);
+}
+
+TEST(a_hook_runs_before_the_calls_that_it_waits_for,
+     "A hook runs before each call of its kind and path, and not for the calls that it makes itself.")
+{
+    unsigned count = 0;
+    make_files();
+    fault_before(FAULT_OPEN, "fil*", count_and_open, &count);
+    CHECK_INT(call_open(), >=, 0);
+    CHECK_INT(call_openat(), >=, 0);
+    CHECK_INT(call_creat(), >=, 0);
+    CHECK_INT(call_write(), ==, 3);
+    fault_before(0, NULL, NULL, NULL);
+    CHECK_INT(call_open(), >=, 0);
+    CHECK_UINT(count, ==, 2);
+}

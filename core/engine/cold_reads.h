@@ -1,0 +1,81 @@
+/*
+ * Reads of records in the archive: who waits for which GET. No thread of the engine waits with
+ * them, so a slow archive takes nothing from those who put images or read hot ones.
+ *
+ *             begin             the archive answers
+ *    reader ---------> waiting --------------------> done() ---> looks at the record ---> end
+ *       |                 |                            ^
+ *       |                 '---- cancelled, closing ----'
+ *       '<--- refused: nothing was begun, done() does not come
+ *
+ *  1. Whoever wants a record that is on its way waits for the same GET, if that ends by his own
+ *     deadline; so a record is asked for once, however many want it, and nobody waits too long.
+ *  2. What is on its way is bounded by readers and by bytes, from begin to end: see the options
+ *     archive.reads_max and archive.read_bytes_max.
+ *  3. After begin answered 0, done() comes once, later: on a thread of the archive, or of whoever
+ *     cancels or stops.
+ *  4. A GET for which nobody waits any more is cancelled.
+ */
+#ifndef ENGINE_COLD_READS_H
+#define ENGINE_COLD_READS_H
+
+#include "engine/cold.h"
+
+struct cold_reads;
+struct cold_flight;
+
+/* One who waits. Owned by the caller, left alone from begin to done(), and ended after that. */
+struct cold_read {
+    /* Set by the caller. */
+    void (*done)(struct cold_read *read); /* must not block */
+    const struct jini_request *request;   /* by whom cold_reads_cancel() finds it */
+    const _Atomic uint32_t *cancelled;
+    uint64_t deadline_ns; /* boot time */
+
+    /* Out: the bytes, not checked, after status 0; borrowed until cold_reads_end(). */
+    int status;
+    struct cache_entry *entry;
+    struct jini_error error;
+
+    /* Private. */
+    struct cold_flight *flight;
+    struct cold_read *next;
+};
+
+struct cold_reads_options {
+    uint32_t readers_max;
+    uint64_t bytes_max;
+};
+
+/* NULL when out of memory. */
+struct cold_reads *cold_reads_new(const struct cold_reads_options *options);
+
+/*
+ * No more is begun, and what waits ends with JINI_E_CANCELLED. Does not block; may be called again.
+ * Takes NULL, as cold_reads_free() does, which is called after the archive was closed.
+ */
+void cold_reads_stop(struct cold_reads *reads);
+void cold_reads_free(struct cold_reads *reads);
+
+/*
+ * Has the record of `location` fetched from the object of `pack`. JINI_E_BUSY: a bound is reached,
+ * `error` says which. JINI_E_CANCELLED: the request was, or reading is stopped. JINI_E_NO_MEMORY,
+ * and why the archive did not take the GET.
+ */
+int cold_reads_begin(struct cold_reads *reads, struct archive *archive,
+                     const struct index_pack *pack, const struct index_location *location,
+                     struct cold_read *read, struct jini_error *error);
+
+/* Gives back what a read that is done has held; `read` is free to be used again. */
+void cold_reads_end(struct cold_reads *reads, struct cold_read *read);
+
+/* The read of this request, if it waits, is done with JINI_E_CANCELLED. Any thread. */
+void cold_reads_cancel(struct cold_reads *reads, const struct jini_request *request);
+
+struct cold_reads_figures {
+    uint32_t readers; /* begun and not ended */
+    uint64_t bytes;
+};
+void cold_reads_figures(struct cold_reads *reads, struct cold_reads_figures *out);
+
+#endif
