@@ -112,6 +112,12 @@ static int check_job_row(const struct generations_check *check, const struct jin
     if (generations_job_ended((enum jini_job_state)row->state) && row->reservation.length != 0) {
         const struct check_place place = {.kind = "job_keeps_reservation",
                                           .field = "reservation",
+    if (row->images.length / JINI_ID_BYTES > row->count) {
+        const struct check_place place = {
+            .kind = "job_over_count", .field = "images", .job = id, .user_id = row->user_id};
+        check_report(check, &place, "it has had %zu images and was admitted for %u",
+                     row->images.length / JINI_ID_BYTES, (unsigned)row->count);
+    }
                                           .job = id,
                                           .user_id = row->user_id};
         check_report(check, &place, "a job that has ended reserves nothing any more");

@@ -192,7 +192,7 @@ struct generations_image_new {
  *   JINI_E_INVALID    a member breaks its rule, or the job is another user's
  *   JINI_E_EXISTS     there is an image of this id
  *   JINI_E_NOT_FOUND  there is no such job
- *   JINI_E_TOO_BIG    the job has JINI_JOB_IMAGES_MAX images
+ *   JINI_E_CONFLICT   the job has had as many images as its count says
  */
 int generations_image_create(struct store_txn *txn, const struct generations_image_new *image,
                              struct jini_error *error);

@@ -183,9 +183,10 @@ static int attach(struct store_txn *txn, const struct jini_image *image, struct 
         return error_set(error, JINI_E_INVALID, "job_id",
                          "the job is of user %llu, the image of %llu",
                          (unsigned long long)job->row.user_id, (unsigned long long)image->user_id);
-    if (images->length + JINI_ID_BYTES > JOB_IMAGES_BYTES_MAX)
-        return error_set(error, JINI_E_TOO_BIG, "job_id",
-                         "the job has %d images, the most of one job", JINI_JOB_IMAGES_MAX);
+    if (images->length / JINI_ID_BYTES >= job->row.count)
+        return error_set(error, JINI_E_CONFLICT, "count",
+                         "the job was admitted for %u images and has had %zu: admit another",
+                         (unsigned)job->row.count, images->length / JINI_ID_BYTES);
     if (images->length)
         memcpy(ids, images->data, images->length);
     memcpy(ids + images->length, image->id.bytes, JINI_ID_BYTES);

@@ -41,7 +41,7 @@ static bool sound(const struct job_row *row)
     bool inside = row->prompt.length + row->negative.length > 0;
     bool counted = (row->flags & GENERATIONS_JOB_COUNTED) != 0;
     return row->state >= JINI_JOB_IN_QUEUE && row->state <= JINI_JOB_TIMED_OUT &&
-           row->images.length % JINI_ID_BYTES == 0 &&
+           row->count <= JINI_JOB_IMAGES_MAX && row->images.length % JINI_ID_BYTES == 0 &&
            row->prompt.length + row->negative.length <= GENERATIONS_PROMPTS_INLINE_MAX &&
            row->prompt_bytes <= PROMPT_BYTES_MAX && row->negative_bytes <= PROMPT_BYTES_MAX &&
            !(inside && job_row_prompts_outside(row)) && !(counted && row->user_id == 0);

@@ -32,8 +32,9 @@ extern "C" {
  * a refusal holds nothing for jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted.
  *
  * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
- *                   which and when to return
- * JINI_E_FORBIDDEN  the tier does not allow "width", "height", "steps" or "count"
+ *                   which and when to return: never (UINT64_MAX) when parameters.count alone is
+ *                   above a limit's amount
+ * JINI_E_FORBIDDEN  the tier does not allow "width", "height" or "steps"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
  * JINI_E_BUSY       the table of rate limits is full and closed ("limits.slots"); or 32 other
  *                   periods of quotas still count for the subject ("quota")

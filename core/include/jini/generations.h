@@ -37,7 +37,8 @@ struct jini_parameters {
     uint32_t width;  /* pixels */
     uint32_t height; /* pixels */
     uint32_t steps;
-    uint32_t count;               /* images of this job, 1 to JINI_JOB_IMAGES_MAX */
+    uint32_t count;               /* images of this job, 1 to JINI_JOB_IMAGES_MAX: limits charge as
+                                     many, and no more are taken. 0 is refused */
     int64_t seed;                 /* -1: chosen by the worker */
     uint64_t guidance_millionths; /* guidance scale 7.5 is 7,500,000 */
     char model[JINI_MODEL_MAX];

@@ -243,6 +243,10 @@ STORE_TEST(jobs_that_contradict_themselves_are_corrupt,
     document_add_bytes(&made.writer, 19, slice_of("12345678", 8));
     check_job_corrupt(store, &made);
     begin(&made); /* a field twice */
+    begin(&made); /* more images than any job has */
+    document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
+    document_add_uint(&made.writer, 11, JINI_JOB_IMAGES_MAX + 1);
+    check_job_corrupt(store, &made);
     document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
     document_add_uint(&made.writer, 2, JINI_JOB_FAILED);
     check_job_corrupt(store, &made);
