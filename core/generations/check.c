@@ -49,12 +49,6 @@ static int check_is_due(const struct generations_check *check, const struct chec
 
 /* ---- Jobs ---- */
 
-static bool counts_as_running(const struct job_row *row)
-{
-    return !generations_job_ended((enum jini_job_state)row->state) &&
-           (row->flags & GENERATIONS_JOB_COUNTED) != 0;
-}
-
 static struct due_time due_of_job(const struct job_row *row)
 {
     bool ended = generations_job_ended((enum jini_job_state)row->state);
@@ -65,9 +59,10 @@ static int check_is_running(const struct generations_check *check, const struct 
                             const struct job_row *row)
 {
     struct generations_running running;
-    if (!counts_as_running(row))
+    struct generations_subject subject = job_row_subject(row);
+    if (!job_row_runs(row))
         return 0;
-    int status = generations_running_get(check->txn, row->user_id, 0, &running, NULL);
+    int status = generations_running_get(check->txn, &subject, 0, &running, NULL);
     if (status)
         return check_is_damage(status) ? 0 : status;
     for (uint32_t i = 0; i < running.count; i++) {
@@ -76,7 +71,8 @@ static int check_is_running(const struct generations_check *check, const struct 
     }
     const struct check_place place = {
         .kind = "job_not_running", .field = "flags", .job = id, .user_id = row->user_id};
-    check_report(check, &place, "it counts and has not ended, but is no running job of its user");
+    check_report(check, &place, "it counts and has not ended, but is no running job of its %s",
+                 row->user_id ? "user" : "address");
     return 0;
 }
 
@@ -112,15 +108,15 @@ static int check_job_row(const struct generations_check *check, const struct jin
     if (generations_job_ended((enum jini_job_state)row->state) && row->reservation.length != 0) {
         const struct check_place place = {.kind = "job_keeps_reservation",
                                           .field = "reservation",
+                                          .job = id,
+                                          .user_id = row->user_id};
+        check_report(check, &place, "a job that has ended reserves nothing any more");
+    }
     if (row->images.length / JINI_ID_BYTES > row->count) {
         const struct check_place place = {
             .kind = "job_over_count", .field = "images", .job = id, .user_id = row->user_id};
         check_report(check, &place, "it has had %zu images and was admitted for %u",
                      row->images.length / JINI_ID_BYTES, (unsigned)row->count);
-    }
-                                          .job = id,
-                                          .user_id = row->user_id};
-        check_report(check, &place, "a job that has ended reserves nothing any more");
     }
     int status = check_is_due(check, &due, id, due_of_job(row));
     if (status == 0)

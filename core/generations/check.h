@@ -43,8 +43,9 @@ int generations_check_image(const struct generations_check *check, struct slice 
 /* A key of space QUEUE: what it names is there and falls due at that time. */
 int generations_check_due(const struct generations_check *check, struct slice key);
 
-/* A user's row of running jobs: each is there, is the user's, counts, and has not ended. */
-int generations_check_running(const struct generations_check *check, uint64_t user_id);
+/* A subject's row of running jobs: each is there, is the subject's, counts, and has not ended. */
+int generations_check_running(const struct generations_check *check,
+                              const struct generations_subject *subject);
 
 /*
  * The tail of a user's list of images or jobs: the items on its page, and the count of all items of the list, when they are

@@ -15,7 +15,7 @@ void key_prompt(struct tuple *key, const struct jini_id *job);
 void key_negative(struct tuple *key, const struct jini_id *job);
 void key_list_tail(struct tuple *key, uint64_t user_id, enum user_list_kind kind);
 void key_list_page(struct tuple *key, uint64_t user_id, enum user_list_kind kind, uint64_t page);
-void key_running(struct tuple *key, uint64_t user_id);
+void key_running(struct tuple *key, const struct generations_subject *subject);
 void key_due(struct tuple *key, enum generations_due_kind kind, uint64_t due_ms);
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
@@ -23,7 +23,7 @@ void key_due(struct tuple *key, enum generations_due_kind kind, uint64_t due_ms)
 /* Fills `error` for a record ("job", "image") that could not be used, and returns `status`. */
 int record_failed(struct jini_error *error, int status, const char *what, const struct jini_id *id);
 
-/* The same for a row of a user. */
+/* The same for a row of a user, or of an address when user_id is 0. */
 int user_row_failed(struct jini_error *error, int status, const char *what, uint64_t user_id);
 
 /* ---- Rows of jobs (job_row.c) ---------------------------------------------------------------- */
@@ -57,6 +57,7 @@ struct job_row {
     struct slice negative;
     struct slice images; /* ids, one after the other */
     struct slice reservation;
+    struct slice address; /* that an anonymous job counts for, until it ends */
     struct slice error;
     struct layout_rest rest;
 };
@@ -68,6 +69,14 @@ void job_row_show(const struct job_row *row, const struct jini_id *id, struct ji
 static inline bool job_row_prompts_outside(const struct job_row *row)
 {
     return row->prompt_bytes != 0 || row->negative_bytes != 0;
+}
+
+/* True for a job that counts as running, and for whom. */
+bool job_row_runs(const struct job_row *row);
+
+static inline struct generations_subject job_row_subject(const struct job_row *row)
+{
+    return (struct generations_subject){row->user_id, row->address};
 }
 
 /* A row with the bytes that its slices point to; not to be copied. */
@@ -200,7 +209,7 @@ enum {
 
 /* A job is taken out and/or put in; `expires_ms` is the new time. */
 struct running_edit {
-    uint64_t user_id;
+    struct generations_subject subject;
     uint32_t count;
     struct generations_running_job jobs[GENERATIONS_RUNNING_MAX];
 };
@@ -209,8 +218,8 @@ int running_row_read(struct slice bytes, struct generations_running_job *out, ui
 void running_row_write(const struct generations_running_job *jobs, uint32_t count,
                        struct buffer *out);
 
-int running_edit_begin(struct store_txn *txn, uint64_t user_id, struct running_edit *edit,
-                       struct jini_error *error);
+int running_edit_begin(struct store_txn *txn, const struct generations_subject *subject,
+                       struct running_edit *edit, struct jini_error *error);
 int running_edit_set(struct running_edit *edit, const struct jini_id *id, uint64_t expires_ms,
                      struct jini_error *error);
 void running_edit_remove(struct running_edit *edit, const struct jini_id *id);

@@ -23,12 +23,6 @@ static struct due_time due_time_of(const struct job_row *row)
     return (struct due_time){GENERATIONS_DUE_JOB, runs ? row->expires_ms : 0};
 }
 
-static bool is_counted(const struct job_row *row)
-{
-    return row && (row->flags & GENERATIONS_JOB_COUNTED) != 0 &&
-           !generations_job_ended((enum jini_job_state)row->state);
-}
-
 static int prepare_list(struct store_txn *txn, struct job_step *step, struct jini_error *error)
 {
     const struct list_counts none = {0};
@@ -47,14 +41,14 @@ static int prepare_list(struct store_txn *txn, struct job_step *step, struct jin
 
 static int prepare_running(struct store_txn *txn, struct job_step *step, struct jini_error *error)
 {
-    bool before = is_counted(step->before);
-    bool after = is_counted(step->after);
+    bool before = step->before && job_row_runs(step->before);
+    bool after = step->after && job_row_runs(step->after);
     step->running_changed =
         before != after || (before && step->before->expires_ms != step->after->expires_ms);
     if (!step->running_changed)
         return 0;
-    uint64_t user_id = before ? step->before->user_id : step->after->user_id;
-    int status = running_edit_begin(txn, user_id, &step->running, error);
+    struct generations_subject subject = job_row_subject(before ? step->before : step->after);
+    int status = running_edit_begin(txn, &subject, &step->running, error);
     if (status)
         return status;
     if (after)
@@ -133,9 +127,11 @@ static int check_new(const struct generations_job *job, struct jini_error *error
     if ((job->flags & ~(uint32_t)GENERATIONS_JOB_COUNTED) != 0)
         return error_set(error, JINI_E_INVALID, "flags", "%#x has unknown bits",
                          (unsigned)job->flags);
-    if (job->user_id == 0 && job->flags & GENERATIONS_JOB_COUNTED)
-        return error_set(error, JINI_E_INVALID, "flags",
-                         "jobs of the anonymous user are not counted");
+    bool by_address = job->user_id == 0 && job->flags & GENERATIONS_JOB_COUNTED;
+    if (by_address != (job->address.length > 0) || job->address.length > GENERATIONS_ADDRESS_MAX)
+        return error_set(error, JINI_E_INVALID, "address",
+                         "has %zu bytes: an anonymous job that is counted has 1 to %d, others none",
+                         job->address.length, GENERATIONS_ADDRESS_MAX);
     int status = check_prompt("prompt", job->prompt, error);
     return status ? status : check_prompt("negative", job->negative, error);
 }
@@ -157,6 +153,7 @@ static void fill_new(struct job_row *row, const struct generations_job *job)
         .guidance_millionths = parameters->guidance_millionths,
         .model = slice_of_text(parameters->model),
         .reservation = job->reservation,
+        .address = job->address,
         .flags = job->flags,
     };
     if (job->prompt.length + job->negative.length <= GENERATIONS_PROMPTS_INLINE_MAX) {
@@ -305,6 +302,7 @@ static void fill_changed(struct job_row *row, const struct generations_job_chang
     }
     row->finished_ms = later(change->now_ms, later(later(row->created_ms, row->started_ms), 1));
     row->reservation = slice_of(NULL, 0);
+    row->address = slice_of(NULL, 0);
     if (change->failure)
         row->error =
             slice_of(failure, text_copy_utf8(failure, JINI_JOB_ERROR_MAX, change->failure));

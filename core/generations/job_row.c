@@ -32,19 +32,26 @@ static const struct layout_field fields[] = {
     [21] = JOB(TEXT, error, JINI_JOB_ERROR_MAX - 1),
     [22] = JOB(UINT64, number, 0),
     [23] = JOB(UINT32, flags, 0),
+    [24] = JOB(BYTES, address, GENERATIONS_ADDRESS_MAX),
 };
 
 static const struct layout layout = {fields, sizeof(fields) / sizeof(fields[0])};
 
+bool job_row_runs(const struct job_row *row)
+{
+    return (row->flags & GENERATIONS_JOB_COUNTED) != 0 &&
+           !generations_job_ended((enum jini_job_state)row->state);
+}
+
 static bool sound(const struct job_row *row)
 {
     bool inside = row->prompt.length + row->negative.length > 0;
-    bool counted = (row->flags & GENERATIONS_JOB_COUNTED) != 0;
+    bool by_address = row->user_id == 0 && job_row_runs(row);
     return row->state >= JINI_JOB_IN_QUEUE && row->state <= JINI_JOB_TIMED_OUT &&
            row->count <= JINI_JOB_IMAGES_MAX && row->images.length % JINI_ID_BYTES == 0 &&
            row->prompt.length + row->negative.length <= GENERATIONS_PROMPTS_INLINE_MAX &&
            row->prompt_bytes <= PROMPT_BYTES_MAX && row->negative_bytes <= PROMPT_BYTES_MAX &&
-           !(inside && job_row_prompts_outside(row)) && !(counted && row->user_id == 0);
+           !(inside && job_row_prompts_outside(row)) && by_address == (row->address.length > 0);
 }
 
 int job_row_read(struct slice document, struct job_row *out)

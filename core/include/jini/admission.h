@@ -25,8 +25,9 @@ extern "C" {
  * again, reserves, and writes the job. Whatever refuses or fails gives the rate limits back. A
  * refusal writes nothing durable.
  *
- * In: `subject`, a user or an address (which gets the tier anonymous.tier, its image expires as
- * that tier's do); `parameters`; `prompt` and `negative`, up to 16,384 bytes each, NULL for none;
+ * In: `subject`, a user or an address (which gets the tier anonymous.tier with its bound on
+ * parallel jobs, IPv6 by its /64; its images expire as that tier's do); `parameters`; `prompt` and
+ * `negative`, up to 16,384 bytes each, NULL for none;
  * `lease_ms`, 0 for admission.lease_ms; `flags`.
  * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision; that of
  * a refusal holds nothing for jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted.
@@ -37,7 +38,8 @@ extern "C" {
  * JINI_E_FORBIDDEN  the tier does not allow "width", "height" or "steps"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
  * JINI_E_BUSY       the table of rate limits is full and closed ("limits.slots"); or 32 other
- *                   periods of quotas still count for the subject ("quota")
+ *                   periods of quotas still count for the subject ("quota"); or 256 jobs of the
+ *                   subject run, the most that are counted ("parallel")
  * Durable once it succeeded.
  */
 enum jini_admit_flag {
