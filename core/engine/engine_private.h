@@ -54,6 +54,7 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(TIER_REMOVE, "tier_remove")                                                                  \
     X(LIMIT_RESET, "limit_reset")                                                                  \
     X(ADMIT, "admit")                                                                              \
+    X(RENEW, "renew")                                                                              \
     X(SETTLE, "settle")                                                                            \
     X(RELEASE, "release")                                                                          \
     X(IMAGE_PUT, "image_put")                                                                      \

@@ -205,6 +205,38 @@ static int explain_conflict(struct store_txn *txn, const struct jini_id *id, str
     return JINI_E_CONFLICT;
 }
 
+static int op_renew(struct store_txn *txn, void *argument)
+{
+    struct jini_renew *renew = argument;
+    const struct request_state *state = request_state(&renew->request);
+    uint64_t lease_ms = renew->lease_ms ? renew->lease_ms : state->jini->options.admission_lease_ms;
+    struct generations_job_change change = {.id = renew->job_id,
+                                            .to = renew->state,
+                                            .now_ms = state->now_ms,
+                                            .expires_ms = state->now_ms + lease_ms};
+    int status = generations_job_transition(txn, &change, &renew->request.error);
+    if (status == 0)
+        renew->job = change.job;
+    return status == JINI_E_CONFLICT ? explain_conflict(txn, &renew->job_id, &renew->job) : status;
+}
+
+int jini_renew(struct jini *jini, struct jini_renew *renew, jini_callback *callback)
+{
+    struct jini_request *request = &renew->request;
+    int status = request_begin(jini, request, sizeof(*renew), REQUEST_RENEW, callback);
+    if (status)
+        return status;
+    if (renew->state != JINI_JOB_IN_QUEUE && renew->state != JINI_JOB_IN_PROGRESS)
+        status = error_set(&request->error, JINI_E_INVALID, "state",
+                           "a job is renewed as IN_QUEUE or IN_PROGRESS");
+    request_state(request)->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+    if (status == 0)
+        status = request_write(request, op_renew, STORE_RELEASE, END_OP_BYTES, NULL);
+    if (status)
+        return request_refuse(request, status);
+    return callback ? 0 : request_wait(request);
+}
+
 static int op_settle(struct store_txn *txn, void *argument)
 {
     struct jini_settle *settle = argument;

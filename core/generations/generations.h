@@ -111,7 +111,7 @@ struct generations_job_change {
     struct jini_id id;
     enum jini_job_state to;
     uint64_t now_ms;     /* of a clock that may be wrong: times of a job never run backwards */
-    uint64_t expires_ms; /* to IN_PROGRESS: when it is given up now; 0: as before */
+    uint64_t expires_ms; /* to a state that is no end: when it is given up now; 0: as before */
     const char *failure; /* why it did not complete, for job.error; cut at 256 bytes; or NULL */
 
     /* Out. */
@@ -121,9 +121,10 @@ struct generations_job_change {
 };
 
 /*
- * Changes the state of a job. To end it takes it from the running row and the due queue and hands
- * its reservation to the caller, who gives back what it says in the same transaction: nobody gets
- * it again. JINI_E_NOT_FOUND. JINI_E_CONFLICT: it cannot go there from the state that it is in.
+ * Changes the state of a job, or renews its lease in the state that it is in. To end it takes it
+ * from the running row and the due queue and hands its reservation to the caller, who gives back
+ * what it says in the same transaction: nobody gets it again. JINI_E_NOT_FOUND. JINI_E_CONFLICT: it
+ * cannot go there from the state that it is in.
  */
 int generations_job_transition(struct store_txn *txn, struct generations_job_change *change,
                                struct jini_error *error);

@@ -295,7 +295,8 @@ static void fill_changed(struct job_row *row, const struct generations_job_chang
 {
     row->state = change->to;
     if (!generations_job_ended(change->to)) {
-        row->started_ms = later(change->now_ms, later(row->created_ms, 1));
+        if (change->to == JINI_JOB_IN_PROGRESS && row->started_ms == 0)
+            row->started_ms = later(change->now_ms, later(row->created_ms, 1));
         if (change->expires_ms != 0)
             row->expires_ms = change->expires_ms;
         return;

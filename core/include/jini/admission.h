@@ -2,12 +2,15 @@
  * Admission: may this generation run? One durable transaction decides over user, tier, quota and
  * parallel jobs, and writes the job; another settles it or gives back what it reserved.
  *
- *            admit                    settle
- *     (none) -----> IN_QUEUE, reserved -----> COMPLETED, charged
- *                        |  release
- *                        |---------> FAILED or CANCELLED, given back
- *                        |  admission.lease_ms
- *                        `---------> TIMED_OUT, given back
+ *            admit           renew                 settle
+ *     (none) -----> IN_QUEUE -----> IN_PROGRESS -----------> COMPLETED, charged
+ *                        |               |        release
+ *                        `-- reserved ---+-----------------> FAILED or CANCELLED, given back
+ *                                        |  lease is over
+ *                                        `-----------------> TIMED_OUT, given back
+ *
+ * A worker renews the lease for as long as it is at the job. A job may also be settled from the
+ * queue: then its start is its end.
  */
 #ifndef JINI_ADMISSION_H
 #define JINI_ADMISSION_H
@@ -58,6 +61,30 @@ struct jini_admit {
     struct jini_limit_answer answer;
 };
 JINI_EXPORT int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback);
+
+/*
+ * Renews the lease of a job, which then ends `lease_ms` from now, and says where it stands. What a
+ * worker calls when it begins, and then well before each lease is over.
+ *
+ * In: `job_id`; `state`, JINI_JOB_IN_PROGRESS when a worker is at it (the first time starts it), or
+ * JINI_JOB_IN_QUEUE when it waits; `lease_ms`, 0 for admission.lease_ms.
+ * Out: `job`.
+ *
+ * JINI_E_CONFLICT   it has ended, `job` says how: the work is lost, and nothing revives it; or it
+ *                   is IN_PROGRESS and does not go back into the queue
+ * JINI_E_NOT_FOUND  there is no such job
+ * JINI_E_INVALID    "state"
+ * A lease that is over can be renewed until somebody gives the job up: all that it reserved is its
+ * own until then. Works on a full disk. Durable.
+ */
+struct jini_renew {
+    struct jini_request request;
+    struct jini_id job_id;
+    enum jini_job_state state;
+    uint32_t lease_ms;
+    struct jini_job job;
+};
+JINI_EXPORT int jini_renew(struct jini *jini, struct jini_renew *renew, jini_callback *callback);
 
 /*
  * Ends a job that is done: what it reserved becomes used. In: `job_id`. Out: `job`.

@@ -52,7 +52,7 @@ struct jini_job {
     uint64_t created_ms;
     uint64_t started_ms;  /* 0: not yet */
     uint64_t finished_ms; /* 0: not yet */
-    uint64_t expires_ms;  /* when an admission that never came back is given up */
+    uint64_t expires_ms;  /* the end of its lease, when it is given up; jini_renew() puts it off */
     uint64_t cost_credits;
     uint32_t images; /* attached to it so far, those among them that were removed since */
     uint32_t prompt_bytes;

@@ -1,4 +1,7 @@
-/* Jobs between admission and their end: the images that they take. */
+/* Jobs between admission and their end: the images that they take, and how they are renewed. */
+#include "engine/engine_private.h"
+#include "store/store_private.h"
+
 #include "engine_fixture.h"
 
 #include <pthread.h>
@@ -146,6 +149,238 @@ TEST(no_race_stores_more_images_than_were_admitted,
     CHECK_UINT(stored, ==, 7);
     CHECK_UINT(usage_of(jini, user).images, ==, 7);
     CHECK_UINT(job_of(jini, &job).images, ==, 7);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- Leases ---- */
+
+static int renew(struct jini *jini, const struct jini_id *job, enum jini_job_state state,
+                 uint32_t lease_ms, struct jini_renew *out)
+{
+    jini_request_init(out);
+    out->job_id = *job;
+    out->state = state;
+    out->lease_ms = lease_ms;
+    return jini_renew(jini, out, NULL);
+}
+
+static void seconds_pass(unsigned seconds)
+{
+    __atomic_fetch_add(&fixture_wall_offset_ns, seconds * NS_PER_S, __ATOMIC_RELAXED);
+}
+
+static uint64_t now_ms(struct jini *jini)
+{
+    return clock_wall_ns(jini->clock) / NS_PER_MS;
+}
+
+static struct jini_subject user_with(struct jini *jini, const char *limits, uint32_t parallel)
+{
+    struct jini_user_add add;
+    jini_request_init(&add);
+    snprintf(add.user.username, sizeof(add.user.username), "worker");
+    snprintf(add.user.overrides.limits, sizeof(add.user.overrides.limits), "%s", limits);
+    add.user.flags = JINI_USER_ACTIVE;
+    add.user.overrides.parallel_max = parallel;
+    add.user.override_mask = JINI_ALLOWANCE_LIMITS | JINI_ALLOWANCE_PARALLEL;
+    fixture_must(jini_user_add(jini, &add, NULL), "user", &add.request.error);
+    return (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = add.user.id};
+}
+
+static uint64_t left_of_quota(struct jini *jini, const struct jini_subject *subject)
+{
+    struct jini_limit_check check = {.subject = *subject, .flags = JINI_CHECK_PEEK};
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+    return answer.entries[0].remaining;
+}
+
+TEST(a_renewal_starts_a_job_once,
+     "The first renewal as IN_PROGRESS sets the start, later ones and the end keep it; a job that "
+     "waits may be renewed without a start, and one that was started does not wait again.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_subject subject = user_with(jini, "30/day", 0);
+    struct jini_id job = admitted(jini, &subject, 1);
+    struct jini_renew request;
+    seconds_pass(10);
+    CHECK_OK(renew(jini, &job, JINI_JOB_IN_QUEUE, 0, &request));
+    CHECK_INT(request.job.state, ==, JINI_JOB_IN_QUEUE);
+    CHECK_UINT(request.job.started_ms, ==, 0);
+    CHECK_UINT(request.job.expires_ms, >, now_ms(jini) + 890000);
+    CHECK_UINT(request.job.expires_ms, <=, now_ms(jini) + 900000);
+    seconds_pass(10);
+    CHECK_OK(renew(jini, &job, JINI_JOB_IN_PROGRESS, 5000, &request));
+    uint64_t started_ms = request.job.started_ms;
+    CHECK_INT(request.job.state, ==, JINI_JOB_IN_PROGRESS);
+    CHECK_UINT(started_ms, >=, request.job.created_ms + 20000);
+    CHECK_UINT(request.job.expires_ms, ==, started_ms + 5000);
+    seconds_pass(4);
+    CHECK_OK(renew(jini, &job, JINI_JOB_IN_PROGRESS, 5000, &request));
+    CHECK_UINT(request.job.started_ms, ==, started_ms);
+    CHECK_UINT(request.job.expires_ms, >=, started_ms + 9000);
+    CHECK_STATUS(renew(jini, &job, JINI_JOB_IN_QUEUE, 5000, &request), JINI_E_CONFLICT);
+    CHECK_INT(request.job.state, ==, JINI_JOB_IN_PROGRESS);
+    struct jini_settle settle;
+    jini_request_init(&settle);
+    settle.job_id = job;
+    CHECK_OK(jini_settle(jini, &settle, NULL));
+    CHECK_UINT(settle.job.started_ms, ==, started_ms);
+    CHECK_UINT(settle.job.finished_ms, >=, started_ms + 4000);
+    CHECK_STATUS(renew(jini, &job, JINI_JOB_IN_PROGRESS, 0, &request), JINI_E_CONFLICT);
+    CHECK_INT(request.job.state, ==, JINI_JOB_COMPLETED);
+    CHECK_CONTAINS(request.request.error.message, "COMPLETED");
+    static const struct jini_id nobody = {{1}};
+    CHECK_STATUS(renew(jini, &nobody, JINI_JOB_IN_PROGRESS, 0, &request), JINI_E_NOT_FOUND);
+    CHECK_STATUS(renew(jini, &job, JINI_JOB_COMPLETED, 0, &request), JINI_E_INVALID);
+    CHECK_TEXT(request.request.error.field, "state");
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_job_lives_while_it_is_renewed,
+     "A job far older than its first lease is not given up while it is renewed, counts as running "
+     "all that time, and is given up once its last lease is over.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_subject subject = user_with(jini, "30/day", 1);
+    struct jini_id job = admitted(jini, &subject, 3);
+    struct jini_renew request;
+    struct jini_admit other;
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(renew(jini, &job, JINI_JOB_IN_PROGRESS, 10000, &request));
+        seconds_pass(9);
+        jobs_expire(jini);
+        CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_LIMITED);
+        CHECK_UINT(other.request.error.retry_after_ms, <=, 1000);
+        CHECK_INT(job_of(jini, &job).state, ==, JINI_JOB_IN_PROGRESS);
+        CHECK_UINT(left_of_quota(jini, &subject), ==, 27);
+    }
+    seconds_pass(2);
+    jobs_expire(jini);
+    CHECK_INT(job_of(jini, &job).state, ==, JINI_JOB_TIMED_OUT);
+    CHECK_UINT(left_of_quota(jini, &subject), ==, 30);
+    CHECK_STATUS(renew(jini, &job, JINI_JOB_IN_PROGRESS, 10000, &request), JINI_E_CONFLICT);
+    CHECK_INT(request.job.state, ==, JINI_JOB_TIMED_OUT);
+    CHECK_UINT(left_of_quota(jini, &subject), ==, 30);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_lease_that_is_over_is_renewed_or_given_up,
+     "Whoever comes first decides: a job that was renewed after its lease keeps its place, and one "
+     "whose place another admission has taken is not revived.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_subject subject;
+    struct jini_renew request;
+    struct jini_admit other;
+    CHECK_OK(jini_subject_parse_address("2001:db8::1", &subject));
+    struct jini_tier_set set;
+    struct jini_error error;
+    jini_request_init(&set);
+    CHECK_OK(jini_tier_get(jini, "Free", &set.tier, &error));
+    snprintf(set.tier.allowance.limits, sizeof(set.tier.allowance.limits), "30/day");
+    set.tier.allowance.parallel_max = 1;
+    CHECK_OK(jini_tier_set(jini, &set, NULL));
+    struct jini_id job = admitted(jini, &subject, 1);
+    seconds_pass(901);
+    CHECK_OK(renew(jini, &job, JINI_JOB_IN_PROGRESS, 0, &request));
+    CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_LIMITED);
+    seconds_pass(901);
+    CHECK_OK(admit(jini, &subject, 1, &other));
+    CHECK_STATUS(renew(jini, &job, JINI_JOB_IN_PROGRESS, 0, &request), JINI_E_CONFLICT);
+    CHECK_INT(request.job.state, ==, JINI_JOB_TIMED_OUT);
+    CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_LIMITED);
+    CHECK_UINT(left_of_quota(jini, &subject), ==, 29);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_full_disk_lets_leases_be_renewed,
+     "Down to the reserve nothing is admitted, and a job that runs keeps its lease.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_subject subject = user_with(jini, "30/day", 0);
+    struct jini_id job = admitted(jini, &subject, 1);
+    struct jini_renew request;
+    struct jini_admit other;
+    reserve_enter(jini->store, RESERVE_DISK);
+    CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_FULL);
+    CHECK_OK(renew(jini, &job, JINI_JOB_IN_PROGRESS, 0, &request));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+enum { LEASED = 48 };
+
+struct lease_race {
+    struct jini *jini;
+    struct jini_subject subject;
+    struct jini_id jobs[LEASED];
+    int renewed[LEASED]; /* what the renewal said */
+};
+
+static void *renew_main(void *argument)
+{
+    struct lease_race *race = argument;
+    for (int i = LEASED; i-- > 0;) { /* the background begins with the first */
+        struct jini_renew request;
+        race->renewed[i] = renew(race->jini, &race->jobs[i], JINI_JOB_IN_PROGRESS, 60000, &request);
+    }
+    return NULL;
+}
+
+static void *expire_main(void *argument)
+{
+    struct lease_race *race = argument;
+    jobs_expire(race->jini);
+    return NULL;
+}
+
+/* An admission gives up all that it meets. */
+static void *admit_main(void *argument)
+{
+    struct lease_race *race = argument;
+    struct jini_admit other;
+    for (int i = 0; i < 4; i++) {
+        int status = admit(race->jini, &race->subject, 1, &other);
+        CHECK(status == 0 || status == JINI_E_LIMITED);
+    }
+    return NULL;
+}
+
+TEST(a_renewal_never_races_a_job_back_to_life,
+     "Of jobs whose leases are over, renewed and given up in the background and by admissions at "
+     "once, each was renewed and runs, or has ended and gave back what it had.")
+{
+    struct jini *jini = fixture_open();
+    struct lease_race race = {.jini = jini, .subject = user_with(jini, "100000/day", 0)};
+    void *(*const mains[])(void *) = {renew_main, expire_main, admit_main};
+    for (int round = 0; round < 4; round++) {
+        pthread_t threads[3];
+        uint64_t before = left_of_quota(jini, &race.subject);
+        for (int i = 0; i < LEASED; i++)
+            race.jobs[i] = admitted(jini, &race.subject, 2);
+        seconds_pass(901);
+        for (int i = 0; i < 3; i++)
+            CHECK_INT(pthread_create(&threads[i], NULL, mains[i], &race), ==, 0);
+        for (int i = 0; i < 3; i++)
+            pthread_join(threads[i], NULL);
+        uint64_t runs = 0;
+        for (int i = 0; i < LEASED; i++) {
+            bool lives = race.renewed[i] == 0;
+            CHECK_STATUS(race.renewed[i], lives ? 0 : JINI_E_CONFLICT);
+            CHECK_INT(job_of(jini, &race.jobs[i]).state, ==,
+                      lives ? JINI_JOB_IN_PROGRESS : JINI_JOB_TIMED_OUT);
+            runs += lives;
+        }
+        CHECK_UINT(left_of_quota(jini, &race.subject), ==, before - 2 * runs - 4);
+        seconds_pass(901);
+        jobs_expire(jini);
+        CHECK_UINT(left_of_quota(jini, &race.subject), ==, before);
+    }
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }

@@ -80,7 +80,7 @@ static void step_job(struct store *store, struct model_job *job, struct jini_id 
     if (status)
         return;
     job->state = to.to;
-    if (to.to == JINI_JOB_IN_PROGRESS && to.expires_ms != 0)
+    if (!generations_job_ended(to.to) && to.expires_ms != 0)
         job->expires_ms = to.expires_ms;
 }
 
