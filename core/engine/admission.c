@@ -43,11 +43,6 @@ static struct jini_admit *admit_of(struct jini_request *request)
     return (struct jini_admit *)request;
 }
 
-static uint64_t user_of(const struct jini_subject *subject)
-{
-    return subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
-}
-
 /* ---- Checks that need no store ---- */
 
 static int check_text(const char *text, const char *field, size_t bytes_max,
@@ -322,12 +317,11 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     work->quota_plan = work->allowed.plan->quotas;
     work->quota_plan.anchor_ns = work->allowed.anchor_ns;
     work->quotas = (struct quota_charge){
-        .subject = {.user_id = user_id},
+        .subject = quota_subject_of(&admit->subject),
         .plan = &work->quota_plan,
         .now_ns = work->now_ns,
         .cost = admit->parameters.count,
     };
-    memcpy(work->quotas.subject.address, admit->subject.address, sizeof(admit->subject.address));
     status = rate_charge(jini, &work->rates, &admit->answer, error);
     if (status == JINI_E_LIMITED) { /* the answer has the quotas too, as far as they can be read */
         rate_peek_quotas(jini, &work->quotas, NULL);

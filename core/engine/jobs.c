@@ -52,18 +52,25 @@ size_t reservation_encode(const struct jini_subject *subject, const struct quota
     return (size_t)(to - out);
 }
 
-struct reservation {
-    struct quota_subject subject;
-    uint32_t quota_count;
-    struct quota_receipt quotas[LIMITS_MAX];
-};
-
-/* Bytes from disk: nothing is believed. An empty reservation is that of a job without limits. */
-static int reservation_decode(struct slice bytes, struct reservation *out, struct job_end *end)
+static int decode_rate(const uint8_t *from, struct table_receipt *out)
 {
-    memset(out, 0, sizeof(*out));
-    if (bytes.length == 0)
-        return 0;
+    if (from[0] > LIMIT_GCRA || from[1] >= TABLE_REGIONS)
+        return JINI_E_CORRUPT;
+    *out = (struct table_receipt){
+        .charge = {(enum limit_algorithm)from[0], load_le32(from + 4), load_le64(from + 16),
+                   load_le64(from + 24)},
+        .generation = load_le64(from + 32),
+        .tag = load_le64(from + 40),
+        .region = from[1],
+        .bucket = load_le32(from + 8),
+        .slot = from[2],
+    };
+    return 0;
+}
+
+/* Bytes from disk: nothing is believed. */
+static int decode(struct slice bytes, struct reservation *out)
+{
     if (bytes.length < RESERVATION_HEADER || bytes.data[0] != RESERVATION_VERSION)
         return JINI_E_CORRUPT;
     uint32_t quotas = bytes.data[1];
@@ -72,38 +79,26 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
                                                            quotas * (size_t)RESERVATION_QUOTA +
                                                            rates * (size_t)RESERVATION_RATE)
         return JINI_E_CORRUPT;
-    end->subject.kind = bytes.data[3];
-    end->subject.number = load_le64(bytes.data + 4);
-    memcpy(end->subject.address, bytes.data + 12, sizeof(end->subject.address));
-    if (subject_check(&end->subject, NULL))
-        return JINI_E_CORRUPT;
-    out->subject.user_id = end->subject.kind == JINI_SUBJECT_USER ? end->subject.number : 0;
-    memcpy(out->subject.address, end->subject.address, sizeof(out->subject.address));
+    out->subject.kind = bytes.data[3];
+    out->subject.number = load_le64(bytes.data + 4);
+    memcpy(out->subject.address, bytes.data + 12, sizeof(out->subject.address));
+    int status = subject_check(&out->subject, NULL) ? JINI_E_CORRUPT : 0;
     const uint8_t *from = bytes.data + RESERVATION_HEADER;
     for (; out->quota_count < quotas; out->quota_count++, from += RESERVATION_QUOTA)
         out->quotas[out->quota_count] =
             (struct quota_receipt){load_le64(from), load_le64(from + 8), load_le64(from + 16)};
-    for (; end->rates.count < rates; end->rates.count++, from += RESERVATION_RATE) {
-        if (from[0] > LIMIT_GCRA || from[1] >= TABLE_REGIONS)
-            return JINI_E_CORRUPT;
-        end->rates.items[end->rates.count] = (struct table_receipt){
-            .charge = {(enum limit_algorithm)from[0], load_le32(from + 4), load_le64(from + 16),
-                       load_le64(from + 24)},
-            .generation = load_le64(from + 32),
-            .tag = load_le64(from + 40),
-            .region = from[1],
-            .bucket = load_le32(from + 8),
-            .slot = from[2],
-        };
-    }
-    return 0;
+    for (; status == 0 && out->rates.count < rates; out->rates.count++, from += RESERVATION_RATE)
+        status = decode_rate(from, &out->rates.items[out->rates.count]);
+    return status;
 }
 
-int reservation_check(struct slice bytes)
+int reservation_decode(struct slice bytes, struct reservation *out)
 {
-    struct reservation ignored;
-    struct job_end end = {.to = JINI_JOB_TIMED_OUT};
-    return reservation_decode(bytes, &ignored, &end);
+    memset(out, 0, sizeof(*out));
+    int status = bytes.length == 0 ? 0 : decode(bytes, out);
+    if (status)
+        memset(out, 0, sizeof(*out));
+    return status;
 }
 
 /* A job that nobody took from the queue was done all the same, by whoever settles it. */
@@ -124,16 +119,15 @@ static int give_back(struct store_txn *txn, const struct generations_job_change 
 {
     struct reservation reservation;
     struct slice bytes = slice_of(change->reservation, change->reservation_length);
-    int status = reservation_decode(bytes, &reservation, end);
-    if (status) {
-        end->rates.count = 0;
+    int status = reservation_decode(bytes, &reservation);
+    if (status)
         return error_set(error, status, "job", "the job's reservation is damaged");
-    }
+    end->rates = reservation.rates;
     if (reservation.quota_count == 0)
         return 0;
+    struct quota_subject subject = quota_subject_of(&reservation.subject);
     uint64_t used = end->to == JINI_JOB_COMPLETED ? UINT64_MAX : 0;
-    return quota_settle(txn, &reservation.subject, reservation.quotas, reservation.quota_count,
-                        used);
+    return quota_settle(txn, &subject, reservation.quotas, reservation.quota_count, used);
 }
 
 static bool is_damage(int status)

@@ -1,4 +1,4 @@
-/* Records and the rows beside them: users, jobs, images, lists, running jobs, quotas, the due queue. */
+/* Records and the rows beside them: users, jobs, images, lists, running jobs, the due queue. */
 #include "engine/verify_private.h"
 
 #include "accounts/accounts.h"
@@ -90,21 +90,6 @@ static void report_stray(struct verifying *v, const char *kind, uint64_t user_id
     verify_problem(v, &place, "key: %zu bytes that are no key of this space", length);
 }
 
-static int check_quotas(struct verifying *v, struct store_txn *txn,
-                        const struct quota_subject *subject)
-{
-    struct quota_counter counters[QUOTA_COUNTERS_MAX];
-    uint32_t count;
-    int status = quota_list(txn, subject, counters, &count);
-    if (verify_is_damage(status)) {
-        const struct verify_place place = {
-            .kind = "quota_damaged", .field = "counters", .user_id = subject->user_id};
-        verify_problem(v, &place, "counters: the row of quotas of %s cannot be read (%s)",
-                       subject->user_id ? "the user" : "an address", jini_status_name(status));
-    }
-    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
-}
-
 static bool is_text(const struct tuple_element *element, const char *text)
 {
     return element->type == TUPLE_TEXT && element->length == strlen(text) &&
@@ -126,7 +111,7 @@ static int check_address_row(struct verifying *v, struct store_txn *txn, struct 
         const struct generations_subject runner = {0, quota_address(&subject)};
         bool right = slice_equal(runner.address, slice_of(address.bytes, address.length));
         if (right && row.type == TUPLE_END)
-            return check_quotas(v, txn, &subject);
+            return verify_quotas(v, txn, &subject);
         if (right && is_text(&row, "run"))
             return generations_check_running(&check, &runner);
     }
@@ -150,7 +135,7 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
         const struct quota_subject subject = {.user_id = id};
         bool last = reader.rest.length == 0 && id != 0;
         if (last && is_text(&row, "q"))
-            return check_quotas(v, txn, &subject);
+            return verify_quotas(v, txn, &subject);
         if (last && is_text(&row, "u"))
             return check_user_record(v, txn, id);
         if (last && is_text(&row, "li"))
@@ -173,7 +158,8 @@ static int check_job(struct verifying *v, struct store_txn *txn, struct slice ke
     struct buffer reservation = buffer_of(bytes, sizeof(bytes));
     struct jini_id id;
     int status = generations_check_job(&check, key, &id, &reservation);
-    if (status == 0 && reservation_check(buffer_slice(&reservation)) != 0) {
+    struct reservation ignored;
+    if (status == 0 && reservation_decode(buffer_slice(&reservation), &ignored) != 0) {
         const struct verify_place place = {
             .kind = "reservation_damaged", .field = "reservation", .job = &id};
         verify_problem(v, &place,

@@ -143,6 +143,16 @@ static int check_job_record(const struct generations_check *check, const struct 
     return check_job_row(check, id, &job.row);
 }
 
+int generations_check_reservation(struct store_txn *txn, const struct jini_id *id,
+                                  struct buffer *reservation)
+{
+    struct loaded_job job;
+    int status = job_load(txn, id, &job, NULL);
+    if (status == 0 && !generations_job_ended((enum jini_job_state)job.row.state))
+        buffer_append(reservation, job.row.reservation.data, job.row.reservation.length);
+    return check_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
 /* A row beside a record: a prompt, which the record must know of. */
 static int check_prompt_row(const struct generations_check *check, const struct jini_id *id,
                             struct slice key, struct slice which)

@@ -37,6 +37,13 @@ struct generations_check {
 int generations_check_job(const struct generations_check *check, struct slice key,
                           struct jini_id *id, struct buffer *reservation);
 
+/*
+ * Appends what a job that has not ended reserved, as generations_check_job() does; nothing when it
+ * has ended, is not there, or cannot be read.
+ */
+int generations_check_reservation(struct store_txn *txn, const struct jini_id *id,
+                                  struct buffer *reservation);
+
 /* A key of space IMAGES: the record, its place in the user's list and in the due queue. */
 int generations_check_image(const struct generations_check *check, struct slice key);
 

@@ -1,6 +1,7 @@
 /* Verify: jobs and what counts them, planted so that they do not agree. */
 #include "plant.h"
 
+#include "engine/rate.h"
 #include "generations/generations_private.h"
 
 /* What the last run found of one kind. */
@@ -42,6 +43,7 @@ static struct jini_id admitted(struct jini *jini, const struct jini_subject *sub
     admit.subject = *subject;
     admit.parameters =
         (struct jini_parameters){.width = 64, .height = 64, .steps = 20, .count = count};
+    admit.lease_ms = UINT32_MAX; /* weeks */
     fixture_must(jini_admit(jini, &admit, NULL), "admit", &admit.request.error);
     return admit.job.id;
 }
@@ -80,5 +82,120 @@ TEST(a_job_with_too_many_images_is_found,
     CHECK_CONTAINS(found.message, "3 images and was admitted for 2");
     CHECK_INT(jini_id_compare(&found.problem.job_id, &edit.id), ==, 0);
     CHECK_UINT(found.problem.user_id, ==, subject.number);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- Quotas ---- */
+
+/* Units of a subject's quotas that are reserved for nobody, or given back under a job that runs. */
+struct units {
+    struct quota_charge charge;
+    bool give;
+};
+
+static int op_units(struct store_txn *txn, void *argument)
+{
+    struct units *units = argument;
+    struct quota_charge *charge = &units->charge;
+    if (!units->give)
+        return quota_reserve(txn, charge);
+    int status = quota_peek(txn, charge);
+    return status ? status
+                  : quota_settle(txn, &charge->subject, charge->receipts, charge->plan->count, 0);
+}
+
+static void plant_units(struct jini *jini, const struct jini_subject *subject, uint64_t cost,
+                        bool give)
+{
+    struct allowed allowed;
+    struct jini_error error;
+    CHECK_OK(allowance_of(jini, user_of(subject), &allowed, &error));
+    struct units units = {.charge = {.subject = quota_subject_of(subject),
+                                     .plan = &allowed.plan->quotas,
+                                     .now_ns = clock_wall_ns(jini->clock),
+                                     .cost = cost},
+                          .give = give};
+    CHECK_OK(store_write(jini->store, op_units, &units));
+    plan_release(allowed.plan);
+}
+
+static void end(struct jini *jini, const struct jini_id *job)
+{
+    struct jini_settle settle;
+    jini_request_init(&settle);
+    settle.job_id = *job;
+    fixture_must(jini_settle(jini, &settle, NULL), "settle", &settle.request.error);
+}
+
+static void check_miscounted(struct jini *jini, uint64_t user, const char *owner,
+                             const char *numbers)
+{
+    struct found found = find(jini, "quota_miscounted");
+    CHECK_UINT(found.count, ==, 1);
+    CHECK_TEXT(found.field, "reserved");
+    CHECK_CONTAINS(found.message, owner);
+    CHECK_CONTAINS(found.message, numbers);
+    CHECK_UINT(found.problem.user_id, ==, user);
+}
+
+TEST(quotas_that_differ_from_the_running_jobs_are_found,
+     "Units that are reserved and belong to no job, of a user or an address, and units that a job "
+     "has and its quota has not, are named with both numbers.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_subject alice = {.kind = JINI_SUBJECT_USER, .number = user};
+    struct jini_subject address;
+    char owner[32];
+    CHECK_OK(jini_subject_parse_address("2001:db8:1:2::7", &address));
+    snprintf(owner, sizeof(owner), "user %llu", (unsigned long long)user);
+    struct jini_id job = admitted(jini, &alice, 4);
+    admitted(jini, &alice, 3);
+    admitted(jini, &address, 1);
+    fixture_verify(jini);
+    plant_units(jini, &alice, 2, false);
+    check_miscounted(jini, user, owner, "has 9 units reserved; the jobs that run reserved 7");
+    end(jini, &job);
+    check_miscounted(jini, user, owner, "has 5 units reserved; the jobs that run reserved 3");
+    plant_units(jini, &alice, 2, true);
+    fixture_verify(jini);
+    plant_units(jini, &alice, 1, true);
+    check_miscounted(jini, user, owner, "has 2 units reserved; the jobs that run reserved 3");
+    plant_units(jini, &alice, 1, false);
+    plant_units(jini, &address, 3, false);
+    check_miscounted(
+        jini, 0, "address 2001:db8:1:2::", "has 4 units reserved; the jobs that run reserved 1");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(
+    quotas_agree_over_windows_and_tiers,
+    "A job that reserved in a window that is over, or under limits that its user no longer has, is "
+    "no finding, neither while it runs nor when it has ended.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_subject alice = {.kind = JINI_SUBJECT_USER, .number = user};
+    struct jini_user_set set;
+    struct jini_id jobs[3];
+    jobs[0] = admitted(jini, &alice, 4);
+    fixture_days_pass(2);
+    fixture_verify(jini);
+    jini_request_init(&set);
+    set.user.id = user;
+    set.fields = JINI_USER_FIELD_OVERRIDES;
+    set.user.override_mask = JINI_ALLOWANCE_LIMITS;
+    snprintf(set.user.overrides.limits, sizeof(set.user.overrides.limits), "9/hour; 50/month");
+    CHECK_OK(jini_user_set(jini, &set, NULL));
+    jobs[1] = admitted(jini, &alice, 4);
+    fixture_verify(jini);
+    snprintf(set.user.overrides.limits, sizeof(set.user.overrides.limits), "20/day; 9/hour");
+    CHECK_OK(jini_user_set(jini, &set, NULL));
+    jobs[2] = admitted(jini, &alice, 3);
+    fixture_verify(jini);
+    for (int i = 0; i < 3; i++) {
+        end(jini, &jobs[i]);
+        fixture_verify(jini);
+    }
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
