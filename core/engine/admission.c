@@ -122,16 +122,18 @@ static struct generations_subject subject_of(const struct admit_work *work)
 }
 
 /* Ends the subject's jobs whose lease ran out; what cannot be ended leaves the row all the same. */
-static int end_given_up(struct store_txn *txn, struct admit_work *work,
-                        const struct generations_running *running, struct jini_error *error)
+static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work,
+                        const struct generations_running *running)
 {
+    const struct jini *jini = request_state(&admit->request)->jini;
     struct generations_subject subject = subject_of(work);
     uint64_t now_ms = work->now_ns / NS_PER_MS;
     for (uint32_t i = 0; i < running->expired; i++) {
-        struct job_end end = {.id = running->jobs[i].id, .now_ms = now_ms};
+        struct job_end end = {
+            .options = &jini->options, .id = running->jobs[i].id, .now_ms = now_ms};
         int status = job_give_up_in(txn, &end, &work->damage);
         if (status == JINI_E_NOT_FOUND) {
-            status = generations_running_drop(txn, &subject, &end.id, error);
+            status = generations_running_drop(txn, &subject, &end.id, &admit->request.error);
             end.rates.count = 0;
         }
         if (status)
@@ -219,7 +221,7 @@ static int op_admit(struct store_txn *txn, void *argument)
     if (status == 0)
         status = generations_running_get(txn, &subject, work->now_ns / NS_PER_MS, &running, error);
     if (status == 0)
-        status = end_given_up(txn, work, &running, error);
+        status = end_given_up(txn, admit, work, &running);
     if (status)
         return status;
     status = decide(txn, admit, work, &running);

@@ -7,12 +7,13 @@
  *   users.c      users and passwords          tiers.c      tiers
  *   allowance.c  what a subject may           plans.c      limits texts made ready
  *   rate*.c      rate limits                  admission.c  admit
- *   jobs.c       the end of jobs              records.c    reading records, the trash
+ *   jobs.c       renewing and ending jobs     records.c    reading records, the trash
  *   puts.c       storing images               gets.c       reading images
  *   archives.c   the archive                  background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
  *   archive_status.c  how things are spread over the tiers
+ *   jobs_due.c     jobs to be given up, and ended ones to be deleted
  *   quota_clean.c  quota rows that are over
  */
 #ifndef ENGINE_PRIVATE_H
@@ -84,6 +85,7 @@ struct jini {
     _Atomic uint32_t state;                                  /* enum engine_state */
     _Atomic uint64_t active;                                 /* requests under way */
     _Atomic uint64_t ended[REQUEST_KINDS][REQUEST_STATUSES]; /* what was taken, by kind and end */
+    _Atomic uint64_t jobs_removed;                           /* ended ones, by jobs_clean() */
     struct jini_options options;
     struct log log;
     const struct jini_clock *clock;
@@ -267,9 +269,14 @@ int engine_archive(struct jini *jini, struct archive **out, struct jini_error *e
 int image_fill_state(struct store_txn *txn, const struct jini_image *image, struct jini_image *out);
 
 /* jobs.c */
-int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
-               struct jini_job *out, struct jini_error *error);
+int settle_job(struct store_txn *txn, const struct jini *jini, const struct jini_id *id,
+               uint64_t now_ms, struct jini_job *out, struct jini_error *error);
+
+/* jobs_due.c: gives up the jobs whose lease is over. Any thread. */
 void jobs_expire(struct jini *jini);
+
+/* Deletes ended jobs that were kept for long enough; the next turn goes on with what is left. */
+void jobs_clean(struct jini *jini);
 
 /* quota_clean.c: one slice of removing what addresses no longer count. The background thread only. */
 void quotas_clean(struct jini *jini);

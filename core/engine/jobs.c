@@ -1,4 +1,4 @@
-/* Ending jobs: settle, release, and those that nobody came back for. */
+/* Jobs after their admission: renewed, settled, released; and what ends with them. */
 #include "engine/jobs.h"
 
 #include "base/alloc.h"
@@ -12,7 +12,6 @@ enum {
     RESERVATION_HEADER = 28,
     RESERVATION_QUOTA = 24,
     RESERVATION_RATE = 48,
-    EXPIRE_SLICE = 32,
     END_OP_BYTES = 512,
 };
 
@@ -103,15 +102,18 @@ int reservation_decode(struct slice bytes, struct reservation *out)
 
 /* A job that nobody took from the queue was done all the same, by whoever settles it. */
 static int pass_through_progress(struct store_txn *txn, const struct job_end *end,
-                                 struct jini_error *error)
+                                 const struct jini_job *job, struct jini_error *error)
 {
-    struct jini_job job;
-    int status = generations_job_get(txn, &end->id, &job, error);
-    if (status || job.state != JINI_JOB_IN_QUEUE || end->to != JINI_JOB_COMPLETED)
-        return status;
+    if (job->state != JINI_JOB_IN_QUEUE || end->to != JINI_JOB_COMPLETED)
+        return 0;
     struct generations_job_change change = {
         .id = end->id, .to = JINI_JOB_IN_PROGRESS, .now_ms = end->now_ms};
     return generations_job_transition(txn, &change, error);
+}
+
+static uint64_t retention_ms(const struct jini_options *options, uint64_t user_id)
+{
+    return 1000 * (user_id ? options->job_retention_s : options->job_retention_anonymous_s);
 }
 
 static int give_back(struct store_txn *txn, const struct generations_job_change *change,
@@ -137,11 +139,17 @@ static bool is_damage(int status)
 
 int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error)
 {
-    struct generations_job_change change = {
-        .id = end->id, .to = end->to, .now_ms = end->now_ms, .failure = end->reason};
+    struct jini_job job;
     end->rates.count = 0;
     end->lost = false;
-    int status = pass_through_progress(txn, end, error);
+    int status = generations_job_get(txn, &end->id, &job, error);
+    if (status == 0)
+        status = pass_through_progress(txn, end, &job, error);
+    struct generations_job_change change = {.id = end->id,
+                                            .to = end->to,
+                                            .now_ms = end->now_ms,
+                                            .keep_ms = retention_ms(end->options, job.user_id),
+                                            .failure = end->reason};
     if (status == 0)
         status = generations_job_transition(txn, &change, error);
     if (status)
@@ -179,10 +187,11 @@ void job_log_damage(const struct jini *jini, const struct job_damage *damage)
                LOG_NUMBER("records", damage->records), LOG_TEXT("job", id));
 }
 
-int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
-               struct jini_job *out, struct jini_error *error)
+int settle_job(struct store_txn *txn, const struct jini *jini, const struct jini_id *id,
+               uint64_t now_ms, struct jini_job *out, struct jini_error *error)
 {
-    struct job_end end = {.id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms};
+    struct job_end end = {
+        .options = &jini->options, .id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms};
     int status = job_end_in(txn, &end, error);
     if (status == 0 && out)
         *out = end.job;
@@ -234,8 +243,9 @@ int jini_renew(struct jini *jini, struct jini_renew *renew, jini_callback *callb
 static int op_settle(struct store_txn *txn, void *argument)
 {
     struct jini_settle *settle = argument;
-    int status = settle_job(txn, &settle->job_id, request_state(&settle->request)->now_ms,
-                            &settle->job, &settle->request.error);
+    const struct request_state *state = request_state(&settle->request);
+    int status = settle_job(txn, state->jini, &settle->job_id, state->now_ms, &settle->job,
+                            &settle->request.error);
     return status == JINI_E_CONFLICT ? explain_conflict(txn, &settle->job_id, &settle->job)
                                      : status;
 }
@@ -294,7 +304,8 @@ int jini_release(struct jini *jini, struct jini_release *release, jini_callback 
         status = JINI_E_NO_MEMORY;
     if (status)
         return request_refuse(request, status);
-    work->end = (struct job_end){.id = release->job_id,
+    work->end = (struct job_end){.options = &jini->options,
+                                 .id = release->job_id,
                                  .to = release->state,
                                  .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS,
                                  .reason = release->reason};
@@ -306,61 +317,4 @@ int jini_release(struct jini *jini, struct jini_release *release, jini_callback 
         return request_refuse(request, status);
     }
     return callback ? 0 : request_wait(request);
-}
-
-/* ---- Jobs that nobody came back for ---- */
-
-struct expire_jobs {
-    uint64_t now_ms;
-    size_t count;
-    struct job_damage damage;
-    struct job_end ends[EXPIRE_SLICE];
-};
-
-static int op_expire_jobs(struct store_txn *txn, void *argument)
-{
-    struct expire_jobs *expire = argument;
-    struct generations_due due[EXPIRE_SLICE];
-    struct jini_error ignored;
-    expire->damage = (struct job_damage){0};
-    int status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, due, EXPIRE_SLICE,
-                                      &expire->count, &ignored);
-    for (size_t i = 0; status == 0 && i < expire->count; i++) {
-        expire->ends[i] = (struct job_end){.id = due[i].id, .now_ms = expire->now_ms};
-        status = job_give_up_in(txn, &expire->ends[i], &expire->damage);
-        if (status == JINI_E_NOT_FOUND)
-            status = generations_due_remove(txn, &due[i]);
-    }
-    return status;
-}
-
-/* Ends what is due, wherever it was admitted: the transaction makes it safe from several processes at once. */
-void jobs_expire(struct jini *jini)
-{
-    struct expire_jobs *expire = base_malloc(sizeof(*expire));
-    int status = expire ? 0 : JINI_E_NO_MEMORY;
-    while (status == 0) {
-        expire->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
-        expire->count = 0;
-        struct store_txn *txn;
-        struct generations_due first;
-        status = store_read_begin(jini->store, &txn);
-        if (status)
-            break;
-        status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, &first, 1,
-                                      &expire->count, NULL);
-        store_read_end(txn);
-        if (status || expire->count == 0)
-            break;
-        status = store_write_class(jini->store, op_expire_jobs, expire, STORE_RELEASE);
-        if (status)
-            break;
-        for (size_t i = 0; i < expire->count; i++)
-            rate_refund(jini, &expire->ends[i].rates);
-        job_log_damage(jini, &expire->damage);
-    }
-    base_free(expire);
-    if (status && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)
-        log_record(&jini->log, JINI_LOG_WARNING, "jobs_not_expired",
-                   LOG_TEXT("status", jini_status_name(status)));
 }

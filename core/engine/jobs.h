@@ -27,6 +27,7 @@ enum job_end_flag {
 
 /* How a job ends. */
 struct job_end {
+    const struct jini_options *options; /* how long it is kept then */
     struct jini_id id;
     enum jini_job_state to;
     uint32_t flags; /* enum job_end_flag */

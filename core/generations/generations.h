@@ -15,7 +15,8 @@
  *
  *  1. A job that has not ended is in the due queue at its expires_ms (unless 0), and in the running
  *     row of its user or address if it was created counted. A job that has ended is in neither, and
- *     has neither reservation nor address any more.
+ *     has neither reservation nor address any more. It is in the due queue at its kept_until_ms
+ *     (unless 0), but not while an image of it is there.
  *  2. An image in the trash is in the due queue for its purge; one that is not, for its expiry
  *     (unless 0).
  *  3. A user's list of images holds exactly the images of that user outside the trash, that of jobs
@@ -25,6 +26,7 @@
  *  5. User 0 (anonymous) has no lists and counts: all requests would share them and rewrite them,
  *     and the lists would grow without end. Its running jobs are counted by address; the row of an
  *     address goes with its last job.
+ *  6. The job of an image is there, in the trash or not, for as long as the image is.
  */
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
@@ -112,6 +114,7 @@ struct generations_job_change {
     enum jini_job_state to;
     uint64_t now_ms;     /* of a clock that may be wrong: times of a job never run backwards */
     uint64_t expires_ms; /* to a state that is no end: when it is given up now; 0: as before */
+    uint64_t keep_ms;    /* to an end: how long the record is kept; 0: for ever */
     const char *failure; /* why it did not complete, for job.error; cut at 256 bytes; or NULL */
 
     /* Out. */
@@ -130,8 +133,8 @@ int generations_job_transition(struct store_txn *txn, struct generations_job_cha
                                struct jini_error *error);
 
 /*
- * Deletes the record of a job that has ended; its images stay. JINI_E_NOT_FOUND.
- * JINI_E_CONFLICT: it has not ended.
+ * Deletes the record of a job that has ended. JINI_E_NOT_FOUND. JINI_E_CONFLICT: it has not ended.
+ * JINI_E_IN_USE: an image of it is there.
  */
 int generations_job_delete(struct store_txn *txn, const struct jini_id *id,
                            struct jini_error *error);
@@ -278,6 +281,7 @@ int generations_usage(struct store_txn *txn, uint64_t user_id, struct jini_usage
 /* Rows of jobs and images are added and removed by the functions above. */
 enum generations_due_kind {
     GENERATIONS_DUE_JOB,   /* a job is given up: end it as TIMED_OUT */
+    GENERATIONS_DUE_ENDED, /* an ended job has been kept for as long as it was to be: delete it */
     GENERATIONS_DUE_IMAGE, /* an image's time is over: trash or delete it */
     GENERATIONS_DUE_PURGE, /* an image in the trash is to be deleted */
     GENERATIONS_DUE_ENGINE /* the engine's own; the value says what */

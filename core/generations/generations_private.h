@@ -40,6 +40,7 @@ struct job_row {
     uint64_t started_ms;
     uint64_t finished_ms;
     uint64_t expires_ms;
+    uint64_t kept_until_ms; /* of one that has ended; 0: for ever */
     uint64_t cost_credits;
     uint64_t guidance_millionths;
     int64_t seed;
@@ -78,6 +79,20 @@ static inline struct generations_subject job_row_subject(const struct job_row *r
 {
     return (struct generations_subject){row->user_id, row->address};
 }
+
+/* When and why something falls due; due_ms 0: never. */
+struct due_time {
+    enum generations_due_kind kind;
+    uint64_t due_ms;
+};
+
+/* 0 when an image of the job is there, but for `except` (may be NULL); else JINI_E_NOT_FOUND. */
+int job_row_has_image(struct store_txn *txn, const struct job_row *row,
+                      const struct jini_id *except);
+
+/* When a job falls due; one that has ended does not while it has an image. */
+int job_row_due(struct store_txn *txn, const struct job_row *row, const struct jini_id *except,
+                struct due_time *out);
 
 /* A row with the bytes that its slices point to; not to be copied. */
 struct loaded_job {
@@ -226,12 +241,6 @@ void running_edit_remove(struct running_edit *edit, const struct jini_id *id);
 int running_edit_write(struct store_txn *txn, const struct running_edit *edit);
 
 /* ---- The due queue (due.c) ------------------------------------------------------------------- */
-
-/* When and why something falls due; due_ms 0: never. */
-struct due_time {
-    enum generations_due_kind kind;
-    uint64_t due_ms;
-};
 
 /* Moves the row of `id` from one time to the other. */
 int due_move(struct store_txn *txn, const struct jini_id *id, struct due_time before,

@@ -15,12 +15,20 @@ struct job_step {
     bool running_changed;
     struct list_edit list; /* of a job that is new or goes */
     struct running_edit running;
+    struct due_time due_before;
+    struct due_time due_after;
 };
 
-static struct due_time due_time_of(const struct job_row *row)
+static int prepare_due(struct store_txn *txn, struct job_step *step)
 {
-    bool runs = row && !generations_job_ended((enum jini_job_state)row->state);
-    return (struct due_time){GENERATIONS_DUE_JOB, runs ? row->expires_ms : 0};
+    static const struct due_time never = {GENERATIONS_DUE_JOB, 0};
+    int status = 0;
+    step->due_before = step->due_after = never;
+    if (step->before)
+        status = job_row_due(txn, step->before, NULL, &step->due_before);
+    if (status == 0 && step->after)
+        status = job_row_due(txn, step->after, NULL, &step->due_after);
+    return status;
 }
 
 static int prepare_list(struct store_txn *txn, struct job_step *step, struct jini_error *error)
@@ -88,6 +96,8 @@ static int take_step(struct store_txn *txn, struct job_step *step, struct jini_e
     if (status == 0)
         status = prepare_running(txn, step, error);
     if (status == 0)
+        status = prepare_due(txn, step);
+    if (status == 0)
         status =
             step->after ? job_put(txn, step->id, step->after, error) : delete_record(txn, step);
     if (status == 0 && list_changed)
@@ -95,7 +105,7 @@ static int take_step(struct store_txn *txn, struct job_step *step, struct jini_e
     if (status == 0 && step->running_changed)
         status = running_edit_write(txn, &step->running);
     if (status == 0)
-        status = due_move(txn, step->id, due_time_of(step->before), due_time_of(step->after));
+        status = due_move(txn, step->id, step->due_before, step->due_after);
     return status;
 }
 
@@ -302,6 +312,7 @@ static void fill_changed(struct job_row *row, const struct generations_job_chang
         return;
     }
     row->finished_ms = later(change->now_ms, later(later(row->created_ms, row->started_ms), 1));
+    row->kept_until_ms = change->keep_ms ? row->finished_ms + change->keep_ms : 0;
     row->reservation = slice_of(NULL, 0);
     row->address = slice_of(NULL, 0);
     if (change->failure)
@@ -356,6 +367,11 @@ int generations_job_delete(struct store_txn *txn, const struct jini_id *id,
         return error_set(error, JINI_E_CONFLICT, "state",
                          "the job is %s: end it before it is deleted",
                          jini_job_state_name((enum jini_job_state)job.row.state));
+    status = job_row_has_image(txn, &job.row, NULL);
+    if (status != JINI_E_NOT_FOUND)
+        return status ? status
+                      : error_set(error, JINI_E_IN_USE, "images",
+                                  "an image of the job is there: it goes after its last image");
     struct job_step step = {.id = id, .before = &job.row};
     return take_step(txn, &step, error);
 }

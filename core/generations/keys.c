@@ -59,9 +59,8 @@ void key_running(struct tuple *key, const struct generations_subject *subject)
 void key_due(struct tuple *key, enum generations_due_kind kind, uint64_t due_ms)
 {
     static const char *const names[] = {
-        [GENERATIONS_DUE_JOB] = "job",
-        [GENERATIONS_DUE_IMAGE] = "image",
-        [GENERATIONS_DUE_PURGE] = "purge",
+        [GENERATIONS_DUE_JOB] = "job",       [GENERATIONS_DUE_ENDED] = "ended",
+        [GENERATIONS_DUE_IMAGE] = "image",   [GENERATIONS_DUE_PURGE] = "purge",
         [GENERATIONS_DUE_ENGINE] = "engine",
     };
     JINI_ASSERT((unsigned)kind < sizeof(names) / sizeof(names[0]));

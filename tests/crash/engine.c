@@ -1,8 +1,8 @@
 /*
  * Killed at random points in the middle of the main job: a child admits, settles, releases, stores,
- * archives, frees, removes and reads in several threads, for a user and an address, and says through
- * a pipe what was acknowledged; the parent kills it, opens the database and holds it to the promises
- * P1, P2, P5 and P6.
+ * archives, frees, removes and reads in several threads, for a user and an address, and says
+ * through a pipe what was acknowledged; the parent kills it, opens the database and holds it to the
+ * promises P1, P2, P5 and P6.
  */
 #include "quotas.h"
 

@@ -2,7 +2,7 @@
  * Power loss in the middle of the main job. One life of an engine is recorded: every write, sync,
  * truncation, rename and directory sync of all its files, in one log with marks for what was
  * acknowledged. From the log images are built of what a loss of power at any point may leave, each
- * is opened, and everything acknowledged by then must be there, and quotas must agree with the jobs.
+ * is opened, everything acknowledged by then must be there, and quotas must agree with the jobs.
  *
  * The same is done with the syncs of one kind of file or directory left out: then some image must
  * be found to have lost something, or the test proves nothing.
@@ -197,7 +197,7 @@ static void take_mark(struct acknowledged *acknowledged, const char *mark)
     }
 }
 
-/* Every acknowledged job is there and as it was, and quotas are what the jobs on record make them. */
+/* Every acknowledged job is there and as it was; quotas are what the jobs on record make them. */
 static int check_jobs(struct jini *jini, const struct acknowledged *acknowledged)
 {
     struct quotas quotas = {.user = acknowledged->user};

@@ -1,8 +1,8 @@
 /*
  * Quotas against the jobs on record: what a crash or a power loss leaves must agree, to the unit.
  *
- * Of one user and one address, each with quotas whose windows stay open for the whole test. Jobs are
- * found by their records and not by a list or a row of running jobs, which would hide what they lost.
+ * Of one user and one address, with quotas whose windows stay open for the whole test. Jobs are
+ * found by their records and not by a list or a row of running jobs, which would hide a loss.
  */
 #ifndef CRASH_QUOTAS_H
 #define CRASH_QUOTAS_H
@@ -91,8 +91,8 @@ static int quotas_compare(struct jini *jini, const struct quotas *quotas, int ow
 }
 
 /*
- * Counts the jobs since the last count, of which those that run are in `running_jobs`, and compares.
- * 0 when quotas and jobs agree.
+ * Counts the jobs since the last count, of which those that run are in `running_jobs`, and
+ * compares. 0 when quotas and jobs agree.
  */
 static inline int quotas_check(struct jini *jini, struct quotas *quotas)
 {

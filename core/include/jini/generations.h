@@ -53,6 +53,8 @@ struct jini_job {
     uint64_t started_ms;  /* 0: not yet */
     uint64_t finished_ms; /* 0: not yet */
     uint64_t expires_ms;  /* the end of its lease, when it is given up; jini_renew() puts it off */
+    uint64_t kept_until_ms; /* of a job that has ended: its record goes then, or later with its last
+                               image; 0: kept */
     uint64_t cost_credits;
     uint32_t images; /* attached to it so far, those among them that were removed since */
     uint32_t prompt_bytes;
@@ -77,7 +79,7 @@ enum jini_image_flag {
 
 struct jini_image {
     struct jini_id id;
-    struct jini_id job_id; /* all zero: imported */
+    struct jini_id job_id; /* all zero: imported. The job is there as long as the image is */
     uint64_t user_id;      /* 0: anonymous */
     uint64_t created_ms;
     uint64_t expires_ms;     /* 0: kept */

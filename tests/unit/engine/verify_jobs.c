@@ -199,3 +199,46 @@ TEST(
     }
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+/* ---- Retention ---- */
+
+TEST(wrong_rows_of_ended_jobs_are_found,
+     "An ended job that is in no queue though it is not kept for ever, one that stands at another "
+     "time, and an image without its job are named.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_subject address;
+    struct png_request png = {32, 32, 1, "made for a test", NULL};
+    struct jini_image_put put;
+    CHECK_OK(jini_subject_parse_address("192.0.2.1", &address));
+    struct jini_id job = admitted(jini, &address, 1);
+    end(jini, &job);
+    struct jini_job ended;
+    struct jini_error error;
+    CHECK_OK(jini_job_get(jini, &job, &ended, &error));
+    CHECK_UINT(ended.kept_until_ms, >, 0);
+    fixture_verify(jini);
+    struct tuple right = plant_key_due("ended", ended.kept_until_ms, &job);
+    struct tuple wrong = plant_key_due("ended", ended.kept_until_ms + 1, &job);
+    plant_row(jini, STORE_SPACE_QUEUE, &right, NULL, 0);
+    struct found found = find(jini, "job_not_due");
+    CHECK_UINT(found.count, ==, 1);
+    CHECK_TEXT(found.field, "kept_until_ms");
+    plant_row(jini, STORE_SPACE_QUEUE, &wrong, "", 0);
+    CHECK_UINT(find(jini, "due_differs").count, ==, 1);
+    jini_request_init(&put);
+    uint8_t *file = png_make(&png, &put.length);
+    put.bytes = file;
+    put.job_id = admitted(jini, &address, 1);
+    put.flags = JINI_PUT_SETTLES;
+    CHECK_OK(jini_image_put(jini, &put, NULL));
+    free(file);
+    CHECK_UINT(find(jini, "image_without_job").count, ==, 0);
+    struct tuple key = plant_key_id(&put.job_id);
+    plant_row(jini, STORE_SPACE_JOBS, &key, NULL, 0);
+    found = find(jini, "image_without_job");
+    CHECK_UINT(found.count, ==, 1);
+    CHECK_INT(jini_id_compare(&found.problem.image_id, &put.image.id), ==, 0);
+    CHECK_INT(jini_id_compare(&found.problem.job_id, &put.job_id), ==, 0);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
