@@ -43,11 +43,6 @@ static struct jini_admit *admit_of(struct jini_request *request)
     return (struct jini_admit *)request;
 }
 
-static uint64_t user_of(const struct jini_subject *subject)
-{
-    return subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
-}
-
 /* ---- Checks that need no store ---- */
 
 static int check_text(const char *text, const char *field, size_t bytes_max,
@@ -119,16 +114,26 @@ static int check_allowance(const struct jini_admit *admit, const struct allowed 
 
 /* ---- The transaction ---- */
 
-/* Ends the jobs of the user whose lease ran out; one that cannot be ended leaves the row all the same. */
-static int end_given_up(struct store_txn *txn, struct admit_work *work, uint64_t user_id,
-                        const struct generations_running *running, struct jini_error *error)
+/* Whose running jobs count. */
+static struct generations_subject subject_of(const struct admit_work *work)
 {
+    const struct quota_subject *subject = &work->quotas.subject;
+    return (struct generations_subject){subject->user_id, quota_address(subject)};
+}
+
+/* Ends the subject's jobs whose lease ran out; what cannot be ended leaves the row all the same. */
+static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work,
+                        const struct generations_running *running)
+{
+    const struct jini *jini = request_state(&admit->request)->jini;
+    struct generations_subject subject = subject_of(work);
     uint64_t now_ms = work->now_ns / NS_PER_MS;
     for (uint32_t i = 0; i < running->expired; i++) {
-        struct job_end end = {.id = running->jobs[i].id, .now_ms = now_ms};
+        struct job_end end = {
+            .options = &jini->options, .id = running->jobs[i].id, .now_ms = now_ms};
         int status = job_give_up_in(txn, &end, &work->damage);
         if (status == JINI_E_NOT_FOUND) {
-            status = generations_running_drop(txn, user_id, &end.id, error);
+            status = generations_running_drop(txn, &subject, &end.id, &admit->request.error);
             end.rates.count = 0;
         }
         if (status)
@@ -160,7 +165,7 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
 {
     struct jini_error *error = &admit->request.error;
     uint32_t most = work->allowed.allowance.parallel_max;
-    if (most && user_of(&admit->subject) && running->count - running->expired >= most)
+    if (most && running->count - running->expired >= most)
         return refuse_parallel(txn, work, running, error);
     int status = quota_reserve(txn, &work->quotas);
     if (status == JINI_E_BUSY)
@@ -173,16 +178,18 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
     uint64_t lease_ms = admit->lease_ms
                             ? admit->lease_ms
                             : request_state(&admit->request)->jini->options.admission_lease_ms;
+    struct generations_subject subject = subject_of(work);
     struct generations_job job = {
         .id = work->job_id,
-        .user_id = user_of(&admit->subject),
+        .user_id = subject.user_id,
+        .address = subject.address,
         .parameters = admit->parameters,
         .prompt = slice_of_text(admit->prompt ? admit->prompt : ""),
         .negative = slice_of_text(admit->negative ? admit->negative : ""),
         .created_ms = now_ms,
         .expires_ms = now_ms + lease_ms,
         .reservation = slice_of(work->reservation, work->reservation_length),
-        .flags = user_of(&admit->subject) ? GENERATIONS_JOB_COUNTED : 0,
+        .flags = GENERATIONS_JOB_COUNTED,
     };
     status = generations_job_create(txn, &job, error);
     return status ? status : generations_job_get(txn, &work->job_id, &admit->job, error);
@@ -195,14 +202,13 @@ static int op_admit(struct store_txn *txn, void *argument)
     struct admit_work *work = state->work;
     struct jini_error *error = &admit->request.error;
     struct allowed now;
-    static const struct generations_running none;
-    struct generations_running running = none;
-    uint64_t user_id = user_of(&admit->subject);
+    struct generations_running running;
+    struct generations_subject subject = subject_of(work);
     error_clear(error); /* of the run before */
     work->decision = 0;
     work->ended = 0;
     work->damage = (struct job_damage){0};
-    int status = allowance_in(txn, state->jini, user_id, &now);
+    int status = allowance_in(txn, state->jini, subject.user_id, &now);
     if (status)
         return status == JINI_E_NOT_FOUND
                    ? error_set(error, status, "subject", "there is no such user")
@@ -212,10 +218,10 @@ static int op_admit(struct store_txn *txn, void *argument)
     now.plan = work->allowed.plan;
     work->allowed = now;
     status = check_allowance(admit, &now, error);
-    if (status == 0 && user_id)
-        status = generations_running_get(txn, user_id, work->now_ns / NS_PER_MS, &running, error);
     if (status == 0)
-        status = end_given_up(txn, work, user_id, &running, error);
+        status = generations_running_get(txn, &subject, work->now_ns / NS_PER_MS, &running, error);
+    if (status == 0)
+        status = end_given_up(txn, admit, work, &running);
     if (status)
         return status;
     status = decide(txn, admit, work, &running);
@@ -313,12 +319,11 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     work->quota_plan = work->allowed.plan->quotas;
     work->quota_plan.anchor_ns = work->allowed.anchor_ns;
     work->quotas = (struct quota_charge){
-        .subject = {.user_id = user_id},
+        .subject = quota_subject_of(&admit->subject),
         .plan = &work->quota_plan,
         .now_ns = work->now_ns,
         .cost = admit->parameters.count,
     };
-    memcpy(work->quotas.subject.address, admit->subject.address, sizeof(admit->subject.address));
     status = rate_charge(jini, &work->rates, &admit->answer, error);
     /* The answer has the quotas too, as far as they can be read. */
     if (status == JINI_E_LIMITED || status == JINI_E_BUSY) {

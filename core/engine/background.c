@@ -1,7 +1,7 @@
 /*
- * Background work of one engine, on a thread of its own: the table of rate limits, jobs whose lease
- * ran out, quotas that are over, and tiering. Runs that callers ask for (jini_archive_run) take
- * their turn on the same thread.
+ * Background work of one engine, on a thread of its own: the table of rate limits, jobs that fall
+ * due, quotas that are over, and tiering. Runs that callers ask for (jini_archive_run) take their
+ * turn on the same thread.
  *
  * An idle engine costs next to nothing: a regular run is preceded by a look that commits nothing, a look takes at most a
  * hundredth of the time, and after a failure nothing is tried for a minute.
@@ -130,6 +130,7 @@ static void run_regular(struct background *background)
     if (!jini->options.background_run)
         return;
     jobs_expire(jini);
+    jobs_clean(jini);
     quotas_clean(jini);
     uint64_t now_ns = clock_boot_ns(jini->clock);
     if (now_ns < background->rest_until_ns)

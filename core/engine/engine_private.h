@@ -7,7 +7,7 @@
  *   users.c      users and passwords          tiers.c      tiers
  *   allowance.c  what a subject may           plans.c      limits texts made ready
  *   rate*.c      rate limits                  admission.c  admit
- *   jobs.c       the end of jobs              records.c    reading records, the trash
+ *   jobs.c       renewing and ending jobs     records.c    reading records, the trash
  *   puts.c       storing images               gets.c       reading images
  *   coding.c     coding before they are stored  stored.c  and decoding
  *   cold.c       records in the archive       cold_reads.c who waits for them
@@ -15,6 +15,7 @@
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
  *   archive_status.c  how things are spread over the tiers
+ *   jobs_due.c     jobs to be given up, and ended ones to be deleted
  *   quota_clean.c  quota rows that are over
  */
 #ifndef ENGINE_PRIVATE_H
@@ -57,6 +58,7 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(TIER_REMOVE, "tier_remove")                                                                  \
     X(LIMIT_RESET, "limit_reset")                                                                  \
     X(ADMIT, "admit")                                                                              \
+    X(RENEW, "renew")                                                                              \
     X(SETTLE, "settle")                                                                            \
     X(RELEASE, "release")                                                                          \
     X(IMAGE_PUT, "image_put")                                                                      \
@@ -86,6 +88,7 @@ struct jini {
     _Atomic uint32_t state;                                  /* enum engine_state */
     _Atomic uint64_t active;                                 /* requests under way */
     _Atomic uint64_t ended[REQUEST_KINDS][REQUEST_STATUSES]; /* what was taken, by kind and end */
+    _Atomic uint64_t jobs_removed;                           /* ended ones, by jobs_clean() */
     struct jini_options options;
     struct log log;
     const struct jini_clock *clock;
@@ -286,9 +289,14 @@ int image_state(struct store_txn *txn, const struct generations_image *image,
                 enum jini_image_state *out);
 
 /* jobs.c */
-int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
-               struct jini_job *out, struct jini_error *error);
+int settle_job(struct store_txn *txn, const struct jini *jini, const struct jini_id *id,
+               uint64_t now_ms, struct jini_job *out, struct jini_error *error);
+
+/* jobs_due.c: gives up the jobs whose lease is over. Any thread. */
 void jobs_expire(struct jini *jini);
+
+/* Deletes ended jobs that were kept for long enough; the next turn goes on with what is left. */
+void jobs_clean(struct jini *jini);
 
 /* quota_clean.c: one slice of removing what addresses no longer count. The background thread only. */
 void quotas_clean(struct jini *jini);

@@ -1,4 +1,4 @@
-/* Ending jobs: settle, release, and those that nobody came back for. */
+/* Jobs after their admission: renewed, settled, released; and what ends with them. */
 #include "engine/jobs.h"
 
 #include "base/alloc.h"
@@ -12,7 +12,6 @@ enum {
     RESERVATION_HEADER = 28,
     RESERVATION_QUOTA = 24,
     RESERVATION_RATE = 48,
-    EXPIRE_SLICE = 32,
     END_OP_BYTES = 512,
 };
 
@@ -52,18 +51,25 @@ size_t reservation_encode(const struct jini_subject *subject, const struct quota
     return (size_t)(to - out);
 }
 
-struct reservation {
-    struct quota_subject subject;
-    uint32_t quota_count;
-    struct quota_receipt quotas[LIMITS_MAX];
-};
-
-/* Bytes from disk: nothing is believed. An empty reservation is that of a job without limits. */
-static int reservation_decode(struct slice bytes, struct reservation *out, struct job_end *end)
+static int decode_rate(const uint8_t *from, struct table_receipt *out)
 {
-    memset(out, 0, sizeof(*out));
-    if (bytes.length == 0)
-        return 0;
+    if (from[0] > LIMIT_GCRA || from[1] >= TABLE_REGIONS)
+        return JINI_E_CORRUPT;
+    *out = (struct table_receipt){
+        .charge = {(enum limit_algorithm)from[0], load_le32(from + 4), load_le64(from + 16),
+                   load_le64(from + 24)},
+        .generation = load_le64(from + 32),
+        .tag = load_le64(from + 40),
+        .region = from[1],
+        .bucket = load_le32(from + 8),
+        .slot = from[2],
+    };
+    return 0;
+}
+
+/* Bytes from disk: nothing is believed. */
+static int decode(struct slice bytes, struct reservation *out)
+{
     if (bytes.length < RESERVATION_HEADER || bytes.data[0] != RESERVATION_VERSION)
         return JINI_E_CORRUPT;
     uint32_t quotas = bytes.data[1];
@@ -72,51 +78,42 @@ static int reservation_decode(struct slice bytes, struct reservation *out, struc
                                                            quotas * (size_t)RESERVATION_QUOTA +
                                                            rates * (size_t)RESERVATION_RATE)
         return JINI_E_CORRUPT;
-    end->subject.kind = bytes.data[3];
-    end->subject.number = load_le64(bytes.data + 4);
-    memcpy(end->subject.address, bytes.data + 12, sizeof(end->subject.address));
-    if (subject_check(&end->subject, NULL))
-        return JINI_E_CORRUPT;
-    out->subject.user_id = end->subject.kind == JINI_SUBJECT_USER ? end->subject.number : 0;
-    memcpy(out->subject.address, end->subject.address, sizeof(out->subject.address));
+    out->subject.kind = bytes.data[3];
+    out->subject.number = load_le64(bytes.data + 4);
+    memcpy(out->subject.address, bytes.data + 12, sizeof(out->subject.address));
+    int status = subject_check(&out->subject, NULL) ? JINI_E_CORRUPT : 0;
     const uint8_t *from = bytes.data + RESERVATION_HEADER;
     for (; out->quota_count < quotas; out->quota_count++, from += RESERVATION_QUOTA)
         out->quotas[out->quota_count] =
             (struct quota_receipt){load_le64(from), load_le64(from + 8), load_le64(from + 16)};
-    for (; end->rates.count < rates; end->rates.count++, from += RESERVATION_RATE) {
-        if (from[0] > LIMIT_GCRA || from[1] >= TABLE_REGIONS)
-            return JINI_E_CORRUPT;
-        end->rates.items[end->rates.count] = (struct table_receipt){
-            .charge = {(enum limit_algorithm)from[0], load_le32(from + 4), load_le64(from + 16),
-                       load_le64(from + 24)},
-            .generation = load_le64(from + 32),
-            .tag = load_le64(from + 40),
-            .region = from[1],
-            .bucket = load_le32(from + 8),
-            .slot = from[2],
-        };
-    }
-    return 0;
+    for (; status == 0 && out->rates.count < rates; out->rates.count++, from += RESERVATION_RATE)
+        status = decode_rate(from, &out->rates.items[out->rates.count]);
+    return status;
 }
 
-int reservation_check(struct slice bytes)
+int reservation_decode(struct slice bytes, struct reservation *out)
 {
-    struct reservation ignored;
-    struct job_end end = {.to = JINI_JOB_TIMED_OUT};
-    return reservation_decode(bytes, &ignored, &end);
+    memset(out, 0, sizeof(*out));
+    int status = bytes.length == 0 ? 0 : decode(bytes, out);
+    if (status)
+        memset(out, 0, sizeof(*out));
+    return status;
 }
 
 /* A job that nobody took from the queue was done all the same, by whoever settles it. */
 static int pass_through_progress(struct store_txn *txn, const struct job_end *end,
-                                 struct jini_error *error)
+                                 const struct jini_job *job, struct jini_error *error)
 {
-    struct jini_job job;
-    int status = generations_job_get(txn, &end->id, &job, error);
-    if (status || job.state != JINI_JOB_IN_QUEUE || end->to != JINI_JOB_COMPLETED)
-        return status;
+    if (job->state != JINI_JOB_IN_QUEUE || end->to != JINI_JOB_COMPLETED)
+        return 0;
     struct generations_job_change change = {
         .id = end->id, .to = JINI_JOB_IN_PROGRESS, .now_ms = end->now_ms};
     return generations_job_transition(txn, &change, error);
+}
+
+static uint64_t retention_ms(const struct jini_options *options, uint64_t user_id)
+{
+    return 1000 * (user_id ? options->job_retention_s : options->job_retention_anonymous_s);
 }
 
 static int give_back(struct store_txn *txn, const struct generations_job_change *change,
@@ -124,16 +121,15 @@ static int give_back(struct store_txn *txn, const struct generations_job_change 
 {
     struct reservation reservation;
     struct slice bytes = slice_of(change->reservation, change->reservation_length);
-    int status = reservation_decode(bytes, &reservation, end);
-    if (status) {
-        end->rates.count = 0;
+    int status = reservation_decode(bytes, &reservation);
+    if (status)
         return error_set(error, status, "job", "the job's reservation is damaged");
-    }
+    end->rates = reservation.rates;
     if (reservation.quota_count == 0)
         return 0;
+    struct quota_subject subject = quota_subject_of(&reservation.subject);
     uint64_t used = end->to == JINI_JOB_COMPLETED ? UINT64_MAX : 0;
-    return quota_settle(txn, &reservation.subject, reservation.quotas, reservation.quota_count,
-                        used);
+    return quota_settle(txn, &subject, reservation.quotas, reservation.quota_count, used);
 }
 
 static bool is_damage(int status)
@@ -143,11 +139,17 @@ static bool is_damage(int status)
 
 int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error)
 {
-    struct generations_job_change change = {
-        .id = end->id, .to = end->to, .now_ms = end->now_ms, .failure = end->reason};
+    struct jini_job job;
     end->rates.count = 0;
     end->lost = false;
-    int status = pass_through_progress(txn, end, error);
+    int status = generations_job_get(txn, &end->id, &job, error);
+    if (status == 0)
+        status = pass_through_progress(txn, end, &job, error);
+    struct generations_job_change change = {.id = end->id,
+                                            .to = end->to,
+                                            .now_ms = end->now_ms,
+                                            .keep_ms = retention_ms(end->options, job.user_id),
+                                            .failure = end->reason};
     if (status == 0)
         status = generations_job_transition(txn, &change, error);
     if (status)
@@ -185,10 +187,11 @@ void job_log_damage(const struct jini *jini, const struct job_damage *damage)
                LOG_NUMBER("records", damage->records), LOG_TEXT("job", id));
 }
 
-int settle_job(struct store_txn *txn, const struct jini_id *id, uint64_t now_ms,
-               struct jini_job *out, struct jini_error *error)
+int settle_job(struct store_txn *txn, const struct jini *jini, const struct jini_id *id,
+               uint64_t now_ms, struct jini_job *out, struct jini_error *error)
 {
-    struct job_end end = {.id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms};
+    struct job_end end = {
+        .options = &jini->options, .id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms};
     int status = job_end_in(txn, &end, error);
     if (status == 0 && out)
         *out = end.job;
@@ -205,11 +208,44 @@ static int explain_conflict(struct store_txn *txn, const struct jini_id *id, str
     return JINI_E_CONFLICT;
 }
 
+static int op_renew(struct store_txn *txn, void *argument)
+{
+    struct jini_renew *renew = argument;
+    const struct request_state *state = request_state(&renew->request);
+    uint64_t lease_ms = renew->lease_ms ? renew->lease_ms : state->jini->options.admission_lease_ms;
+    struct generations_job_change change = {.id = renew->job_id,
+                                            .to = renew->state,
+                                            .now_ms = state->now_ms,
+                                            .expires_ms = state->now_ms + lease_ms};
+    int status = generations_job_transition(txn, &change, &renew->request.error);
+    if (status == 0)
+        renew->job = change.job;
+    return status == JINI_E_CONFLICT ? explain_conflict(txn, &renew->job_id, &renew->job) : status;
+}
+
+int jini_renew(struct jini *jini, struct jini_renew *renew, jini_callback *callback)
+{
+    struct jini_request *request = &renew->request;
+    int status = request_begin(jini, request, sizeof(*renew), REQUEST_RENEW, callback);
+    if (status)
+        return status;
+    if (renew->state != JINI_JOB_IN_QUEUE && renew->state != JINI_JOB_IN_PROGRESS)
+        status = error_set(&request->error, JINI_E_INVALID, "state",
+                           "a job is renewed as IN_QUEUE or IN_PROGRESS");
+    request_state(request)->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+    if (status == 0)
+        status = request_write(request, op_renew, STORE_RELEASE, END_OP_BYTES, NULL);
+    if (status)
+        return request_refuse(request, status);
+    return callback ? 0 : request_wait(request);
+}
+
 static int op_settle(struct store_txn *txn, void *argument)
 {
     struct jini_settle *settle = argument;
-    int status = settle_job(txn, &settle->job_id, request_state(&settle->request)->now_ms,
-                            &settle->job, &settle->request.error);
+    const struct request_state *state = request_state(&settle->request);
+    int status = settle_job(txn, state->jini, &settle->job_id, state->now_ms, &settle->job,
+                            &settle->request.error);
     return status == JINI_E_CONFLICT ? explain_conflict(txn, &settle->job_id, &settle->job)
                                      : status;
 }
@@ -268,7 +304,8 @@ int jini_release(struct jini *jini, struct jini_release *release, jini_callback 
         status = JINI_E_NO_MEMORY;
     if (status)
         return request_refuse(request, status);
-    work->end = (struct job_end){.id = release->job_id,
+    work->end = (struct job_end){.options = &jini->options,
+                                 .id = release->job_id,
                                  .to = release->state,
                                  .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS,
                                  .reason = release->reason};
@@ -280,61 +317,4 @@ int jini_release(struct jini *jini, struct jini_release *release, jini_callback 
         return request_refuse(request, status);
     }
     return callback ? 0 : request_wait(request);
-}
-
-/* ---- Jobs that nobody came back for ---- */
-
-struct expire_jobs {
-    uint64_t now_ms;
-    size_t count;
-    struct job_damage damage;
-    struct job_end ends[EXPIRE_SLICE];
-};
-
-static int op_expire_jobs(struct store_txn *txn, void *argument)
-{
-    struct expire_jobs *expire = argument;
-    struct generations_due due[EXPIRE_SLICE];
-    struct jini_error ignored;
-    expire->damage = (struct job_damage){0};
-    int status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, due, EXPIRE_SLICE,
-                                      &expire->count, &ignored);
-    for (size_t i = 0; status == 0 && i < expire->count; i++) {
-        expire->ends[i] = (struct job_end){.id = due[i].id, .now_ms = expire->now_ms};
-        status = job_give_up_in(txn, &expire->ends[i], &expire->damage);
-        if (status == JINI_E_NOT_FOUND)
-            status = generations_due_remove(txn, &due[i]);
-    }
-    return status;
-}
-
-/* Ends what is due, wherever it was admitted: the transaction makes it safe from several processes at once. */
-void jobs_expire(struct jini *jini)
-{
-    struct expire_jobs *expire = base_malloc(sizeof(*expire));
-    int status = expire ? 0 : JINI_E_NO_MEMORY;
-    while (status == 0) {
-        expire->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
-        expire->count = 0;
-        struct store_txn *txn;
-        struct generations_due first;
-        status = store_read_begin(jini->store, &txn);
-        if (status)
-            break;
-        status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, &first, 1,
-                                      &expire->count, NULL);
-        store_read_end(txn);
-        if (status || expire->count == 0)
-            break;
-        status = store_write_class(jini->store, op_expire_jobs, expire, STORE_RELEASE);
-        if (status)
-            break;
-        for (size_t i = 0; i < expire->count; i++)
-            rate_refund(jini, &expire->ends[i].rates);
-        job_log_damage(jini, &expire->damage);
-    }
-    base_free(expire);
-    if (status && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)
-        log_record(&jini->log, JINI_LOG_WARNING, "jobs_not_expired",
-                   LOG_TEXT("status", jini_status_name(status)));
 }

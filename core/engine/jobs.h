@@ -27,6 +27,7 @@ enum job_end_flag {
 
 /* How a job ends. */
 struct job_end {
+    const struct jini_options *options; /* how long it is kept then */
     struct jini_id id;
     enum jini_job_state to;
     uint32_t flags; /* enum job_end_flag */
@@ -35,7 +36,6 @@ struct job_end {
 
     /* Out. */
     struct jini_job job;
-    struct jini_subject subject;
     struct rate_receipts
         rates; /* to be refunded once the transaction has committed, unless COMPLETED */
     bool lost; /* despite damage: what it reserved was not given back, at least in part */
@@ -61,8 +61,18 @@ int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage
 /* Logs what was found, once that has committed; nothing when there is nothing. */
 void job_log_damage(const struct jini *jini, const struct job_damage *damage);
 
-/* 0, or JINI_E_CORRUPT: these bytes, of a job's record, are no reservation. */
-int reservation_check(struct slice bytes);
+struct reservation {
+    struct jini_subject subject;
+    uint32_t quota_count;
+    struct quota_receipt quotas[LIMITS_MAX];
+    struct rate_receipts rates;
+};
+
+/*
+ * Reads what a job's record keeps; nothing is reserved by a job without limits, which has no bytes.
+ * JINI_E_CORRUPT: these bytes are no reservation; `out` then says of nothing.
+ */
+int reservation_decode(struct slice bytes, struct reservation *out);
 
 size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
                           const struct rate_receipts *rates,

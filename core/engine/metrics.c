@@ -108,6 +108,9 @@ static void request_part(struct metrics_page *page, struct jini *jini)
                             kinds[kind], jini_status_name(-status), (unsigned long long)count);
         }
     }
+    metrics_number(page, "jobs_removed_total", "counter",
+                   "Ended jobs that this process removed, kept for long enough.",
+                   atomic_load_explicit(&jini->jobs_removed, memory_order_relaxed));
     metrics_number(page, "requests_active", "gauge", "Requests of this process under way.",
                    atomic_load(&jini->active));
 }

@@ -233,7 +233,8 @@ static int op_put(struct store_txn *txn, void *argument)
     if (status == 0)
         status = generations_image_create(txn, &work->image, error);
     if (status == 0 && (put->flags & JINI_PUT_SETTLES))
-        status = settle_job(txn, &put->job_id, work->now_ms, NULL, error);
+        status = settle_job(txn, request_state(&put->request)->jini, &put->job_id, work->now_ms,
+                            NULL, error);
     if (status == 0)
         status = index_location_put(txn, &work->location);
     if (status == 0) {

@@ -26,6 +26,19 @@ void rates_tend(struct jini *jini);
 /* Whoever is counted comes through here. JINI_E_INVALID: there is no such kind, or user 0. */
 int subject_check(const struct jini_subject *subject, struct jini_error *error);
 
+/* Whose allowance counts; 0: that of addresses. */
+static inline uint64_t user_of(const struct jini_subject *subject)
+{
+    return subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
+}
+
+static inline struct quota_subject quota_subject_of(const struct jini_subject *subject)
+{
+    struct quota_subject out = {.user_id = user_of(subject)};
+    memcpy(out.address, subject->address, sizeof(out.address));
+    return out;
+}
+
 /* What a charge took; enough to give it back, from another process too. */
 struct rate_receipts {
     uint32_t count;

@@ -55,19 +55,6 @@ static inline bool has_own_limits(const struct jini_subject *subject)
     return subject->kind == JINI_SUBJECT_USER || subject->kind == JINI_SUBJECT_ADDRESS;
 }
 
-/* Whose allowance counts; 0: that of addresses. */
-static inline uint64_t user_of(const struct jini_subject *subject)
-{
-    return subject->kind == JINI_SUBJECT_USER ? subject->number : 0;
-}
-
-static inline struct quota_subject quota_subject_of(const struct jini_subject *subject)
-{
-    struct quota_subject out = {.user_id = user_of(subject)};
-    memcpy(out.address, subject->address, sizeof(out.address));
-    return out;
-}
-
 /* ---- Charging ---- */
 
 /* A charge of all rate limits of a plan on its way. */

@@ -2,7 +2,8 @@
  * The parts of a check of everything.
  *
  *   verify.c          the run, and how findings reach the caller
- *   verify_records.c  users, jobs, images, lists, quotas, the due queue
+ *   verify_records.c  users, jobs, images, lists, the due queue
+ *   verify_quotas.c   quotas and the jobs that run
  *   verify_places.c   images and locations; locations and the records of a pack
  *   verify_packs.c    rows of packs, their files
  *   verify_objects.c  packs and the archive
@@ -70,6 +71,10 @@ static inline bool verify_is_damage(int status)
 int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);
 int verify_packs(struct verifying *v);
+
+/* Part of the check of a user's or an address's rows, in their snapshot: its quotas. */
+struct quota_subject;
+int verify_quotas(struct verifying *v, struct store_txn *txn, const struct quota_subject *subject);
 
 /* Part of the check of an image, in its snapshot: the index says where its bytes are. */
 int verify_image_place(struct verifying *v, struct store_txn *txn, const struct jini_id *id);

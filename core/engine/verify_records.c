@@ -1,4 +1,4 @@
-/* Records and the rows beside them: users, jobs, images, lists, running jobs, quotas, the due queue. */
+/* Records and the rows beside them: users, jobs, images, lists, running jobs, the due queue. */
 #include "engine/verify_private.h"
 
 #include "accounts/accounts.h"
@@ -90,37 +90,33 @@ static void report_stray(struct verifying *v, const char *kind, uint64_t user_id
     verify_problem(v, &place, "key: %zu bytes that are no key of this space", length);
 }
 
-/* The quotas of a user, or of the address that the key of an anonymous row ends in. */
-static int check_quotas(struct verifying *v, struct store_txn *txn, uint64_t user_id,
-                        struct tuple_reader *rest, size_t key_length)
-{
-    struct quota_subject subject = {.user_id = user_id};
-    struct quota_counter counters[QUOTA_COUNTERS_MAX];
-    struct tuple_element address;
-    uint32_t count;
-    int status = tuple_next(rest, &address);
-    bool right = status == 0 && (user_id ? address.type == TUPLE_END
-                                         : address.type == TUPLE_BYTES && address.length <= 16);
-    if (!right || rest->rest.length != 0) {
-        report_stray(v, "quota_key_damaged", user_id, key_length);
-        return 0;
-    }
-    if (user_id == 0)
-        memcpy(subject.address, address.bytes, address.length);
-    status = quota_list(txn, &subject, counters, &count);
-    if (verify_is_damage(status)) {
-        const struct verify_place place = {
-            .kind = "quota_damaged", .field = "counters", .user_id = user_id};
-        verify_problem(v, &place, "counters: the row of quotas of %s cannot be read (%s)",
-                       user_id ? "the user" : "an address", jini_status_name(status));
-    }
-    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
-}
-
 static bool is_text(const struct tuple_element *element, const char *text)
 {
     return element->type == TUPLE_TEXT && element->length == strlen(text) &&
            memcmp(element->bytes, text, element->length) == 0;
+}
+
+/* A row of an address, whose bytes follow in the key: its quotas, or its running jobs. */
+static int check_address_row(struct verifying *v, struct store_txn *txn, struct tuple_reader *rest,
+                             size_t key_length)
+{
+    const struct generations_check check = check_in(v, txn);
+    struct quota_subject subject = {0};
+    struct tuple_element address;
+    struct tuple_element row;
+    if (tuple_next(rest, &address) == 0 && address.type == TUPLE_BYTES &&
+        address.length <= sizeof(subject.address) && tuple_next(rest, &row) == 0 &&
+        rest->rest.length == 0) {
+        memcpy(subject.address, address.bytes, address.length);
+        const struct generations_subject runner = {0, quota_address(&subject)};
+        bool right = slice_equal(runner.address, slice_of(address.bytes, address.length));
+        if (right && row.type == TUPLE_END)
+            return verify_quotas(v, txn, &subject);
+        if (right && is_text(&row, "run"))
+            return generations_check_running(&check, &runner);
+    }
+    report_stray(v, "quota_key_damaged", 0, key_length);
+    return 0;
 }
 
 static int check_user_row(struct verifying *v, struct store_txn *txn, struct slice key)
@@ -133,9 +129,13 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
     if (status)
         return status == JINI_E_NOT_FOUND ? 0 : status;
     if (tuple_next_uint(&reader, &id) == 0 && tuple_next(&reader, &row) == 0) {
-        if (is_text(&row, "q"))
-            return check_quotas(v, txn, id, &reader, key.length);
+        if (id == 0 && is_text(&row, "q"))
+            return check_address_row(v, txn, &reader, key.length);
+        const struct generations_subject runner = {.user_id = id};
+        const struct quota_subject subject = {.user_id = id};
         bool last = reader.rest.length == 0 && id != 0;
+        if (last && is_text(&row, "q"))
+            return verify_quotas(v, txn, &subject);
         if (last && is_text(&row, "u"))
             return check_user_record(v, txn, id);
         if (last && is_text(&row, "li"))
@@ -143,7 +143,7 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
         if (last && is_text(&row, "lj"))
             return generations_check_jobs_of(&check, id);
         if (last && is_text(&row, "run"))
-            return generations_check_running(&check, id);
+            return generations_check_running(&check, &runner);
     }
     report_stray(v, "user_key_damaged", id, key.length);
     return 0;
@@ -158,7 +158,8 @@ static int check_job(struct verifying *v, struct store_txn *txn, struct slice ke
     struct buffer reservation = buffer_of(bytes, sizeof(bytes));
     struct jini_id id;
     int status = generations_check_job(&check, key, &id, &reservation);
-    if (status == 0 && reservation_check(buffer_slice(&reservation)) != 0) {
+    struct reservation ignored;
+    if (status == 0 && reservation_decode(buffer_slice(&reservation), &ignored) != 0) {
         const struct verify_place place = {
             .kind = "reservation_damaged", .field = "reservation", .job = &id};
         verify_problem(v, &place,

@@ -49,25 +49,14 @@ static int check_is_due(const struct generations_check *check, const struct chec
 
 /* ---- Jobs ---- */
 
-static bool counts_as_running(const struct job_row *row)
-{
-    return !generations_job_ended((enum jini_job_state)row->state) &&
-           (row->flags & GENERATIONS_JOB_COUNTED) != 0;
-}
-
-static struct due_time due_of_job(const struct job_row *row)
-{
-    bool ended = generations_job_ended((enum jini_job_state)row->state);
-    return (struct due_time){GENERATIONS_DUE_JOB, ended ? 0 : row->expires_ms};
-}
-
 static int check_is_running(const struct generations_check *check, const struct jini_id *id,
                             const struct job_row *row)
 {
     struct generations_running running;
-    if (!counts_as_running(row))
+    struct generations_subject subject = job_row_subject(row);
+    if (!job_row_runs(row))
         return 0;
-    int status = generations_running_get(check->txn, row->user_id, 0, &running, NULL);
+    int status = generations_running_get(check->txn, &subject, 0, &running, NULL);
     if (status)
         return check_is_damage(status) ? 0 : status;
     for (uint32_t i = 0; i < running.count; i++) {
@@ -76,7 +65,8 @@ static int check_is_running(const struct generations_check *check, const struct 
     }
     const struct check_place place = {
         .kind = "job_not_running", .field = "flags", .job = id, .user_id = row->user_id};
-    check_report(check, &place, "it counts and has not ended, but is no running job of its user");
+    check_report(check, &place, "it counts and has not ended, but is no running job of its %s",
+                 row->user_id ? "user" : "address");
     return 0;
 }
 
@@ -106,17 +96,29 @@ static int check_prompts(const struct generations_check *check, const struct jin
 static int check_job_row(const struct generations_check *check, const struct jini_id *id,
                          const struct job_row *row)
 {
-    const struct check_place due = {
-        .kind = "job_not_due", .field = "expires_ms", .job = id, .user_id = row->user_id};
+    bool ended = generations_job_ended((enum jini_job_state)row->state);
+    const struct check_place due = {.kind = "job_not_due",
+                                    .field = ended ? "kept_until_ms" : "expires_ms",
+                                    .job = id,
+                                    .user_id = row->user_id};
     const struct check_item item = {LIST_JOBS, row->user_id, row->number, id};
-    if (generations_job_ended((enum jini_job_state)row->state) && row->reservation.length != 0) {
+    if (ended && row->reservation.length != 0) {
         const struct check_place place = {.kind = "job_keeps_reservation",
                                           .field = "reservation",
                                           .job = id,
                                           .user_id = row->user_id};
         check_report(check, &place, "a job that has ended reserves nothing any more");
     }
-    int status = check_is_due(check, &due, id, due_of_job(row));
+    if (row->images.length / JINI_ID_BYTES > row->count) {
+        const struct check_place place = {
+            .kind = "job_over_count", .field = "images", .job = id, .user_id = row->user_id};
+        check_report(check, &place, "it has had %zu images and was admitted for %u",
+                     row->images.length / JINI_ID_BYTES, (unsigned)row->count);
+    }
+    struct due_time time;
+    int status = job_row_due(check->txn, row, NULL, &time);
+    if (status == 0)
+        status = check_is_due(check, &due, id, time);
     if (status == 0)
         status = check_is_running(check, id, row);
     if (status == 0)
@@ -139,6 +141,16 @@ static int check_job_record(const struct generations_check *check, const struct 
     if (!generations_job_ended((enum jini_job_state)job.row.state))
         buffer_append(reservation, job.row.reservation.data, job.row.reservation.length);
     return check_job_row(check, id, &job.row);
+}
+
+int generations_check_reservation(struct store_txn *txn, const struct jini_id *id,
+                                  struct buffer *reservation)
+{
+    struct loaded_job job;
+    int status = job_load(txn, id, &job, NULL);
+    if (status == 0 && !generations_job_ended((enum jini_job_state)job.row.state))
+        buffer_append(reservation, job.row.reservation.data, job.row.reservation.length);
+    return check_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
 /* A row beside a record: a prompt, which the record must know of. */
@@ -202,6 +214,26 @@ static struct due_time due_of_image(const struct image_row *row)
     return (struct due_time){GENERATIONS_DUE_IMAGE, row->expires_ms};
 }
 
+/* An image never outlives its job. */
+static int check_has_job(const struct generations_check *check, const struct jini_id *id,
+                         const struct image_row *row)
+{
+    struct tuple key;
+    if (id_is_zero(&row->job_id))
+        return 0;
+    key_record(&key, &row->job_id);
+    int status = store_has(check->txn, STORE_SPACE_JOBS, tuple_key(&key));
+    if (status != JINI_E_NOT_FOUND)
+        return status;
+    const struct check_place place = {.kind = "image_without_job",
+                                      .field = "job_id",
+                                      .image = id,
+                                      .job = &row->job_id,
+                                      .user_id = row->user_id};
+    check_report(check, &place, "the job that made it is not there");
+    return 0;
+}
+
 int generations_check_image(const struct generations_check *check, struct slice key)
 {
     struct tuple_reader reader = tuple_reader_of(key);
@@ -221,6 +253,8 @@ int generations_check_image(const struct generations_check *check, struct slice 
     place.field = trashed ? "purge_ms" : "expires_ms";
     place.user_id = image.row.user_id;
     status = check_is_due(check, &place, &id, due_of_image(&image.row));
+    if (status == 0)
+        status = check_has_job(check, &id, &image.row);
     const struct check_item item = {LIST_IMAGES, image.row.user_id, image.row.number, &id};
     return status || trashed ? status : check_is_listed(check, &item);
 }
@@ -248,12 +282,10 @@ static bool read_due_key(struct slice key, struct due_time *due, struct jini_id 
 static int load_due(struct store_txn *txn, enum generations_due_kind kind, const struct jini_id *id,
                     struct due_time *out)
 {
-    if (kind == GENERATIONS_DUE_JOB) {
+    if (kind == GENERATIONS_DUE_JOB || kind == GENERATIONS_DUE_ENDED) {
         struct loaded_job job;
         int status = job_load(txn, id, &job, NULL);
-        if (status == 0)
-            *out = due_of_job(&job.row);
-        return status;
+        return status ? status : job_row_due(txn, &job.row, NULL, out);
     }
     struct loaded_image image;
     int status = image_load(txn, id, &image, NULL);
@@ -273,7 +305,7 @@ int generations_check_due(const struct generations_check *check, struct slice ke
     if (status || due.kind == GENERATIONS_DUE_ENGINE)
         return status == JINI_E_NOT_FOUND ? 0 : status;
     struct check_place place = {.kind = "due_without_record", .field = "id"};
-    if (due.kind == GENERATIONS_DUE_JOB)
+    if (due.kind == GENERATIONS_DUE_JOB || due.kind == GENERATIONS_DUE_ENDED)
         place.job = &id;
     else
         place.image = &id;

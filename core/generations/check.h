@@ -37,14 +37,22 @@ struct generations_check {
 int generations_check_job(const struct generations_check *check, struct slice key,
                           struct jini_id *id, struct buffer *reservation);
 
+/*
+ * Appends what a job that has not ended reserved, as generations_check_job() does; nothing when it
+ * has ended, is not there, or cannot be read.
+ */
+int generations_check_reservation(struct store_txn *txn, const struct jini_id *id,
+                                  struct buffer *reservation);
+
 /* A key of space IMAGES: the record, its place in the user's list and in the due queue. */
 int generations_check_image(const struct generations_check *check, struct slice key);
 
 /* A key of space QUEUE: what it names is there and falls due at that time. */
 int generations_check_due(const struct generations_check *check, struct slice key);
 
-/* A user's row of running jobs: each is there, is the user's, counts, and has not ended. */
-int generations_check_running(const struct generations_check *check, uint64_t user_id);
+/* A subject's row of running jobs: each is there, is the subject's, counts, and has not ended. */
+int generations_check_running(const struct generations_check *check,
+                              const struct generations_subject *subject);
 
 /*
  * The tail of a user's list of images or jobs: the items on its page, and the count of all items of the list, when they are

@@ -254,12 +254,21 @@ int generations_check_page(const struct generations_check *check, struct slice k
 
 /* ---- Running jobs ---- */
 
-static int check_runs(const struct generations_check *check, uint64_t user_id,
+static bool counts_for(const struct job_row *row, const struct generations_subject *subject)
+{
+    return job_row_runs(row) && row->user_id == subject->user_id &&
+           (row->user_id != 0 || slice_equal(row->address, subject->address));
+}
+
+static int check_runs(const struct generations_check *check,
+                      const struct generations_subject *subject,
                       const struct generations_running_job *running)
 {
     struct loaded_job job;
-    struct check_place place = {
-        .kind = "running_without_job", .field = "id", .job = &running->id, .user_id = user_id};
+    struct check_place place = {.kind = "running_without_job",
+                                .field = "id",
+                                .job = &running->id,
+                                .user_id = subject->user_id};
     int status = job_load(check->txn, &running->id, &job, NULL);
     if (status == JINI_E_NOT_FOUND)
         check_report(check, &place, "the row of running jobs names a job that is not there");
@@ -270,10 +279,11 @@ static int check_runs(const struct generations_check *check, uint64_t user_id,
         place.field = "state";
         check_report(check, &place, "the row of running jobs has a job that is %s",
                      jini_job_state_name((enum jini_job_state)job.row.state));
-    } else if (job.row.user_id != user_id || !(job.row.flags & GENERATIONS_JOB_COUNTED)) {
-        place.field = "user_id";
+    } else if (!counts_for(&job.row, subject)) {
+        place.field = subject->user_id ? "user_id" : "address";
         check_report(check, &place,
-                     "the row of running jobs has a job that does not count for this user");
+                     "the row of running jobs has a job that does not count for this %s",
+                     subject->user_id ? "user" : "address");
     } else if (job.row.expires_ms != running->expires_ms) {
         place.field = "expires_ms";
         check_report(check, &place, "the row of running jobs says %llu; the job's record says %llu",
@@ -283,19 +293,20 @@ static int check_runs(const struct generations_check *check, uint64_t user_id,
     return 0;
 }
 
-int generations_check_running(const struct generations_check *check, uint64_t user_id)
+int generations_check_running(const struct generations_check *check,
+                              const struct generations_subject *subject)
 {
     struct generations_running running;
-    int status = generations_running_get(check->txn, user_id, 0, &running, NULL);
+    int status = generations_running_get(check->txn, subject, 0, &running, NULL);
     if (check_is_damage(status)) {
         const struct check_place place = {
-            .kind = "running_damaged", .field = "entries", .user_id = user_id};
+            .kind = "running_damaged", .field = "entries", .user_id = subject->user_id};
         check_report(check, &place, "the row of running jobs is no list of 1 to %d entries",
                      GENERATIONS_RUNNING_MAX);
     }
     if (status)
         return check_is_damage(status) ? 0 : status;
     for (uint32_t i = 0; status == 0 && i < running.count; i++)
-        status = check_runs(check, user_id, &running.jobs[i]);
+        status = check_runs(check, subject, &running.jobs[i]);
     return status;
 }

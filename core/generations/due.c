@@ -1,9 +1,9 @@
 /*
  * The queue of what falls due.
  *
- * Space QUEUE, key (text kind, uint due_ms, id): kind is "job", "image", "purge" or "engine", and
- * the value belongs to who added the row. Rows are added near the end of their kind and removed at
- * its beginning.
+ * Space QUEUE, key (text kind, uint due_ms, id): kind is "job", "ended", "image", "purge" or
+ * "engine", and the value belongs to who added the row. Rows are added near the end of their kind
+ * and removed at its beginning.
  */
 #include "generations/generations_private.h"
 

@@ -13,17 +13,20 @@
  *
  * Invariants of the rows, which every function here keeps. README.md has the keys and fields.
  *
- *  1. A job that has not ended is in the due queue at its expires_ms (unless 0), and in its user's
- *     running row if it was created counted. A job that has ended is in neither, and has no
- *     reservation any more.
+ *  1. A job that has not ended is in the due queue at its expires_ms (unless 0), and in the running
+ *     row of its user or address if it was created counted. A job that has ended is in neither, and
+ *     has neither reservation nor address any more. It is in the due queue at its kept_until_ms
+ *     (unless 0), but not while an image of it is there.
  *  2. An image in the trash is in the due queue for its purge; one that is not, for its expiry
  *     (unless 0).
  *  3. A user's list of images holds exactly the images of that user outside the trash, that of jobs
  *     exactly the jobs, each under a number that never changes and is never used again. No page of
  *     a list is stored empty.
  *  4. The counts of a user are those of the records.
- *  5. User 0 (anonymous) has no lists, counts and running row: all requests would share them and
- *     rewrite them, and the lists would grow without end.
+ *  5. User 0 (anonymous) has no lists and counts: all requests would share them and rewrite them,
+ *     and the lists would grow without end. Its running jobs are counted by address; the row of an
+ *     address goes with its last job.
+ *  6. The job of an image is there, in the trash or not, for as long as the image is.
  */
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
@@ -34,7 +37,8 @@
 
 enum {
     GENERATIONS_RESERVATION_MAX = 512,
-    GENERATIONS_RUNNING_MAX = 256,          /* counted jobs of one user that run at once */
+    GENERATIONS_ADDRESS_MAX = 16,           /* bytes that tell an address from others */
+    GENERATIONS_RUNNING_MAX = 256,          /* counted jobs of one subject that run at once */
     GENERATIONS_METADATA_INLINE_MAX = 1024, /* longer metadata is kept in the pack */
     GENERATIONS_PROMPTS_INLINE_MAX = 1024,  /* both together; longer ones have rows of their own */
     GENERATIONS_DUE_VALUE_MAX = 64
@@ -59,12 +63,13 @@ int generations_image_check_change(enum jini_image_state from, enum jini_image_s
 /* ---- Jobs ------------------------------------------------------------------------------------ */
 
 enum generations_job_flag {
-    GENERATIONS_JOB_COUNTED = 1 << 0 /* counts as running for its user until it ends */
+    GENERATIONS_JOB_COUNTED = 1 << 0 /* counts as running for its user or address until it ends */
 };
 
 struct generations_job {
     struct jini_id id;
-    uint64_t user_id; /* 0: anonymous, and then not COUNTED */
+    uint64_t user_id;     /* 0: anonymous */
+    struct slice address; /* of an anonymous job that is COUNTED, see struct generations_subject */
     struct jini_parameters parameters;
     struct slice prompt; /* UTF-8, up to JINI_PROMPT_MAX - 1 bytes */
     struct slice negative;
@@ -80,7 +85,7 @@ struct generations_job {
  *   JINI_E_INVALID  a member breaks its rule
  *   JINI_E_TOO_BIG  a prompt or the reservation is too long
  *   JINI_E_EXISTS   there is a job of this id
- *   JINI_E_BUSY     256 counted jobs of the user run already
+ *   JINI_E_BUSY     256 counted jobs of the user or address run already
  */
 int generations_job_create(struct store_txn *txn, const struct generations_job *job,
                            struct jini_error *error);
@@ -108,7 +113,8 @@ struct generations_job_change {
     struct jini_id id;
     enum jini_job_state to;
     uint64_t now_ms;     /* of a clock that may be wrong: times of a job never run backwards */
-    uint64_t expires_ms; /* to IN_PROGRESS: when it is given up now; 0: as before */
+    uint64_t expires_ms; /* to a state that is no end: when it is given up now; 0: as before */
+    uint64_t keep_ms;    /* to an end: how long the record is kept; 0: for ever */
     const char *failure; /* why it did not complete, for job.error; cut at 256 bytes; or NULL */
 
     /* Out. */
@@ -118,43 +124,51 @@ struct generations_job_change {
 };
 
 /*
- * Changes the state of a job. To end it takes it from the running row and the due queue and hands
- * its reservation to the caller, who gives back what it says in the same transaction: nobody gets
- * it again. JINI_E_NOT_FOUND. JINI_E_CONFLICT: it cannot go there from the state that it is in.
+ * Changes the state of a job, or renews its lease in the state that it is in. To end it takes it
+ * from the running row and the due queue and hands its reservation to the caller, who gives back
+ * what it says in the same transaction: nobody gets it again. JINI_E_NOT_FOUND. JINI_E_CONFLICT: it
+ * cannot go there from the state that it is in.
  */
 int generations_job_transition(struct store_txn *txn, struct generations_job_change *change,
                                struct jini_error *error);
 
 /*
- * Deletes the record of a job that has ended; its images stay. JINI_E_NOT_FOUND.
- * JINI_E_CONFLICT: it has not ended.
+ * Deletes the record of a job that has ended. JINI_E_NOT_FOUND. JINI_E_CONFLICT: it has not ended.
+ * JINI_E_IN_USE: an image of it is there.
  */
 int generations_job_delete(struct store_txn *txn, const struct jini_id *id,
                            struct jini_error *error);
 
 /* ---- Running jobs ---------------------------------------------------------------------------- */
 
+/* Whose running jobs are counted together. */
+struct generations_subject {
+    uint64_t user_id;     /* 0: the address */
+    struct slice address; /* 1 to 16 bytes; of a user it is not looked at */
+};
+
 struct generations_running_job {
     struct jini_id id;
     uint64_t expires_ms; /* 0: never */
 };
 
-/* The counted jobs of a user that have not ended; those given up at `now_ms` come first. */
+/* The counted jobs of a subject that have not ended; those given up at `now_ms` come first. */
 struct generations_running {
     uint32_t count;
     uint32_t expired; /* of them: end these in this transaction, they do not count */
     struct generations_running_job jobs[GENERATIONS_RUNNING_MAX];
 };
 
-int generations_running_get(struct store_txn *txn, uint64_t user_id, uint64_t now_ms,
-                            struct generations_running *out, struct jini_error *error);
+int generations_running_get(struct store_txn *txn, const struct generations_subject *subject,
+                            uint64_t now_ms, struct generations_running *out,
+                            struct jini_error *error);
 
 /*
  * Takes a job out of the running row that cannot be ended, since its record is gone or damaged or says that it has
  * ended. Does nothing when the row does not have it.
  */
-int generations_running_drop(struct store_txn *txn, uint64_t user_id, const struct jini_id *id,
-                             struct jini_error *error);
+int generations_running_drop(struct store_txn *txn, const struct generations_subject *subject,
+                             const struct jini_id *id, struct jini_error *error);
 
 /* ---- Images ---------------------------------------------------------------------------------- */
 
@@ -192,7 +206,7 @@ struct generations_image_new {
  *   JINI_E_INVALID    a member breaks its rule, or the job is another user's
  *   JINI_E_EXISTS     there is an image of this id
  *   JINI_E_NOT_FOUND  there is no such job
- *   JINI_E_TOO_BIG    the job has JINI_JOB_IMAGES_MAX images
+ *   JINI_E_CONFLICT   the job has had as many images as its count says
  */
 int generations_image_create(struct store_txn *txn, const struct generations_image_new *image,
                              struct jini_error *error);
@@ -267,6 +281,7 @@ int generations_usage(struct store_txn *txn, uint64_t user_id, struct jini_usage
 /* Rows of jobs and images are added and removed by the functions above. */
 enum generations_due_kind {
     GENERATIONS_DUE_JOB,   /* a job is given up: end it as TIMED_OUT */
+    GENERATIONS_DUE_ENDED, /* an ended job has been kept for as long as it was to be: delete it */
     GENERATIONS_DUE_IMAGE, /* an image's time is over: trash or delete it */
     GENERATIONS_DUE_PURGE, /* an image in the trash is to be deleted */
     GENERATIONS_DUE_ENGINE /* the engine's own; the value says what */

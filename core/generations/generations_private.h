@@ -15,7 +15,7 @@ void key_prompt(struct tuple *key, const struct jini_id *job);
 void key_negative(struct tuple *key, const struct jini_id *job);
 void key_list_tail(struct tuple *key, uint64_t user_id, enum user_list_kind kind);
 void key_list_page(struct tuple *key, uint64_t user_id, enum user_list_kind kind, uint64_t page);
-void key_running(struct tuple *key, uint64_t user_id);
+void key_running(struct tuple *key, const struct generations_subject *subject);
 void key_due(struct tuple *key, enum generations_due_kind kind, uint64_t due_ms);
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
@@ -23,7 +23,7 @@ void key_due(struct tuple *key, enum generations_due_kind kind, uint64_t due_ms)
 /* Fills `error` for a record ("job", "image") that could not be used, and returns `status`. */
 int record_failed(struct jini_error *error, int status, const char *what, const struct jini_id *id);
 
-/* The same for a row of a user. */
+/* The same for a row of a user, or of an address when user_id is 0. */
 int user_row_failed(struct jini_error *error, int status, const char *what, uint64_t user_id);
 
 /* ---- Rows of jobs (job_row.c) ---------------------------------------------------------------- */
@@ -40,6 +40,7 @@ struct job_row {
     uint64_t started_ms;
     uint64_t finished_ms;
     uint64_t expires_ms;
+    uint64_t kept_until_ms; /* of one that has ended; 0: for ever */
     uint64_t cost_credits;
     uint64_t guidance_millionths;
     int64_t seed;
@@ -57,6 +58,7 @@ struct job_row {
     struct slice negative;
     struct slice images; /* ids, one after the other */
     struct slice reservation;
+    struct slice address; /* that an anonymous job counts for, until it ends */
     struct slice error;
     struct layout_rest rest;
 };
@@ -69,6 +71,28 @@ static inline bool job_row_prompts_outside(const struct job_row *row)
 {
     return row->prompt_bytes != 0 || row->negative_bytes != 0;
 }
+
+/* True for a job that counts as running, and for whom. */
+bool job_row_runs(const struct job_row *row);
+
+static inline struct generations_subject job_row_subject(const struct job_row *row)
+{
+    return (struct generations_subject){row->user_id, row->address};
+}
+
+/* When and why something falls due; due_ms 0: never. */
+struct due_time {
+    enum generations_due_kind kind;
+    uint64_t due_ms;
+};
+
+/* 0 when an image of the job is there, but for `except` (may be NULL); else JINI_E_NOT_FOUND. */
+int job_row_has_image(struct store_txn *txn, const struct job_row *row,
+                      const struct jini_id *except);
+
+/* When a job falls due; one that has ended does not while it has an image. */
+int job_row_due(struct store_txn *txn, const struct job_row *row, const struct jini_id *except,
+                struct due_time *out);
 
 /* A row with the bytes that its slices point to; not to be copied. */
 struct loaded_job {
@@ -200,7 +224,7 @@ enum {
 
 /* A job is taken out and/or put in; `expires_ms` is the new time. */
 struct running_edit {
-    uint64_t user_id;
+    struct generations_subject subject;
     uint32_t count;
     struct generations_running_job jobs[GENERATIONS_RUNNING_MAX];
 };
@@ -209,20 +233,14 @@ int running_row_read(struct slice bytes, struct generations_running_job *out, ui
 void running_row_write(const struct generations_running_job *jobs, uint32_t count,
                        struct buffer *out);
 
-int running_edit_begin(struct store_txn *txn, uint64_t user_id, struct running_edit *edit,
-                       struct jini_error *error);
+int running_edit_begin(struct store_txn *txn, const struct generations_subject *subject,
+                       struct running_edit *edit, struct jini_error *error);
 int running_edit_set(struct running_edit *edit, const struct jini_id *id, uint64_t expires_ms,
                      struct jini_error *error);
 void running_edit_remove(struct running_edit *edit, const struct jini_id *id);
 int running_edit_write(struct store_txn *txn, const struct running_edit *edit);
 
 /* ---- The due queue (due.c) ------------------------------------------------------------------- */
-
-/* When and why something falls due; due_ms 0: never. */
-struct due_time {
-    enum generations_due_kind kind;
-    uint64_t due_ms;
-};
 
 /* Moves the row of `id` from one time to the other. */
 int due_move(struct store_txn *txn, const struct jini_id *id, struct due_time before,

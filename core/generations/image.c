@@ -1,6 +1,7 @@
 /*
  * Images. As with jobs, every change goes through one step that compares the row as it was with the
- * row as it will be, and brings the user's list and counts and the due queue into line.
+ * row as it will be, and brings the user's list and counts and the due queue into line; the image
+ * that is the last of its job lets the job go.
  */
 #include "generations/generations_private.h"
 
@@ -17,6 +18,7 @@ struct image_step {
     struct image_row *after;        /* NULL: it goes */
     bool list_changed;
     struct list_edit list;
+    struct due_time job_due; /* of its job, which has ended and loses its last image */
 };
 
 static bool in_trash(const struct image_row *row)
@@ -70,6 +72,20 @@ static int prepare_list(struct store_txn *txn, struct image_step *step, struct j
     return status ? status : list_edit_count(&step->list, &counts_before, &counts_after, error);
 }
 
+/* What cannot be read of its job is no reason to keep an image: verify tells of it. */
+static int prepare_job(struct store_txn *txn, struct image_step *step)
+{
+    struct loaded_job job;
+    if (step->after || id_is_zero(&step->before->job_id))
+        return 0;
+    int status = job_load(txn, &step->before->job_id, &job, NULL);
+    if (status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT || status == JINI_E_FORMAT)
+        return 0;
+    if (status || !generations_job_ended((enum jini_job_state)job.row.state))
+        return status;
+    return job_row_due(txn, &job.row, step->id, &step->job_due);
+}
+
 static int write_record(struct store_txn *txn, const struct image_step *step,
                         struct jini_error *error)
 {
@@ -93,12 +109,16 @@ static int write_step(struct store_txn *txn, const struct image_step *step,
         status = list_edit_write(txn, &step->list, error);
     if (status == 0)
         status = due_move(txn, step->id, due_time_of(step->before), due_time_of(step->after));
+    if (status == 0 && step->job_due.due_ms != 0)
+        status = due_move(txn, &step->before->job_id, (struct due_time){0}, step->job_due);
     return status;
 }
 
 static int take_step(struct store_txn *txn, struct image_step *step, struct jini_error *error)
 {
     int status = prepare_list(txn, step, error);
+    if (status == 0)
+        status = prepare_job(txn, step);
     return status ? status : write_step(txn, step, error);
 }
 
@@ -183,9 +203,10 @@ static int attach(struct store_txn *txn, const struct jini_image *image, struct 
         return error_set(error, JINI_E_INVALID, "job_id",
                          "the job is of user %llu, the image of %llu",
                          (unsigned long long)job->row.user_id, (unsigned long long)image->user_id);
-    if (images->length + JINI_ID_BYTES > JOB_IMAGES_BYTES_MAX)
-        return error_set(error, JINI_E_TOO_BIG, "job_id",
-                         "the job has %d images, the most of one job", JINI_JOB_IMAGES_MAX);
+    if (images->length / JINI_ID_BYTES >= job->row.count)
+        return error_set(error, JINI_E_CONFLICT, "count",
+                         "the job was admitted for %u images and has had %zu: admit another",
+                         (unsigned)job->row.count, images->length / JINI_ID_BYTES);
     if (images->length)
         memcpy(ids, images->data, images->length);
     memcpy(ids + images->length, image->id.bytes, JINI_ID_BYTES);

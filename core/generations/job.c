@@ -15,18 +15,20 @@ struct job_step {
     bool running_changed;
     struct list_edit list; /* of a job that is new or goes */
     struct running_edit running;
+    struct due_time due_before;
+    struct due_time due_after;
 };
 
-static struct due_time due_time_of(const struct job_row *row)
+static int prepare_due(struct store_txn *txn, struct job_step *step)
 {
-    bool runs = row && !generations_job_ended((enum jini_job_state)row->state);
-    return (struct due_time){GENERATIONS_DUE_JOB, runs ? row->expires_ms : 0};
-}
-
-static bool is_counted(const struct job_row *row)
-{
-    return row && (row->flags & GENERATIONS_JOB_COUNTED) != 0 &&
-           !generations_job_ended((enum jini_job_state)row->state);
+    static const struct due_time never = {GENERATIONS_DUE_JOB, 0};
+    int status = 0;
+    step->due_before = step->due_after = never;
+    if (step->before)
+        status = job_row_due(txn, step->before, NULL, &step->due_before);
+    if (status == 0 && step->after)
+        status = job_row_due(txn, step->after, NULL, &step->due_after);
+    return status;
 }
 
 static int prepare_list(struct store_txn *txn, struct job_step *step, struct jini_error *error)
@@ -47,14 +49,14 @@ static int prepare_list(struct store_txn *txn, struct job_step *step, struct jin
 
 static int prepare_running(struct store_txn *txn, struct job_step *step, struct jini_error *error)
 {
-    bool before = is_counted(step->before);
-    bool after = is_counted(step->after);
+    bool before = step->before && job_row_runs(step->before);
+    bool after = step->after && job_row_runs(step->after);
     step->running_changed =
         before != after || (before && step->before->expires_ms != step->after->expires_ms);
     if (!step->running_changed)
         return 0;
-    uint64_t user_id = before ? step->before->user_id : step->after->user_id;
-    int status = running_edit_begin(txn, user_id, &step->running, error);
+    struct generations_subject subject = job_row_subject(before ? step->before : step->after);
+    int status = running_edit_begin(txn, &subject, &step->running, error);
     if (status)
         return status;
     if (after)
@@ -94,6 +96,8 @@ static int take_step(struct store_txn *txn, struct job_step *step, struct jini_e
     if (status == 0)
         status = prepare_running(txn, step, error);
     if (status == 0)
+        status = prepare_due(txn, step);
+    if (status == 0)
         status =
             step->after ? job_put(txn, step->id, step->after, error) : delete_record(txn, step);
     if (status == 0 && list_changed)
@@ -101,7 +105,7 @@ static int take_step(struct store_txn *txn, struct job_step *step, struct jini_e
     if (status == 0 && step->running_changed)
         status = running_edit_write(txn, &step->running);
     if (status == 0)
-        status = due_move(txn, step->id, due_time_of(step->before), due_time_of(step->after));
+        status = due_move(txn, step->id, step->due_before, step->due_after);
     return status;
 }
 
@@ -133,9 +137,11 @@ static int check_new(const struct generations_job *job, struct jini_error *error
     if ((job->flags & ~(uint32_t)GENERATIONS_JOB_COUNTED) != 0)
         return error_set(error, JINI_E_INVALID, "flags", "%#x has unknown bits",
                          (unsigned)job->flags);
-    if (job->user_id == 0 && job->flags & GENERATIONS_JOB_COUNTED)
-        return error_set(error, JINI_E_INVALID, "flags",
-                         "jobs of the anonymous user are not counted");
+    bool by_address = job->user_id == 0 && job->flags & GENERATIONS_JOB_COUNTED;
+    if (by_address != (job->address.length > 0) || job->address.length > GENERATIONS_ADDRESS_MAX)
+        return error_set(error, JINI_E_INVALID, "address",
+                         "has %zu bytes: an anonymous job that is counted has 1 to %d, others none",
+                         job->address.length, GENERATIONS_ADDRESS_MAX);
     int status = check_prompt("prompt", job->prompt, error);
     return status ? status : check_prompt("negative", job->negative, error);
 }
@@ -157,6 +163,7 @@ static void fill_new(struct job_row *row, const struct generations_job *job)
         .guidance_millionths = parameters->guidance_millionths,
         .model = slice_of_text(parameters->model),
         .reservation = job->reservation,
+        .address = job->address,
         .flags = job->flags,
     };
     if (job->prompt.length + job->negative.length <= GENERATIONS_PROMPTS_INLINE_MAX) {
@@ -298,13 +305,16 @@ static void fill_changed(struct job_row *row, const struct generations_job_chang
 {
     row->state = change->to;
     if (!generations_job_ended(change->to)) {
-        row->started_ms = later(change->now_ms, later(row->created_ms, 1));
+        if (change->to == JINI_JOB_IN_PROGRESS && row->started_ms == 0)
+            row->started_ms = later(change->now_ms, later(row->created_ms, 1));
         if (change->expires_ms != 0)
             row->expires_ms = change->expires_ms;
         return;
     }
     row->finished_ms = later(change->now_ms, later(later(row->created_ms, row->started_ms), 1));
+    row->kept_until_ms = change->keep_ms ? row->finished_ms + change->keep_ms : 0;
     row->reservation = slice_of(NULL, 0);
+    row->address = slice_of(NULL, 0);
     if (change->failure)
         row->error =
             slice_of(failure, text_copy_utf8(failure, JINI_JOB_ERROR_MAX, change->failure));
@@ -357,6 +367,11 @@ int generations_job_delete(struct store_txn *txn, const struct jini_id *id,
         return error_set(error, JINI_E_CONFLICT, "state",
                          "the job is %s: end it before it is deleted",
                          jini_job_state_name((enum jini_job_state)job.row.state));
+    status = job_row_has_image(txn, &job.row, NULL);
+    if (status != JINI_E_NOT_FOUND)
+        return status ? status
+                      : error_set(error, JINI_E_IN_USE, "images",
+                                  "an image of the job is there: it goes after its last image");
     struct job_step step = {.id = id, .before = &job.row};
     return take_step(txn, &step, error);
 }

@@ -2,6 +2,7 @@
 #include "generations/generations_private.h"
 
 #include "base/error.h"
+#include "base/id.h"
 
 enum { JOB_FLAGS_MAX = 32, PROMPT_BYTES_MAX = JINI_PROMPT_MAX - 1 };
 
@@ -32,19 +33,27 @@ static const struct layout_field fields[] = {
     [21] = JOB(TEXT, error, JINI_JOB_ERROR_MAX - 1),
     [22] = JOB(UINT64, number, 0),
     [23] = JOB(UINT32, flags, 0),
+    [24] = JOB(BYTES, address, GENERATIONS_ADDRESS_MAX),
+    [25] = JOB(UINT64, kept_until_ms, 0),
 };
 
 static const struct layout layout = {fields, sizeof(fields) / sizeof(fields[0])};
 
+bool job_row_runs(const struct job_row *row)
+{
+    return (row->flags & GENERATIONS_JOB_COUNTED) != 0 &&
+           !generations_job_ended((enum jini_job_state)row->state);
+}
+
 static bool sound(const struct job_row *row)
 {
     bool inside = row->prompt.length + row->negative.length > 0;
-    bool counted = (row->flags & GENERATIONS_JOB_COUNTED) != 0;
+    bool by_address = row->user_id == 0 && job_row_runs(row);
     return row->state >= JINI_JOB_IN_QUEUE && row->state <= JINI_JOB_TIMED_OUT &&
-           row->images.length % JINI_ID_BYTES == 0 &&
+           row->count <= JINI_JOB_IMAGES_MAX && row->images.length % JINI_ID_BYTES == 0 &&
            row->prompt.length + row->negative.length <= GENERATIONS_PROMPTS_INLINE_MAX &&
            row->prompt_bytes <= PROMPT_BYTES_MAX && row->negative_bytes <= PROMPT_BYTES_MAX &&
-           !(inside && job_row_prompts_outside(row)) && !(counted && row->user_id == 0);
+           !(inside && job_row_prompts_outside(row)) && by_address == (row->address.length > 0);
 }
 
 int job_row_read(struct slice document, struct job_row *out)
@@ -87,6 +96,7 @@ void job_row_show(const struct job_row *row, const struct jini_id *id, struct ji
         .started_ms = row->started_ms,
         .finished_ms = row->finished_ms,
         .expires_ms = row->expires_ms,
+        .kept_until_ms = row->kept_until_ms,
         .cost_credits = row->cost_credits,
         .images = (uint32_t)(row->images.length / JINI_ID_BYTES),
         .prompt_bytes = outside ? row->prompt_bytes : (uint32_t)row->prompt.length,
@@ -94,6 +104,37 @@ void job_row_show(const struct job_row *row, const struct jini_id *id, struct ji
     };
     copy_text(out->parameters.model, sizeof(out->parameters.model), row->model);
     copy_text(out->error, sizeof(out->error), row->error);
+}
+
+int job_row_has_image(struct store_txn *txn, const struct job_row *row,
+                      const struct jini_id *except)
+{
+    for (size_t at = 0; at < row->images.length; at += JINI_ID_BYTES) {
+        struct jini_id id;
+        struct tuple key;
+        memcpy(id.bytes, row->images.data + at, JINI_ID_BYTES);
+        if (except && id_equal(&id, except))
+            continue;
+        key_record(&key, &id);
+        int status = store_has(txn, STORE_SPACE_IMAGES, tuple_key(&key));
+        if (status != JINI_E_NOT_FOUND)
+            return status;
+    }
+    return JINI_E_NOT_FOUND;
+}
+
+int job_row_due(struct store_txn *txn, const struct job_row *row, const struct jini_id *except,
+                struct due_time *out)
+{
+    *out = (struct due_time){GENERATIONS_DUE_JOB, row->expires_ms};
+    if (!generations_job_ended((enum jini_job_state)row->state))
+        return 0;
+    *out = (struct due_time){GENERATIONS_DUE_ENDED, 0};
+    int status = row->kept_until_ms == 0 ? 0 : job_row_has_image(txn, row, except);
+    if (status != JINI_E_NOT_FOUND)
+        return status;
+    out->due_ms = row->kept_until_ms;
+    return 0;
 }
 
 int job_load(struct store_txn *txn, const struct jini_id *id, struct loaded_job *out,

@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
+
 static void key_of_user(struct tuple *key, uint64_t user_id, const char *row)
 {
     tuple_begin(key);
@@ -39,17 +41,26 @@ void key_list_page(struct tuple *key, uint64_t user_id, enum user_list_kind kind
     tuple_add_uint(key, page);
 }
 
-void key_running(struct tuple *key, uint64_t user_id)
+/*
+ * Of an address it begins with the whole key of the address's quotas (limits/quota.h), so that both
+ * rows are neighbours and an admission writes one leaf.
+ */
+void key_running(struct tuple *key, const struct generations_subject *subject)
 {
-    key_of_user(key, user_id, "run");
+    if (subject->user_id != 0) {
+        key_of_user(key, subject->user_id, "run");
+        return;
+    }
+    key_of_user(key, 0, "q");
+    tuple_add_bytes(key, subject->address);
+    tuple_add_text(key, slice_of_text("run"));
 }
 
 void key_due(struct tuple *key, enum generations_due_kind kind, uint64_t due_ms)
 {
     static const char *const names[] = {
-        [GENERATIONS_DUE_JOB] = "job",
-        [GENERATIONS_DUE_IMAGE] = "image",
-        [GENERATIONS_DUE_PURGE] = "purge",
+        [GENERATIONS_DUE_JOB] = "job",       [GENERATIONS_DUE_ENDED] = "ended",
+        [GENERATIONS_DUE_IMAGE] = "image",   [GENERATIONS_DUE_PURGE] = "purge",
         [GENERATIONS_DUE_ENGINE] = "engine",
     };
     JINI_ASSERT((unsigned)kind < sizeof(names) / sizeof(names[0]));
@@ -78,10 +89,11 @@ int record_failed(struct jini_error *error, int status, const char *what, const 
 
 int user_row_failed(struct jini_error *error, int status, const char *what, uint64_t user_id)
 {
-    unsigned long long user = user_id;
+    char owner[32] = "an address";
+    if (user_id != 0)
+        snprintf(owner, sizeof(owner), "user %llu", (unsigned long long)user_id);
     if (status == JINI_E_CORRUPT)
-        return error_set(error, status, what,
-                         "the stored %s of user %llu is damaged: run `jini verify`", what, user);
-    return error_set(error, status, what, "%s of user %llu: %s", what, user,
-                     jini_status_text(status));
+        return error_set(error, status, what, "the stored %s of %s is damaged: run `jini verify`",
+                         what, owner);
+    return error_set(error, status, what, "%s of %s: %s", what, owner, jini_status_text(status));
 }

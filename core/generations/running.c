@@ -1,9 +1,10 @@
 /*
- * The counted jobs of a user that have not ended: one row beside the user's other rows, so that an
- * admission counts them in a leaf that it touches anyway.
+ * The counted jobs of a user or of an address that have not ended: one row beside the subject's
+ * other rows, so that an admission counts them in a leaf that it touches anyway.
  *
- * Space USERS, key (uint user, text "run"): entries of 24 bytes, at most 256, in the order in which
- * the jobs were created; no row when there are none.
+ * Space USERS, key (uint user, text "run"), or of an address (uint 0, text "q", bytes of the
+ * address, text "run"): entries of 24 bytes, at most 256, in the order in which the jobs were
+ * created; no row when there are none.
  *
  *    0  16  id of the job
  *   16   8  expires_ms, little-endian; 0: never
@@ -55,14 +56,12 @@ void running_row_write(const struct generations_running_job *jobs, uint32_t coun
     }
 }
 
-static int load(struct store_txn *txn, uint64_t user_id, struct generations_running_job *out,
-                uint32_t *count, struct jini_error *error)
+static int load(struct store_txn *txn, const struct generations_subject *subject,
+                struct generations_running_job *out, uint32_t *count, struct jini_error *error)
 {
-    *count = 0;
-    if (user_id == 0)
-        return 0;
     struct tuple key;
-    key_running(&key, user_id);
+    *count = 0;
+    key_running(&key, subject);
     uint8_t bytes[RUNNING_BYTES_MAX];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     int status = store_get(txn, STORE_SPACE_USERS, tuple_key(&key), &value);
@@ -72,15 +71,15 @@ static int load(struct store_txn *txn, uint64_t user_id, struct generations_runn
         status = JINI_E_CORRUPT;
     if (status == 0)
         status = running_row_read(buffer_slice(&value), out, count);
-    return status ? user_row_failed(error, status, "row of running jobs", user_id) : 0;
+    return status ? user_row_failed(error, status, "row of running jobs", subject->user_id) : 0;
 }
 
-int running_edit_begin(struct store_txn *txn, uint64_t user_id, struct running_edit *edit,
-                       struct jini_error *error)
+int running_edit_begin(struct store_txn *txn, const struct generations_subject *subject,
+                       struct running_edit *edit, struct jini_error *error)
 {
-    JINI_ASSERT(user_id != 0);
-    edit->user_id = user_id;
-    return load(txn, user_id, edit->jobs, &edit->count, error);
+    JINI_ASSERT(subject->user_id != 0 || subject->address.length > 0);
+    edit->subject = *subject;
+    return load(txn, subject, edit->jobs, &edit->count, error);
 }
 
 int running_edit_set(struct running_edit *edit, const struct jini_id *id, uint64_t expires_ms,
@@ -88,9 +87,10 @@ int running_edit_set(struct running_edit *edit, const struct jini_id *id, uint64
 {
     uint32_t place = find(edit->jobs, edit->count, id);
     if (place == GENERATIONS_RUNNING_MAX)
-        return error_set(error, JINI_E_BUSY, "user_id",
-                         "%d jobs of user %llu run, the most that are counted: wait for one to end",
-                         GENERATIONS_RUNNING_MAX, (unsigned long long)edit->user_id);
+        return error_set(error, JINI_E_BUSY, "parallel",
+                         "%d jobs of this subject run, the most that are counted: wait for one to "
+                         "end",
+                         GENERATIONS_RUNNING_MAX);
     if (place == edit->count)
         edit->count++;
     edit->jobs[place] = (struct generations_running_job){*id, expires_ms};
@@ -110,7 +110,7 @@ void running_edit_remove(struct running_edit *edit, const struct jini_id *id)
 int running_edit_write(struct store_txn *txn, const struct running_edit *edit)
 {
     struct tuple key;
-    key_running(&key, edit->user_id);
+    key_running(&key, &edit->subject);
     if (edit->count == 0) {
         int status = store_delete(txn, STORE_SPACE_USERS, tuple_key(&key));
         return status == JINI_E_NOT_FOUND ? 0 : status;
@@ -121,11 +121,11 @@ int running_edit_write(struct store_txn *txn, const struct running_edit *edit)
     return store_put(txn, STORE_SPACE_USERS, tuple_key(&key), buffer_slice(&value));
 }
 
-int generations_running_drop(struct store_txn *txn, uint64_t user_id, const struct jini_id *id,
-                             struct jini_error *error)
+int generations_running_drop(struct store_txn *txn, const struct generations_subject *subject,
+                             const struct jini_id *id, struct jini_error *error)
 {
     struct running_edit edit;
-    int status = running_edit_begin(txn, user_id, &edit, error);
+    int status = running_edit_begin(txn, subject, &edit, error);
     if (status || find(edit.jobs, edit.count, id) == edit.count)
         return status;
     running_edit_remove(&edit, id);
@@ -137,11 +137,12 @@ static bool expired(const struct generations_running_job *job, uint64_t now_ms)
     return job->expires_ms != 0 && job->expires_ms <= now_ms;
 }
 
-int generations_running_get(struct store_txn *txn, uint64_t user_id, uint64_t now_ms,
-                            struct generations_running *out, struct jini_error *error)
+int generations_running_get(struct store_txn *txn, const struct generations_subject *subject,
+                            uint64_t now_ms, struct generations_running *out,
+                            struct jini_error *error)
 {
     out->expired = 0;
-    int status = load(txn, user_id, out->jobs, &out->count, error);
+    int status = load(txn, subject, out->jobs, &out->count, error);
     if (status)
         return status;
     for (uint32_t i = 0; i < out->count; i++) {

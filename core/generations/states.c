@@ -14,11 +14,13 @@ enum {
 
 /*
  * Whoever finds a job completed that it left in the queue takes it through IN_PROGRESS, so that
- * every completed job has a start.
+ * every completed job has a start. A job that has not ended may stay as it is, with a new lease.
  */
 static const struct state_row job_states[] = {
-    [JINI_JOB_IN_QUEUE] = {"IN_QUEUE", JOB_ENDS | 1u << JINI_JOB_IN_PROGRESS},
-    [JINI_JOB_IN_PROGRESS] = {"IN_PROGRESS", JOB_ENDS | 1u << JINI_JOB_COMPLETED},
+    [JINI_JOB_IN_QUEUE] = {"IN_QUEUE",
+                           JOB_ENDS | 1u << JINI_JOB_IN_QUEUE | 1u << JINI_JOB_IN_PROGRESS},
+    [JINI_JOB_IN_PROGRESS] = {"IN_PROGRESS",
+                              JOB_ENDS | 1u << JINI_JOB_IN_PROGRESS | 1u << JINI_JOB_COMPLETED},
     [JINI_JOB_COMPLETED] = {"COMPLETED", 0},
     [JINI_JOB_FAILED] = {"FAILED", 0},
     [JINI_JOB_CANCELLED] = {"CANCELLED", 0},

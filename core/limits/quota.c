@@ -39,6 +39,13 @@ static bool is_ipv4(const uint8_t address[16])
     return memcmp(address, prefix, sizeof(prefix)) == 0;
 }
 
+struct slice quota_address(const struct quota_subject *subject)
+{
+    if (subject->user_id != 0)
+        return slice_of(NULL, 0);
+    return slice_of(subject->address, is_ipv4(subject->address) ? 16 : IPV6_PREFIX_BYTES);
+}
+
 static struct tuple row_key(const struct quota_subject *subject)
 {
     struct tuple key;
@@ -46,8 +53,7 @@ static struct tuple row_key(const struct quota_subject *subject)
     tuple_add_uint(&key, subject->user_id);
     tuple_add_text(&key, slice_of_text("q"));
     if (subject->user_id == 0)
-        tuple_add_bytes(
-            &key, slice_of(subject->address, is_ipv4(subject->address) ? 16 : IPV6_PREFIX_BYTES));
+        tuple_add_bytes(&key, quota_address(subject));
     return key;
 }
 

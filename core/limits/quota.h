@@ -6,6 +6,9 @@
  *   (uint user id, text "q")                         of a user
  *   (uint 0, text "q", bytes of the address)         of an anonymous address; IPv6 by its /64
  *
+ * Next to that of an address, under a longer key, stands the row of its running jobs (generations),
+ * which sweeps pass over.
+ *
  *   offset  size  (little-endian)
  *        0     2  version, 1
  *        2     2  count of counters, at most 32
@@ -45,6 +48,12 @@ struct quota_subject {
     uint64_t user_id;    /* 0: the address */
     uint8_t address[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d */
 };
+
+/*
+ * What tells one address from another: all of IPv4, the /64 of IPv6. Empty for a user. Borrowed
+ * from `subject`.
+ */
+struct slice quota_address(const struct quota_subject *subject);
 
 /* The quotas of a subject, made ready: time zones are opened outside of transactions. */
 struct quota_plan {

@@ -158,7 +158,7 @@ typedef int store_op_fn(struct store_txn *txn, void *argument);
 
 enum store_class {
     STORE_NEW_WORK, /* refused with JINI_E_FULL when disk or map are down to the reserve */
-    STORE_RELEASE   /* gives back, settles, deletes or expires: may use the reserve */
+    STORE_RELEASE   /* gives back, settles, renews, deletes or expires: may use the reserve */
 };
 
 /* A write request. Owned by the caller and left alone by it from submit until `done` is called. */

@@ -1,14 +1,18 @@
 /*
- * Killed at random points in the middle of the main job: a child admits, stores, archives, frees,
- * removes and reads in several threads, and says through a pipe what was acknowledged; the parent
- * kills it, opens the database and holds it to the promises P1, P2, P5 and P6.
+ * Killed at random points in the middle of the main job: a child admits, settles, releases, stores,
+ * archives, frees, removes and reads in several threads, for a user and an address, and says
+ * through a pipe what was acknowledged; the parent kills it, opens the database and holds it to the
+ * promises P1, P2, P5 and P6.
  */
+#include "quotas.h"
+
 #include <jini/jini.h>
 
 #include "harness.h"
 #include "png.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,11 +23,20 @@
 
 enum { ROUNDS = 60, THREADS = 3, ACKED_MAX = 200000, SIDES = 4, SEEDS_PER_LIFE = 100000 };
 
+/* A life ends some time after so many messages, or after this time when they do not come. */
+enum { MESSAGES_MAX = 60, LIFE_MAX_MS = 20000 };
+
+static const char limits[] = "1000000/minute; 10000000/day; 20000000/month";
+static const char address[] = "2001:db8:1:2::3";
+
+enum said_kind { SAID_ADMITTED, SAID_RELEASED, SAID_STORED, SAID_REMOVING, SAID_REMOVED };
+
 /* What the child says, in one write of a pipe, so that it arrives whole. */
 struct said {
-    uint32_t kind; /* 1: stored, 2: going to be removed, 3: removed */
+    uint32_t kind; /* enum said_kind */
     uint32_t seed;
-    struct jini_id id;
+    struct jini_id id;  /* of the job or the image */
+    struct jini_id job; /* that was settled with a stored image */
 };
 
 static struct jini *open_engine(void)
@@ -59,9 +72,10 @@ static struct jini *child_engine;
 static int child_pipe;
 static uint64_t child_user;
 
-static void say(uint32_t kind, uint32_t seed, const struct jini_id *id)
+static void say(enum said_kind kind, uint32_t seed, const struct jini_id *id,
+                const struct jini_id *job)
 {
-    struct said said = {kind, seed, *id};
+    struct said said = {kind, seed, *id, *job};
     if (write(child_pipe, &said, sizeof(said)) != sizeof(said))
         _exit(1);
 }
@@ -80,39 +94,82 @@ static void remove_one(uint32_t seed, const struct jini_id *id)
     struct jini_image_remove remove;
     jini_request_init(&remove);
     remove.id = *id;
-    say(2, seed, id);
+    say(SAID_REMOVING, seed, id, id);
     must(jini_image_remove(child_engine, &remove, NULL), "remove", &remove.request.error);
-    say(3, seed, id);
+    say(SAID_REMOVED, seed, id, id);
 }
 
-static void store_one(uint32_t seed)
+static struct jini_id admit_one(uint32_t seed, bool anonymous, uint32_t count)
 {
     struct jini_admit admit;
-    struct jini_image_put put;
-    size_t length;
-    uint8_t *file = picture(seed, &length);
     jini_request_init(&admit);
     admit.subject.kind = JINI_SUBJECT_USER;
     admit.subject.number = child_user;
-    admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 1, .count = 1};
+    if (anonymous)
+        CHECK_OK(jini_subject_parse_address(address, &admit.subject));
+    admit.parameters =
+        (struct jini_parameters){.width = 64, .height = 64, .steps = 1, .count = count};
     must(jini_admit(child_engine, &admit, NULL), "admit", &admit.request.error);
+    say(SAID_ADMITTED, seed, &admit.job.id, &admit.job.id);
+    return admit.job.id;
+}
+
+static void start_one(const struct jini_id *job)
+{
+    struct jini_renew renew;
+    jini_request_init(&renew);
+    renew.job_id = *job;
+    renew.state = JINI_JOB_IN_PROGRESS;
+    must(jini_renew(child_engine, &renew, NULL), "renew", &renew.request.error);
+}
+
+static void release_one(uint32_t seed, const struct jini_id *job)
+{
+    struct jini_release release;
+    jini_request_init(&release);
+    release.job_id = *job;
+    release.state = JINI_JOB_FAILED;
+    must(jini_release(child_engine, &release, NULL), "release", &release.request.error);
+    say(SAID_RELEASED, seed, job, job);
+}
+
+static void store_one(uint32_t seed, const struct jini_id *job, bool anonymous)
+{
+    struct jini_image_put put;
+    size_t length;
+    uint8_t *file = picture(seed, &length);
     jini_request_init(&put);
     put.bytes = file;
     put.length = length;
-    put.user_id = child_user;
-    put.job_id = admit.job.id;
+    put.user_id = anonymous ? 0 : child_user;
+    put.job_id = *job;
     put.flags = JINI_PUT_SETTLES;
     must(jini_image_put(child_engine, &put, NULL), "put", &put.request.error);
-    say(1, seed, &put.image.id);
+    say(SAID_STORED, seed, &put.image.id, job);
     free(file);
     if (seed % 7 == 0)
         remove_one(seed, &put.image.id);
 }
 
+/* A job with one of three ends: stored, released, or left to its lease. */
+static void run_job(uint32_t seed)
+{
+    bool anonymous = seed % 4 == 0;
+    struct jini_id job = admit_one(seed, anonymous, 1 + seed % 3);
+    if (seed % 3 == 0)
+        start_one(&job);
+    if (seed % 11 == 1)
+        return;
+    if (seed % 5 == 1)
+        release_one(seed, &job);
+    else
+        store_one(seed, &job, anonymous);
+}
+
 static void *store_forever(void *argument)
 {
     for (uint32_t seed = *(uint32_t *)argument;; seed += THREADS)
-        store_one(seed);
+        run_job(seed);
     return NULL;
 }
 
@@ -154,21 +211,80 @@ struct acked {
 static struct acked acked[ACKED_MAX];
 static size_t acked_count;
 
-static void take(const struct said *said)
+struct acked_job {
+    struct jini_id id;
+    enum jini_job_state state; /* IN_QUEUE: its end was not acknowledged */
+};
+
+static struct acked_job acked_jobs[ACKED_MAX];
+static size_t acked_jobs_count;
+
+static struct quotas quotas;
+
+static struct acked *find_image(const struct jini_id *id)
 {
-    if (said->kind == 1) {
-        CHECK_UINT(acked_count, <, ACKED_MAX);
-        acked[acked_count++] = (struct acked){.id = said->id, .seed = said->seed};
-        return;
-    }
     for (size_t i = acked_count; i > 0; i--) {
-        if (jini_id_compare(&acked[i - 1].id, &said->id) == 0) {
-            acked[i - 1].removing = true;
-            acked[i - 1].removed |= said->kind == 3;
-            return;
-        }
+        if (jini_id_compare(&acked[i - 1].id, id) == 0)
+            return &acked[i - 1];
     }
     harness_fail(__FILE__, __LINE__, "something was removed that was never stored");
+}
+
+static struct acked_job *find_job(const struct jini_id *id)
+{
+    for (size_t i = acked_jobs_count; i > 0; i--) {
+        if (jini_id_compare(&acked_jobs[i - 1].id, id) == 0)
+            return &acked_jobs[i - 1];
+    }
+    harness_fail(__FILE__, __LINE__, "a job ended that was never admitted");
+}
+
+static void take(const struct said *said)
+{
+    CHECK_UINT(acked_count, <, ACKED_MAX);
+    CHECK_UINT(acked_jobs_count, <, ACKED_MAX);
+    switch ((enum said_kind)said->kind) {
+    case SAID_ADMITTED:
+        acked_jobs[acked_jobs_count++] = (struct acked_job){said->id, JINI_JOB_IN_QUEUE};
+        break;
+    case SAID_RELEASED:
+        find_job(&said->id)->state = JINI_JOB_FAILED;
+        break;
+    case SAID_STORED:
+        acked[acked_count++] = (struct acked){.id = said->id, .seed = said->seed};
+        find_job(&said->job)->state = JINI_JOB_COMPLETED;
+        break;
+    case SAID_REMOVING:
+        find_image(&said->id)->removing = true;
+        break;
+    case SAID_REMOVED:
+        find_image(&said->id)->removed = true;
+        break;
+    }
+}
+
+/* Takes up to `most` messages; waits for each for so long. False when no more come. */
+static bool listen(int from, unsigned most, int wait_ms)
+{
+    struct pollfd ready = {.fd = from, .events = POLLIN};
+    for (unsigned i = 0; i < most; i++) {
+        struct said said;
+        if (poll(&ready, 1, wait_ms) <= 0 || read(from, &said, sizeof(said)) != sizeof(said))
+            return false;
+        take(&said);
+    }
+    return true;
+}
+
+/* Some while it opens, the others a moment after as many messages as chance will have it. */
+static void wait_for_its_time(int from)
+{
+    uint64_t us = harness_random_below(harness_sanitized() ? 9000 : 3000);
+    if (harness_random_below(8) == 0)
+        us = harness_random_below(100000);
+    else
+        listen(from, 1 + (unsigned)harness_random_below(MESSAGES_MAX), LIFE_MAX_MS);
+    nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
 }
 
 /* Kills the child when its time has come, and reads what it said. */
@@ -185,19 +301,26 @@ static void run_child(uint64_t user, uint32_t first_seed)
         child_main(ends[1], user, first_seed);
     }
     close(ends[1]);
-    uint64_t us = 20000 + harness_random_below(harness_sanitized() ? 600000 : 200000);
-    struct timespec life = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
-    nanosleep(&life, NULL);
+    wait_for_its_time(ends[0]);
     kill(pid, SIGKILL);
-    struct said said;
-    ssize_t got;
-    while ((got = read(ends[0], &said, sizeof(said))) == sizeof(said))
-        take(&said);
-    CHECK_INT(got, ==, 0);
+    while (listen(ends[0], UINT32_MAX, -1))
+        continue;
     close(ends[0]);
     int status;
     CHECK_INT(waitpid(pid, &status, 0), ==, pid);
     CHECK(WIFSIGNALED(status)); /* else it met an error, and said so */
+}
+
+static void check_job(struct jini *jini, const struct acked_job *acked_job)
+{
+    struct jini_job job;
+    struct jini_error error;
+    int status = jini_job_get(jini, &acked_job->id, &job, &error);
+    if (status)
+        harness_fail(__FILE__, __LINE__, "an acknowledged admission is lost: %s: %s",
+                     jini_status_name(status), error.message);
+    if (acked_job->state != JINI_JOB_IN_QUEUE)
+        CHECK_INT(job.state, ==, acked_job->state);
 }
 
 static void check_image(struct jini *jini, const struct acked *image)
@@ -231,7 +354,7 @@ static void on_problem(void *context, const struct jini_verify_problem *problem)
 }
 
 /* All that the last life acknowledged and a sample of the earlier ones; at the end, everything. */
-static void check_database(size_t from, bool all)
+static void check_database(size_t from, size_t jobs_from, bool all)
 {
     struct jini *jini = open_engine();
     struct jini_verify verify;
@@ -240,6 +363,11 @@ static void check_database(size_t from, bool all)
     verify.flags = all ? JINI_VERIFY_DEEP : 0;
     CHECK_OK(jini_verify(jini, &verify, NULL));
     CHECK_UINT(verify.problems, ==, 0);
+    CHECK_INT(quotas_check(jini, &quotas), ==, 0);
+    quotas_release_all(jini, &quotas);
+    CHECK_INT(quotas_check(jini, &quotas), ==, 0);
+    for (size_t i = all ? 0 : jobs_from; i < acked_jobs_count; i++)
+        check_job(jini, &acked_jobs[i]);
     for (size_t i = all ? 0 : from; i < acked_count; i++)
         check_image(jini, &acked[i]);
     for (unsigned i = 0; i < 50 && from > 0; i++)
@@ -251,11 +379,17 @@ static uint64_t add_user(void)
 {
     struct jini *jini = open_engine();
     struct jini_user_add add;
+    struct jini_tier_set set;
+    struct jini_error error;
+    jini_request_init(&set); /* of the address */
+    CHECK_OK(jini_tier_get(jini, "Free", &set.tier, &error));
+    snprintf(set.tier.allowance.limits, sizeof(set.tier.allowance.limits), "%s", limits);
+    set.tier.allowance.parallel_max = 0;
+    CHECK_OK(jini_tier_set(jini, &set, NULL));
     jini_request_init(&add);
     snprintf(add.user.username, sizeof(add.user.username), "alice");
     snprintf(add.user.tier, sizeof(add.user.tier), "Premium");
-    snprintf(add.user.overrides.limits, sizeof(add.user.overrides.limits),
-             "1000000/minute; 10000000/day");
+    snprintf(add.user.overrides.limits, sizeof(add.user.overrides.limits), "%s", limits);
     add.user.flags = JINI_USER_ACTIVE;
     add.user.override_mask = JINI_ALLOWANCE_LIMITS | JINI_ALLOWANCE_PARALLEL;
     CHECK_OK(jini_user_add(jini, &add, NULL));
@@ -263,18 +397,31 @@ static uint64_t add_user(void)
     return add.user.id;
 }
 
+static void begin_quotas(uint64_t user)
+{
+    struct jini_subject subject;
+    CHECK_OK(jini_subject_parse_address(address, &subject));
+    quotas.user = user;
+    memcpy(quotas.address, subject.address, sizeof(quotas.address));
+}
+
 TEST(what_was_acknowledged_is_there_after_every_kill,
-     "Killed at any point, no acknowledged image is lost or changed, none that was removed comes "
-     "back, and verify finds nothing.")
+     "Killed at any point, no acknowledged job or image is lost or changed, none that was removed "
+     "comes back, quotas agree with the jobs to the unit, and verify finds nothing.")
 {
     uint64_t user = add_user();
     unsigned rounds = ROUNDS * harness_scale() / (harness_sanitized() ? 4 : 1);
     uint32_t seed = 1;
+    begin_quotas(user);
     for (unsigned i = 0; i < rounds; i++, seed += SEEDS_PER_LIFE) {
         size_t from = acked_count;
+        size_t jobs_from = acked_jobs_count;
         run_child(user, seed);
-        check_database(from, i + 1 == rounds);
+        check_database(from, jobs_from, i + 1 == rounds);
     }
-    printf("     %zu images acknowledged in %u lives\n", acked_count, rounds);
+    printf("     %zu jobs and %zu images acknowledged in %u lives\n", acked_jobs_count, acked_count,
+           rounds);
     CHECK_UINT(acked_count, >, rounds);
+    for (int owner = 0; owner < 2; owner++)
+        CHECK_UINT(quotas.completed[owner], >, 0);
 }

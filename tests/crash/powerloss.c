@@ -2,13 +2,14 @@
  * Power loss in the middle of the main job. One life of an engine is recorded: every write, sync,
  * truncation, rename and directory sync of all its files, in one log with marks for what was
  * acknowledged. From the log images are built of what a loss of power at any point may leave, each
- * is opened, and everything acknowledged by then must be there.
+ * is opened, everything acknowledged by then must be there, and quotas must agree with the jobs.
  *
  * The same is done with the syncs of one kind of file or directory left out: then some image must
  * be found to have lost something, or the test proves nothing.
  */
 #include "powerloss.h"
 #include "faults.h"
+#include "quotas.h"
 
 #include "harness.h"
 #include "png.h"
@@ -22,7 +23,9 @@
 #include <unistd.h>
 
 /* CUTS are looked at beside those of marks, SEEDS images of each. */
-enum { OPS = 24, CUTS = 60, SEEDS = 3 };
+enum { OPS = 16, JOBS = 2 * OPS, CUTS = 60, SEEDS = 3 };
+
+static const char address[] = "192.0.2.7"; /* of every fourth image */
 
 /*
  * What is made only once is in danger for a few records. With a sync left out, every one of the
@@ -65,27 +68,55 @@ static uint8_t *picture(unsigned seed, size_t *length)
 
 /* ---- The life that is recorded ---- */
 
-static void store_one(struct jini *jini, uint64_t user, unsigned seed)
+static void mark_job(const char *what, const struct jini_id *id)
+{
+    char text[JINI_ID_TEXT_MAX];
+    jini_id_format(id, text);
+    fault_mark("%s %s", what, text);
+}
+
+static struct jini_id admit_one(struct jini *jini, uint64_t user, bool anonymous)
 {
     struct jini_admit admit;
-    struct jini_image_put put;
-    char id[JINI_ID_TEXT_MAX];
-    size_t length;
-    uint8_t *file = picture(seed, &length);
     jini_request_init(&admit);
     admit.subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = user};
+    if (anonymous)
+        CHECK_OK(jini_subject_parse_address(address, &admit.subject));
     admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 1, .count = 1};
     CHECK_OK(jini_admit(jini, &admit, NULL));
+    mark_job("admitted", &admit.job.id);
+    return admit.job.id;
+}
+
+static void store_one(struct jini *jini, uint64_t user, unsigned seed)
+{
+    struct jini_image_put put;
+    char id[JINI_ID_TEXT_MAX];
+    char job[JINI_ID_TEXT_MAX];
+    size_t length;
+    bool anonymous = seed % 4 == 3;
+    uint8_t *file = picture(seed, &length);
     jini_request_init(&put);
+    put.job_id = admit_one(jini, user, anonymous);
     put.bytes = file;
     put.length = length;
-    put.user_id = user;
-    put.job_id = admit.job.id;
+    put.user_id = anonymous ? 0 : user;
     put.flags = JINI_PUT_SETTLES;
     CHECK_OK(jini_image_put(jini, &put, NULL));
     jini_id_format(&put.image.id, id);
-    fault_mark("stored %u %s", seed, id);
+    jini_id_format(&put.job_id, job);
+    fault_mark("stored %u %s %s", seed, id, job);
     free(file);
+}
+
+static void release_one(struct jini *jini, uint64_t user)
+{
+    struct jini_release release;
+    jini_request_init(&release);
+    release.job_id = admit_one(jini, user, false);
+    release.state = JINI_JOB_CANCELLED;
+    CHECK_OK(jini_release(jini, &release, NULL));
+    mark_job("cancelled", &release.job_id);
 }
 
 static void live(const char *directory)
@@ -101,6 +132,10 @@ static void live(const char *directory)
     fault_mark("user %llu", (unsigned long long)add.user.id);
     for (unsigned i = 0; i < OPS; i++) {
         store_one(jini, add.user.id, i);
+        if (i % 5 == 1)
+            release_one(jini, add.user.id);
+        if (i % 8 == 2)
+            admit_one(jini, add.user.id, i > 8); /* and nobody comes back for it */
         if (i % 8 == 7) {
             struct jini_archive_run run;
             jini_request_init(&run);
@@ -118,23 +153,71 @@ struct stored {
     struct jini_id id;
 };
 
+struct known_job {
+    struct jini_id id;
+    enum jini_job_state state; /* IN_QUEUE: its end was not acknowledged */
+};
+
 struct acknowledged {
     uint64_t user;
     unsigned count;
     struct stored images[OPS];
+    unsigned job_count;
+    struct known_job jobs[JOBS];
 };
+
+static void end_job(struct acknowledged *acknowledged, const char *text, enum jini_job_state state)
+{
+    struct known_job *last = &acknowledged->jobs[acknowledged->job_count - 1];
+    struct jini_id id;
+    CHECK_OK(jini_id_parse(text, &id));
+    CHECK_INT(jini_id_compare(&id, &last->id), ==, 0);
+    last->state = state;
+}
 
 static void take_mark(struct acknowledged *acknowledged, const char *mark)
 {
     struct stored stored;
     char id[JINI_ID_TEXT_MAX];
+    char settled[JINI_ID_TEXT_MAX];
     unsigned long long user;
     if (sscanf(mark, "user %llu", &user) == 1) {
         acknowledged->user = user;
-    } else if (sscanf(mark, "stored %u %36s", &stored.seed, id) == 2) {
+    } else if (sscanf(mark, "admitted %36s", id) == 1) {
+        CHECK_UINT(acknowledged->job_count, <, JOBS);
+        struct known_job *job = &acknowledged->jobs[acknowledged->job_count++];
+        CHECK_OK(jini_id_parse(id, &job->id));
+        job->state = JINI_JOB_IN_QUEUE;
+    } else if (sscanf(mark, "cancelled %36s", id) == 1) {
+        end_job(acknowledged, id, JINI_JOB_CANCELLED);
+    } else if (sscanf(mark, "stored %u %36s %36s", &stored.seed, id, settled) == 3) {
+        end_job(acknowledged, settled, JINI_JOB_COMPLETED);
         CHECK_OK(jini_id_parse(id, &stored.id));
         acknowledged->images[acknowledged->count++] = stored;
     }
+}
+
+/* Every acknowledged job is there and as it was; quotas are what the jobs on record make them. */
+static int check_jobs(struct jini *jini, const struct acknowledged *acknowledged)
+{
+    struct quotas quotas = {.user = acknowledged->user};
+    struct jini_subject subject;
+    int lost = 0;
+    for (unsigned i = 0; i < acknowledged->job_count; i++) {
+        const struct known_job *known = &acknowledged->jobs[i];
+        struct jini_job job;
+        struct jini_error error;
+        int status = jini_job_get(jini, &known->id, &job, &error);
+        bool wrong =
+            status != 0 || (known->state != JINI_JOB_IN_QUEUE && job.state != known->state);
+        if (wrong)
+            fprintf(stderr, "job %u: %s, %s\n", i, jini_status_name(status),
+                    jini_job_state_name(job.state));
+        lost |= wrong;
+    }
+    CHECK_OK(jini_subject_parse_address(address, &subject));
+    memcpy(quotas.address, subject.address, sizeof(quotas.address));
+    return lost | (acknowledged->user != 0 && quotas_check(jini, &quotas) != 0);
 }
 
 static int check_one(struct jini *jini, const struct stored *stored)
@@ -176,6 +259,7 @@ static int check_image(const char *directory, const struct acknowledged *acknowl
         lost |= jini_user_get(jini, acknowledged->user, &user, &error) != 0;
     for (unsigned i = 0; i < acknowledged->count; i++)
         lost |= check_one(jini, &acknowledged->images[i]);
+    lost |= check_jobs(jini, acknowledged);
     struct jini_verify verify;
     jini_request_init(&verify);
     verify.flags = JINI_VERIFY_DEEP;

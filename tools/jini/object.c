@@ -161,6 +161,7 @@ json_t *object_job(const struct jini_job *job)
     set(&object, "finished", layout_time(job->finished_ms));
     /* The lease of a job that is over says nothing any more. */
     set(&object, "expires", layout_time(job->finished_ms ? 0 : job->expires_ms));
+    set(&object, "kept_until", layout_time(job->kept_until_ms));
     set(&object, "cost_credits", layout_number(job->cost_credits));
     set(&object, "images", layout_number(job->images));
     set(&object, "error", job->error[0] != '\0' ? layout_text(job->error) : json_null());

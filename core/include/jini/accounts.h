@@ -43,7 +43,7 @@ struct jini_allowance {
     uint32_t width_max;                /* of an image, in pixels */
     uint32_t height_max;
     uint32_t steps_max;      /* of a generation */
-    uint32_t parallel_max;   /* jobs that may run at once */
+    uint32_t parallel_max;   /* jobs that may run at once, of a user or an address */
     uint32_t retention_days; /* how long images are kept; 0: for ever */
 };
 

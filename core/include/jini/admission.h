@@ -2,12 +2,15 @@
  * Admission: may this generation run? One durable transaction decides over user, tier, quota and
  * parallel jobs, and writes the job; another settles it or gives back what it reserved.
  *
- *            admit                    settle
- *     (none) -----> IN_QUEUE, reserved -----> COMPLETED, charged
- *                        |  release
- *                        |---------> FAILED or CANCELLED, given back
- *                        |  admission.lease_ms
- *                        `---------> TIMED_OUT, given back
+ *            admit           renew                 settle
+ *     (none) -----> IN_QUEUE -----> IN_PROGRESS -----------> COMPLETED, charged
+ *                        |               |        release
+ *                        `-- reserved ---+-----------------> FAILED or CANCELLED, given back
+ *                                        |  lease is over
+ *                                        `-----------------> TIMED_OUT, given back
+ *
+ * A worker renews the lease for as long as it is at the job. A job may also be settled from the
+ * queue: then its start is its end.
  */
 #ifndef JINI_ADMISSION_H
 #define JINI_ADMISSION_H
@@ -26,18 +29,21 @@ extern "C" {
  * gives it back. A refusal writes nothing durable; jobs of the user that were given up may end
  * with it.
  *
- * In: `subject`, a user or an address (which gets the tier anonymous.tier, its image expires as
- * that tier's do); `parameters`; `prompt` and `negative`, up to 16,384 bytes each, NULL for none;
+ * In: `subject`, a user or an address (which gets the tier anonymous.tier with its bound on
+ * parallel jobs, IPv6 by its /64; its images expire as that tier's do); `parameters`; `prompt` and
+ * `negative`, up to 16,384 bytes each, NULL for none;
  * `lease_ms`, 0 for admission.lease_ms; `flags`.
  * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision; that of
  * a refusal holds nothing for jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted.
  *
  * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
- *                   which and when to return
- * JINI_E_FORBIDDEN  the tier does not allow "width", "height", "steps" or "count"
+ *                   which and when to return: never (UINT64_MAX) when parameters.count alone is
+ *                   above a limit's amount
+ * JINI_E_FORBIDDEN  the tier does not allow "width", "height" or "steps"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
  * JINI_E_BUSY       the table of rate limits, as of jini_limit_check(); 32 other periods of quotas
- *                   still count for the subject ("quota"); or a queue is full, by its option
+ *                   still count for the subject ("quota"); 256 jobs of the subject run, the most
+ *                   that are counted ("parallel"); or a queue is full, by its option
  * JINI_E_FULL       the disk, for new work or for the table of rate limits ("limits.shm")
  * Durable once it succeeded.
  */
@@ -61,6 +67,30 @@ struct jini_admit {
     struct jini_limit_answer answer;
 };
 JINI_EXPORT int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback);
+
+/*
+ * Renews the lease of a job, which then ends `lease_ms` from now, and says where it stands. What a
+ * worker calls when it begins, and then well before each lease is over.
+ *
+ * In: `job_id`; `state`, JINI_JOB_IN_PROGRESS when a worker is at it (the first time starts it), or
+ * JINI_JOB_IN_QUEUE when it waits; `lease_ms`, 0 for admission.lease_ms.
+ * Out: `job`.
+ *
+ * JINI_E_CONFLICT   it has ended, `job` says how: the work is lost, and nothing revives it; or it
+ *                   is IN_PROGRESS and does not go back into the queue
+ * JINI_E_NOT_FOUND  there is no such job
+ * JINI_E_INVALID    "state"
+ * A lease that is over can be renewed until somebody gives the job up: all that it reserved is its
+ * own until then. Works on a full disk. Durable.
+ */
+struct jini_renew {
+    struct jini_request request;
+    struct jini_id job_id;
+    enum jini_job_state state;
+    uint32_t lease_ms;
+    struct jini_job job;
+};
+JINI_EXPORT int jini_renew(struct jini *jini, struct jini_renew *renew, jini_callback *callback);
 
 /*
  * Ends a job that is done: what it reserved becomes used. In: `job_id`. Out: `job`.

@@ -126,14 +126,15 @@ enum jini_verify_flag {
 /*
  * Checks all that is stored against all else:
  *   records     users by name, address and tier; jobs and images against the due queue, the users' lists with their
- *               counts of items, and the rows of running jobs, in both directions; reservations, quotas, prompts
+ *               counts of items, and the rows of running jobs, in both directions; what quotas have
+ *               reserved against the jobs that run; images against their jobs; prompts
  *   the index   images against locations, in both directions; rows of packs; keys that are none of their space
  *   packs       each file from record to record, and each location against the record that it names; images with the
  *               same bytes share a record, so its image id alone proves nothing
  *   the archive objects by presence and length; in depth by the checksum of their bytes
  *
  * Not checked: the sums of bytes and the counts of the trash of a user, the items of lists beyond some 65,000, the
- * records inside of objects whose pack is not on the local disk, rate limits.
+ * records inside of objects whose pack is not on the local disk, used units of quotas, rate limits.
  *
  * Runs beside other work and gives no false alarm for what changes meanwhile: what is found is read again, in one
  * snapshot, before it is reported. Memory is bounded, and no snapshot is open for long. Changes nothing. `report` is called

@@ -37,7 +37,8 @@ struct jini_parameters {
     uint32_t width;  /* pixels */
     uint32_t height; /* pixels */
     uint32_t steps;
-    uint32_t count;               /* images of this job, 1 to JINI_JOB_IMAGES_MAX */
+    uint32_t count;               /* images of this job, 1 to JINI_JOB_IMAGES_MAX: limits charge as
+                                     many, and no more are taken. 0 is refused */
     int64_t seed;                 /* -1: chosen by the worker */
     uint64_t guidance_millionths; /* guidance scale 7.5 is 7,500,000 */
     char model[JINI_MODEL_MAX];
@@ -51,7 +52,9 @@ struct jini_job {
     uint64_t created_ms;
     uint64_t started_ms;  /* 0: not yet */
     uint64_t finished_ms; /* 0: not yet */
-    uint64_t expires_ms;  /* when an admission that never came back is given up */
+    uint64_t expires_ms;  /* the end of its lease, when it is given up; jini_renew() puts it off */
+    uint64_t kept_until_ms; /* of a job that has ended: its record goes then, or later with its last
+                               image; 0: kept */
     uint64_t cost_credits;
     uint32_t images; /* attached to it so far, those among them that were removed since */
     uint32_t prompt_bytes;
@@ -71,7 +74,7 @@ enum jini_image_flag {
  */
 struct jini_image {
     struct jini_id id;
-    struct jini_id job_id; /* all zero: imported */
+    struct jini_id job_id; /* all zero: imported. The job is there as long as the image is */
     uint64_t user_id;      /* 0: anonymous */
     uint64_t created_ms;
     uint64_t expires_ms;     /* 0: kept */

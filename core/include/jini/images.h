@@ -25,12 +25,15 @@ enum jini_put_flag {
 /*
  * Stores an image. In: `bytes` and `length` (borrowed until it comes back): a PNG, JPEG, WebP, GIF
  * or AVIF file of 1 to image.bytes_max bytes, kept exactly as it is; `user_id`, 0 for anonymous;
- * `job_id`, a job of that user that has not ended, or all zero for an import; `flags`.
+ * `job_id`, a job of that user that has not ended and has had fewer images than the count of its
+ * parameters, or all zero for an import; `flags`.
  * Out: `image`.
  *
  * JINI_E_NOT_IMAGE  no image of a known type; `error` shows how it begins
  * JINI_E_TOO_BIG    over image.bytes_max, or its metadata over metadata.bytes_max
- * JINI_E_NOT_FOUND  "user" or "job"; JINI_E_CONFLICT: the job has ended
+ * JINI_E_NOT_FOUND  "user" or "job"
+ * JINI_E_CONFLICT   "job": it has ended; "count": it has had all of its images, those among them
+ *                   that were removed since
  * JINI_E_BUSY       pack.queue_bytes_max of images wait to be written
  * Once it succeeded, bytes and record survive power loss. After a failure neither is visible.
  */

@@ -110,7 +110,11 @@ enum jini_when_full {
            "how long a new subject waits for a stopped process that holds its bucket")             \
     TEXT(anonymous_tier, "anonymous.tier", "Free", "the tier whose limits anonymous clients get")  \
     NUMBER(admission_lease_ms, "admission.lease_ms", 900000, 1000, UINT64_C(604800000),            \
-           "how long an admitted job may take before what it reserved is given back")              \
+           "lease of a job that nobody renews: then what it reserved is given back")               \
+    NUMBER(job_retention_s, "job.retention_s", 0, 0, UINT64_C(3153600000),                         \
+           "how long ended jobs are kept, if no image of theirs is; 0: for ever")                  \
+    NUMBER(job_retention_anonymous_s, "job.retention_anonymous_s", 86400, 0, UINT64_C(3153600000), \
+           "the same for jobs of anonymous clients")                                               \
     NUMBER(image_bytes_max, "image.bytes_max", JINI_MIB(64), JINI_KIB(1), JINI_MIB(256),           \
            "the largest image")                                                                    \
     NUMBER(metadata_bytes_max, "metadata.bytes_max", JINI_MIB(8), JINI_KIB(1), JINI_MIB(16),       \

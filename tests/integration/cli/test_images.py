@@ -145,6 +145,7 @@ class RoundTrip(Case):
         job = self.json("show", line["job_id"]).object()
         self.assertEqual(job["type"], "job")
         self.assertIsNone(job["expires"])
+        self.assertIsNone(job["kept_until"])
         self.assertEqual(job["parameters"], {"model": "sdxl", "width": 32, "height": 16, "steps": 30,
                                              "count": 1, "seed": 9, "guidance": 6.25})
         self.assertEqual((job["prompt"], job["negative"], job["state"], job["image_ids"]),

@@ -169,9 +169,11 @@ TEST(kill_and_a_deleted_table_leave_the_days_count,
         int from;
         pid_t pid = start(admit_until_killed, user, &from);
         struct timespec life = {.tv_nsec = 100000000};
+        uint64_t one;
+        CHECK_INT(read(from, &one, sizeof(one)), ==, sizeof(one)); /* it has begun */
+        acknowledged++;
         nanosleep(&life, NULL);
         kill(pid, SIGKILL);
-        uint64_t one;
         while (read(from, &one, sizeof(one)) == sizeof(one))
             acknowledged++;
         close(from);

@@ -70,6 +70,8 @@ static void check_writing(struct jini *jini, int expected, uint64_t user, const 
                   of_kind.subject.number = user,
                   of_kind.parameters = ((struct jini_parameters){
                       .width = 64, .height = 64, .steps = 1, .count = 1}));
+    CHECK_REQUEST(jini_renew, jini_renew, expected, of_kind.job_id = *id,
+                  of_kind.state = JINI_JOB_IN_PROGRESS);
     CHECK_REQUEST(jini_settle, jini_settle, expected, of_kind.job_id = *id);
     CHECK_REQUEST(jini_release, jini_release, expected, of_kind.job_id = *id,
                   of_kind.state = JINI_JOB_FAILED);

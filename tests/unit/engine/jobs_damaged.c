@@ -123,7 +123,8 @@ static uint32_t running_jobs(struct jini *jini, uint64_t user)
     static struct generations_running running;
     struct store_txn *txn;
     CHECK_OK(store_read_begin(jini->store, &txn));
-    CHECK_OK(generations_running_get(txn, user, 0, &running, NULL));
+    const struct generations_subject subject = {.user_id = user};
+    CHECK_OK(generations_running_get(txn, &subject, 0, &running, NULL));
     store_read_end(txn);
     return running.count;
 }

@@ -107,16 +107,16 @@ struct world {
 
 static struct jini_id admitted(struct jini *jini, uint64_t user, uint64_t *expires_ms)
 {
+    const struct generations_subject subject = {.user_id = user};
     struct jini_admit admit;
     struct store_txn *txn;
     struct generations_running running;
     jini_request_init(&admit);
-    admit.subject.kind = JINI_SUBJECT_USER;
-    admit.subject.number = user;
+    admit.subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = user};
     admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 20, .count = 1};
     fixture_must(jini_admit(jini, &admit, NULL), "admit", &admit.request.error);
     CHECK_OK(store_read_begin(jini->store, &txn));
-    CHECK_OK(generations_running_get(txn, user, 0, &running, NULL));
+    CHECK_OK(generations_running_get(txn, &subject, 0, &running, NULL));
     store_read_end(txn);
     *expires_ms = running.jobs[running.count - 1].expires_ms;
     return admit.job.id;

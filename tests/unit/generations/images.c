@@ -144,6 +144,7 @@ STORE_TEST(a_job_knows_its_images, "A job tells up to 256 images in the order in
     static struct images_call images;
     struct generations_job job = make_job(1, 7);
     struct jini_job out;
+    job.parameters.count = JINI_JOB_IMAGES_MAX;
     CHECK_OK(create_job(store, &job));
     struct call call = {.run = run_job_images, .id = job.id, .out = &images};
     images.capacity = 0;
@@ -168,11 +169,40 @@ STORE_TEST(a_job_knows_its_images, "A job tells up to 256 images in the order in
     CHECK_STATUS(look(store, &call), JINI_E_TOO_BIG);
     struct generations_image_new new = make_image(1000, 7);
     new.image.job_id = job.id;
-    check_refused(store, &new, JINI_E_TOO_BIG, "job_id");
+    check_refused(store, &new, JINI_E_CONFLICT, "count");
     new.image.user_id = 8;
     check_refused(store, &new, JINI_E_INVALID, "job_id");
     call.id = make_id(1, 2);
     CHECK_STATUS(look(store, &call), JINI_E_NOT_FOUND);
+    store_close(store);
+}
+
+STORE_TEST(a_job_takes_as_many_images_as_it_counts,
+           "One image more than the count of a job is refused in numbers, also when others of it "
+           "were deleted, and it is not stored.")
+{
+    struct store *store = records_open(driver);
+    for (uint32_t count = 1; count <= 3; count++) {
+        struct generations_job job = make_job(count, 7);
+        struct generations_image_new new = make_image(count * 10, 7);
+        struct generations_image out;
+        job.parameters.count = count;
+        new.image.job_id = job.id;
+        CHECK_OK(create_job(store, &job));
+        for (uint32_t i = 0; i < count; i++) {
+            new.image.id = make_id(2, count * 10 + i);
+            CHECK_OK(create_image(store, &new));
+        }
+        CHECK_OK(delete_image(store, new.image.id));
+        new.image.id = make_id(2, count * 10 + count);
+        struct call call = {.run = run_image_create, .in = &new};
+        char numbers[64];
+        snprintf(numbers, sizeof(numbers), "for %u images and has had %u", count, count);
+        CHECK_STATUS(change(store, &call), JINI_E_CONFLICT);
+        CHECK_TEXT(call.error.field, "count");
+        CHECK_CONTAINS(call.error.message, numbers);
+        CHECK_STATUS(get_image(store, new.image.id, &out), JINI_E_NOT_FOUND);
+    }
     store_close(store);
 }
 
@@ -323,6 +353,7 @@ TEST(an_image_that_memory_refused_is_not_there,
 {
     struct store *store = records_open(STORE_DRIVER_MEMORY);
     struct generations_job job = make_job(1, 7);
+    job.parameters.count = JINI_JOB_IMAGES_MAX;
     CHECK_OK(create_job(store, &job));
     for (uint64_t nth = 1; nth <= JINI_JOB_IMAGES_MAX; nth++) {
         struct generations_image_new new = make_image(nth, 7);

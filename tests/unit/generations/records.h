@@ -226,21 +226,27 @@ static inline int get_usage(struct store *store, uint64_t user_id, struct jini_u
 }
 
 struct running_call {
-    uint64_t user_id;
+    struct generations_subject subject;
     uint64_t now_ms;
 };
 
 static inline int run_running(struct store_txn *txn, struct call *call)
 {
     const struct running_call *in = call->in;
-    return generations_running_get(txn, in->user_id, in->now_ms, call->out, &call->error);
+    return generations_running_get(txn, &in->subject, in->now_ms, call->out, &call->error);
+}
+
+static inline int get_running_of(struct store *store, const struct generations_subject *subject,
+                                 uint64_t now_ms, struct generations_running *out)
+{
+    struct running_call in = {*subject, now_ms};
+    return look(store, &(struct call){.run = run_running, .in = &in, .out = out});
 }
 
 static inline int get_running(struct store *store, uint64_t user_id, uint64_t now_ms,
                               struct generations_running *out)
 {
-    struct running_call in = {user_id, now_ms};
-    return look(store, &(struct call){.run = run_running, .in = &in, .out = out});
+    return get_running_of(store, &(struct generations_subject){.user_id = user_id}, now_ms, out);
 }
 
 enum { DUE_LISTED_MAX = 1024 };

@@ -90,7 +90,8 @@ static int run_everything(struct store_txn *txn, struct call *call)
     cursor = (struct jini_list_cursor){0};
     check_answer(generations_job_list(txn, 7, &cursor, jobs, 32, &count, NULL));
     check_answer(generations_usage(txn, 7, &usage, NULL));
-    check_answer(generations_running_get(txn, 7, 1000, &running, NULL));
+    const struct generations_subject subject = {.user_id = 7};
+    check_answer(generations_running_get(txn, &subject, 1000, &running, NULL));
     for (uint64_t i = 1; i <= 3; i++) {
         struct jini_id job = make_id(1, i);
         struct jini_id image = make_id(2, i);
@@ -242,6 +243,10 @@ STORE_TEST(jobs_that_contradict_themselves_are_corrupt,
     document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
     document_add_bytes(&made.writer, 19, slice_of("12345678", 8));
     check_job_corrupt(store, &made);
+    begin(&made); /* more images than any job has */
+    document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
+    document_add_uint(&made.writer, 11, JINI_JOB_IMAGES_MAX + 1);
+    check_job_corrupt(store, &made);
     begin(&made); /* a field twice */
     document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
     document_add_uint(&made.writer, 2, JINI_JOB_FAILED);
@@ -249,6 +254,21 @@ STORE_TEST(jobs_that_contradict_themselves_are_corrupt,
     begin(&made); /* counted for nobody */
     document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
     document_add_uint(&made.writer, 23, GENERATIONS_JOB_COUNTED);
+    check_job_corrupt(store, &made);
+    begin(&made); /* an address, and not counted */
+    document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
+    document_add_bytes(&made.writer, 24, slice_of("address", 7));
+    check_job_corrupt(store, &made);
+    begin(&made); /* an address, and ended */
+    document_add_uint(&made.writer, 2, JINI_JOB_FAILED);
+    document_add_uint(&made.writer, 23, GENERATIONS_JOB_COUNTED);
+    document_add_bytes(&made.writer, 24, slice_of("address", 7));
+    check_job_corrupt(store, &made);
+    begin(&made); /* counted for a user and for an address */
+    document_add_uint(&made.writer, 1, 7);
+    document_add_uint(&made.writer, 2, JINI_JOB_IN_QUEUE);
+    document_add_uint(&made.writer, 23, GENERATIONS_JOB_COUNTED);
+    document_add_bytes(&made.writer, 24, slice_of("address", 7));
     check_job_corrupt(store, &made);
     store_close(store);
 }
@@ -501,5 +521,15 @@ TEST(rows_stay_as_they_were_pinned,
               "\x0a");
     CHECK_ROW(store, USERS, key_of_user(7, "li"),
               "\xde\x00\x03\x01\x01\x06\x01\x07\xce\x00\x01\x86\xa1");
+    job = make_job(2, 0);
+    job.flags = GENERATIONS_JOB_COUNTED;
+    job.address = slice_of("\x00\x01\x02\x03\x04\x05\x06\x07", 8);
+    CHECK_OK(create_job(store, &job));
+    struct tuple key = key_of_user(0, "q");
+    tuple_add_bytes(&key, job.address);
+    tuple_add_text(&key, slice_of_text("run"));
+    CHECK_ROW(store, USERS, key,
+              "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02"
+              "\xa2\xbb\x0d\x00\x00\x00\x00\x00");
     store_close(store);
 }

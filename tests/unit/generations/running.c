@@ -80,7 +80,7 @@ static void step_job(struct store *store, struct model_job *job, struct jini_id 
     if (status)
         return;
     job->state = to.to;
-    if (to.to == JINI_JOB_IN_PROGRESS && to.expires_ms != 0)
+    if (!generations_job_ended(to.to) && to.expires_ms != 0)
         job->expires_ms = to.expires_ms;
 }
 
@@ -144,5 +144,58 @@ STORE_TEST(
     CHECK_UINT(running.expired, ==, 100);
     for (uint32_t i = 0; i < running.count; i++)
         CHECK((running.jobs[i].expires_ms <= 900100) == (i < running.expired));
+    store_close(store);
+}
+
+static void check_address(struct store *store, struct slice address, uint32_t expected)
+{
+    struct generations_running running;
+    CHECK_OK(get_running_of(store, &(struct generations_subject){0, address}, 0, &running));
+    CHECK_UINT(running.count, ==, expected);
+}
+
+STORE_TEST(running_jobs_of_addresses_are_counted_apart,
+           "Each address has a row of its running jobs; it follows their times, and goes with the "
+           "last of them, as does the address that their records named.")
+{
+    struct store *store = records_open(driver);
+    static const char first[] = "\x20\x01\x0d\xb8\0\1\0\2\0\0\0\0\0\0\0\1";
+    struct slice addresses[] = {slice_of(first, 8), slice_of(first, 16), slice_of("\0\0", 1)};
+    for (uint64_t i = 0; i < 6; i++) {
+        struct generations_job job = make_job(i, 0);
+        job.flags = GENERATIONS_JOB_COUNTED;
+        job.address = addresses[i % 3];
+        CHECK_OK(create_job(store, &job));
+    }
+    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 3);
+    for (uint64_t i = 0; i < 3; i++)
+        check_address(store, addresses[i], 2);
+    struct generations_job_change to = {
+        .id = make_id(1, 0), .to = JINI_JOB_IN_PROGRESS, .now_ms = 5, .expires_ms = 950000};
+    CHECK_OK(change_job(store, &to));
+    struct generations_running running;
+    const struct generations_subject subject = {0, addresses[0]};
+    CHECK_OK(get_running_of(store, &subject, 949999, &running));
+    CHECK_UINT(running.expired, ==, 1); /* of both jobs, the other one */
+    uint8_t bytes[8192];
+    struct buffer value = buffer_of(bytes, sizeof(bytes));
+    struct raw_row row = {.space = STORE_SPACE_JOBS, .key = key_of_id(make_id(1, 1))};
+    CHECK_OK(get_raw(store, &row, &value));
+    CHECK(memmem(bytes, value.length, first, 16));
+    CHECK_OK(set_job_state(store, make_id(1, 1), JINI_JOB_FAILED));
+    buffer_reset(&value);
+    CHECK_OK(get_raw(store, &row, &value));
+    CHECK(!memmem(bytes, value.length, first, 8));
+    check_address(store, addresses[1], 1);
+    static const enum jini_job_state ends[] = {JINI_JOB_FAILED, JINI_JOB_CANCELLED,
+                                               JINI_JOB_TIMED_OUT};
+    for (uint64_t i = 0; i < 6; i++) {
+        if (i != 1)
+            CHECK_OK(set_job_state(store, make_id(1, i), ends[i % 3]));
+        if (i != 1 && i < 3)
+            check_address(store, addresses[i], 1);
+    }
+    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 0);
+    CHECK_UINT(count_rows(store, STORE_SPACE_QUEUE), ==, 0);
     store_close(store);
 }

@@ -13,8 +13,8 @@ static const enum jini_job_state job_states[] = {
 /* One line for each state: 'x' under each state that may follow it. */
 static const char *const job_table[] = {
     /* queue progress completed failed cancelled timed_out */
-    ".x.xxx", /* IN_QUEUE */
-    "..xxxx", /* IN_PROGRESS */
+    "xx.xxx", /* IN_QUEUE */
+    ".xxxxx", /* IN_PROGRESS */
     "......", /* COMPLETED */
     "......", /* FAILED */
     "......", /* CANCELLED */

@@ -1,0 +1,157 @@
+/*
+ * Jobs that fall due, a slice in each transaction: those whose lease is over are given up, and
+ * ended ones that were kept for long enough are deleted.
+ *
+ *  1. The transaction looks at the queue and at each job again, so several processes may do this at
+ *     once and need no lease.
+ *  2. A job is in the queue only when it is to be ended or deleted, and then comes out of it: what
+ *     is kept costs nothing.
+ *  3. What is damaged holds up no other.
+ */
+#include "engine/jobs.h"
+
+#include "base/alloc.h"
+
+enum { EXPIRE_SLICE = 32, CLEAN_SLICE = 64, CLEAN_SLICES_MAX = 64 };
+
+/* Looks whether there is anything to do, so that an idle engine commits nothing. */
+static int is_due(struct jini *jini, enum generations_due_kind kind, uint64_t now_ms, bool *due)
+{
+    struct store_txn *txn;
+    struct generations_due first;
+    size_t count = 0;
+    int status = store_read_begin(jini->store, &txn);
+    if (status)
+        return status;
+    status = generations_due_list(txn, kind, now_ms, &first, 1, &count, NULL);
+    store_read_end(txn);
+    *due = count > 0;
+    return status;
+}
+
+static void log_hindered(const struct jini *jini, const char *event, int status)
+{
+    if (status && status != JINI_E_CLOSED && status != JINI_E_CANCELLED)
+        log_record(&jini->log, JINI_LOG_WARNING, event,
+                   LOG_TEXT("status", jini_status_name(status)));
+}
+
+/* ---- Jobs that nobody came back for ---- */
+
+struct expire_jobs {
+    const struct jini_options *options;
+    uint64_t now_ms;
+    size_t count;
+    struct job_damage damage;
+    struct job_end ends[EXPIRE_SLICE];
+};
+
+static int op_expire_jobs(struct store_txn *txn, void *argument)
+{
+    struct expire_jobs *expire = argument;
+    struct generations_due due[EXPIRE_SLICE];
+    struct jini_error ignored;
+    expire->damage = (struct job_damage){0};
+    int status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, due, EXPIRE_SLICE,
+                                      &expire->count, &ignored);
+    for (size_t i = 0; status == 0 && i < expire->count; i++) {
+        expire->ends[i] =
+            (struct job_end){.options = expire->options, .id = due[i].id, .now_ms = expire->now_ms};
+        status = job_give_up_in(txn, &expire->ends[i], &expire->damage);
+        if (status == JINI_E_NOT_FOUND)
+            status = generations_due_remove(txn, &due[i]);
+    }
+    return status;
+}
+
+void jobs_expire(struct jini *jini)
+{
+    struct expire_jobs *expire = base_malloc(sizeof(*expire));
+    int status = expire ? 0 : JINI_E_NO_MEMORY;
+    bool due;
+    while (status == 0) {
+        expire->options = &jini->options;
+        expire->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        status = is_due(jini, GENERATIONS_DUE_JOB, expire->now_ms, &due);
+        if (status || !due)
+            break;
+        status = store_write_class(jini->store, op_expire_jobs, expire, STORE_RELEASE);
+        if (status)
+            break;
+        for (size_t i = 0; i < expire->count; i++)
+            rate_refund(jini, &expire->ends[i].rates);
+        job_log_damage(jini, &expire->damage);
+    }
+    base_free(expire);
+    log_hindered(jini, "jobs_not_expired", status);
+}
+
+/* ---- Jobs that were kept for long enough ---- */
+
+struct clean_jobs {
+    uint64_t now_ms;
+    uint64_t removed;
+    struct job_damage damage;
+};
+
+/* What cannot be deleted leaves the queue: it is not due, or verify tells of it. */
+static int clean_job(struct store_txn *txn, struct clean_jobs *clean,
+                     const struct generations_due *due)
+{
+    struct jini_error ignored;
+    int status = generations_job_delete(txn, &due->id, &ignored);
+    switch (status) {
+    case 0:
+        clean->removed++;
+        return 0;
+    case JINI_E_CORRUPT:
+    case JINI_E_FORMAT:
+        clean->damage.records++;
+        clean->damage.last = due->id;
+        break;
+    case JINI_E_NOT_FOUND:
+    case JINI_E_CONFLICT:
+    case JINI_E_IN_USE:
+        break;
+    default:
+        return status;
+    }
+    status = generations_due_remove(txn, due);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+static int op_clean_jobs(struct store_txn *txn, void *argument)
+{
+    struct clean_jobs *clean = argument;
+    struct generations_due due[CLEAN_SLICE];
+    struct jini_error ignored;
+    size_t count;
+    clean->removed = 0;
+    clean->damage = (struct job_damage){0};
+    int status = generations_due_list(txn, GENERATIONS_DUE_ENDED, clean->now_ms, due, CLEAN_SLICE,
+                                      &count, &ignored);
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = clean_job(txn, clean, &due[i]);
+    return status;
+}
+
+void jobs_clean(struct jini *jini)
+{
+    struct clean_jobs clean;
+    bool due;
+    int status = 0;
+    for (int i = 0; i < CLEAN_SLICES_MAX && status == 0; i++) {
+        if (atomic_load(&jini->state) != ENGINE_OPEN)
+            return;
+        clean.now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        status = is_due(jini, GENERATIONS_DUE_ENDED, clean.now_ms, &due);
+        if (status || !due)
+            break;
+        status = store_write_class(jini->store, op_clean_jobs, &clean, STORE_RELEASE);
+        if (status)
+            break;
+        atomic_fetch_add_explicit(&jini->jobs_removed, clean.removed, memory_order_relaxed);
+        job_log_damage(jini, &clean.damage);
+    }
+    log_hindered(jini, "jobs_not_cleaned", status);
+}
