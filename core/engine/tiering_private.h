@@ -45,7 +45,7 @@ struct tiering_run {
     struct jini_error first_error;
 };
 
-/* A whole run, on the background thread. JINI_E_LOCKED: another process is at it. */
+/* A whole run, on the background thread; a dry one on any. JINI_E_LOCKED: another process is at it. */
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error);
 
 /*

@@ -361,10 +361,21 @@ static int run_all(struct tiering_run *run, struct jini_error *error)
     return status;
 }
 
+/* The result of a run that came to its end: the first pack that could not be moved, if there was one. */
+static int result_of(const struct tiering_run *run, int status, struct jini_error *error)
+{
+    if (status || run->first_status == 0)
+        return status;
+    *error = run->first_error;
+    return run->first_status;
+}
+
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
 {
     struct tiering_run run = run_of(jini, request);
     error_clear(error);
+    if (request->flags & JINI_TIERING_DRY_RUN) /* writes nothing, so it needs no lease */
+        return result_of(&run, run_all(&run, error), error);
     int status = lease_take(jini, "tiering", &run.lease);
     if (status == JINI_E_LOCKED)
         return error_set(error, status, "tiering", "another process is at it; try again later");
@@ -374,9 +385,5 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
     status = run_all(&run, error);
     lease_keep_none(jini);
     lease_give(&run.lease);
-    if (status == 0 && run.first_status) {
-        *error = run.first_error;
-        status = run.first_status;
-    }
-    return status;
+    return result_of(&run, status, error);
 }

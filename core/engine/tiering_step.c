@@ -42,7 +42,8 @@ struct tiering_facts tiering_facts_of(const struct tiering_run *run, const struc
     struct tiering_facts facts = {.pack = pack, .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS};
     if (pack->state == INDEX_PACK_OPEN) {
         bool mine = pack->owner.slot == self.slot && pack->owner.incarnation == self.incarnation;
-        facts.owned_here = mine && appender_holds(jini->appender, &pack->id);
+        facts.owned_here =
+            mine && jini->appender && appender_holds(jini->appender, &pack->id);
         facts.owner_alive = mine ? facts.owned_here : store_process_alive(jini->store, pack->owner);
     }
     return facts;

@@ -47,14 +47,15 @@ enum jini_tiering_flag {
     JINI_TIERING_NOW = 1 << 0, /* regardless of age to the archive; open packs are sealed first, of
                                        this process and of dead ones: see `packs_in_use` */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
-    JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and do nothing */
+    JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and write nothing: beside a run
+                                       of another process, and in a database opened read-only */
 };
 
 /*
  * Runs tiering once over all packs, here and now, beside the background's. Each pack goes through
  * copy, verify by reading back, commit of the index, and only then deletion; a crash anywhere is
  * picked up by the next run. `report` is called for each step, on a thread of the engine. One run
- * at a time over all processes.
+ * at a time over all processes; a dry run waits for none.
  *
  * Out: the counts of this run, also after an error; a dry run counts `packs_in_use` alone.
  *   JINI_E_LOCKED     another process was at it until the request's time was up; try again later

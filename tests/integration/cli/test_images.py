@@ -40,6 +40,7 @@ class RoundTrip(Case):
         self.assertEqual([line["step"] for line in plan[:-1]], ["archive"])
         self.assertTrue(all(line["because"] for line in plan[:-1]))
         plan = self.json("archive", "plan", "--now", "--free-hot").lines()
+        self.assertEqual(self.json("--read-only", "archive", "plan", "--now", "--free-hot").lines(), plan)
         self.assertEqual([line["step"] for line in plan[:-1]], ["archive", "free"])
         self.assertEqual((plan[-1]["steps"], plan[-1]["packs"], plan[-1]["images"]), (2, 1, 40))
         self.assertEqual({step: row["images"] for step, row in plan[-1]["by_step"].items()},
