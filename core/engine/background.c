@@ -205,6 +205,7 @@ static void clear_counts(struct jini_archive_run *run)
     run->images_archived = run->images_purged = 0;
     run->bytes_archived = run->bytes_freed = 0;
     run->packs_failed = run->packs_in_use = 0;
+    run->in_use_by_count = 0;
 }
 
 static void look(struct worker_task *task, int status)

@@ -8,8 +8,6 @@
 
 /* ---- Opening ---- */
 
-enum { SHARED_WORD_LIMITS = 0 };
-
 static bool process_alive(void *context, uint32_t slot, uint32_t incarnation)
 {
     return store_process_alive(context, (struct store_process){slot, incarnation});
@@ -23,7 +21,7 @@ int rates_open(struct jini *jini, struct jini_error *error)
     table_options_init(&table);
     table.directory = jini->directory;
     table.clock = jini->clock;
-    table.generation = store_shared_word(jini->store, SHARED_WORD_LIMITS);
+    table.generation = store_shared_word(jini->store, STORE_SHARED_LIMITS);
     table.holder_slot = self.slot;
     table.holder_incarnation = self.incarnation;
     table.alive = process_alive;

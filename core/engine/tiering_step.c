@@ -42,11 +42,16 @@ struct tiering_facts tiering_facts_of(const struct tiering_run *run, const struc
     struct tiering_facts facts = {.pack = pack, .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS};
     if (pack->state == INDEX_PACK_OPEN) {
         bool mine = pack->owner.slot == self.slot && pack->owner.incarnation == self.incarnation;
-        facts.owned_here =
-            mine && jini->appender && appender_holds(jini->appender, &pack->id);
+        facts.owned_here = mine && jini->appender && appender_holds(jini->appender, &pack->id);
         facts.owner_alive = mine ? facts.owned_here : store_process_alive(jini->store, pack->owner);
     }
     return facts;
+}
+
+bool tiering_in_use(const struct tiering_run *run, const struct index_pack *pack)
+{
+    struct tiering_facts facts = tiering_facts_of(run, pack);
+    return pack->state == INDEX_PACK_OPEN && facts.owner_alive && !facts.owned_here;
 }
 
 static int gather(const struct tiering_run *run, const struct index_pack *pack,

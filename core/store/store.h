@@ -338,8 +338,12 @@ struct store_process {
 struct store_process store_self(const struct store *store);
 bool store_process_alive(struct store *store, struct store_process process);
 
-/* A shared word for the neighbours (generation of the limits table); zero in a new registry. */
-enum { STORE_SHARED_WORDS = 16 };
+/* Words that all processes share, for the neighbours; zero in a new registry. */
+enum {
+    STORE_SHARED_LIMITS = 0, /* generation of the limits table */
+    STORE_SHARED_SEALS = 1,  /* grows when all processes are asked to seal their packs */
+    STORE_SHARED_WORDS = 16
+};
 _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 
 /* ---- Copies and scans in slices -------------------------------------------------------------- */
