@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
@@ -91,6 +92,71 @@ static uint32_t flags_of(const struct args *args)
            (args_has(args, "free-hot") ? (unsigned)JINI_TIERING_FREE_HOT : 0);
 }
 
+/* ---- Packs that others append to ---- */
+
+/* What the process of a pid is called; "" when it is gone. */
+static const char *name_of(const struct jini_process *processes, size_t count, int32_t pid)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (processes[i].pid == pid)
+            return processes[i].name;
+    }
+    return "";
+}
+
+/* [{"pid", "name"}] */
+static json_t *in_use_by(struct command *command, const struct jini_archive_run *run)
+{
+    struct jini_process processes[JINI_PROCESSES_MAX];
+    size_t count = 0;
+    json_t *list = json_array();
+    jini_processes(command->jini, processes, JINI_PROCESSES_MAX, &count);
+    for (uint32_t i = 0; i < run->in_use_by_count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:i, s:o}", "pid", (int)run->in_use_by[i], "name",
+                                        layout_text(name_of(processes, count, run->in_use_by[i]))));
+    return list;
+}
+
+/* "process 4711 (jini put), process 4712 (service)". To be freed; NULL: out of memory. */
+static char *in_use_words(struct command *command, const struct jini_archive_run *run)
+{
+    size_t index;
+    json_t *process;
+    char *words = NULL;
+    size_t length;
+    FILE *stream = open_memstream(&words, &length);
+    if (!stream)
+        return NULL;
+    json_t *list = in_use_by(command, run);
+    json_array_foreach(list, index, process)
+    {
+        fprintf(stream, "%sprocess %" JSON_INTEGER_FORMAT " (%s)", index ? ", " : "",
+                json_integer_value(json_object_get(process, "pid")),
+                json_string_value(json_object_get(process, "name")));
+    }
+    json_decref(list);
+    fclose(stream);
+    return words;
+}
+
+/* Who asked for everything now is told what stays behind, and by whom. */
+static void print_in_use(struct command *command, const struct jini_archive_run *run)
+{
+    if (run->packs_in_use == 0 || output_is_json() || !args_has(&command->args, "now"))
+        return;
+    char *words = in_use_words(command, run);
+    if (run->flags & JINI_TIERING_DRY_RUN)
+        output_line("in use    %" PRIu64 " packs; a run asks %s to seal them", run->packs_in_use,
+                    words && words[0] != '\0' ? words : "its process");
+    else
+        output_line("in use    %" PRIu64 " packs, which only %s can seal; they stay as they are",
+                    run->packs_in_use, words && words[0] != '\0' ? words : "its process");
+    free(words);
+}
+
+/* ---- Totals ---- */
+
 static json_t *plan_total_object(const struct reports *reports)
 {
     json_t *steps = json_object();
@@ -108,11 +174,23 @@ static json_t *plan_total_object(const struct reports *reports)
                      "by_step", steps);
 }
 
-static void print_plan_total(const struct reports *reports)
+/* Adds what both totals say of packs in use; takes the object and prints it. */
+static void print_total_object(struct command *command, const struct jini_archive_run *run,
+                               json_t *total)
+{
+    if (total) {
+        json_object_set_new(total, "packs_in_use", layout_number(run->packs_in_use));
+        json_object_set_new(total, "in_use_by", in_use_by(command, run));
+    }
+    output_json(total);
+}
+
+static void print_plan_total(struct command *command, const struct reports *reports,
+                             const struct jini_archive_run *run)
 {
     uint64_t steps = atomic_load(&reports->steps);
     if (output_is_json()) {
-        output_json(plan_total_object(reports));
+        print_total_object(command, run, plan_total_object(reports));
         return;
     }
     if (steps == 0) {
@@ -133,19 +211,24 @@ static void print_plan_total(const struct reports *reports)
     }
 }
 
-static void print_run_total(const struct jini_archive_run *run)
+static json_t *run_total_object(const struct jini_archive_run *run)
+{
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type", "total", "packs_sealed",
+        layout_number(run->packs_sealed), "packs_archived", layout_number(run->packs_archived),
+        "packs_freed", layout_number(run->packs_freed), "packs_purged",
+        layout_number(run->packs_purged), "packs_failed", layout_number(run->packs_failed),
+        "images_archived", layout_number(run->images_archived), "images_purged",
+        layout_number(run->images_purged), "bytes_archived", layout_number(run->bytes_archived),
+        "bytes_freed", layout_number(run->bytes_freed));
+}
+
+static void print_run_total(struct command *command, const struct jini_archive_run *run)
 {
     char archived[WORDS_NUMBER_MAX];
     char freed[WORDS_NUMBER_MAX];
     if (output_is_json()) {
-        output_json(json_pack(
-            "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type", "total", "packs_sealed",
-            layout_number(run->packs_sealed), "packs_archived", layout_number(run->packs_archived),
-            "packs_freed", layout_number(run->packs_freed), "packs_purged",
-            layout_number(run->packs_purged), "packs_failed", layout_number(run->packs_failed),
-            "images_archived", layout_number(run->images_archived), "images_purged",
-            layout_number(run->images_purged), "bytes_archived", layout_number(run->bytes_archived),
-            "bytes_freed", layout_number(run->bytes_freed)));
+        print_total_object(command, run, run_total_object(run));
         return;
     }
     words_bytes(run->bytes_archived, archived);
@@ -179,9 +262,10 @@ static int run_tiering(struct command *command, struct reports *reports)
     if (status == JINI_E_LOCKED)
         return status;
     if (reports->dry_run && status == 0)
-        print_plan_total(reports);
+        print_plan_total(command, reports, &run);
     else if (!reports->dry_run)
-        print_run_total(&run);
+        print_run_total(command, &run);
+    print_in_use(command, &run);
     return status;
 }
 

@@ -3,6 +3,7 @@
 
 import json
 import signal
+import subprocess
 import time
 import unittest
 
@@ -94,6 +95,36 @@ class Processes(Case):
             self.assertEqual(len(self.json("ls", user).lines()), 100)
         self.run_jini("archive", "run", "--now", "--free-hot")
         self.assertEqual(self.verify("--deep")["images"], 200)
+
+    def hold_pack(self):
+        """A put that has stored an image and waits for standard input, with its pack open."""
+        self.file("a.png", png(1))
+        process = self.start("--json", "put", "alice", "a.png", "-", stdin=subprocess.PIPE)
+        self.assertEqual(json.loads(process.stdout.readline())["status"], "OK")
+        return process
+
+    def test_archiving_beside_a_writer_takes_its_pack(self):
+        """"archive run --now" has a live writer seal its pack, so that nothing that was stored stays behind."""
+        process = self.hold_pack()
+        self.assertIn(f"in use    1 packs; a run asks process {process.pid} (jini put) to seal them\n",
+                      self.run_jini("archive", "plan", "--now").out)
+        total = self.json("archive", "run", "--now", "--free-hot").lines()[-1]
+        self.assertEqual((total["packs_sealed"], total["images_archived"], total["packs_in_use"], total["in_use_by"]),
+                         (1, 1, 0, []))
+        self.assertEqual(self.json("archive", "status").object()["images_cold"], 1)
+        out, _ = process.communicate(png(2))
+        self.assertEqual((process.returncode, json.loads(out)["status"]), (0, "OK"))
+        self.assertEqual(self.verify("--deep")["images"], 2)
+
+    def test_what_a_writer_keeps_is_named(self):
+        """A pack whose process does not answer stays, and the run says whose it is."""
+        process = self.hold_pack()
+        process.send_signal(signal.SIGSTOP)
+        text = self.run_jini("archive", "run", "--now").out
+        self.assertIn(f"in use    1 packs, which only process {process.pid} (jini put) can seal", text)
+        total = self.json("archive", "run", "--free-hot").lines()[-1]
+        self.assertEqual((total["packs_in_use"], total["in_use_by"]), (1, [{"pid": process.pid, "name": "jini put"}]))
+        self.assertNotIn("in use", self.run_jini("archive", "run").out)
 
     def stop_with_lock(self):
         """A put that was stopped while it holds the write lock."""
