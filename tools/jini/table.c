@@ -467,7 +467,8 @@ const struct verb table_verbs[] = {
      "Writes an image byte for byte as it was put, whatever tier it is in. A file appears whole or "
      "not "
      "at all: it is written beside its name, synced and renamed. Image bytes are not written to a "
-     "terminal.",
+     "terminal. Of several images each is read for itself: what fails is reported, and the exit "
+     "status is that of the worst failure.",
      ids_argument, get_options, get_examples, verb_get},
     {"ls", "list images, jobs or users",
      "Lists a user's images or jobs, newest first; without a user, the users.", ls_arguments,

@@ -5,6 +5,7 @@
 #include "progress.h"
 #include "put_window.h"
 #include "words.h"
+#include "worst.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,9 +29,7 @@ struct putting {
     uint64_t stored;
     uint64_t stored_bytes;
     uint64_t not_stored;
-    size_t worst_index; /* of the files that were not stored */
-    int worst_status;   /* 0: all were stored */
-    struct jini_error worst_error;
+    struct worst worst; /* of the files that were not stored */
     size_t reason_count;
     struct reason reasons[REASONS_MAX];
 };
@@ -66,31 +65,6 @@ static void count_reason(struct putting *putting, const struct put_outcome *outc
     reason->first_path = strdup(outcome->path);
 }
 
-/*
- * How much a status says about more than the one file: above 0 the machine or the database needs
- * attention, 0 is about the file, as in a refusal.
- */
-static int gravity(int status)
-{
-    static const int grave[] = {JINI_E_BUSY,      JINI_E_TIMEOUT,      JINI_E_NO_MEMORY,
-                                JINI_E_READ_ONLY, JINI_E_FULL,         JINI_E_IO,
-                                JINI_E_CORRUPT,   JINI_E_UNREPEATABLE, JINI_E_POISONED};
-    for (size_t i = 0; i < sizeof(grave) / sizeof(grave[0]); i++) {
-        if (grave[i] == status)
-            return (int)i + 1;
-    }
-    return 0;
-}
-
-static bool is_worse(const struct putting *putting, const struct put_outcome *outcome)
-{
-    int before = gravity(putting->worst_status);
-    int now = gravity(outcome->status);
-    if (putting->worst_status == 0 || now != before)
-        return putting->worst_status == 0 || now > before;
-    return outcome->index < putting->worst_index;
-}
-
 static void count_outcome(struct putting *putting, const struct put_outcome *outcome)
 {
     if (outcome->status == 0) {
@@ -100,11 +74,7 @@ static void count_outcome(struct putting *putting, const struct put_outcome *out
     }
     putting->not_stored++;
     count_reason(putting, outcome);
-    if (is_worse(putting, outcome)) {
-        putting->worst_index = outcome->index;
-        putting->worst_status = outcome->status;
-        putting->worst_error = outcome->error;
-    }
+    worst_add(&putting->worst, outcome->index, outcome->status, &outcome->error);
 }
 
 static void print_json(const struct put_outcome *outcome)
@@ -197,18 +167,14 @@ static int conclude(struct putting *putting, int status, const struct jini_error
 {
     struct command *command = putting->command;
     print_summary(putting, progress_elapsed_ms());
-    if (status == JINI_E_CANCELLED || (status && putting->worst_status == 0)) {
+    if (status == JINI_E_CANCELLED || (status && putting->worst.status == 0)) {
         command->error = *error;
         return status;
     }
-    if (putting->worst_status == 0)
+    if (putting->worst.status == 0)
         return 0;
-    command->error = putting->worst_error;
-    snprintf(command->error.message, sizeof(command->error.message),
-             "%" PRIu64 " of %zu files were not stored; the %s because: %.300s",
-             putting->file_count - putting->stored, putting->file_count,
-             gravity(putting->worst_status) ? "worst" : "first", putting->worst_error.message);
-    return putting->worst_status;
+    return worst_conclude(&putting->worst, putting->file_count - (size_t)putting->stored,
+                          putting->file_count, "files were not stored", &command->error);
 }
 
 /* ---- What is asked for ---- */
