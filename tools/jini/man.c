@@ -184,7 +184,10 @@ static void put_description(void)
         "UTC.\n\n"
         "The first SIGINT, SIGTERM or SIGHUP cancels what waits, finishes what runs and closes the "
         "database; a second one ends the process at once, which loses nothing that was "
-        "acknowledged.");
+        "acknowledged. After the first one, results that wait in front of a full pipe are written "
+        "when its reader goes on within three seconds. What \"put\" has stored and standard output "
+        "did not take stands on standard error, with --json as {\"unprinted\": {\"id\", "
+        "\"file\"}}.");
 }
 
 void help_man(void)

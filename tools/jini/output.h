@@ -60,6 +60,13 @@ void output_flush(void);
 /* The error of the command: "jini: field: message", or {"error": {...}}. */
 void output_error(const struct jini_error *error);
 
+/*
+ * A result that standard output did not take, on standard error: the line, or with --json
+ * {"unprinted": object}. Takes the object over.
+ */
+void output_unprinted(json_t *object, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* {"code", "exit_status", "name", "field", "message", "retry_after_ms"}. */
 json_t *output_error_object(const struct jini_error *error);
 

@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_DEFAULT = 32, STEPS_DEFAULT = 20, REASONS_MAX = 16, GUIDANCE_DEFAULT = 7500000 };
+enum {
+    WINDOW_DEFAULT = 32,
+    WINDOW_MAX = 64,
+    STEPS_DEFAULT = 20,
+    REASONS_MAX = 16,
+    GUIDANCE_DEFAULT = 7500000
+};
 
 /* Files that were not stored for one reason. */
 struct reason {
@@ -21,6 +27,12 @@ struct reason {
     uint64_t count;
     struct jini_error first;
     char *first_path;
+};
+
+/* An image that was stored, and whose line standard output did not take. */
+struct unprinted {
+    struct jini_id id;
+    const char *path;
 };
 
 struct putting {
@@ -32,6 +44,8 @@ struct putting {
     struct worst worst; /* of the files that were not stored */
     size_t reason_count;
     struct reason reasons[REASONS_MAX];
+    size_t unprinted_count; /* at most what was under way when the output broke */
+    struct unprinted unprinted[WINDOW_MAX];
 };
 
 /* ---- Reports ---- */
@@ -129,6 +143,9 @@ static void on_outcome(void *context, const struct put_outcome *outcome)
     else
         print_line(outcome);
     output_flush();
+    if (outcome->status == 0 && output_is_broken() && putting->unprinted_count < WINDOW_MAX)
+        putting->unprinted[putting->unprinted_count++] =
+            (struct unprinted){outcome->image.id, outcome->path};
     progress_set(putting->stored + putting->not_stored, putting->file_count, putting->stored_bytes);
 }
 
@@ -163,10 +180,26 @@ static void print_summary(const struct putting *putting, uint64_t elapsed_ms)
         output_line("%zu not tried", putting->file_count - (size_t)ended);
 }
 
+/* Nobody would know the ids of these. */
+static void print_unprinted(const struct putting *putting)
+{
+    for (size_t i = 0; i < putting->unprinted_count; i++) {
+        const struct unprinted *unprinted = &putting->unprinted[i];
+        char id[JINI_ID_TEXT_MAX];
+        json_t *object = json_pack("{s:o}", "id", layout_id(&unprinted->id));
+        jini_id_format(&unprinted->id, id);
+        if (object)
+            layout_set_path(object, "file", unprinted->path);
+        output_unprinted(object, "jini: standard output did not take: stored %s  %s", id,
+                         unprinted->path);
+    }
+}
+
 static int conclude(struct putting *putting, int status, const struct jini_error *error)
 {
     struct command *command = putting->command;
     print_summary(putting, progress_elapsed_ms());
+    print_unprinted(putting);
     if (status == JINI_E_CANCELLED || (status && putting->worst.status == 0)) {
         command->error = *error;
         return status;
