@@ -373,6 +373,9 @@ typedef int store_visit_fn(void *argument, struct slice key, struct slice value)
 int store_each(struct store *store, enum store_space space, struct slice low, struct slice high,
                store_visit_fn *visit, void *argument);
 
+/* How many entries a space has in the newest commit. Cheap. Errors as of store_read_begin(). */
+int store_count(struct store *store, enum store_space space, uint64_t *out);
+
 /* ---- Figures --------------------------------------------------------------------------------- */
 
 enum { STORE_LATENCY_BUCKETS = 24, STORE_BATCH_BUCKETS = 16 };

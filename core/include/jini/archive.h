@@ -122,6 +122,8 @@ struct jini_verify_problem {
     uint64_t user_id;
 };
 typedef void jini_verify_fn(void *context, const struct jini_verify_problem *problem);
+
+/* How far a phase is. `total`: the rows that there were when it began; 0: not known. */
 typedef void jini_progress_fn(void *context, const char *phase, uint64_t done, uint64_t total);
 
 enum jini_verify_flag {
