@@ -54,13 +54,6 @@ bool tiering_in_use(const struct tiering_run *run, const struct index_pack *pack
     return pack->state == INDEX_PACK_OPEN && facts.owner_alive && !facts.owned_here;
 }
 
-static int gather(const struct tiering_run *run, const struct index_pack *pack,
-                  struct tiering_facts *out, uint64_t *bytes)
-{
-    *out = tiering_facts_of(run, pack);
-    return count_live(run, pack, out, bytes);
-}
-
 /* ---- Steps ---- */
 
 static enum jini_tiering_step public_step(enum tiering_step step)
@@ -184,8 +177,12 @@ static int foresee(struct tiering_run *run, const struct jini_id *id, struct jin
     int status = tiering_load_pack(run, id, &pack);
     if (status == JINI_E_NOT_FOUND)
         return 0;
-    if (status == 0)
-        status = gather(run, &pack, &facts, &bytes);
+    if (status == 0) {
+        facts = tiering_facts_of(run, &pack);
+        if (!tiering_may_be_due(&facts, &run->policy))
+            return 0;
+        status = count_live(run, &pack, &facts, &bytes);
+    }
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
     for (int i = 0; i < STEPS_MAX; i++) {
