@@ -210,6 +210,9 @@ void help_man(void)
     put_exit_statuses();
     output_line(".SH ENVIRONMENT");
     put_item("JINI_DB", "the database directory where --db is not given");
+    put_item("JINI_PROGRESS_MS",
+             "how often a line tells how far a long verb is, where standard error is no terminal; "
+             "5000 by default");
     put_item("NO_COLOR", "not empty: no colours on a terminal");
     output_line(".SH FILES");
     put_item("DIR/jini.conf", "options of the database in DIR");

@@ -72,6 +72,11 @@ bool output_shows_progress(void)
     return output.error_terminal && !output.settings.json && !output.settings.quiet;
 }
 
+bool output_tells_progress(void)
+{
+    return !output.error_terminal && !output.settings.json && !output.settings.quiet;
+}
+
 /* ---- Under the lock ---- */
 
 static void hide_progress(void)

@@ -33,6 +33,9 @@ bool output_is_json(void);
 bool output_is_terminal(void);
 bool output_shows_progress(void);
 
+/* True when progress is told in plain lines: standard error is something else. */
+bool output_tells_progress(void);
+
 /* A line of a result, in which a line feed is an escape. Not printed with --json. */
 void output_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -20,7 +20,8 @@ enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
 struct reports {
     bool dry_run;
     _Atomic uint64_t steps;
-    _Atomic uint64_t bytes;
+    enum jini_tiering_step work; /* whose bytes tell how far a run is; 0: its steps are counted */
+    uint64_t work_bytes;         /* as the plan has it */
     struct jini_id pack_id; /* of the last step; all zero: none yet */
     uint64_t pack_images;   /* counted of it */
     uint64_t packs;
@@ -50,6 +51,7 @@ static void print_event(const struct jini_tiering_event *event)
 static void count_event(struct reports *reports, const struct jini_tiering_event *event)
 {
     uint64_t counted = 0;
+    atomic_fetch_add(&reports->steps, 1);
     if (event->step > 0 && (int)event->step < STEPS_END) {
         reports->by_step[event->step].steps++;
         reports->by_step[event->step].images += event->images;
@@ -70,9 +72,10 @@ static void on_event(void *context, const struct jini_tiering_event *event)
 {
     struct reports *reports = context;
     count_event(reports, event);
-    atomic_fetch_add(&reports->steps, 1);
-    atomic_fetch_add(&reports->bytes, event->bytes);
-    progress_set(atomic_load(&reports->steps), 0, atomic_load(&reports->bytes));
+    if (reports->work)
+        progress_set(reports->by_step[reports->work].bytes, reports->work_bytes, 0);
+    else
+        progress_set(atomic_load(&reports->steps), 0, 0);
     if (!output_is_json()) {
         print_event(event);
     } else {
@@ -244,6 +247,46 @@ static void print_run_total(struct command *command, const struct jini_archive_r
         output_line("failed    %" PRIu64 " packs; they stay as they are", run->packs_failed);
 }
 
+static void on_foreseen(void *context, const struct jini_tiering_event *event)
+{
+    struct reports *reports = context;
+    count_event(reports, event);
+    progress_set(atomic_load(&reports->steps), 0, 0);
+}
+
+/* One run, with its progress. */
+static int wait_for_run(struct command *command, struct jini_archive_run *run)
+{
+    wait_on_tick(progress_tick);
+    int status =
+        command_wait(command, &run->request, jini_archive_run(command->jini, run, wait_done));
+    wait_on_tick(NULL);
+    progress_end();
+    return status;
+}
+
+/*
+ * Plans a run to know how much it has to do: the bytes that are copied to the archive, or when
+ * there are none those that are freed.
+ */
+static int foresee(struct command *command, struct reports *reports)
+{
+    struct reports plan = {.dry_run = true};
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = flags_of(&command->args) | JINI_TIERING_DRY_RUN;
+    run.report = on_foreseen;
+    run.report_context = &plan;
+    progress_begin("planning", "steps");
+    int status = wait_for_run(command, &run);
+    enum jini_tiering_step work =
+        plan.by_step[JINI_TIERING_ARCHIVE].bytes ? JINI_TIERING_ARCHIVE : JINI_TIERING_FREE;
+    reports->work_bytes = plan.by_step[work].bytes;
+    if (reports->work_bytes)
+        reports->work = work;
+    return status;
+}
+
 static int run_tiering(struct command *command, struct reports *reports)
 {
     struct jini_archive_run run;
@@ -252,13 +295,13 @@ static int run_tiering(struct command *command, struct reports *reports)
     run.report = on_event;
     run.report_context = reports;
     int status = command_open(command);
+    if (status == 0 && !reports->dry_run && progress_is_wanted())
+        status = foresee(command, reports);
     if (status)
         return status;
-    progress_begin(reports->dry_run ? "planning" : "archiving", "steps");
-    wait_on_tick(progress_tick);
-    status = command_wait(command, &run.request, jini_archive_run(command->jini, &run, wait_done));
-    wait_on_tick(NULL);
-    progress_end();
+    progress_begin(reports->dry_run ? "planning" : "archiving", reports->work ? NULL : "steps");
+    progress_set(0, reports->work_bytes, 0);
+    status = wait_for_run(command, &run);
     if (status == JINI_E_LOCKED)
         return status;
     if (reports->dry_run && status == 0)

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "layout.h"
 #include "object.h"
+#include "progress.h"
 #include "words.h"
 #include "worst.h"
 
@@ -264,6 +265,8 @@ static int get_several(struct command *command, const struct target *target, siz
 {
     struct worst worst = {0};
     size_t failed = 0;
+    progress_begin("getting", "images");
+    wait_on_tick(progress_tick);
     for (size_t i = 0; i < count && !command_is_over(); i++) {
         const char *text = command_argument(command, i);
         int status = get_one(command, target, text);
@@ -273,7 +276,11 @@ static int get_several(struct command *command, const struct target *target, siz
             report_failure(command, target, text);
         }
         output_flush();
+        progress_set(i + 1, count, 0);
+        progress_tick();
     }
+    wait_on_tick(NULL);
+    progress_end();
     if (failed == 0)
         return 0;
     return worst_conclude(&worst, failed, count, "images were not read", &command->error);

@@ -301,8 +301,8 @@ static int put_files(struct command *command, struct put_plan *plan)
     int status = put_window_run(plan, &error);
     uint64_t ended = putting.stored + putting.not_stored;
     progress_set(ended, putting.file_count, putting.stored_bytes);
-    int result = conclude(&putting, status, &error);
     progress_end();
+    int result = conclude(&putting, status, &error);
     for (size_t i = 0; i < putting.reason_count; i++)
         free(putting.reasons[i].first_path);
     return result;
