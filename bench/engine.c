@@ -61,6 +61,7 @@ void bench_figures(struct jini *jini, struct bench_figures *out)
         .pack_syncs = find(text, "jini_pack_syncs_total"),
         .pack_bytes = find(text, "jini_pack_bytes_total"),
         .image_cache_bytes = find(text, "jini_image_cache_bytes"),
+        .archive_gets = find(text, "jini_image_cache_misses_total"),
         .batches_rerun = find(text, "jini_store_batches_rerun_total"),
     };
 }
@@ -76,6 +77,7 @@ struct bench_figures bench_figures_since(struct jini *jini, const struct bench_f
         .pack_syncs = now.pack_syncs - before->pack_syncs,
         .pack_bytes = now.pack_bytes - before->pack_bytes,
         .image_cache_bytes = now.image_cache_bytes - before->image_cache_bytes,
+        .archive_gets = now.archive_gets - before->archive_gets,
         .batches_rerun = now.batches_rerun - before->batches_rerun,
     };
 }

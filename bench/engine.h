@@ -26,6 +26,7 @@ struct bench_figures {
     double pack_syncs;
     double pack_bytes;
     double image_cache_bytes;
+    double archive_gets; /* for cold images */
     double batches_rerun;
 };
 void bench_figures(struct jini *jini, struct bench_figures *out);

@@ -3,9 +3,11 @@
  *
  *     jini-bench [OPTIONS] CASE     measures one case
  *     jini-bench [OPTIONS] all      measures all cases and writes bench/results/
+ *     jini-bench counters           counts what does not depend on the machine
  */
 #include "all.h"
 #include "bench.h"
+#include "counters.h"
 #include "database.h"
 
 #include <errno.h>
@@ -17,6 +19,7 @@
 
 static const char usage[] =
     "usage: jini-bench [OPTIONS] CASE|all\n"
+    "       jini-bench counters [--compare FILE | --write FILE]\n"
     "       jini-bench --list\n"
     "       jini-bench help CASE\n"
     "\n"
@@ -29,6 +32,8 @@ static const char usage[] =
     "  --quick        little data and short rounds: a smoke test, whose figures mean nothing\n"
     "  --keep         leave prepared databases in DIR for the next run\n"
     "  --results DIR  of all: where figures, table and plots go; bench/results by default\n"
+    "  --compare FILE of counters: those of this file, as bench/counters.json, must not differ\n"
+    "  --write FILE   of counters: write them to this file\n"
     "  --readme FILE  of all: rewrite the table of figures in this page, bench/README.md\n"
     "\n"
     "The exit status is 0 when everything was measured, whether targets are met or not, and 1 when "
@@ -38,6 +43,8 @@ static const char usage[] =
 struct command {
     struct bench_options options;
     struct all_options all;
+    const char *compare;
+    const char *write;
     bool json;
     bool made_directory;
 };
@@ -96,7 +103,20 @@ static double number(const char *text, const char *option, double least, double 
 
 static void parse(int count, char **arguments, struct command *command)
 {
-    enum { JSON = 1, DIR, SECONDS, SCALE, QUICK, KEEP, RESULTS, README, LIST, HELP };
+    enum {
+        JSON = 1,
+        DIR,
+        SECONDS,
+        SCALE,
+        QUICK,
+        KEEP,
+        RESULTS,
+        README,
+        COMPARE,
+        WRITE,
+        LIST,
+        HELP
+    };
     static const struct option options[] = {{"json", no_argument, NULL, JSON},
                                             {"dir", required_argument, NULL, DIR},
                                             {"seconds", required_argument, NULL, SECONDS},
@@ -105,6 +125,8 @@ static void parse(int count, char **arguments, struct command *command)
                                             {"keep", no_argument, NULL, KEEP},
                                             {"results", required_argument, NULL, RESULTS},
                                             {"readme", required_argument, NULL, README},
+                                            {"compare", required_argument, NULL, COMPARE},
+                                            {"write", required_argument, NULL, WRITE},
                                             {"list", no_argument, NULL, LIST},
                                             {"help", no_argument, NULL, HELP},
                                             {NULL, 0, NULL, 0}};
@@ -135,6 +157,12 @@ static void parse(int count, char **arguments, struct command *command)
             break;
         case README:
             command->all.readme = optarg;
+            break;
+        case COMPARE:
+            command->compare = optarg;
+            break;
+        case WRITE:
+            command->write = optarg;
             break;
         case LIST:
             list();
@@ -188,6 +216,12 @@ static int run_case(struct command *command, const struct bench_case *bench)
     return broken ? 1 : 0;
 }
 
+static int run_counters(struct command *command)
+{
+    counters_begin();
+    return counters_run(&command->options, command->compare, command->write);
+}
+
 int main(int count, char **arguments)
 {
     struct command command = {
@@ -204,9 +238,12 @@ int main(int count, char **arguments)
         return 2;
     }
     bool all = strcmp(rest[0], "all") == 0;
-    const struct bench_case *bench = all ? NULL : find(rest[0]);
+    bool counters = strcmp(rest[0], "counters") == 0;
+    const struct bench_case *bench = all || counters ? NULL : find(rest[0]);
     prepare_directory(&command);
-    int status = all ? all_run(&command.options, &command.all) : run_case(&command, bench);
+    int status = all        ? all_run(&command.options, &command.all)
+                 : counters ? run_counters(&command)
+                            : run_case(&command, bench);
     clean_directory(&command);
     return status;
 }

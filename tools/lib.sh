@@ -10,8 +10,8 @@ build_packages=(
 )
 
 # What testing takes beside that: the second compiler, its sanitizer and fuzzer libraries, symbols in
-# reports, and the language of the checks.
-test_packages=(clang libclang-rt-dev llvm python3 git)
+# reports, the language of the checks, and what checks the manual page and the completion script.
+test_packages=(clang libclang-rt-dev llvm python3 git groff-base shellcheck)
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*"

@@ -209,19 +209,23 @@ static void clear_counts(struct jini_archive_run *run)
     run->images_archived = run->images_purged = 0;
     run->bytes_archived = run->bytes_freed = 0;
     run->packs_failed = run->packs_in_use = 0;
+    run->in_use_by_count = 0;
 }
 
-int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
+static void look(struct worker_task *task, int status)
 {
-    int status = request_begin(jini, &run->request, sizeof(*run), REQUEST_ARCHIVE_RUN, callback);
-    if (status)
-        return status;
-    clear_counts(run);
-    struct background *background = jini->background;
-    if (!background) {
-        status = error_set(&run->request.error, JINI_E_READ_ONLY, "jini", "opened read-only");
-        return request_refuse(&run->request, status);
-    }
+    struct jini_request *request = request_of_task(task);
+    struct jini *jini = request_state(request)->jini;
+    if (status == 0)
+        status = tiering_run(jini, (struct jini_archive_run *)request, &request->error);
+    request_finish(request, status);
+}
+
+static int queue_run(struct background *background, struct jini_archive_run *run)
+{
+    int status = 0;
+    if (!background)
+        return error_set(&run->request.error, JINI_E_READ_ONLY, "jini", "opened read-only");
     pthread_mutex_lock(&background->lock);
     if (background->stopping) {
         status = JINI_E_CLOSED;
@@ -233,6 +237,20 @@ int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callb
         pthread_cond_signal(&background->wake);
     }
     pthread_mutex_unlock(&background->lock);
+    return status;
+}
+
+int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
+{
+    int status = request_begin(jini, &run->request, sizeof(*run), REQUEST_ARCHIVE_RUN, callback);
+    if (status)
+        return status;
+    clear_counts(run);
+    /* A dry run only looks: it waits for no run, and works where nothing can be written. */
+    if (run->flags & JINI_TIERING_DRY_RUN)
+        status = request_run_on(jini->cpu, &run->request, look);
+    else
+        status = queue_run(jini->background, run);
     if (status)
         return request_refuse(&run->request, status);
     return callback ? 0 : request_wait(&run->request);

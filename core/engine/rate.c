@@ -8,7 +8,7 @@
 
 /* ---- Opening ---- */
 
-enum { SHARED_WORD_LIMITS = 0, CHECK_TABLE_S = 60 };
+enum { CHECK_TABLE_S = 60 };
 
 static bool process_alive(void *context, uint32_t slot, uint32_t incarnation)
 {
@@ -29,7 +29,7 @@ static int open_table(struct jini *jini, struct jini_error *error)
     table_options_init(&table);
     table.directory = jini->directory;
     table.clock = jini->clock;
-    table.generation = store_shared_word(jini->store, SHARED_WORD_LIMITS);
+    table.generation = store_shared_word(jini->store, STORE_SHARED_LIMITS);
     table.holder_slot = self.slot;
     table.holder_incarnation = self.incarnation;
     table.alive = process_alive;

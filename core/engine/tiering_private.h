@@ -45,7 +45,7 @@ struct tiering_run {
     struct jini_error first_error;
 };
 
-/* A whole run, on the background thread. JINI_E_LOCKED: another process is at it. */
+/* A run, on the background thread; a dry one on any. JINI_E_LOCKED: another process is at it. */
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error);
 
 /*
@@ -118,6 +118,12 @@ int tiering_advance(struct tiering_run *run, const struct jini_id *id, struct ji
 /* Does one step, if it is the one that is due. */
 int tiering_step_if_due(struct tiering_run *run, const struct jini_id *id, enum tiering_step wanted,
                         struct jini_error *error);
+
+/* True for an open pack of another live process: only that one can seal it. */
+bool tiering_in_use(const struct tiering_run *run, const struct index_pack *pack);
+
+/* Has other live processes seal their open packs; waits for it, some seconds at most. */
+int tiering_seal_others(struct tiering_run *run, struct jini_error *error);
 
 /* The steps. Each leaves the pack in a state from which it can go on. */
 int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,

@@ -228,13 +228,31 @@ int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context
     return status;
 }
 
+static void note_in_use(const struct tiering_run *run, const struct index_pack *pack)
+{
+    struct jini_archive_run *request = run->request;
+    struct store_process_info processes[JINI_PROCESSES_MAX];
+    size_t count = store_processes(run->jini->store, processes, JINI_PROCESSES_MAX);
+    const struct store_process_info *owner = NULL;
+    for (size_t i = 0; i < count && !owner; i++) {
+        if (processes[i].process.slot == pack->owner.slot &&
+            processes[i].process.incarnation == pack->owner.incarnation)
+            owner = &processes[i];
+    }
+    request->packs_in_use++;
+    uint32_t known = 0;
+    while (owner && known < request->in_use_by_count && request->in_use_by[known] != owner->pid)
+        known++;
+    if (owner && known == request->in_use_by_count && known < JINI_PROCESSES_MAX)
+        request->in_use_by[request->in_use_by_count++] = owner->pid;
+}
+
 static int advance_pack(struct tiering_run *run, const struct index_pack *pack, void *context,
                         struct jini_error *error)
 {
     (void)context;
-    struct tiering_facts facts = tiering_facts_of(run, pack);
-    run->request->packs_in_use +=
-        pack->state == INDEX_PACK_OPEN && facts.owner_alive && !facts.owned_here;
+    if (tiering_in_use(run, pack))
+        note_in_use(run, pack);
     return tiering_advance(run, &pack->id, error);
 }
 
@@ -346,6 +364,8 @@ static int run_all(struct tiering_run *run, struct jini_error *error)
     bool dry = run->request->flags & JINI_TIERING_DRY_RUN;
     int status = dry ? 0 : tiering_expire(run, error);
     if (status == 0 && !dry && run->policy.now)
+        status = tiering_seal_others(run, error);
+    if (status == 0 && !dry && run->policy.now)
         status = tiering_each(run, seal_pack, NULL, error);
     if (status == 0 && !dry)
         status = tiering_each(run, reclaim_pack, NULL, error);
@@ -361,10 +381,21 @@ static int run_all(struct tiering_run *run, struct jini_error *error)
     return status;
 }
 
+/* A run that came to its end has the status of the first pack that could not be moved. */
+static int result_of(const struct tiering_run *run, int status, struct jini_error *error)
+{
+    if (status || run->first_status == 0)
+        return status;
+    *error = run->first_error;
+    return run->first_status;
+}
+
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error)
 {
     struct tiering_run run = run_of(jini, request);
     error_clear(error);
+    if (request->flags & JINI_TIERING_DRY_RUN) /* writes nothing, so it needs no lease */
+        return result_of(&run, run_all(&run, error), error);
     int status = lease_take(jini, "tiering", &run.lease);
     if (status == JINI_E_LOCKED)
         return error_set(error, status, "tiering", "another process is at it; try again later");
@@ -374,9 +405,5 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
     status = run_all(&run, error);
     lease_keep_none(jini);
     lease_give(&run.lease);
-    if (status == 0 && run.first_status) {
-        *error = run.first_error;
-        status = run.first_status;
-    }
-    return status;
+    return result_of(&run, status, error);
 }

@@ -1,10 +1,16 @@
-/* Sealing open packs: by the appender, if it still has them, else from what lies on the disk. */
+/*
+ * Sealing open packs: by the appender, if it still has them, else from what lies on the disk. Those
+ * of another live process are sealed by that one, which is asked to.
+ */
 #include "engine/tiering_private.h"
 
 #include "base/error.h"
 #include "images/appender.h"
 #include "images/pack_format.h"
 #include "images/pack_recover.h"
+
+/* Three seconds: a process that answers does so within one. */
+enum { AWAIT_POLL_MS = 20, AWAIT_POLLS_MAX = 150 };
 
 /* The length of the file, now that it has its footer. */
 static int sealed_length(struct jini *jini, const struct jini_id *pack, uint64_t *out,
@@ -78,4 +84,41 @@ int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
     if (status == 0)
         run->request->packs_sealed += open.packs_open;
     return status;
+}
+
+/* ---- Packs of other processes ---- */
+
+/* Waits until the pack's process has sealed it or is gone; `context`: the looks that are left. */
+static int await_pack(struct tiering_run *run, const struct index_pack *pack, void *context,
+                      struct jini_error *error)
+{
+    const struct timespec pause = {.tv_nsec = AWAIT_POLL_MS * 1000000L};
+    unsigned *polls = context;
+    struct index_pack found = *pack;
+    bool in_use = tiering_in_use(run, &found);
+    if (!in_use)
+        return 0;
+    while (in_use && *polls > 0 && !tiering_must_end(run)) {
+        (*polls)--;
+        nanosleep(&pause, NULL);
+        int status = tiering_load_pack(run, &pack->id, &found);
+        if (status == JINI_E_NOT_FOUND)
+            return 0;
+        if (status)
+            return error_set(error, status, "pack", "%s", jini_status_text(status));
+        in_use = tiering_in_use(run, &found);
+    }
+    if (found.state != INDEX_PACK_SEALED)
+        return 0;
+    run->request->packs_sealed++;
+    tiering_report(run, JINI_TIERING_SEAL, &found, found.records, found.payload_bytes,
+                   "the process that appended to it was asked for it");
+    return 0;
+}
+
+int tiering_seal_others(struct tiering_run *run, struct jini_error *error)
+{
+    unsigned polls = AWAIT_POLLS_MAX;
+    appender_ask_others(run->jini->appender);
+    return tiering_each(run, await_pack, &polls, error);
 }

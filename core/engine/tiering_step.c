@@ -42,17 +42,16 @@ struct tiering_facts tiering_facts_of(const struct tiering_run *run, const struc
     struct tiering_facts facts = {.pack = pack, .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS};
     if (pack->state == INDEX_PACK_OPEN) {
         bool mine = pack->owner.slot == self.slot && pack->owner.incarnation == self.incarnation;
-        facts.owned_here = mine && appender_holds(jini->appender, &pack->id);
+        facts.owned_here = mine && jini->appender && appender_holds(jini->appender, &pack->id);
         facts.owner_alive = mine ? facts.owned_here : store_process_alive(jini->store, pack->owner);
     }
     return facts;
 }
 
-static int gather(const struct tiering_run *run, const struct index_pack *pack,
-                  struct tiering_facts *out, uint64_t *bytes)
+bool tiering_in_use(const struct tiering_run *run, const struct index_pack *pack)
 {
-    *out = tiering_facts_of(run, pack);
-    return count_live(run, pack, out, bytes);
+    struct tiering_facts facts = tiering_facts_of(run, pack);
+    return pack->state == INDEX_PACK_OPEN && facts.owner_alive && !facts.owned_here;
 }
 
 /* ---- Steps ---- */
@@ -178,8 +177,12 @@ static int foresee(struct tiering_run *run, const struct jini_id *id, struct jin
     int status = tiering_load_pack(run, id, &pack);
     if (status == JINI_E_NOT_FOUND)
         return 0;
-    if (status == 0)
-        status = gather(run, &pack, &facts, &bytes);
+    if (status == 0) {
+        facts = tiering_facts_of(run, &pack);
+        if (!tiering_may_be_due(&facts, &run->policy))
+            return 0;
+        status = count_live(run, &pack, &facts, &bytes);
+    }
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
     for (int i = 0; i < STEPS_MAX; i++) {

@@ -60,10 +60,17 @@ void verify_snapshot_end(struct verifying *v, struct store_txn *txn)
     report_pending(v);
 }
 
-void verify_progress(struct verifying *v, const char *phase, uint64_t done)
+void verify_phase(struct verifying *v, const char *phase, enum store_space space)
+{
+    v->phase = phase;
+    if (store_count(v->jini->store, space, &v->phase_rows) != 0)
+        v->phase_rows = 0; /* the phase itself will say what is wrong */
+}
+
+void verify_progress(struct verifying *v, uint64_t done)
 {
     if (v->request->progress)
-        v->request->progress(v->request->context, phase, done, 0);
+        v->request->progress(v->request->context, v->phase, done, v->phase_rows);
 }
 
 bool verify_cancelled(const struct verifying *v)

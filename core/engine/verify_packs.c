@@ -119,7 +119,7 @@ static int check_local(struct verifying *v, const struct index_pack *pack)
 static int check_pack(struct verifying *v, const struct index_pack *pack)
 {
     v->request->packs++;
-    verify_progress(v, "packs", v->request->packs);
+    verify_progress(v, v->request->packs);
     if (pack->state == INDEX_PACK_PURGING)
         return 0;
     int status = pack->state == INDEX_PACK_COLD ? 0 : check_local(v, pack);
@@ -193,6 +193,7 @@ static int check_file(void *context, const struct jini_id *id)
 int verify_packs(struct verifying *v)
 {
     struct slice all = slice_of(NULL, 0);
+    verify_phase(v, "packs", STORE_SPACE_PACKS);
     int status = store_each(v->jini->store, STORE_SPACE_PACKS, all, all, visit_pack, v);
     if (status == 0)
         status =

@@ -118,7 +118,7 @@ static int visit_location(void *context, struct slice key, struct slice value)
     if (verify_cancelled(run->v))
         return JINI_E_CANCELLED;
     if (run->rows++ % VERIFY_PROGRESS_EVERY == 0)
-        verify_progress(run->v, "locations", run->rows);
+        verify_progress(run->v, run->rows);
     int status = verify_snapshot(run->v, &txn);
     if (status)
         return status;
@@ -131,6 +131,7 @@ int verify_locations(struct verifying *v)
 {
     struct slice all = slice_of(NULL, 0);
     struct location_run run = {v, 0};
+    verify_phase(v, "locations", STORE_SPACE_LOCATIONS);
     return store_each(v->jini->store, STORE_SPACE_LOCATIONS, all, all, visit_location, &run);
 }
 

@@ -37,6 +37,8 @@ struct verifying {
     struct jini *jini;
     struct jini_verify *request;
     struct archive *archive; /* opened by the first who needs it */
+    const char *phase;
+    uint64_t phase_rows; /* when the phase began; 0: not known */
     bool in_snapshot;
     uint32_t pending;
     struct verify_finding *findings; /* VERIFY_PENDING_MAX of them */
@@ -59,7 +61,9 @@ void verify_problem(struct verifying *v, const struct verify_place *place, const
 int verify_snapshot(struct verifying *v, struct store_txn **out);
 void verify_snapshot_end(struct verifying *v, struct store_txn *txn);
 
-void verify_progress(struct verifying *v, const char *phase, uint64_t done);
+/* Begins a phase over the rows of a space, and tells from time to time how far it is. */
+void verify_phase(struct verifying *v, const char *phase, enum store_space space);
+void verify_progress(struct verifying *v, uint64_t done);
 bool verify_cancelled(const struct verifying *v);
 
 static inline bool verify_is_damage(int status)

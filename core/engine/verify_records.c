@@ -221,7 +221,7 @@ static int visit(void *context, struct slice key, struct slice value)
     if (verify_cancelled(v))
         return JINI_E_CANCELLED;
     if (run->rows++ % VERIFY_PROGRESS_EVERY == 0)
-        verify_progress(v, run->space->phase, run->rows);
+        verify_progress(v, run->rows);
     int status = verify_snapshot(v, &txn);
     if (status)
         return status;
@@ -241,6 +241,7 @@ int verify_records(struct verifying *v)
     int status = 0;
     for (size_t i = 0; status == 0 && i < sizeof(spaces) / sizeof(spaces[0]); i++) {
         struct space_run run = {v, &spaces[i], 0};
+        verify_phase(v, spaces[i].phase, spaces[i].space);
         status = store_each(v->jini->store, spaces[i].space, all, all, visit, &run);
     }
     return status;

@@ -47,7 +47,8 @@ struct appender {
     struct appender_item *last;
     uint64_t queue_bytes;
     bool stopping;
-    bool check_packs; /* something was released or is to be sealed */
+    bool check_packs;    /* something was released or is to be sealed */
+    uint64_t seals_seen; /* of the word by which another process asks for sealing */
     struct appender_figures figures;
     int seal_status;
     struct jini_error seal_error;
@@ -344,14 +345,31 @@ static bool is_old(const struct appender *appender, const struct appender_pack *
            appender->options.pack_age_max_ms * NS_PER_MS;
 }
 
+static _Atomic uint64_t *seals_word(const struct appender *appender)
+{
+    return store_shared_word(appender->options.store, STORE_SHARED_SEALS);
+}
+
+/* True once after another process has asked for the packs that are open. */
+static bool was_asked(struct appender *appender)
+{
+    uint64_t asked = atomic_load(seals_word(appender));
+    pthread_mutex_lock(&appender->lock);
+    bool news = asked != appender->seals_seen;
+    appender->seals_seen = asked;
+    pthread_mutex_unlock(&appender->lock);
+    return news;
+}
+
 /* Seals what is retired and released, and lets go of what is broken. */
 static void settle_packs(struct appender *appender)
 {
     struct appender_pack *next;
+    bool asked = was_asked(appender);
     for (struct appender_pack *pack = appender->packs; pack; pack = next) {
         next = pack->next;
         pthread_mutex_lock(&appender->lock);
-        if (is_old(appender, pack) || appender->stopping)
+        if (asked || is_old(appender, pack) || appender->stopping)
             pack->retired = true;
         bool ready = (pack->retired || pack->broken) && pack->unreleased == 0;
         pthread_mutex_unlock(&appender->lock);
@@ -400,7 +418,7 @@ static void wait_for_work(struct appender *appender)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1; /* packs grow old */
+    until.tv_sec += 1; /* packs grow old, and others ask for them */
     bool ends = appender->stopping && !appender->packs;
     if (!appender->first && !appender->check_packs && !ends)
         pthread_cond_timedwait(&appender->wake, &appender->lock, &until);
@@ -467,6 +485,7 @@ int appender_new(const struct appender_options *options, struct appender **out,
     pthread_cond_init(&appender->wake, &monotonic);
     pthread_cond_init(&appender->settled, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    appender->seals_seen = atomic_load(seals_word(appender));
     *out = appender;
     return 0;
 }
@@ -547,6 +566,13 @@ int appender_seal(struct appender *appender, struct jini_error *error)
         *error = appender->seal_error;
     pthread_mutex_unlock(&appender->lock);
     return status;
+}
+
+void appender_ask_others(struct appender *appender)
+{
+    pthread_mutex_lock(&appender->lock);
+    appender->seals_seen = atomic_fetch_add(seals_word(appender), 1) + 1;
+    pthread_mutex_unlock(&appender->lock);
 }
 
 bool appender_holds(struct appender *appender, const struct jini_id *pack)

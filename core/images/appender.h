@@ -83,6 +83,12 @@ void appender_release(struct appender *appender, struct appender_item *item);
  */
 int appender_seal(struct appender *appender, struct jini_error *error);
 
+/*
+ * Asks the appenders of all other processes to seal the packs that they have open now. Each looks
+ * at least once a second, and seals a pack when its items are released. Does not wait. Any thread.
+ */
+void appender_ask_others(struct appender *appender);
+
 /* Whether the appender still has a pack of this process: appends to it, or is about to seal it. Any thread. */
 bool appender_holds(struct appender *appender, const struct jini_id *pack);
 

@@ -78,6 +78,9 @@ struct driver_ops {
                        struct slice *found_key, struct slice *found_value);
     void (*cursor_close)(struct driver_cursor *cursor);
 
+    /* How many entries a space has; cheap. */
+    int (*count)(struct driver_txn *txn, enum store_space space, uint64_t *out);
+
     /*
      * Resizes the map; 0 adopts the size that another process chose. No transaction is open in this
      * process. The map may become larger than asked for, never smaller than what is in it.

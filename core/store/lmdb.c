@@ -356,6 +356,16 @@ static int lmdb_get(struct driver_txn *txn, enum store_space space, struct slice
     return 0;
 }
 
+static int lmdb_count(struct driver_txn *txn, enum store_space space, uint64_t *out)
+{
+    MDB_stat found = {0};
+    int code = 0;
+    if (txn->driver->exists[space])
+        code = mdb_stat(txn->txn, txn->driver->dbi[space], &found);
+    *out = found.ms_entries;
+    return code ? translate(code) : 0;
+}
+
 static int lmdb_put(struct driver_txn *txn, enum store_space space, struct slice key,
                     struct slice value)
 {
@@ -557,6 +567,7 @@ const struct driver_ops driver_lmdb = {
     .cursor_seek = lmdb_cursor_seek,
     .cursor_step = lmdb_cursor_step,
     .cursor_close = lmdb_cursor_close,
+    .count = lmdb_count,
     .resize = lmdb_resize,
     .map_bytes = lmdb_map_bytes,
     .copy = lmdb_copy,

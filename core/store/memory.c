@@ -224,6 +224,15 @@ static void memory_cursor_close(struct driver_cursor *cursor)
     base_free(cursor);
 }
 
+static int memory_count(struct driver_txn *txn, enum store_space space, uint64_t *out)
+{
+    const struct tree_node *root = txn->roots.space[space];
+    const struct tree_node *node = tree_first(root, slice_of(NULL, 0), false);
+    for (*out = 0; node; node = tree_first(root, tree_key(node), true))
+        ++*out;
+    return 0;
+}
+
 static int memory_resize(struct driver *driver, uint64_t map_bytes)
 {
     if (map_bytes)
@@ -286,6 +295,7 @@ const struct driver_ops driver_memory = {
     .cursor_seek = memory_cursor_seek,
     .cursor_step = memory_cursor_step,
     .cursor_close = memory_cursor_close,
+    .count = memory_count,
     .resize = memory_resize,
     .map_bytes = memory_map_bytes,
     .copy = memory_copy,

@@ -241,3 +241,15 @@ int store_each(struct store *store, enum store_space space, struct slice low, st
     base_free(bytes);
     return status;
 }
+
+int store_count(struct store *store, enum store_space space, uint64_t *out)
+{
+    struct store_txn *txn;
+    *out = 0;
+    int status = store_read_begin(store, &txn);
+    if (status)
+        return status;
+    status = store->ops->count(txn->driver_txn, space, out);
+    store_read_end(txn);
+    return status;
+}

@@ -348,8 +348,12 @@ struct store_process {
 struct store_process store_self(const struct store *store);
 bool store_process_alive(struct store *store, struct store_process process);
 
-/* A shared word for the neighbours (generation of the limits table); zero in a new registry. */
-enum { STORE_SHARED_WORDS = 16 };
+/* Words that all processes share, for the neighbours; zero in a new registry. */
+enum {
+    STORE_SHARED_LIMITS = 0, /* generation of the limits table */
+    STORE_SHARED_SEALS = 1,  /* grows when all processes are asked to seal their packs */
+    STORE_SHARED_WORDS = 16
+};
 _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 
 /* ---- Copies and scans in slices -------------------------------------------------------------- */
@@ -378,6 +382,9 @@ int store_verify(struct store *store, struct jini_error *error);
 typedef int store_visit_fn(void *argument, struct slice key, struct slice value);
 int store_each(struct store *store, enum store_space space, struct slice low, struct slice high,
                store_visit_fn *visit, void *argument);
+
+/* How many entries a space has in the newest commit. Cheap. Errors as of store_read_begin(). */
+int store_count(struct store *store, enum store_space space, uint64_t *out);
 
 /* ---- Figures --------------------------------------------------------------------------------- */
 

@@ -140,4 +140,4 @@ if __name__ == "__main__":
     PROGRAM = arguments.pop(0)
     if arguments[:1] == ["--scale"]:
         SCALE = arguments[1]
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1], verbosity=2)

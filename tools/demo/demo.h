@@ -3,7 +3,7 @@
  * report.
  *
  *   main.c    arguments and the order of things
- *   images.c  rendered images, or those of a folder
+ *   images.c  files of a folder, rendered into it or found there
  *   submit.c  admission and storage, many at once
  *   report.c  progress and figures
  */
@@ -15,29 +15,26 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { DEMO_USERS = 3, DEMO_THREADS = 4, DEMO_REASONS = 16, DEMO_ROUNDS = 6 };
+enum { DEMO_USERS = 3, DEMO_THREADS = 4, DEMO_REASONS = 16, DEMO_ROUNDS = 6, DEMO_IMAGES = 320 };
 
-/* An image on its way. */
+/* An image on its way. Its bytes are read from its file when they are needed, and not kept. */
 struct demo_image {
-    char name[256]; /* file, or seed */
+    char *name;     /* of its file, in demo.folder */
     unsigned owner; /* index of the user */
-    uint32_t width; /* of a rendered one, wanted */
+    uint64_t seed;  /* of a rendered one */
+    uint64_t length;
+    uint32_t width;
     uint32_t height;
-    uint64_t seed;
-    uint8_t *bytes;
-    size_t length;
-    uint32_t admitted_width; /* as found in the file */
-    uint32_t admitted_height;
     int status;   /* of the last try; 1: not yet tried */
     bool refused; /* for ever, whatever is lifted: no image, or too large */
     uint32_t refusals;
     struct jini_id id;
 };
 
-/* Why something was refused, and how often. */
+/* Why something was refused, and how often. One limit is one reason: lifted, it is another. */
 struct demo_reason {
     int status;
-    char field[JINI_ERROR_FIELD_MAX];
+    char what[JINI_ERROR_FIELD_MAX]; /* the limit that refused, or the field of the error */
     char example[JINI_ERROR_MESSAGE_MAX];
     uint64_t count;
     uint64_t shown; /* of them, by demo_new_refusals() */
@@ -46,6 +43,8 @@ struct demo_reason {
 struct demo_user {
     const char *name;
     const char *tier;
+    char quotas
+        [JINI_LIMITS_TEXT_MAX]; /* of the tier: its limits without the first, its rate limit */
     uint64_t id;
     uint64_t images;
     uint64_t stored;
@@ -56,7 +55,10 @@ struct demo_user {
 
 struct demo {
     struct jini *jini;
-    const char *folder; /* NULL: rendered */
+    const char *folder; /* that the images are in */
+    bool renders;       /* them first */
+    size_t render_count;
+    const char *before_reading; /* a command to run when everything is in the archive; NULL: none */
     char directory[4096];
     bool terminal;
     struct demo_user users[DEMO_USERS];
@@ -78,9 +80,13 @@ struct demo {
 
 double demo_seconds(void);
 
-/* images.c: lists the images, then makes or reads their bytes on DEMO_THREADS threads. */
+/* images.c: lists the images, then renders or probes their files on DEMO_THREADS threads. */
 int demo_images_list(struct demo *demo);
 int demo_images_load(struct demo *demo);
+
+/* Reads the file of an image: 0 with bytes that the caller frees, or the status of the image. */
+int demo_image_read(const struct demo *demo, const struct demo_image *image, uint8_t **out,
+                    size_t *length);
 void demo_images_free(struct demo *demo);
 size_t demo_images_refused(const struct demo *demo); /* how many are refused for ever */
 

@@ -1,4 +1,4 @@
-/* Where the images come from: a folder, or the renderer. */
+/* The files of the images: rendered into a folder, or found in one. */
 #include "demo/demo.h"
 #include "render/render.h"
 
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RENDERED_FREE = 40, RENDERED_BASIC = 40, RENDERED_PREMIUM = 240, FILE_BYTES_MAX = 64 << 20 };
+enum { FILE_BYTES_MAX = 64 << 20, PATH_BYTES_MAX = 8192, SEED_FIRST = 1000 };
 
 static const char *const prompts[] = {
     "a lake at dawn, mist over the water, pine forest, highly detailed",
@@ -22,7 +22,7 @@ static const char *const prompts[] = {
     "desert at night, moonlight, cinematic",
 };
 
-static struct demo_image *add_image(struct demo *demo)
+static struct demo_image *add_image(struct demo *demo, const char *name)
 {
     size_t count = demo->image_count;
     if ((count & (count - 1)) == 0) {
@@ -31,28 +31,33 @@ static struct demo_image *add_image(struct demo *demo)
             return NULL;
         demo->images = grown;
     }
-    struct demo_image *image = &demo->images[demo->image_count++];
-    memset(image, 0, sizeof(*image));
-    image->status = 1;
-    return image;
+    struct demo_image *image = &demo->images[demo->image_count];
+    *image = (struct demo_image){.name = strdup(name), .status = 1};
+    demo->image_count += image->name != NULL;
+    return image->name ? image : NULL;
+}
+
+/* Most go to the tier that most of a service's images come from. */
+static unsigned owner_of(size_t index, size_t count)
+{
+    size_t share = count / 8;
+    return index < share ? 0 : index < 2 * share ? 1 : 2;
 }
 
 static int list_rendered(struct demo *demo)
 {
-    static const unsigned counts[DEMO_USERS] = {RENDERED_FREE, RENDERED_BASIC, RENDERED_PREMIUM};
     static const uint32_t sides[] = {256, 512, 384, 512, 320, 512, 448, 640};
-    uint64_t seed = 1000;
-    for (unsigned owner = 0; owner < DEMO_USERS; owner++) {
-        for (unsigned i = 0; i < counts[owner]; i++, seed++) {
-            struct demo_image *image = add_image(demo);
-            if (!image)
-                return JINI_E_NO_MEMORY;
-            image->owner = owner;
-            image->seed = seed;
-            image->width = sides[seed % 8];
-            image->height = sides[(seed / 3) % 8];
-            snprintf(image->name, sizeof(image->name), "seed %llu", (unsigned long long)seed);
-        }
+    for (size_t i = 0; i < demo->render_count; i++) {
+        char name[64];
+        uint64_t seed = SEED_FIRST + i;
+        snprintf(name, sizeof(name), "seed-%llu.png", (unsigned long long)seed);
+        struct demo_image *image = add_image(demo, name);
+        if (!image)
+            return JINI_E_NO_MEMORY;
+        image->owner = owner_of(i, demo->render_count);
+        image->seed = seed;
+        image->width = sides[seed % 8];
+        image->height = sides[(seed / 3) % 8];
     }
     return 0;
 }
@@ -78,16 +83,11 @@ static int list_folder(struct demo *demo)
         if (entry->d_name[0] == '.' || fstatat(dirfd(folder), entry->d_name, &info, 0) != 0 ||
             !S_ISREG(info.st_mode))
             continue;
-        struct demo_image *image = add_image(demo);
-        if (!image || strlen(entry->d_name) >= sizeof(image->name))
-            status = JINI_E_NO_MEMORY;
-        else
-            memcpy(image->name, entry->d_name, strlen(entry->d_name) + 1);
+        status = add_image(demo, entry->d_name) ? 0 : JINI_E_NO_MEMORY;
     }
     closedir(folder);
     if (demo->image_count > 0)
         qsort(demo->images, demo->image_count, sizeof(*demo->images), by_name);
-    /* Most go to the tier that most of a service's images come from. */
     for (size_t i = 0; i < demo->image_count; i++)
         demo->images[i].owner = i % 8 == 0 ? 0 : i % 8 == 1 ? 1 : 2;
     return status;
@@ -95,7 +95,7 @@ static int list_folder(struct demo *demo)
 
 int demo_images_list(struct demo *demo)
 {
-    return demo->folder ? list_folder(demo) : list_rendered(demo);
+    return demo->renders ? list_rendered(demo) : list_folder(demo);
 }
 
 static int read_whole(const char *path, uint8_t **out, size_t *length)
@@ -121,58 +121,90 @@ static int read_whole(const char *path, uint8_t **out, size_t *length)
     return failed;
 }
 
-static void load_file(struct demo *demo, struct demo_image *image)
+static void path_of(const struct demo *demo, const struct demo_image *image,
+                    char path[PATH_BYTES_MAX])
 {
-    char path[8192];
-    snprintf(path, sizeof(path), "%s/%s", demo->folder, image->name);
-    int failed = read_whole(path, &image->bytes, &image->length);
-    if (failed == EFBIG) {
-        image->status = JINI_E_TOO_BIG;
-        image->refused = true;
-    } else if (failed) {
-        fprintf(stderr, "jini-demo: cannot read %s: %s\n", path, strerror(failed));
-        image->status = JINI_E_IO;
-    }
+    snprintf(path, PATH_BYTES_MAX, "%s/%s", demo->folder, image->name);
 }
 
-static void render(struct demo_image *image)
+int demo_image_read(const struct demo *demo, const struct demo_image *image, uint8_t **out,
+                    size_t *length)
+{
+    char path[PATH_BYTES_MAX];
+    path_of(demo, image, path);
+    int failed = read_whole(path, out, length);
+    if (failed == 0)
+        return 0;
+    free(*out);
+    *out = NULL;
+    if (failed == EFBIG)
+        return JINI_E_TOO_BIG;
+    fprintf(stderr, "jini-demo: cannot read %s: %s\n", path, strerror(failed));
+    return JINI_E_IO;
+}
+
+static int write_whole(const char *path, const void *bytes, size_t length)
+{
+    FILE *file = fopen(path, "wbe");
+    bool written = file && fwrite(bytes, 1, length, file) == length;
+    if (file && fclose(file) != 0)
+        written = false;
+    if (!written)
+        fprintf(stderr, "jini-demo: cannot write %s: %s\n", path, strerror(errno));
+    return written ? 0 : JINI_E_IO;
+}
+
+static int render(const struct demo *demo, const struct demo_image *image)
 {
     struct render_request request;
     struct render_image file;
     struct jini_error error;
+    char path[PATH_BYTES_MAX];
     render_request_init(&request);
     request.seed = image->seed;
     request.width = image->width;
     request.height = image->height;
     request.prompt = prompts[image->seed % (sizeof(prompts) / sizeof(prompts[0]))];
     request.negative = "blurry, low quality";
-    image->status = render_image(&request, &file, &error);
-    if (image->status) {
+    int status = render_image(&request, &file, &error);
+    if (status) {
         fprintf(stderr, "jini-demo: %s: %s\n", error.field, error.message);
-        return;
+        return status;
     }
-    image->status = 1;
-    image->bytes = file.bytes;
-    image->length = file.length;
+    path_of(demo, image, path);
+    status = write_whole(path, file.bytes, file.length);
+    render_image_free(&file);
+    return status;
+}
+
+/* What admission asks for stands in the file. Sets the status of one that is refused for ever. */
+static int probe(const struct demo *demo, struct demo_image *image)
+{
+    struct jini_image found;
+    struct jini_error error;
+    uint8_t *bytes;
+    size_t length;
+    int status = demo_image_read(demo, image, &bytes, &length);
+    image->refused = status == JINI_E_TOO_BIG;
+    if (status)
+        return status;
+    status = jini_image_probe(bytes, length, &found, &error);
+    free(bytes);
+    image->refused = status != 0;
+    image->length = length;
+    image->width = found.width;
+    image->height = found.height;
+    return status;
 }
 
 static void load_one(struct demo *demo, size_t index)
 {
     struct demo_image *image = &demo->images[index];
-    struct jini_image probe;
-    struct jini_error error;
-    if (demo->folder)
-        load_file(demo, image);
-    else
-        render(image);
-    if (image->status != 1)
-        return;
-    int status = jini_image_probe(image->bytes, image->length, &probe, &error);
-    image->admitted_width = probe.width;
-    image->admitted_height = probe.height;
+    int status = demo->renders ? render(demo, image) : 0;
+    if (status == 0)
+        status = probe(demo, image);
     if (status) {
         image->status = status;
-        image->refused = true;
         return;
     }
     pthread_mutex_lock(&demo->lock);
@@ -183,7 +215,7 @@ static void load_one(struct demo *demo, size_t index)
 
 int demo_images_load(struct demo *demo)
 {
-    demo_parallel(demo, demo->folder ? "reading" : "rendering", demo->image_count, load_one);
+    demo_parallel(demo, demo->renders ? "rendering" : "reading", demo->image_count, load_one);
     for (size_t i = 0; i < demo->image_count; i++) {
         const struct demo_image *image = &demo->images[i];
         if (image->status != 1 && !image->refused)
@@ -207,6 +239,6 @@ size_t demo_images_refused(const struct demo *demo)
 void demo_images_free(struct demo *demo)
 {
     for (size_t i = 0; i < demo->image_count; i++)
-        free(demo->images[i].bytes);
+        free(demo->images[i].name);
     free(demo->images);
 }

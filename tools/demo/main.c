@@ -1,5 +1,5 @@
 /*
- * jini-demo [--data DIR] [FOLDER]: what the engine exists for, on real images.
+ * jini-demo [OPTION]... [FOLDER]: what the engine exists for, on real images.
  *
  * Three users on the tiers Free, Basic and Premium ask for more images than their tiers allow. What
  * is refused is counted and explained; then an operator lifts, user by user, just what refused,
@@ -17,6 +17,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum {
+    RATE_MAX = 8388606, /* the largest amount of a fixed window */
+    RENDER_COUNT_MAX = 100000
+};
 
 static int fail(const char *what, int status, const struct jini_error *error)
 {
@@ -52,6 +57,17 @@ static bool is_own_directory(const struct demo *demo)
            folder.st_dev == own.st_dev && folder.st_ino == own.st_ino;
 }
 
+/* The originals that are rendered lie beside the database, and go with it. */
+static bool make_originals(struct demo *demo)
+{
+    static char folder[4200];
+    if (!demo->renders)
+        return true;
+    snprintf(folder, sizeof(folder), "%s/originals", demo->directory);
+    demo->folder = folder;
+    return mkdir(folder, 0700) == 0;
+}
+
 static int prepare_directory(struct demo *demo, const char *data)
 {
     char marker[4200];
@@ -73,7 +89,7 @@ static int prepare_directory(struct demo *demo, const char *data)
         nftw(demo->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     }
     if ((mkdir(data, 0700) != 0 && errno != EEXIST) || mkdir(demo->directory, 0700) != 0 ||
-        !write_marker(marker)) {
+        !write_marker(marker) || !make_originals(demo)) {
         fprintf(stderr, "jini-demo: cannot create %s: %s\n", demo->directory, strerror(errno));
         return 1;
     }
@@ -141,6 +157,8 @@ static int add_users(struct demo *demo)
         demo->users[i].name = users[i].name;
         demo->users[i].tier = users[i].tier;
         demo->users[i].id = add.user.id;
+        const char *quotas = strchr(tier.allowance.limits, ';');
+        snprintf(demo->users[i].quotas, sizeof(demo->users[i].quotas), "%s", quotas ? quotas : "");
         printf("  %-4s user %-3llu %-8s limits \"%s\"", users[i].name,
                (unsigned long long)add.user.id, users[i].tier, tier.allowance.limits);
         print_bounds(&tier.allowance);
@@ -151,15 +169,12 @@ static int add_users(struct demo *demo)
 
 /*
  * Lifts for one user just what refused it: first the rate limit, then the quota, with the bounds on
- * size.
+ * size. As many as the user has images are enough.
  */
 static int lift(struct demo *demo, unsigned index, unsigned round)
 {
-    static const char *const limits[DEMO_USERS][2] = {
-        {"1000/minute; 30/day", "1000/minute; 5000/day"},
-        {"1000/minute; 30/day", "1000/minute; 5000/day"},
-        {"1000/minute; 2000/day", "5000/minute; 50000/day"}};
     const struct demo_user *user = &demo->users[index];
+    unsigned long long most = user->images < RATE_MAX ? user->images : RATE_MAX;
     struct jini_user_set set;
     if (user->stored == user->images)
         return 0;
@@ -167,8 +182,12 @@ static int lift(struct demo *demo, unsigned index, unsigned round)
     set.user.id = user->id;
     set.fields = JINI_USER_FIELD_OVERRIDES;
     set.user.override_mask = JINI_ALLOWANCE_LIMITS | JINI_ALLOWANCE_WIDTH | JINI_ALLOWANCE_HEIGHT;
-    const char *text = limits[index][round == 0 ? 0 : 1];
-    snprintf(set.user.overrides.limits, sizeof(set.user.overrides.limits), "%s", text);
+    char *text = set.user.overrides.limits;
+    if (round == 0)
+        snprintf(text, sizeof(set.user.overrides.limits), "%llu/minute%.200s", most, user->quotas);
+    else
+        snprintf(text, sizeof(set.user.overrides.limits), "%llu/minute; %llu/day", most,
+                 (unsigned long long)user->images);
     int status = jini_user_set(demo->jini, &set, NULL);
     if (status)
         return fail("lifting limits", status, &set.request.error);
@@ -236,8 +255,28 @@ static int archive_all(struct demo *demo)
     if (status)
         return fail("archiving", status, &demo->archived.request.error);
     demo->archive_seconds = demo_seconds() - begin;
-    status = jini_archive_status(demo->jini, &demo->after, &error);
-    return status ? fail("reading the archive's status", status, &error) : 0;
+    return 0;
+}
+
+/* What is read back next must come from the archive, all of it. */
+static int check_cold(struct demo *demo)
+{
+    struct jini_error error;
+    uint64_t stored = demo->users[0].stored + demo->users[1].stored + demo->users[2].stored;
+    if (demo->before_reading && system(demo->before_reading) != 0) {
+        fprintf(stderr, "jini-demo: the command failed: %s\n", demo->before_reading);
+        return 1;
+    }
+    int status = jini_archive_status(demo->jini, &demo->after, &error);
+    if (status)
+        return fail("reading the archive's status", status, &error);
+    uint64_t hot = demo->after.images_hot + demo->after.images_hot_archived;
+    if (demo->after.images_cold == stored && hot == 0)
+        return 0;
+    fprintf(stderr, "jini-demo: of %llu images %llu are cold and %llu hot; all should be cold\n",
+            (unsigned long long)stored, (unsigned long long)demo->after.images_cold,
+            (unsigned long long)hot);
+    return 1;
 }
 
 static void on_problem(void *context, const struct jini_verify_problem *problem)
@@ -271,7 +310,8 @@ static int run(struct demo *demo)
         code = add_users(demo);
     if (code)
         return code;
-    demo_title(demo->folder ? "2. Images from the folder" : "2. Images from the built-in renderer");
+    demo_title(demo->renders ? "2. Images from the built-in renderer"
+                             : "2. Images from the folder");
     double begin = demo_seconds();
     int status = demo_images_list(demo);
     if (status == 0)
@@ -287,6 +327,8 @@ static int run(struct demo *demo)
         return code;
     demo_title("4. To the archive, and local copies freed");
     code = archive_all(demo);
+    if (code == 0)
+        code = check_cold(demo);
     if (code)
         return code;
     demo_title("5. Every image read back from the archive and compared");
@@ -312,25 +354,59 @@ static void conclude(const struct demo *demo, bool whole)
     printf(".\n");
 }
 
+static const char usage[] =
+    "usage: jini-demo [--data DIR] [--images N] [--before-reading COMMAND] [FOLDER]\n";
+
+static void print_help(void)
+{
+    printf(
+        "%s"
+        "Takes the images of FOLDER, or renders some, through a new database in DIR/demo.\n\n"
+        "  --data DIR                where to work; ./data by default\n"
+        "  --images N                render so many; %d by default\n"
+        "  --before-reading COMMAND  run this when all is in the archive and nothing read back:\n"
+        "                            one that damages something shows that it is found\n",
+        usage, DEMO_IMAGES);
+}
+
+/* Reads the command line. False: it is wrong. */
+static bool parse(int argc, char **argv, struct demo *demo, const char **data)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (argv[i][0] != '-') {
+            if (demo->folder)
+                return false;
+            demo->folder = argv[i];
+            continue;
+        }
+        if (!value)
+            return false;
+        if (strcmp(argv[i], "--data") == 0)
+            *data = value;
+        else if (strcmp(argv[i], "--before-reading") == 0)
+            demo->before_reading = value;
+        else if (strcmp(argv[i], "--images") == 0)
+            demo->render_count = strtoul(value, NULL, 10);
+        else
+            return false;
+        i++;
+    }
+    demo->renders = demo->folder == NULL;
+    return demo->render_count > 0 && demo->render_count <= RENDER_COUNT_MAX;
+}
+
 int main(int argc, char **argv)
 {
-    struct demo demo = {.terminal = isatty(STDOUT_FILENO)};
+    struct demo demo = {.terminal = isatty(STDOUT_FILENO), .render_count = DEMO_IMAGES};
     const char *data = "./data";
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            printf("usage: jini-demo [--data DIR] [FOLDER]\n"
-                   "Takes the images of FOLDER, or renders some, through a new database in "
-                   "DIR/demo.\n");
-            return 0;
-        }
-        if (strcmp(argv[i], "--data") == 0 && i + 1 < argc) {
-            data = argv[++i];
-        } else if (argv[i][0] == '-' || demo.folder) {
-            fprintf(stderr, "usage: jini-demo [--data DIR] [FOLDER]\n");
-            return 2;
-        } else {
-            demo.folder = argv[i];
-        }
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        print_help();
+        return 0;
+    }
+    if (!parse(argc, argv, &demo, &data)) {
+        fputs(usage, stderr);
+        return 2;
     }
     pthread_mutex_init(&demo.lock, NULL);
     int code = prepare_directory(&demo, data);

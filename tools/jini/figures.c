@@ -151,3 +151,14 @@ int figures_read(struct command *command, enum figures_what what, char **out)
     *out = NULL;
     return command_fail(command, JINI_E_NO_MEMORY, "metrics", "out of memory");
 }
+
+uint64_t figures_value(const char *metrics, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *line = metrics; line && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == ' ')
+            return strtoull(line + length + 1, NULL, 10);
+    }
+    return 0;
+}

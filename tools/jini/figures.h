@@ -15,4 +15,7 @@ enum figures_what { FIGURES_QUICK, FIGURES_ALL };
 /* The figures, with NUL. To be freed. */
 int figures_read(struct command *command, enum figures_what what, char **out);
 
+/* The sample of that name in the text, labels included; 0 when it is not there. */
+uint64_t figures_value(const char *metrics, const char *name);
+
 #endif

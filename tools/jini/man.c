@@ -184,7 +184,10 @@ static void put_description(void)
         "UTC.\n\n"
         "The first SIGINT, SIGTERM or SIGHUP cancels what waits, finishes what runs and closes the "
         "database; a second one ends the process at once, which loses nothing that was "
-        "acknowledged.");
+        "acknowledged. After the first one, results that wait in front of a full pipe are written "
+        "when its reader goes on within three seconds. What \"put\" has stored and standard output "
+        "did not take stands on standard error, with --json as {\"unprinted\": {\"id\", "
+        "\"file\"}}.");
 }
 
 void help_man(void)
@@ -207,6 +210,9 @@ void help_man(void)
     put_exit_statuses();
     output_line(".SH ENVIRONMENT");
     put_item("JINI_DB", "the database directory where --db is not given");
+    put_item("JINI_PROGRESS_MS",
+             "how often a line tells how far a long verb is, where standard error is no terminal; "
+             "5000 by default");
     put_item("NO_COLOR", "not empty: no colours on a terminal");
     output_line(".SH FILES");
     put_item("DIR/jini.conf", "options of the database in DIR");

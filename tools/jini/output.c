@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include "layout.h"
+#include "sink.h"
 #include "words.h"
 
 #include <errno.h>
@@ -71,6 +72,11 @@ bool output_shows_progress(void)
     return output.error_terminal && !output.settings.json && !output.settings.quiet;
 }
 
+bool output_tells_progress(void)
+{
+    return !output.error_terminal && !output.settings.json && !output.settings.quiet;
+}
+
 /* ---- Under the lock ---- */
 
 static void hide_progress(void)
@@ -84,23 +90,21 @@ static void hide_progress(void)
 static void show_progress(void)
 {
     if (output.progress[0] != '\0' && !output.progress_shown) {
-        if (output.terminal)
-            fflush(stdout);
         fputs(output.progress, stderr);
         output.progress_shown = true;
     }
 }
 
-static void note_failure(void)
-{
-    if (output.failed_errno == 0)
-        output.failed_errno = errno ? errno : EIO;
-}
-
 static void write_out(const void *bytes, size_t length)
 {
-    if (output.failed_errno == 0 && fwrite(bytes, 1, length, stdout) != length)
-        note_failure();
+    if (output.failed_errno == 0)
+        output.failed_errno = sink_write(bytes, length);
+}
+
+static void flush_out(void)
+{
+    if (output.failed_errno == 0)
+        output.failed_errno = sink_flush();
 }
 
 /* A line, or several, on one of the two streams. `style` is put around it on a terminal. */
@@ -121,6 +125,8 @@ static void write_text(FILE *stream, const char *style, const char *text, enum w
         if (styled)
             write_out(style_none, strlen(style_none));
         write_out("\n", 1);
+        if (output.terminal)
+            flush_out(); /* before the line of progress stands there again */
     }
     show_progress();
     pthread_mutex_unlock(&output.lock);
@@ -198,12 +204,13 @@ void output_json(json_t *object)
     char *text = object && output.settings.json ? json_dumps(object, JSON_COMPACT) : NULL;
     if (output.settings.json) {
         pthread_mutex_lock(&output.lock);
-        errno = ENOMEM;
-        if (!text)
-            note_failure();
-        else
+        if (!text && output.failed_errno == 0)
+            output.failed_errno = ENOMEM;
+        if (text)
             write_out(text, strlen(text));
         write_out("\n", 1);
+        if (output.terminal)
+            flush_out();
         pthread_mutex_unlock(&output.lock);
     }
     free(text);
@@ -221,12 +228,22 @@ void output_raw(const void *bytes, size_t length)
 void output_flush(void)
 {
     pthread_mutex_lock(&output.lock);
-    if (output.failed_errno == 0 && fflush(stdout) != 0)
-        note_failure();
+    flush_out();
     pthread_mutex_unlock(&output.lock);
 }
 
 /* ---- Errors ---- */
+
+/* A line of JSON on standard error. Takes the object over. */
+static void write_error_json(json_t *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    pthread_mutex_lock(&output.lock);
+    fprintf(stderr, "%s\n", text ? text : "{\"error\":{\"name\":\"E_NO_MEMORY\"}}");
+    pthread_mutex_unlock(&output.lock);
+    free(text);
+    json_decref(object);
+}
 
 /* "retry_after_ms" has null for never. */
 json_t *output_error_object(const struct jini_error *error)
@@ -263,13 +280,20 @@ void output_error(const struct jini_error *error)
         write_line(stderr, style_red, words);
         return;
     }
-    json_t *object = json_pack("{s:o}", "error", output_error_object(error));
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-    pthread_mutex_lock(&output.lock);
-    fprintf(stderr, "%s\n", text ? text : "{\"error\":{\"name\":\"E_NO_MEMORY\"}}");
-    pthread_mutex_unlock(&output.lock);
-    free(text);
+    write_error_json(json_pack("{s:o}", "error", output_error_object(error)));
+}
+
+void output_unprinted(json_t *object, const char *format, ...)
+{
+    va_list arguments;
+    if (output.settings.json) {
+        write_error_json(json_pack("{s:o}", "unprinted", object));
+        return;
+    }
     json_decref(object);
+    va_start(arguments, format);
+    format_line(stderr, NULL, format, arguments);
+    va_end(arguments);
 }
 
 /* ---- Progress and records ---- */
@@ -299,15 +323,8 @@ static void log_as_json(enum jini_log_level level, const char *event,
         json_object_set_new(members, fields[i].name,
                             fields[i].text ? layout_text(fields[i].text)
                                            : json_integer((json_int_t)fields[i].number));
-    json_t *object = json_pack("{s:{s:s, s:s, s:o}}", "log", "level", level_name(level), "event",
-                               event, "fields", members);
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-    pthread_mutex_lock(&output.lock);
-    if (text)
-        fprintf(stderr, "%s\n", text);
-    pthread_mutex_unlock(&output.lock);
-    free(text);
-    json_decref(object);
+    write_error_json(json_pack("{s:{s:s, s:s, s:o}}", "log", "level", level_name(level), "event",
+                               event, "fields", members));
 }
 
 void output_log(void *context, enum jini_log_level level, const char *event,
@@ -344,8 +361,7 @@ int output_end(bool *closed_pipe, struct jini_error *error)
 {
     output_progress(NULL);
     pthread_mutex_lock(&output.lock);
-    if (output.failed_errno == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-        note_failure();
+    flush_out();
     int failed = output.failed_errno;
     pthread_mutex_unlock(&output.lock);
     *closed_pipe = failed == EPIPE;

@@ -33,6 +33,9 @@ bool output_is_json(void);
 bool output_is_terminal(void);
 bool output_shows_progress(void);
 
+/* True when progress is told in plain lines: standard error is something else. */
+bool output_tells_progress(void);
+
 /* A line of a result, in which a line feed is an escape. Not printed with --json. */
 void output_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -59,6 +62,13 @@ void output_flush(void);
 
 /* The error of the command: "jini: field: message", or {"error": {...}}. */
 void output_error(const struct jini_error *error);
+
+/*
+ * A result that standard output did not take, on standard error: the line, or with --json
+ * {"unprinted": object}. Takes the object over.
+ */
+void output_unprinted(json_t *object, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* {"code", "exit_status", "name", "field", "message", "retry_after_ms"}. */
 json_t *output_error_object(const struct jini_error *error);

@@ -320,16 +320,6 @@ static void cancel_all(struct window *window)
     }
 }
 
-static void fill(struct window *window)
-{
-    for (unsigned i = 0; i < window->plan->window; i++) {
-        struct slot *slot = &window->slots[i];
-        while (slot->stage == STAGE_FREE && window->next < window->plan->files->count &&
-               window->bytes < WINDOW_BYTES_MAX && !is_over(window))
-            begin(window, slot);
-    }
-}
-
 static bool is_idle(const struct window *window)
 {
     for (unsigned i = 0; i < window->plan->window; i++) {
@@ -337,6 +327,23 @@ static bool is_idle(const struct window *window)
             return false;
     }
     return true;
+}
+
+/* Standard input may keep us waiting: what is under way is reported before. */
+static bool may_begin(const struct window *window)
+{
+    const struct file_list *files = window->plan->files;
+    return window->next < files->count && window->bytes < WINDOW_BYTES_MAX && !is_over(window) &&
+           (strcmp(files->entries[window->next].path, "-") != 0 || is_idle(window));
+}
+
+static void fill(struct window *window)
+{
+    for (unsigned i = 0; i < window->plan->window; i++) {
+        struct slot *slot = &window->slots[i];
+        while (slot->stage == STAGE_FREE && may_begin(window))
+            begin(window, slot);
+    }
 }
 
 /* Until a step that was put off is due; a tick at most. */

@@ -324,7 +324,8 @@ static const struct example_row restore_examples[] = {
 /* ---- archive, verify, stat, backup, options, help ---- */
 
 static const struct option_row archive_options[] = {
-    {.name = "now", .text = "regardless of age; open packs are sealed first"},
+    {.name = "now",
+     .text = "regardless of age; open packs are sealed first, by their processes if these live"},
     {.name = "free-hot", .text = "free local copies of archived packs at once"},
     {0},
 };
@@ -466,7 +467,8 @@ const struct verb table_verbs[] = {
      "Writes an image byte for byte as it was put, whatever tier it is in. A file appears whole or "
      "not "
      "at all: it is written beside its name, synced and renamed. Image bytes are not written to a "
-     "terminal.",
+     "terminal. Of several images each is read for itself: what fails is reported, and the exit "
+     "status is that of the worst failure.",
      ids_argument, get_options, get_examples, verb_get},
     {"ls", "list images, jobs or users",
      "Lists a user's images or jobs, newest first; without a user, the users.", ls_arguments,
@@ -490,7 +492,9 @@ const struct verb table_verbs[] = {
     {"archive run", "move packs to the archive",
      "Seals, compacts, copies to the archive, reads back, verifies, commits, and only then "
      "deletes. "
-     "Whatever interrupts it is picked up by the next run.",
+     "Whatever interrupts it is picked up by the next run. With --now, processes that append to "
+     "packs are asked to seal them; one that has not done so after three seconds is named, and its "
+     "packs stay.",
      no_arguments, archive_options, archive_run_examples, verb_archive_run},
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,

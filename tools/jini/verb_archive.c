@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
@@ -19,7 +20,8 @@ enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
 struct reports {
     bool dry_run;
     _Atomic uint64_t steps;
-    _Atomic uint64_t bytes;
+    enum jini_tiering_step work; /* whose bytes tell how far a run is; 0: its steps are counted */
+    uint64_t work_bytes;         /* as the plan has it */
     struct jini_id pack_id; /* of the last step; all zero: none yet */
     uint64_t pack_images;   /* counted of it */
     uint64_t packs;
@@ -49,6 +51,7 @@ static void print_event(const struct jini_tiering_event *event)
 static void count_event(struct reports *reports, const struct jini_tiering_event *event)
 {
     uint64_t counted = 0;
+    atomic_fetch_add(&reports->steps, 1);
     if (event->step > 0 && (int)event->step < STEPS_END) {
         reports->by_step[event->step].steps++;
         reports->by_step[event->step].images += event->images;
@@ -69,9 +72,10 @@ static void on_event(void *context, const struct jini_tiering_event *event)
 {
     struct reports *reports = context;
     count_event(reports, event);
-    atomic_fetch_add(&reports->steps, 1);
-    atomic_fetch_add(&reports->bytes, event->bytes);
-    progress_set(atomic_load(&reports->steps), 0, atomic_load(&reports->bytes));
+    if (reports->work)
+        progress_set(reports->by_step[reports->work].bytes, reports->work_bytes, 0);
+    else
+        progress_set(atomic_load(&reports->steps), 0, 0);
     if (!output_is_json()) {
         print_event(event);
     } else {
@@ -91,6 +95,71 @@ static uint32_t flags_of(const struct args *args)
            (args_has(args, "free-hot") ? (unsigned)JINI_TIERING_FREE_HOT : 0);
 }
 
+/* ---- Packs that others append to ---- */
+
+/* What the process of a pid is called; "" when it is gone. */
+static const char *name_of(const struct jini_process *processes, size_t count, int32_t pid)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (processes[i].pid == pid)
+            return processes[i].name;
+    }
+    return "";
+}
+
+/* [{"pid", "name"}] */
+static json_t *in_use_by(struct command *command, const struct jini_archive_run *run)
+{
+    struct jini_process processes[JINI_PROCESSES_MAX];
+    size_t count = 0;
+    json_t *list = json_array();
+    jini_processes(command->jini, processes, JINI_PROCESSES_MAX, &count);
+    for (uint32_t i = 0; i < run->in_use_by_count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:i, s:o}", "pid", (int)run->in_use_by[i], "name",
+                                        layout_text(name_of(processes, count, run->in_use_by[i]))));
+    return list;
+}
+
+/* "process 4711 (jini put), process 4712 (service)". To be freed; NULL: out of memory. */
+static char *in_use_words(struct command *command, const struct jini_archive_run *run)
+{
+    size_t index;
+    json_t *process;
+    char *words = NULL;
+    size_t length;
+    FILE *stream = open_memstream(&words, &length);
+    if (!stream)
+        return NULL;
+    json_t *list = in_use_by(command, run);
+    json_array_foreach(list, index, process)
+    {
+        fprintf(stream, "%sprocess %" JSON_INTEGER_FORMAT " (%s)", index ? ", " : "",
+                json_integer_value(json_object_get(process, "pid")),
+                json_string_value(json_object_get(process, "name")));
+    }
+    json_decref(list);
+    fclose(stream);
+    return words;
+}
+
+/* Who asked for everything now is told what stays behind, and by whom. */
+static void print_in_use(struct command *command, const struct jini_archive_run *run)
+{
+    if (run->packs_in_use == 0 || output_is_json() || !args_has(&command->args, "now"))
+        return;
+    char *words = in_use_words(command, run);
+    if (run->flags & JINI_TIERING_DRY_RUN)
+        output_line("in use    %" PRIu64 " packs; a run asks %s to seal them", run->packs_in_use,
+                    words && words[0] != '\0' ? words : "its process");
+    else
+        output_line("in use    %" PRIu64 " packs, which only %s can seal; they stay as they are",
+                    run->packs_in_use, words && words[0] != '\0' ? words : "its process");
+    free(words);
+}
+
+/* ---- Totals ---- */
+
 static json_t *plan_total_object(const struct reports *reports)
 {
     json_t *steps = json_object();
@@ -108,11 +177,23 @@ static json_t *plan_total_object(const struct reports *reports)
                      "by_step", steps);
 }
 
-static void print_plan_total(const struct reports *reports)
+/* Adds what both totals say of packs in use; takes the object and prints it. */
+static void print_total_object(struct command *command, const struct jini_archive_run *run,
+                               json_t *total)
+{
+    if (total) {
+        json_object_set_new(total, "packs_in_use", layout_number(run->packs_in_use));
+        json_object_set_new(total, "in_use_by", in_use_by(command, run));
+    }
+    output_json(total);
+}
+
+static void print_plan_total(struct command *command, const struct reports *reports,
+                             const struct jini_archive_run *run)
 {
     uint64_t steps = atomic_load(&reports->steps);
     if (output_is_json()) {
-        output_json(plan_total_object(reports));
+        print_total_object(command, run, plan_total_object(reports));
         return;
     }
     if (steps == 0) {
@@ -133,19 +214,24 @@ static void print_plan_total(const struct reports *reports)
     }
 }
 
-static void print_run_total(const struct jini_archive_run *run)
+static json_t *run_total_object(const struct jini_archive_run *run)
+{
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type", "total", "packs_sealed",
+        layout_number(run->packs_sealed), "packs_archived", layout_number(run->packs_archived),
+        "packs_freed", layout_number(run->packs_freed), "packs_purged",
+        layout_number(run->packs_purged), "packs_failed", layout_number(run->packs_failed),
+        "images_archived", layout_number(run->images_archived), "images_purged",
+        layout_number(run->images_purged), "bytes_archived", layout_number(run->bytes_archived),
+        "bytes_freed", layout_number(run->bytes_freed));
+}
+
+static void print_run_total(struct command *command, const struct jini_archive_run *run)
 {
     char archived[WORDS_NUMBER_MAX];
     char freed[WORDS_NUMBER_MAX];
     if (output_is_json()) {
-        output_json(json_pack(
-            "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type", "total", "packs_sealed",
-            layout_number(run->packs_sealed), "packs_archived", layout_number(run->packs_archived),
-            "packs_freed", layout_number(run->packs_freed), "packs_purged",
-            layout_number(run->packs_purged), "packs_failed", layout_number(run->packs_failed),
-            "images_archived", layout_number(run->images_archived), "images_purged",
-            layout_number(run->images_purged), "bytes_archived", layout_number(run->bytes_archived),
-            "bytes_freed", layout_number(run->bytes_freed)));
+        print_total_object(command, run, run_total_object(run));
         return;
     }
     words_bytes(run->bytes_archived, archived);
@@ -161,6 +247,46 @@ static void print_run_total(const struct jini_archive_run *run)
         output_line("failed    %" PRIu64 " packs; they stay as they are", run->packs_failed);
 }
 
+static void on_foreseen(void *context, const struct jini_tiering_event *event)
+{
+    struct reports *reports = context;
+    count_event(reports, event);
+    progress_set(atomic_load(&reports->steps), 0, 0);
+}
+
+/* One run, with its progress. */
+static int wait_for_run(struct command *command, struct jini_archive_run *run)
+{
+    wait_on_tick(progress_tick);
+    int status =
+        command_wait(command, &run->request, jini_archive_run(command->jini, run, wait_done));
+    wait_on_tick(NULL);
+    progress_end();
+    return status;
+}
+
+/*
+ * Plans a run to know how much it has to do: the bytes that are copied to the archive, or when
+ * there are none those that are freed.
+ */
+static int foresee(struct command *command, struct reports *reports)
+{
+    struct reports plan = {.dry_run = true};
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = flags_of(&command->args) | JINI_TIERING_DRY_RUN;
+    run.report = on_foreseen;
+    run.report_context = &plan;
+    progress_begin("planning", "steps");
+    int status = wait_for_run(command, &run);
+    enum jini_tiering_step work =
+        plan.by_step[JINI_TIERING_ARCHIVE].bytes ? JINI_TIERING_ARCHIVE : JINI_TIERING_FREE;
+    reports->work_bytes = plan.by_step[work].bytes;
+    if (reports->work_bytes)
+        reports->work = work;
+    return status;
+}
+
 static int run_tiering(struct command *command, struct reports *reports)
 {
     struct jini_archive_run run;
@@ -169,19 +295,20 @@ static int run_tiering(struct command *command, struct reports *reports)
     run.report = on_event;
     run.report_context = reports;
     int status = command_open(command);
+    if (status == 0 && !reports->dry_run && progress_is_wanted())
+        status = foresee(command, reports);
     if (status)
         return status;
-    progress_begin(reports->dry_run ? "planning" : "archiving", "steps");
-    wait_on_tick(progress_tick);
-    status = command_wait(command, &run.request, jini_archive_run(command->jini, &run, wait_done));
-    wait_on_tick(NULL);
-    progress_end();
+    progress_begin(reports->dry_run ? "planning" : "archiving", reports->work ? NULL : "steps");
+    progress_set(0, reports->work_bytes, 0);
+    status = wait_for_run(command, &run);
     if (status == JINI_E_LOCKED)
         return status;
     if (reports->dry_run && status == 0)
-        print_plan_total(reports);
+        print_plan_total(command, reports, &run);
     else if (!reports->dry_run)
-        print_run_total(&run);
+        print_run_total(command, &run);
+    print_in_use(command, &run);
     return status;
 }
 

@@ -1,17 +1,12 @@
-/* jini init, backup, options: the database as a whole. */
+/* jini init, options: the database as a whole. */
 #include "command.h"
-#include "file.h"
-#include "interrupt.h"
 #include "layout.h"
 #include "object.h"
-#include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- init ---- */
 
@@ -49,52 +44,6 @@ int verb_init(struct command *command)
     output_json(object);
     free(path);
     free(words);
-    return 0;
-}
-
-/* ---- backup ---- */
-
-/* The copy is made under another name beside it: what has the name that was asked for is whole. */
-static int copy_to(struct command *command, const char *path)
-{
-    char temporary[4096];
-    int length = snprintf(temporary, sizeof(temporary), "%s.%d.partial", path, (int)getpid());
-    if (length < 0 || (size_t)length >= sizeof(temporary))
-        return command_fail(command, JINI_E_INVALID, "FILE", "the path is too long");
-    int status = file_check_target(path, &command->error);
-    if (status)
-        return status;
-    if (access(path, F_OK) == 0)
-        return command_fail(command, JINI_E_EXISTS, "FILE", "%.300s is there already", path);
-    status = jini_copy(command->jini, temporary, &command->error);
-    if (status) {
-        snprintf(command->error.field, sizeof(command->error.field), "%s", path);
-        return status;
-    }
-    if (interrupt_signal()) {
-        unlink(temporary);
-        return command_fail(command, JINI_E_CANCELLED, "FILE", "interrupted");
-    }
-    return file_give_name(temporary, path, FILE_KEEP, &command->error);
-}
-
-int verb_backup(struct command *command)
-{
-    struct stat info;
-    char size[WORDS_NUMBER_MAX];
-    const char *path = command_argument(command, 0);
-    int status = command_open(command);
-    if (status == 0)
-        status = copy_to(command, path);
-    if (status)
-        return status;
-    uint64_t bytes = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
-    words_bytes(bytes, size);
-    output_info("copied the records to %s, %s", path, size);
-    json_t *object = json_object();
-    layout_set_path(object, "file", path);
-    json_object_set_new(object, "bytes", layout_number(bytes));
-    output_json(object);
     return 0;
 }
 

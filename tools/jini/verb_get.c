@@ -3,7 +3,9 @@
 #include "file.h"
 #include "layout.h"
 #include "object.h"
+#include "progress.h"
 #include "words.h"
+#include "worst.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,6 +206,13 @@ static int get_metadata(struct command *command, const struct target *target,
 
 /* ---- The verb ---- */
 
+/* True when bytes as they are go to standard output, where a line between them would spoil them. */
+static bool is_raw(const struct command *command, const struct target *target)
+{
+    bool metadata = args_has(&command->args, "metadata");
+    return strcmp(target->output, "-") == 0 && (!metadata || args_has(&command->args, "keyword"));
+}
+
 static int check_target(struct command *command, struct target *target)
 {
     const struct args *args = &command->args;
@@ -214,8 +223,7 @@ static int check_target(struct command *command, struct target *target)
     target->replace = args_has(args, "force") ? FILE_REPLACE : FILE_KEEP;
     if (args_has(args, "keyword") && !metadata)
         return command_fail(command, JINI_E_INVALID, "keyword", "--keyword needs --metadata");
-    bool raw = !metadata || args_has(args, "keyword");
-    if (raw && strcmp(target->output, "-") == 0 && output_is_terminal())
+    if (is_raw(command, target) && output_is_terminal())
         return command_fail(command, JINI_E_INVALID, "output",
                             "bytes are not written to a terminal; give -o FILE, or a pipe");
     if (args->positional_count > 1 && !target->folder && strcmp(target->output, "-") != 0)
@@ -228,21 +236,65 @@ static int check_target(struct command *command, struct target *target)
     return 0;
 }
 
+/* One of several images that could not be got. */
+static void report_failure(const struct command *command, const struct target *target,
+                           const char *id)
+{
+    struct jini_error error = command->error;
+    if (output_is_json() && !is_raw(command, target)) {
+        output_json(json_pack("{s:o, s:s, s:o}", "id", layout_text(id), "status",
+                              jini_status_name(error.code), "error", output_error_object(&error)));
+        return;
+    }
+    snprintf(error.field, sizeof(error.field), "%s", id);
+    output_error(&error);
+}
+
+static int get_one(struct command *command, const struct target *target, const char *text)
+{
+    struct jini_id id;
+    int status = command_parse_id(command, text, &id);
+    if (status)
+        return status;
+    return args_has(&command->args, "metadata") ? get_metadata(command, target, &id)
+                                                : get_bytes(command, target, &id);
+}
+
+/* Each for itself: what fails does not keep the others. */
+static int get_several(struct command *command, const struct target *target, size_t count)
+{
+    struct worst worst = {0};
+    size_t failed = 0;
+    progress_begin("getting", "images");
+    wait_on_tick(progress_tick);
+    for (size_t i = 0; i < count && !command_is_over(); i++) {
+        const char *text = command_argument(command, i);
+        int status = get_one(command, target, text);
+        if (status && !command_is_over()) {
+            failed++;
+            worst_add(&worst, i, status, &command->error);
+            report_failure(command, target, text);
+        }
+        output_flush();
+        progress_set(i + 1, count, 0);
+        progress_tick();
+    }
+    wait_on_tick(NULL);
+    progress_end();
+    if (failed == 0)
+        return 0;
+    return worst_conclude(&worst, failed, count, "images were not read", &command->error);
+}
+
 int verb_get(struct command *command)
 {
     struct target target;
-    bool metadata = args_has(&command->args, "metadata");
+    size_t count = command->args.positional_count;
     int status = check_target(command, &target);
     if (status == 0)
         status = command_open(command);
-    for (size_t i = 0; status == 0 && i < command->args.positional_count; i++) {
-        struct jini_id id;
-        if (command_is_over())
-            break;
-        status = command_parse_id(command, command_argument(command, i), &id);
-        if (status == 0)
-            status =
-                metadata ? get_metadata(command, &target, &id) : get_bytes(command, &target, &id);
-    }
-    return status;
+    if (status)
+        return status;
+    return count == 1 ? get_one(command, &target, command_argument(command, 0))
+                      : get_several(command, &target, count);
 }

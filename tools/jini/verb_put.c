@@ -5,13 +5,20 @@
 #include "progress.h"
 #include "put_window.h"
 #include "words.h"
+#include "worst.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_DEFAULT = 32, STEPS_DEFAULT = 20, REASONS_MAX = 16, GUIDANCE_DEFAULT = 7500000 };
+enum {
+    WINDOW_DEFAULT = 32,
+    WINDOW_MAX = 64,
+    STEPS_DEFAULT = 20,
+    REASONS_MAX = 16,
+    GUIDANCE_DEFAULT = 7500000
+};
 
 /* Files that were not stored for one reason. */
 struct reason {
@@ -22,17 +29,23 @@ struct reason {
     char *first_path;
 };
 
+/* An image that was stored, and whose line standard output did not take. */
+struct unprinted {
+    struct jini_id id;
+    const char *path;
+};
+
 struct putting {
     struct command *command;
     size_t file_count;
     uint64_t stored;
     uint64_t stored_bytes;
     uint64_t not_stored;
-    size_t worst_index; /* of the files that were not stored */
-    int worst_status;   /* 0: all were stored */
-    struct jini_error worst_error;
+    struct worst worst; /* of the files that were not stored */
     size_t reason_count;
     struct reason reasons[REASONS_MAX];
+    size_t unprinted_count; /* at most what was under way when the output broke */
+    struct unprinted unprinted[WINDOW_MAX];
 };
 
 /* ---- Reports ---- */
@@ -66,31 +79,6 @@ static void count_reason(struct putting *putting, const struct put_outcome *outc
     reason->first_path = strdup(outcome->path);
 }
 
-/*
- * How much a status says about more than the one file: above 0 the machine or the database needs
- * attention, 0 is about the file, as in a refusal.
- */
-static int gravity(int status)
-{
-    static const int grave[] = {JINI_E_BUSY,      JINI_E_TIMEOUT,      JINI_E_NO_MEMORY,
-                                JINI_E_READ_ONLY, JINI_E_FULL,         JINI_E_IO,
-                                JINI_E_CORRUPT,   JINI_E_UNREPEATABLE, JINI_E_POISONED};
-    for (size_t i = 0; i < sizeof(grave) / sizeof(grave[0]); i++) {
-        if (grave[i] == status)
-            return (int)i + 1;
-    }
-    return 0;
-}
-
-static bool is_worse(const struct putting *putting, const struct put_outcome *outcome)
-{
-    int before = gravity(putting->worst_status);
-    int now = gravity(outcome->status);
-    if (putting->worst_status == 0 || now != before)
-        return putting->worst_status == 0 || now > before;
-    return outcome->index < putting->worst_index;
-}
-
 static void count_outcome(struct putting *putting, const struct put_outcome *outcome)
 {
     if (outcome->status == 0) {
@@ -100,11 +88,7 @@ static void count_outcome(struct putting *putting, const struct put_outcome *out
     }
     putting->not_stored++;
     count_reason(putting, outcome);
-    if (is_worse(putting, outcome)) {
-        putting->worst_index = outcome->index;
-        putting->worst_status = outcome->status;
-        putting->worst_error = outcome->error;
-    }
+    worst_add(&putting->worst, outcome->index, outcome->status, &outcome->error);
 }
 
 static void print_json(const struct put_outcome *outcome)
@@ -159,6 +143,9 @@ static void on_outcome(void *context, const struct put_outcome *outcome)
     else
         print_line(outcome);
     output_flush();
+    if (outcome->status == 0 && output_is_broken() && putting->unprinted_count < WINDOW_MAX)
+        putting->unprinted[putting->unprinted_count++] =
+            (struct unprinted){outcome->image.id, outcome->path};
     progress_set(putting->stored + putting->not_stored, putting->file_count, putting->stored_bytes);
 }
 
@@ -193,22 +180,34 @@ static void print_summary(const struct putting *putting, uint64_t elapsed_ms)
         output_line("%zu not tried", putting->file_count - (size_t)ended);
 }
 
+/* Nobody would know the ids of these. */
+static void print_unprinted(const struct putting *putting)
+{
+    for (size_t i = 0; i < putting->unprinted_count; i++) {
+        const struct unprinted *unprinted = &putting->unprinted[i];
+        char id[JINI_ID_TEXT_MAX];
+        json_t *object = json_pack("{s:o}", "id", layout_id(&unprinted->id));
+        jini_id_format(&unprinted->id, id);
+        if (object)
+            layout_set_path(object, "file", unprinted->path);
+        output_unprinted(object, "jini: standard output did not take: stored %s  %s", id,
+                         unprinted->path);
+    }
+}
+
 static int conclude(struct putting *putting, int status, const struct jini_error *error)
 {
     struct command *command = putting->command;
     print_summary(putting, progress_elapsed_ms());
-    if (status == JINI_E_CANCELLED || (status && putting->worst_status == 0)) {
+    print_unprinted(putting);
+    if (status == JINI_E_CANCELLED || (status && putting->worst.status == 0)) {
         command->error = *error;
         return status;
     }
-    if (putting->worst_status == 0)
+    if (putting->worst.status == 0)
         return 0;
-    command->error = putting->worst_error;
-    snprintf(command->error.message, sizeof(command->error.message),
-             "%" PRIu64 " of %zu files were not stored; the %s because: %.300s",
-             putting->file_count - putting->stored, putting->file_count,
-             gravity(putting->worst_status) ? "worst" : "first", putting->worst_error.message);
-    return putting->worst_status;
+    return worst_conclude(&putting->worst, putting->file_count - (size_t)putting->stored,
+                          putting->file_count, "files were not stored", &command->error);
 }
 
 /* ---- What is asked for ---- */
@@ -302,8 +301,8 @@ static int put_files(struct command *command, struct put_plan *plan)
     int status = put_window_run(plan, &error);
     uint64_t ended = putting.stored + putting.not_stored;
     progress_set(ended, putting.file_count, putting.stored_bytes);
-    int result = conclude(&putting, status, &error);
     progress_end();
+    int result = conclude(&putting, status, &error);
     for (size_t i = 0; i < putting.reason_count; i++)
         free(putting.reasons[i].first_path);
     return result;

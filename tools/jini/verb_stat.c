@@ -13,18 +13,6 @@
 
 /* ---- Figures ---- */
 
-/* The sample of that name, labels included; 0 when it is not there. */
-static uint64_t figure(const char *metrics, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *line = metrics; line && *line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) == 0 && line[length] == ' ')
-            return strtoull(line + length + 1, NULL, 10);
-    }
-    return 0;
-}
-
 /* Every sample as a member of an object. */
 static json_t *metrics_object(const char *metrics)
 {
@@ -57,18 +45,18 @@ static void print_share(const char *name, uint64_t used, uint64_t all)
 
 static void print_figures(const char *metrics)
 {
-    print_share("map", figure(metrics, "jini_store_used_bytes"),
-                figure(metrics, "jini_store_map_bytes"));
+    print_share("map", figures_value(metrics, "jini_store_used_bytes"),
+                figures_value(metrics, "jini_store_map_bytes"));
     output_line("%-12s %" PRIu64 " that can be used again", "free pages",
-                figure(metrics, "jini_store_free_pages"));
+                figures_value(metrics, "jini_store_free_pages"));
     output_line("%-12s %" PRIu64 " open, the oldest %" PRIu64 " commits behind", "snapshots",
-                figure(metrics, "jini_store_readers"),
-                figure(metrics, "jini_store_oldest_reader_lag_commits"));
+                figures_value(metrics, "jini_store_readers"),
+                figures_value(metrics, "jini_store_oldest_reader_lag_commits"));
     char free_text[WORDS_NUMBER_MAX];
-    words_bytes(figure(metrics, "jini_disk_free_bytes"), free_text);
+    words_bytes(figures_value(metrics, "jini_disk_free_bytes"), free_text);
     output_line(
         "%-12s %s free%s", "disk", free_text,
-        figure(metrics, "jini_store_full")
+        figures_value(metrics, "jini_store_full")
             ? ": FULL, down to the reserve; deletions and releases work, new work is refused"
             : "");
     if (figure(metrics, "jini_limits_table") == 0) {
@@ -78,13 +66,14 @@ static void print_figures(const char *metrics)
     }
     output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
                 " for addresses",
-                "rate limits", figure(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
-                figure(metrics, "jini_limits_slots{region=\"authenticated\"}"),
-                figure(metrics, "jini_limits_slots_live{region=\"anonymous\"}"),
-                figure(metrics, "jini_limits_slots{region=\"anonymous\"}"));
+                "rate limits",
+                figures_value(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
+                figures_value(metrics, "jini_limits_slots{region=\"authenticated\"}"),
+                figures_value(metrics, "jini_limits_slots_live{region=\"anonymous\"}"),
+                figures_value(metrics, "jini_limits_slots{region=\"anonymous\"}"));
     output_line("%-12s %" PRIu64 " admitted, %" PRIu64 " refused by rate limits", "",
-                figure(metrics, "jini_limits_admitted_total"),
-                figure(metrics, "jini_limits_refused_total"));
+                figures_value(metrics, "jini_limits_admitted_total"),
+                figures_value(metrics, "jini_limits_refused_total"));
 }
 
 /* ---- Processes ---- */

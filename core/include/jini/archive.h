@@ -5,6 +5,7 @@
 #ifndef JINI_ARCHIVE_H
 #define JINI_ARCHIVE_H
 
+#include <jini/engine.h>
 #include <jini/generations.h>
 
 #ifdef __cplusplus
@@ -44,17 +45,19 @@ struct jini_tiering_event {
 typedef void jini_tiering_fn(void *context, const struct jini_tiering_event *event);
 
 enum jini_tiering_flag {
-    JINI_TIERING_NOW = 1 << 0, /* regardless of age to the archive; open packs are sealed first, of
-                                       this process and of dead ones: see `packs_in_use` */
+    JINI_TIERING_NOW = 1 << 0, /* regardless of age to the archive; open packs are sealed first.
+                                       Other processes are asked to seal theirs, which takes them a
+                                       second; after three the run goes on: see `packs_in_use` */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
-    JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and do nothing */
+    JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and write nothing: beside
+                                       other runs, and in a database that is opened read-only */
 };
 
 /*
  * Runs tiering once over all packs, here and now, beside the background's. Each pack goes through
  * copy, verify by reading back, commit of the index, and only then deletion; a crash anywhere is
  * picked up by the next run. `report` is called for each step, on a thread of the engine. One run
- * at a time over all processes.
+ * at a time over all processes; a dry run waits for none.
  *
  * Out: the counts of this run, also after an error; a dry run counts `packs_in_use` alone.
  *   JINI_E_LOCKED     another process was at it until the request's time was up; try again later
@@ -83,7 +86,9 @@ struct jini_archive_run {
     uint64_t packs_failed;
     uint64_t
         packs_in_use; /* open packs of other live processes: only these can seal them, and do so
-                              when they are full, old or closed */
+                              when they are full, old or closed, and when JINI_TIERING_NOW asks */
+    uint32_t in_use_by_count;
+    int32_t in_use_by[JINI_PROCESSES_MAX]; /* pids of these; jini_processes() has their names */
 };
 JINI_EXPORT int jini_archive_run(struct jini *jini, struct jini_archive_run *run,
                                  jini_callback *callback);
@@ -117,6 +122,8 @@ struct jini_verify_problem {
     uint64_t user_id;
 };
 typedef void jini_verify_fn(void *context, const struct jini_verify_problem *problem);
+
+/* How far a phase is. `total`: the rows that there were when it began; 0: not known. */
 typedef void jini_progress_fn(void *context, const char *phase, uint64_t done, uint64_t total);
 
 enum jini_verify_flag {

@@ -69,12 +69,13 @@ class Case(unittest.TestCase):
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("JINI_")}
         self.environment["JINI_DB"] = str(self.directory / "db")
         self.environment.pop("NO_COLOR", None)
+        self.prefix = []  # of the command line: a program that starts the command in another way
 
     def start(self, *arguments, **options):
         """Starts the command and leaves it running."""
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("bufsize", 0)  # communicate() does not see what a buffer has read ahead
-        process = subprocess.Popen([JINI, *map(str, arguments)], cwd=self.directory,
+        process = subprocess.Popen([*self.prefix, JINI, *map(str, arguments)], cwd=self.directory,
                                    env=self.environment, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, **options)
         self.addCleanup(self.end, process)

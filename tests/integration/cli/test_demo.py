@@ -1,13 +1,20 @@
 #!/usr/bin/python3
-"""What jini-demo says about a folder of images: all that it gives, all that it refuses."""
+"""jini-demo: the main job from admission to the archive and back, and that it fails when something is wrong."""
 
 import os
+import re
 import subprocess
 import unittest
 
-from cli import SLOW, Case, png
+from cli import JINI, SLOW, Case, png
 
 DEMO = os.environ.get("JINI_DEMO", "jini-demo")
+SANITIZED = SLOW > 1
+
+# A program that changes one bit of the first object of the archive.
+FLIP_A_BYTE = ("import glob; name = sorted(glob.glob('data/demo/archive/**/*.pack', recursive=True))[0]; "
+               "file = open(name, 'r+b'); file.seek(6000); byte = file.read(1)[0]; file.seek(6000); "
+               "file.write(bytes([byte ^ 1]))")
 
 
 class Demo(Case):
@@ -16,6 +23,67 @@ class Demo(Case):
                                 env=self.environment, capture_output=True, timeout=300 * SLOW)
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         return result.stdout.decode("utf-8", "replace"), result.stderr.decode("utf-8", "replace")
+
+    def test_the_main_job(self):
+        """Rendered images: refusals explained and lifted, all archived, freed, read back identical, and clean."""
+        count = 8 if SANITIZED else 48
+        out, error = self.demo("--images", count)
+        share = count // 8
+        for user, images in (("fay", share), ("ben", share), ("pia", count - 2 * share)):
+            self.assertRegex(out, rf"\n  {user} +\w+ +{images} +{images} +{max(share - 5, 0) if user != 'pia' else 0} ")
+        if not SANITIZED:
+            self.assertIn('limits "6/minute; 30/day"', out)
+            self.assertIn("fay         1 refused  Rate limit exceeded: 5 per 1 minute; 0 left", out)
+        self.assertIn("all identical", out)
+        self.assertIn(f"images {count:10} hot before, {count} cold now\n", out)
+        self.assertIn(f"{count} jobs, {count} images, 3 packs, 3 objects: 0 problems\n", out)
+        self.assertEqual((out.splitlines()[-1], error), ("Nothing was lost.", ""))
+        self.environment["JINI_DB"] = str(self.directory / "data/demo")
+        status = self.json("archive", "status").object()
+        self.assertEqual((status["images_cold"], status["images_hot"], status["images_hot_archived"]), (count, 0, 0))
+        self.assertEqual(self.verify("--deep")["images"], count)
+
+    def test_damage_in_the_archive_fails_it(self):
+        """One bit that an object loses after it was archived, and the demo says so and ends with an error."""
+        out, error = self.demo("--before-reading", f'python3 -c "{FLIP_A_BYTE}"',
+                               self.pictures(8, width=64, height=64), code=1)
+        self.assertIn("did not come back", error)
+        self.assertEqual(out.splitlines()[-1], "The demo FAILED.")
+
+    def test_images_that_are_not_cold_fail_it(self):
+        """What is read back has to come from the archive: with an image on the local disk the demo fails."""
+        self.file("hot.png", png(99))
+        out, error = self.demo("--before-reading", f"'{JINI}' --db data/demo put fay hot.png --no-limits",
+                               self.pictures(8, width=16, height=16), code=1)
+        self.assertIn("of 8 images 8 are cold and 1 hot; all should be cold", error)
+        self.assertEqual(out.splitlines()[-1], "The demo FAILED.")
+
+    def test_limits_are_lifted_to_what_is_needed(self):
+        """However many images a folder has, the limits are lifted to that, and each that refused is explained."""
+        out, _ = self.demo(self.pictures(320, width=4, height=4))
+        self.assertIn('gives fay, for the next request on: limits "40/minute; 30/day"', out)
+        self.assertIn('gives fay, for the next request on: limits "40/minute; 40/day"', out)
+        self.assertIn('gives pia, for the next request on: limits "240/minute; 2000/day"', out)
+        why = out[out.index("refused and why"):]
+        for line in (r"fay +\d+ refused  Rate limit exceeded: 5 per 1 minute", "fay +10 refused  .*: 30 per 1 day",
+                     r"pia +\d+ refused  Rate limit exceeded: 60 per 1 minute"):
+            self.assertRegex(why, line)
+        self.assertEqual(len(re.findall(r"^  pia .* refused", why, re.MULTILINE)), 1)
+
+    @unittest.skipIf(SANITIZED, "sanitizers keep memory that was freed")
+    def test_memory_does_not_grow_with_the_folder(self):
+        """Files are read when they are stored and when they are compared, and not kept."""
+        self.environment["JINI_CACHE_IMAGE_BYTES"] = "1MiB"
+        most = []
+        for count in (4, 16):
+            folder = self.pictures(count, folder=f"in{count}", width=1000, height=1000)
+            process = subprocess.Popen([DEMO, "--data", f"data{count}", folder], cwd=self.directory,
+                                       env=self.environment, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, 0)
+            most.append(usage.ru_maxrss / 1024)
+        self.assertLess(most[1] - most[0], 20, most)  # MiB, where the files differ by 34
 
     def test_refused_files_are_counted_and_named(self):
         """Every override is printed in full, and what is no image is named, not counted as stored."""
@@ -35,6 +103,10 @@ class Demo(Case):
         self.file("texts/a.txt", b"hello")
         self.assertIn("there is no image in the folder texts: all of its", self.demo("texts", code=3)[1])
         self.assertIn("demo's own database", self.demo("data/demo", code=1)[1])
+
+    def test_wrong_use(self):
+        for arguments in (["--images", "0"], ["--images", "x"], ["--images"], ["--what", "x"], ["a", "b"]):
+            self.assertIn("usage: jini-demo", self.demo(*arguments, code=2)[1])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 import collections
 import os
 import pathlib
+import resource
 import stat
 import unittest
 
@@ -40,6 +41,7 @@ class RoundTrip(Case):
         self.assertEqual([line["step"] for line in plan[:-1]], ["archive"])
         self.assertTrue(all(line["because"] for line in plan[:-1]))
         plan = self.json("archive", "plan", "--now", "--free-hot").lines()
+        self.assertEqual(self.json("--read-only", "archive", "plan", "--now", "--free-hot").lines(), plan)
         self.assertEqual([line["step"] for line in plan[:-1]], ["archive", "free"])
         self.assertEqual((plan[-1]["steps"], plan[-1]["packs"], plan[-1]["images"]), (2, 1, 40))
         self.assertEqual({step: row["images"] for step, row in plan[-1]["by_step"].items()},
@@ -258,17 +260,41 @@ class Files(Case):
         self.check_error(self.json("get", self.id, self.id, "-o", "x.png", code=2), "E_INVALID", "--output")
         self.check_error(self.json("get", self.id, self.id, code=2), "E_INVALID", "output")
 
+    def test_what_fails_keeps_no_other(self):
+        """Of several images those that can be read are, each failure is reported, and the worst is the exit status."""
+        (self.directory / "out").mkdir()
+        gone = "0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a"
+        other = self.json("put", "alice", "-", stdin=png(77)).object()["id"]
+        result = self.json("get", gone, self.id, "no-id", other, "-o", "out", code=3)
+        self.assertEqual([(line["id"], line.get("status")) for line in result.lines()],
+                         [(gone, "E_NOT_FOUND"), (self.id, None), ("no-id", "E_INVALID"), (other, None)])
+        self.assertIn("2 of 4 images were not read; the first because", result.error()["message"])
+        self.assertEqual({path.name for path in (self.directory / "out").iterdir()},
+                         {f"{self.id}.png", f"{other}.png"})
+        self.assertEqual((self.directory / f"out/{other}.png").read_bytes(), png(77))
+        text = self.run_jini("get", "no-id", gone, self.id, "-o", "out", "--force", code=2)
+        self.assertIn(f"there is no image {gone}\n", text.err)
+        self.assertIn(f"out/{self.id}.png", text.out)
+        (self.directory / "new").mkdir()
+        full = self.json("--read-only", "get", gone, self.id, "-o", "new", preexec_fn=self.small_files, code=7)
+        self.assertIn("2 of 2 images were not read; the worst because", full.error()["message"])
+        self.assertEqual(self.run_jini("get", "--metadata", gone, self.id, code=3).out,
+                         self.run_jini("get", "--metadata", self.id).out)
+
+    @staticmethod
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
     def test_no_room_leaves_nothing(self):
         """A file that cannot be written to its end is not there at all."""
-        def small_files():
-            import resource
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-        result = self.json("--read-only", "get", self.id, "-o", "x.png", preexec_fn=small_files, code=7)
+        result = self.json("--read-only", "get", self.id, "-o", "x.png", preexec_fn=self.small_files, code=7)
         self.check_error(result, "E_FULL", "x.png")
         self.assertEqual(os.listdir(self.directory), ["db"])
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
     def test_no_right_to_write(self):
+        """A folder that may not be written to is named; root gives its right to write everywhere up first."""
+        if os.geteuid() == 0:
+            self.prefix = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-dac_override"]
         (self.directory / "closed").mkdir(mode=0o500)
         self.check_error(self.json("get", self.id, "-o", "closed/x.png", code=6), "E_IO", "closed/x.png")
 

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -131,6 +132,49 @@ class Terminal(Case):
         self.assertEqual((code, seen), (0, ""))
         code, seen = self.on_terminal("put", "alice", str(folder), "--no-limits", TERM="dumb")
         self.assertNotIn("\x1b", seen)
+
+    # What the figures of each long verb look like, bar and phase aside.
+    LONG = {"put": r"\d+ of 30 files", "get": r"\d+ of 30 images", "archive run": r"[\d.]+ KiB of [\d.]+ KiB",
+            "verify": r"\d+ of \d+ checked", "backup": r"[\d.]+ KiB of [\d.]+ KiB"}
+
+    def long_verbs(self):
+        """The command lines of all long verbs, each of which finds 30 images to work on."""
+        folder = self.pictures(30, width=16, height=16)
+        (self.directory / "out").mkdir(exist_ok=True)
+        yield "put", ["put", "alice", str(folder), "--no-limits"]
+        ids = [image["id"] for image in self.json("ls", "alice", "--limit", "30").lines()]
+        yield "get", ["get", "--force", "-o", "out", *ids]
+        yield "archive run", ["archive", "run", "--now", "--free-hot"]
+        yield "verify", ["verify", "--deep"]
+        yield "backup", ["backup", str(self.directory / f"{len(os.listdir(self.directory))}.mdb")]
+
+    def test_every_long_verb_has_a_bar(self):
+        for verb, arguments in self.long_verbs():
+            with self.subTest(verb=verb):
+                code, seen = self.on_terminal(*arguments)
+                self.assertEqual(code, 0, seen)
+                self.assertRegex(seen, r"\w+ing( \w+)?  \[[#.]{24}\]  " + self.LONG[verb])
+
+    def test_bar_of_an_archive_run_is_of_the_bytes_that_are_archived(self):
+        """The bar counts what is copied to the archive, once, whatever else is done with it."""
+        self.run_jini("put", "alice", self.pictures(30), "--no-limits")
+        _, seen = self.on_terminal("archive", "run", "--now", "--free-hot")
+        bars = re.findall(r"archiving  \[([#.]{24})\]  ([\d.]+ (?:.i)?B) of ([\d.]+ .iB)", seen)
+        archived = re.search(r"archived  1 packs, 30 images, ([\d.]+ .iB)", seen).group(1)
+        self.assertEqual(bars[-1], ("#" * 24, archived, archived), seen)
+        self.assertEqual({bar[2] for bar in bars}, {archived}, seen)
+
+    def test_every_long_verb_tells_how_far_it_is_elsewhere(self):
+        """Where standard error is no terminal, a plain line from time to time; none with --quiet or --json."""
+        self.environment["JINI_PROGRESS_MS"] = "0"
+        for verb, arguments in self.long_verbs():
+            with self.subTest(verb=verb):
+                error = self.run_jini(*arguments).err
+                self.assertRegex(error, r"(?m)^\w+ing( \w+)?  " + self.LONG[verb])
+                self.assertNotRegex(error, r"[\x1b\r\[]")
+        for option in ("--quiet", "--json"):
+            for verb, arguments in self.long_verbs():
+                self.assertEqual(self.run_jini(option, *arguments).err, "", verb)
 
     def test_no_progress_elsewhere(self):
         result = self.run_jini("put", "alice", self.pictures(10))

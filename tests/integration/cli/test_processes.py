@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Several commands at once, signals, and processes that are stopped or killed."""
 
+import fcntl
 import json
 import signal
+import subprocess
 import time
 import unittest
 
@@ -22,10 +24,13 @@ class Processes(Case):
         lines = [json.loads(process.stdout.readline()) for _ in range(count)]
         return process, lines
 
+    def listed(self):
+        return {image["id"] for image in self.json("ls", "alice").lines()}
+
     def check_acknowledged(self, lines):
         """What was acknowledged is there; nothing is half there; no job is left."""
         stored = {line["id"]: line["file"] for line in lines if line["id"]}
-        listed = {image["id"] for image in self.json("ls", "alice").lines()}
+        listed = self.listed()
         self.assertLessEqual(set(stored), listed)
         for name in list(stored)[:10]:
             with open(stored[name], "rb") as file:
@@ -54,6 +59,53 @@ class Processes(Case):
     def test_interrupt_leaves_all_consistent(self):
         """After ctrl-C in a large put exactly what was acknowledged is stored, and no job stays reserved."""
         self.end_by(signal.SIGINT)
+
+    def put_into_full_pipe(self):
+        """A put that has stored more than the pipe of its output takes, which nobody reads."""
+        process = self.start("--json", "put", "alice", self.pictures(200, width=16, height=16), "--parallel", "8")
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        seen = []
+        while len(seen) < 2 or seen[-1] != seen[-2] or not seen[-1]:  # nothing moves any more
+            time.sleep(0.2)
+            seen.append(len(self.listed()))
+        self.assertLess(seen[-1], 200)
+        return process
+
+    def test_interrupt_loses_no_line_of_a_full_pipe(self):
+        """What was stored while nobody read the output is told by it after ctrl-C, when the reader reads on."""
+        process = self.put_into_full_pipe()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)  # long enough for what would give up at once to do so
+        self.assertIsNone(process.poll())
+        result = self.finish(process)
+        self.assertEqual(result.code, 130, result.err)
+        self.assertNotIn("unprinted", result.err)
+        self.assertEqual({line["id"] for line in result.lines() if line["id"]}, self.listed())
+
+    def test_interrupt_names_what_nobody_reads(self):
+        """After ctrl-C a reader that takes nothing is given up, and standard error has what it did not take."""
+        process = self.put_into_full_pipe()
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60 * SLOW), 130)
+        result = self.finish(process)
+        told = {json.loads(line)["unprinted"]["id"] for line in result.err.splitlines() if "unprinted" in line}
+        read = {json.loads(line)["id"] for line in result.out.splitlines() if line.endswith("}")}
+        self.assertTrue(told)
+        self.assertEqual(told | read - {None}, self.listed())
+        self.assertEqual(result.error()["name"], "E_CANCELLED")
+
+    def test_reader_that_has_seen_enough(self):
+        """"jini put | head -1" ends with 141, as the manual says, and standard error names what nobody read."""
+        process = self.put_into_full_pipe()
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        error = process.stderr.read().decode()
+        self.assertEqual(process.wait(timeout=60 * SLOW), 141, error)
+        told = [json.loads(line) for line in error.splitlines()]
+        self.assertLessEqual({line["unprinted"]["id"] for line in told}, self.listed())
+        self.assertTrue(told)
+        self.verify()
 
     def test_termination_leaves_all_consistent(self):
         self.end_by(signal.SIGTERM)
@@ -94,6 +146,36 @@ class Processes(Case):
             self.assertEqual(len(self.json("ls", user).lines()), 100)
         self.run_jini("archive", "run", "--now", "--free-hot")
         self.assertEqual(self.verify("--deep")["images"], 200)
+
+    def hold_pack(self):
+        """A put that has stored an image and waits for standard input, with its pack open."""
+        self.file("a.png", png(1))
+        process = self.start("--json", "put", "alice", "a.png", "-", stdin=subprocess.PIPE)
+        self.assertEqual(json.loads(process.stdout.readline())["status"], "OK")
+        return process
+
+    def test_archiving_beside_a_writer_takes_its_pack(self):
+        """"archive run --now" has a live writer seal its pack, so that nothing that was stored stays behind."""
+        process = self.hold_pack()
+        self.assertIn(f"in use    1 packs; a run asks process {process.pid} (jini put) to seal them\n",
+                      self.run_jini("archive", "plan", "--now").out)
+        total = self.json("archive", "run", "--now", "--free-hot").lines()[-1]
+        self.assertEqual((total["packs_sealed"], total["images_archived"], total["packs_in_use"], total["in_use_by"]),
+                         (1, 1, 0, []))
+        self.assertEqual(self.json("archive", "status").object()["images_cold"], 1)
+        out, _ = process.communicate(png(2))
+        self.assertEqual((process.returncode, json.loads(out)["status"]), (0, "OK"))
+        self.assertEqual(self.verify("--deep")["images"], 2)
+
+    def test_what_a_writer_keeps_is_named(self):
+        """A pack whose process does not answer stays, and the run says whose it is."""
+        process = self.hold_pack()
+        process.send_signal(signal.SIGSTOP)
+        text = self.run_jini("archive", "run", "--now").out
+        self.assertIn(f"in use    1 packs, which only process {process.pid} (jini put) can seal", text)
+        total = self.json("archive", "run", "--free-hot").lines()[-1]
+        self.assertEqual((total["packs_in_use"], total["in_use_by"]), (1, [{"pid": process.pid, "name": "jini put"}]))
+        self.assertNotIn("in use", self.run_jini("archive", "run").out)
 
     def stop_with_lock(self):
         """A put that was stopped while it holds the write lock."""

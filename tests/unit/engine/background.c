@@ -63,6 +63,46 @@ TEST(an_idle_engine_commits_nothing, "Background work that finds nothing due tak
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static void count_event(void *context, const struct jini_tiering_event *event)
+{
+    (void)event;
+    (*(unsigned *)context)++;
+}
+
+/* The number of steps that a dry run foresees for now. */
+static unsigned foresee(struct jini *jini)
+{
+    unsigned steps = 0;
+    struct jini_archive_run run;
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT | JINI_TIERING_DRY_RUN;
+    run.report = count_event;
+    run.report_context = &steps;
+    fixture_must(jini_archive_run(jini, &run, NULL), "a dry run", &run.request.error);
+    return steps;
+}
+
+TEST(a_dry_run_writes_nothing,
+     "A dry run foresees what a run would do without a commit, and in a database that is opened "
+     "read-only, where a run is refused.")
+{
+    struct jini_options options;
+    struct jini_archive_run run;
+    struct jini *jini = fixture_open();
+    fixture_put(jini, fixture_user(jini, "alice", "Premium"), 1);
+    uint64_t before = commits(jini);
+    CHECK_UINT(foresee(jini), ==, 3); /* seal, archive, free */
+    CHECK_UINT(commits(jini), ==, before);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    fixture_options(&options);
+    options.read_only = 1;
+    jini = fixture_open_with(&options);
+    CHECK_UINT(foresee(jini), ==, 2); /* closing has sealed it */
+    jini_request_init(&run);
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_READ_ONLY);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 static enum jini_image_state state_of(struct jini *jini, const struct jini_id *id)
 {
     return fixture_locate(jini, id).state;

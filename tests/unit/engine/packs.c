@@ -8,9 +8,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int put_for_job(struct jini *jini, uint64_t user, const struct jini_id *job)
@@ -331,43 +333,88 @@ TEST(a_request_that_runs_again_counts_anew, "The counts of a run are its own: th
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
-TEST(packs_of_other_processes_are_left_and_counted,
-     "A run for now leaves the open pack of another live process, says so, and takes it when that "
-     "process is gone.")
-{
+/* A process that has put an image and keeps its pack open, until it is told to end. */
+struct neighbour {
+    pid_t pid;
     int ready[2];
     int done[2];
+};
+
+static void start_neighbour(struct neighbour *neighbour, uint64_t user)
+{
+    char byte = 0;
+    CHECK_INT(pipe2(neighbour->ready, O_CLOEXEC), ==, 0);
+    CHECK_INT(pipe2(neighbour->done, O_CLOEXEC), ==, 0);
+    neighbour->pid = fork();
+    if (neighbour->pid == 0) {
+        fixture_put(fixture_open(), user, 1);
+        CHECK_INT(write(neighbour->ready[1], &byte, 1), ==, 1);
+        CHECK_INT(read(neighbour->done[0], &byte, 1), ==, 1);
+        _exit(0);
+    }
+    CHECK_INT(read(neighbour->ready[0], &byte, 1), ==, 1);
+}
+
+static void end_neighbour(struct neighbour *neighbour)
+{
+    char byte = 0;
+    CHECK_INT(write(neighbour->done[1], &byte, 1), ==, 1);
+    harness_wait_exit(neighbour->pid, 0);
+    for (int i = 0; i < 2; i++) {
+        close(neighbour->ready[i]);
+        close(neighbour->done[i]);
+    }
+}
+
+static uint64_t add_alice(void)
+{
     struct jini *jini = fixture_open();
     uint64_t user = fixture_user(jini, "alice", "Premium");
     CHECK_OK(jini_close(jini, NULL, NULL));
-    CHECK_INT(pipe2(ready, O_CLOEXEC), ==, 0);
-    CHECK_INT(pipe2(done, O_CLOEXEC), ==, 0);
-    char byte = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        jini = fixture_open();
-        fixture_put(jini, user, 1);
-        CHECK_INT(write(ready[1], &byte, 1), ==, 1);
-        CHECK_INT(read(done[0], &byte, 1), ==, 1);
-        _exit(0); /* without sealing it */
-    }
-    CHECK_INT(read(ready[0], &byte, 1), ==, 1);
-    jini = fixture_open();
+    return user;
+}
+
+TEST(packs_of_other_processes_are_asked_for,
+     "A run for now has another live process seal its open pack, and archives it; a run by age "
+     "leaves it alone.")
+{
+    struct neighbour neighbour;
     struct jini_archive_run run;
+    start_neighbour(&neighbour, add_alice());
+    struct jini *jini = fixture_open();
+    fixture_tier(jini, 0, &run);
+    CHECK_UINT(run.packs_in_use, ==, 1);
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_UINT(run.packs_in_use, ==, 0);
+    CHECK_UINT(run.in_use_by_count, ==, 0);
+    CHECK_UINT(run.packs_sealed, ==, 1);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    end_neighbour(&neighbour);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(packs_of_stopped_processes_are_left_and_counted,
+     "A run for now goes on without a process that does not answer, names it, and takes its pack "
+     "when it is gone.")
+{
+    struct neighbour neighbour;
+    struct jini_archive_run run;
+    start_neighbour(&neighbour, add_alice());
+    CHECK_INT(kill(neighbour.pid, SIGSTOP), ==, 0);
+    struct jini *jini = fixture_open();
     fixture_tier(jini, JINI_TIERING_NOW, &run);
     CHECK_UINT(run.packs_in_use, ==, 1);
+    CHECK_UINT(run.in_use_by_count, ==, 1);
+    CHECK_INT(run.in_use_by[0], ==, neighbour.pid);
     CHECK_UINT(run.packs_archived, ==, 0);
-    CHECK_INT(write(done[1], &byte, 1), ==, 1);
-    harness_wait_exit(child, 0);
+    CHECK_INT(kill(neighbour.pid, SIGKILL), ==, 0);
+    CHECK_INT(waitpid(neighbour.pid, NULL, 0), ==, neighbour.pid);
     fixture_tier(jini, JINI_TIERING_NOW, &run);
     CHECK_UINT(run.packs_in_use, ==, 0);
     CHECK_UINT(run.packs_sealed, ==, 1);
     CHECK_UINT(run.packs_archived, ==, 1);
     CHECK_OK(jini_close(jini, NULL, NULL));
-    for (int i = 0; i < 2; i++) {
-        close(ready[i]);
-        close(done[i]);
-    }
 }
 
 enum { WRITERS = 2, WRITES_MAX = 20000, RUN_S_MAX = 60 };

@@ -255,7 +255,8 @@ static int visit_in_order(void *argument, struct slice key, struct slice value)
     return visits->next == visits->stop_at ? 42 : 0;
 }
 
-STORE_TEST(each_visits_every_entry_once, "store_each() goes over many slices and misses nothing.")
+STORE_TEST(each_visits_every_entry_once, "store_each() goes over many slices and misses "
+                                         "nothing, and store_count() says how many there are.")
 {
     struct store *store = fixture_open(driver);
     struct visits visits = {.bytes = 300};
@@ -263,6 +264,11 @@ STORE_TEST(each_visits_every_entry_once, "store_each() goes over many slices and
     CHECK_OK(store_each(store, STORE_SPACE_APPLICATION, slice_of(NULL, 0), slice_of(NULL, 0),
                         visit_in_order, &visits));
     CHECK_UINT(visits.count, ==, 3000);
+    uint64_t entries;
+    CHECK_OK(store_count(store, STORE_SPACE_APPLICATION, &entries));
+    CHECK_UINT(entries, ==, 3000);
+    CHECK_OK(store_count(store, STORE_SPACE_ORPHANS, &entries));
+    CHECK_UINT(entries, ==, 0);
     uint8_t low[8];
     uint8_t high[8];
     visits = (struct visits){.next = 100, .bytes = 300};
