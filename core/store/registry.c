@@ -95,6 +95,20 @@ static bool layout_valid(const struct registry_map *map, const uint8_t boot_id[1
            memcmp(map->header.boot_id, boot_id, 16) == 0;
 }
 
+/* Why the file cannot be used although processes use it. */
+static int refuse_layout(const struct registry *registry, struct jini_error *error)
+{
+    const struct registry_header *header = &registry->map->header;
+    if (memcmp(header->magic, magic, sizeof(magic)) == 0 && header->version != REGISTRY_VERSION)
+        return error_set(error, JINI_E_FORMAT, registry->path,
+                         "processes of another version of Jini have this database open (theirs is "
+                         "version %u of the registry, ours %d); stop them, or use their version",
+                         header->version, REGISTRY_VERSION);
+    return error_set(error, JINI_E_CORRUPT, registry->path,
+                     "the registry is damaged while processes use it; stop them all, then open the "
+                     "database again");
+}
+
 /* Held under byte 0, with nobody alive. */
 static void lay_out(struct registry_map *map, const uint8_t boot_id[16], uint64_t pid_namespace)
 {
@@ -177,6 +191,7 @@ static void fill_slot(struct registry *registry, const struct registry_options *
     slot->pid = getpid();
     slot->format_min = options->format_min;
     slot->format_max = options->format_max;
+    atomic_store(&slot->format_target, 0);
     slot->started_ns = clock_wall_ns(registry->clock);
     slot->wait_since_ns = 0;
     memset(slot->name, 0, sizeof(slot->name));
@@ -199,20 +214,22 @@ static int take_slot(struct registry *registry, const struct registry_options *o
                      REGISTRY_SLOTS);
 }
 
-/* A target that a process announced and died over does not count. */
-static int check_target(struct registry *registry, uint32_t format_max, struct jini_error *error)
+/*
+ * What live processes migrate to. Each announces it in its own slot, so that one that ends or dies
+ * takes back nothing of the others.
+ */
+static int check_targets(struct registry *registry, uint32_t format_max, struct jini_error *error)
 {
-    struct registry_header *header = &registry->map->header;
-    uint32_t target = atomic_load(&header->format_target);
-    if (target <= format_max)
-        return 0;
-    uint32_t migrator = atomic_load(&header->migrator);
-    if (migrator == 0 || migrator > REGISTRY_SLOTS || migrator == registry->self.slot + 1 ||
-        !registry_slot_taken(registry, migrator - 1))
-        return 0;
-    return error_set(error, JINI_E_FORMAT, registry->path,
-                     "the database is being migrated to format %u; this version reads up to %u",
-                     target, format_max);
+    for (uint32_t i = 0; i < REGISTRY_SLOTS; i++) {
+        const struct registry_slot *slot = &registry->map->slots[i];
+        uint32_t target = atomic_load(&slot->format_target);
+        if (target > format_max && i != registry->self.slot && registry_slot_taken(registry, i))
+            return error_set(error, JINI_E_FORMAT, registry->path,
+                             "the database is being migrated to format %u by process %d; this "
+                             "version reads up to %u",
+                             target, slot->pid, format_max);
+    }
+    return 0;
 }
 
 /* Held under byte 0. */
@@ -223,12 +240,9 @@ static int join(struct registry *registry, const struct registry_options *option
     read_boot_id(boot_id);
     uint64_t pid_namespace = read_pid_namespace();
     bool alone = !anybody_alive(registry);
-    int status = 0;
     if (!layout_valid(registry->map, boot_id)) {
         if (!alone)
-            return error_set(error, JINI_E_CORRUPT, registry->path,
-                             "the registry is damaged while processes use it; stop them all, then "
-                             "open the database again");
+            return refuse_layout(registry, error);
         lay_out(registry->map, boot_id, pid_namespace);
     }
     struct registry_header *header = &registry->map->header;
@@ -239,14 +253,12 @@ static int join(struct registry *registry, const struct registry_options *option
                              "open; run them in one namespace, or stop them");
         header->pid_namespace = pid_namespace;
     }
-    if (alone)
-        atomic_store(&header->format_target, 0);
-    status = take_slot(registry, options, error);
+    int status = take_slot(registry, options, error);
     /*
      * Looked at with the slot taken: whoever announces a target after this finds us among the
      * processes.
      */
-    return status ? status : check_target(registry, options->format_max, error);
+    return status ? status : check_targets(registry, options->format_max, error);
 }
 
 static int open_file(struct registry *registry, const struct registry_options *options,
@@ -366,8 +378,7 @@ size_t registry_list(struct registry *registry, struct store_process_info *out, 
 
 void registry_format_target(struct registry *registry, uint32_t format)
 {
-    atomic_store(&registry->map->header.migrator, registry->self.slot + 1);
-    atomic_store(&registry->map->header.format_target, format);
+    atomic_store(&registry->map->slots[registry->self.slot].format_target, format);
 }
 
 bool registry_format_blocker(struct registry *registry, uint32_t format,

@@ -22,6 +22,8 @@
  *     process's locks on it.
  *  5. The file is allocated in full before it is mapped.
  *  6. Turns to write are tickets, served in order of number (turn.c).
+ *  7. What a process announces stands in its own slot, is changed by it alone, and is void when the
+ *     slot's lock is gone.
  */
 #ifndef STORE_REGISTRY_H
 #define STORE_REGISTRY_H
@@ -43,8 +45,8 @@ struct registry_options {
 /*
  * Takes a slot. JINI_E_LOCKED: live processes of another PID namespace have the database open.
  * JINI_E_BUSY: all slots are taken, or another process holds byte 0 for over 5 s. JINI_E_FORMAT: a
- * migration to a format that this process cannot read is under way. JINI_E_CORRUPT: the file is
- * damaged while others use it. JINI_E_IO.
+ * migration to a format that this process cannot read is under way, or live processes use another
+ * version of this file. JINI_E_CORRUPT: the file is damaged while others use it. JINI_E_IO.
  */
 int registry_open(const struct registry_options *options, struct registry **out,
                   struct jini_error *error);
@@ -78,9 +80,10 @@ void registry_turn_give(struct registry *registry);
 bool registry_turn_was_broken(struct registry *registry);
 
 /*
- * Announces that the database moves to `format`, so that nobody who cannot read it opens it any
- * more; 0 ends that. Then registry_format_blocker() finds a live process that cannot work with it;
- * false when there is none.
+ * Announces that this process moves the database to `format`, so that nobody who cannot read it
+ * opens it any more; 0 ends that. Several processes may do so at once, each for itself. Then
+ * registry_format_blocker() finds a live process that cannot work with the format; false when there
+ * is none.
  */
 void registry_format_target(struct registry *registry, uint32_t format);
 bool registry_format_blocker(struct registry *registry, uint32_t format,

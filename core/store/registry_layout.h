@@ -6,7 +6,7 @@
 #include "store/registry.h"
 
 enum {
-    REGISTRY_VERSION = 1,
+    REGISTRY_VERSION = 2,
     REGISTRY_SLOTS = 64,
     REGISTRY_SLOT_LOCK = 4096, /* the byte whose lock stands for slot 0 */
 };
@@ -20,8 +20,6 @@ struct registry_header {
     uint32_t slots;
     uint8_t boot_id[16];
     uint64_t pid_namespace;
-    _Atomic uint32_t format_target; /* 0: no migration is under way */
-    _Atomic uint32_t migrator;      /* slot + 1 of the process that announced it */
     _Atomic uint64_t next_ticket;
     _Atomic uint32_t turn; /* a futex: changes whenever somebody leaves the queue */
     _Atomic uint32_t
@@ -37,9 +35,11 @@ struct registry_slot {
     _Atomic uint64_t wait_since_ns;
     uint32_t format_min;
     uint32_t format_max;
+    _Atomic uint32_t format_target; /* what it moves the database to; 0: nothing is announced */
+    uint8_t padding[4];
     uint64_t started_ns;
     char name[STORE_NAME_MAX];
-    uint8_t reserved[256 - 40 - STORE_NAME_MAX];
+    uint8_t reserved[256 - 48 - STORE_NAME_MAX];
 };
 
 struct registry_map {

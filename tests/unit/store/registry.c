@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 enum {
+    AT_VERSION = 8,
     AT_BOOT_ID = 16,
     AT_NAMESPACE = 32,
     SLOTS = 64,
@@ -254,6 +255,25 @@ TEST(a_damaged_table_in_use_is_told,
     spoil_header();
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_CORRUPT);
     CHECK_CONTAINS(error.message, "stop them all");
+    fixture_raise(other.end);
+    harness_wait_exit(pid, 0);
+    store_close(fixture_open_with(&options));
+}
+
+TEST(a_table_of_another_version_in_use_is_told,
+     "Beside live processes whose table has another version, opening is JINI_E_FORMAT; without them "
+     "the table is made anew.")
+{
+    struct other other = other_process("of another version");
+    struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+    struct jini_error error;
+    uint32_t version = 77;
+    store_close(fixture_open_with(&options));
+    pid_t pid = fixture_spawn(run_other, &other);
+    fixture_await(other.ready);
+    patch("db/processes", AT_VERSION, &version, sizeof(version));
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_FORMAT);
+    CHECK_CONTAINS(error.message, "version 77");
     fixture_raise(other.end);
     harness_wait_exit(pid, 0);
     store_close(fixture_open_with(&options));
