@@ -114,6 +114,8 @@ static int open_registry(struct store *store, struct jini_error *error)
         .clock = store->options.clock,
         .format_min = store->options.format->version_min,
         .format_max = store->options.format->version,
+        .read_only = store->options.read_only,
+        .sync = store->options.sync,
     };
     int status = registry_open(&options, &store->registry, error);
     if (status == JINI_E_READ_ONLY && store->options.read_only) {

@@ -192,6 +192,7 @@ static void fill_slot(struct registry *registry, const struct registry_options *
     slot->format_min = options->format_min;
     slot->format_max = options->format_max;
     atomic_store(&slot->format_target, 0);
+    slot->sync = options->read_only ? 0 : (uint32_t)options->sync + 1;
     slot->started_ns = clock_wall_ns(registry->clock);
     slot->wait_since_ns = 0;
     memset(slot->name, 0, sizeof(slot->name));
@@ -232,6 +233,39 @@ static int check_targets(struct registry *registry, uint32_t format_max, struct 
     return 0;
 }
 
+static const char *sync_name(uint32_t sync)
+{
+    static const char *const names[] = {"full", "meta", "none"};
+    return sync < sizeof(names) / sizeof(names[0]) ? names[sync] : "damaged";
+}
+
+/*
+ * Refuses to write without syncs beside a process that syncs, and the other way round. A commit of
+ * mode `none` puts its meta page in the place of the last but one while its own pages may still be
+ * on their way, so that the next of them may take the newest whole commit off the disk, whoever has
+ * synced that. Modes `full` and `meta` go together: both sync the pages of a commit, and by that
+ * the meta page before it, ahead of its own meta page, and LMDB uses no page again that one of the
+ * last two commits refers to.
+ */
+static int check_sync(const struct registry *registry, const struct registry_options *options,
+                      struct jini_error *error)
+{
+    for (uint32_t i = 0; i < REGISTRY_SLOTS && !options->read_only; i++) {
+        const struct registry_slot *slot = &registry->map->slots[i];
+        if (i == registry->self.slot || slot->sync == 0 || !registry_slot_taken(registry, i))
+            continue;
+        uint32_t theirs = slot->sync - 1;
+        if ((theirs == STORE_SYNC_NONE) != (options->sync == STORE_SYNC_NONE))
+            return error_set(error, JINI_E_LOCKED, "store.sync",
+                             "process %d (%.*s) writes with store.sync=%s, beside which \"%s\" "
+                             "cannot keep what a power loss may take; use its mode, or wait until "
+                             "it has ended",
+                             slot->pid, STORE_NAME_MAX, slot->name, sync_name(theirs),
+                             sync_name(options->sync));
+    }
+    return 0;
+}
+
 /* Held under byte 0. */
 static int join(struct registry *registry, const struct registry_options *options,
                 struct jini_error *error)
@@ -258,7 +292,9 @@ static int join(struct registry *registry, const struct registry_options *option
      * Looked at with the slot taken: whoever announces a target after this finds us among the
      * processes.
      */
-    return status ? status : check_targets(registry, options->format_max, error);
+    if (status == 0)
+        status = check_targets(registry, options->format_max, error);
+    return status ? status : check_sync(registry, options, error);
 }
 
 static int open_file(struct registry *registry, const struct registry_options *options,

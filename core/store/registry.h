@@ -40,11 +40,13 @@ struct registry_options {
     const struct jini_clock *clock;
     uint32_t format_min; /* formats that this process can work with, or migrate */
     uint32_t format_max;
+    bool read_only;
+    enum store_sync sync; /* of its commits, unless read_only */
 };
 
 /*
- * Takes a slot. JINI_E_LOCKED: live processes of another PID namespace have the database open.
- * JINI_E_BUSY: all slots are taken, or another process holds byte 0 for over 5 s. JINI_E_FORMAT: a
+ * Takes a slot. JINI_E_LOCKED: live processes of another PID namespace have the database open, or
+ * one that writes with a sync mode that does not go together with this one's. JINI_E_BUSY: all slots are taken, or another process holds byte 0 for over 5 s. JINI_E_FORMAT: a
  * migration to a format that this process cannot read is under way, or live processes use another
  * version of this file. JINI_E_CORRUPT: the file is damaged while others use it. JINI_E_IO.
  */

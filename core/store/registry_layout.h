@@ -36,7 +36,7 @@ struct registry_slot {
     uint32_t format_min;
     uint32_t format_max;
     _Atomic uint32_t format_target; /* what it moves the database to; 0: nothing is announced */
-    uint8_t padding[4];
+    uint32_t sync;                  /* the store_sync of its commits, plus 1; 0: it makes none */
     uint64_t started_ns;
     char name[STORE_NAME_MAX];
     uint8_t reserved[256 - 48 - STORE_NAME_MAX];

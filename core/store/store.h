@@ -46,7 +46,11 @@ enum {
 struct store;
 struct store_txn;
 
-/* What a power loss may take. A crash of the process alone takes nothing in any mode. */
+/*
+ * What a power loss may take. A crash of the process alone takes nothing in any mode. Processes of
+ * the modes FULL and META may write side by side; beside them NONE is refused, and beside NONE they
+ * are. Who opens read-only is beside anybody.
+ */
 enum store_sync {
     STORE_SYNC_FULL, /* nothing that was acknowledged */
     STORE_SYNC_META, /* the newest commits (LMDB's MDB_NOMETASYNC); what is left is whole */
@@ -109,7 +113,8 @@ void store_options_init(struct store_options *options);
  * for a migration's wait, and for the migration itself.
  *   JINI_E_NOT_FOUND    there is no database and `create` is false
  *   JINI_E_UNSUPPORTED  a network or overlay filesystem; move it, or set allow_unsafe_filesystem
- *   JINI_E_LOCKED       open already in this process, or by processes of another PID namespace
+ *   JINI_E_LOCKED       open already in this process, by processes of another PID namespace, or by
+ *                       one whose sync mode does not go together with this one's
  *   JINI_E_FORMAT       written by a newer version
  *   JINI_E_FORMAT_BUSY  older processes are alive; the error names them
  *   JINI_E_INVALID      an option out of its range; the error names it

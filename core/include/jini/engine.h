@@ -25,7 +25,8 @@ JINI_EXPORT const char *jini_version(void);
  *
  * JINI_E_NOT_FOUND    no database there and `create` is 0
  * JINI_E_UNSUPPORTED  a network or overlay filesystem
- * JINI_E_LOCKED       open already in this process, or by processes of another PID namespace
+ * JINI_E_LOCKED       open already in this process, by processes of another PID namespace, or by one
+ *                     that writes with a store.sync that does not go together with this one's
  * JINI_E_FORMAT       written by a newer version; JINI_E_FORMAT_BUSY: older processes are still at
  *                     work
  * JINI_E_INVALID      an option; `error.field` names it

@@ -24,7 +24,9 @@ enum { JINI_OPTION_TEXT_MAX = 512 };
 
 /*
  * What a power loss may take; the option store.sync. A crash of processes takes nothing in any
- * mode.
+ * mode. Processes that write with "full" and "meta" may have the database open at once; one with
+ * "none" would take from the others what they promise, so that beside them it is refused with
+ * JINI_E_LOCKED, and they beside it: a bulk import waits for the services, or uses their mode.
  */
 enum jini_sync {
     JINI_SYNC_FULL, /* "full": nothing that was acknowledged */
