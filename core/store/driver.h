@@ -38,7 +38,9 @@ struct driver_ops {
      * Makes the database unless it is there. One process at a time; the caller syncs the directory.
      */
     int (*create)(const struct store_options *options, struct jini_error *error);
-    int (*open)(const struct store_options *options, struct driver **out, struct jini_error *error);
+    /* `unseen`: without a table of readers, which cannot be written. */
+    int (*open)(const struct store_options *options, bool unseen, struct driver **out,
+                struct jini_error *error);
     void (*close)(struct driver *driver);
 
     /*

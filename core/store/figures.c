@@ -35,7 +35,7 @@ static int copy_snapshot(struct store *store, int fd)
         int status = store_read_begin(store, &txn);
         if (status)
             return status;
-        status = store->ops->copy(store->driver, fd);
+        status = txn_confirm(txn, store->ops->copy(store->driver, fd));
         store_read_end(txn);
         if (status > DRIVER_CODES)
             return status;
@@ -82,6 +82,9 @@ int store_verify(struct store *store, struct jini_error *error)
     struct store_options options = store->options;
     options.directory = store->directory;
     status = store->ops->verify(&options, error);
+    int confirmed = txn_confirm(txn, status);
+    if (confirmed != status)
+        status = store_health(store, error);
     store_read_end(txn);
     return status;
 }

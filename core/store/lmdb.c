@@ -121,9 +121,9 @@ static void note_map_bytes(struct driver *driver)
     atomic_store(&driver->map_bytes, info.me_mapsize);
 }
 
-static unsigned environment_flags(const struct store_options *options)
+static unsigned environment_flags(const struct store_options *options, bool unseen)
 {
-    unsigned flags = MDB_NOTLS;
+    unsigned flags = MDB_NOTLS | (unseen ? MDB_NOLOCK : 0);
     if (options->read_only)
         return flags | MDB_RDONLY;
     switch (options->sync) {
@@ -157,7 +157,7 @@ static int allocate_lock_file(const char *directory, struct jini_error *error)
     return 0;
 }
 
-static int environment_open(struct driver *driver, const struct store_options *options,
+static int environment_open(struct driver *driver, const struct store_options *options, bool unseen,
                             struct jini_error *error)
 {
     int code = mdb_env_create(&driver->env);
@@ -166,7 +166,8 @@ static int environment_open(struct driver *driver, const struct store_options *o
     mdb_env_set_maxdbs(driver->env, SPACES_MAX);
     mdb_env_set_maxreaders(driver->env, READERS_MAX);
     mdb_env_set_mapsize(driver->env, options->map_bytes);
-    code = mdb_env_open(driver->env, options->directory, environment_flags(options), 0600);
+    code = mdb_env_open(driver->env, options->directory, environment_flags(options, unseen),
+                        0600);
     if (code == ENOMEM)
         return error_set(error, JINI_E_NO_MEMORY, "store.map_bytes",
                          "cannot reserve %llu bytes of address space; set a smaller map",
@@ -219,7 +220,7 @@ static int lmdb_create(const struct store_options *options, struct jini_error *e
     return lmdb_file_create(options->directory, error);
 }
 
-static int lmdb_open(const struct store_options *options, struct driver **out,
+static int lmdb_open(const struct store_options *options, bool unseen, struct driver **out,
                      struct jini_error *error)
 {
     struct driver *driver = base_calloc(1, sizeof(*driver));
@@ -231,10 +232,10 @@ static int lmdb_open(const struct store_options *options, struct driver **out,
     int status = lmdb_file_check(options->directory, LMDB_CHECK_ROOTS, error);
     if (status == 0 && !options->read_only)
         status = open_probe(driver, options->directory, error);
-    if (status == 0)
+    if (status == 0 && !unseen)
         status = allocate_lock_file(options->directory, error);
     if (status == 0)
-        status = environment_open(driver, options, error);
+        status = environment_open(driver, options, unseen, error);
     if (status) {
         lmdb_close(driver);
         return status;

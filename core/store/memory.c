@@ -56,9 +56,10 @@ static int memory_create(const struct store_options *options, struct jini_error 
     return 0;
 }
 
-static int memory_open(const struct store_options *options, struct driver **out,
+static int memory_open(const struct store_options *options, bool unseen, struct driver **out,
                        struct jini_error *error)
 {
+    (void)unseen;
     struct driver *driver = base_calloc(1, sizeof(*driver));
     if (!driver)
         return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");

@@ -106,10 +106,8 @@ static int check_options(const struct store_options *options, struct jini_error 
 
 static int open_registry(struct store *store, struct jini_error *error)
 {
-    /* On read-only media there is nothing to register in, and nobody who writes. */
-    const char *directory = store->directory;
     struct registry_options options = {
-        .directory = directory,
+        .directory = store->directory,
         .process_name = store->options.process_name,
         .clock = store->options.clock,
         .format_min = store->options.format->version_min,
@@ -118,10 +116,8 @@ static int open_registry(struct store *store, struct jini_error *error)
         .sync = store->options.sync,
     };
     int status = registry_open(&options, &store->registry, error);
-    if (status == JINI_E_READ_ONLY && store->options.read_only) {
-        options.directory = NULL;
-        status = registry_open(&options, &store->registry, error);
-    }
+    if (status == 0)
+        store->looks_on = registry_looks_on(store->registry);
     return status;
 }
 
@@ -169,7 +165,7 @@ static int open_driver(struct store *store, struct jini_error *error)
         options.map_bytes = soft;
     int status = create_data(store, &options, error);
     if (status == 0)
-        status = store->ops->open(&options, &store->driver, error);
+        status = store->ops->open(&options, store->looks_on, &store->driver, error);
     return status ? status : create_spaces(store, error);
 }
 
@@ -302,6 +298,14 @@ int store_check(const struct store *store)
     return atomic_load_explicit(&store->poisoned, memory_order_acquire) ? JINI_E_POISONED : 0;
 }
 
+int store_look(struct store *store)
+{
+    if (store->looks_on && !is_forked(store) && registry_disturbed(store->registry))
+        store_poison(store, "another process has opened the database, which this one may only read "
+                            "as long as it is the only one");
+    return store_check(store);
+}
+
 int store_health(const struct store *store, struct jini_error *error)
 {
     int status = store_check(store);
@@ -333,7 +337,7 @@ void store_tick(struct store *store)
     if (is_forked(store))
         return;
     writer_tick(store);
-    if (store_check(store) != 0)
+    if (store_look(store) != 0)
         return;
     store->ops->clear_stale_readers(store->driver);
     reserve_tick(store);

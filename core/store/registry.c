@@ -115,6 +115,7 @@ static void lay_out(struct registry_map *map, const uint8_t boot_id[16], uint64_
     uint32_t incarnations[REGISTRY_SLOTS];
     crypto_random(incarnations, sizeof(incarnations));
     struct registry_header header = {.version = REGISTRY_VERSION, .slots = REGISTRY_SLOTS};
+    header.openings = map->header.openings + 1; /* also of a damaged file: it must change */
     memcpy(header.magic, magic, sizeof(magic));
     memcpy(header.boot_id, boot_id, 16);
     header.pid_namespace = pid_namespace;
@@ -183,6 +184,7 @@ static void fill_slot(struct registry *registry, const struct registry_options *
 {
     struct registry_slot *slot = &registry->map->slots[registry->self.slot];
     uint32_t holder = registry->self.slot + 1;
+    atomic_fetch_add(&registry->map->header.openings, 1);
     atomic_compare_exchange_strong(&registry->map->header.holder, &holder, REGISTRY_HOLDER_GONE);
     registry->self.incarnation = atomic_load(&slot->incarnation) + 1;
     if (registry->self.incarnation == 0)
@@ -302,6 +304,8 @@ static int open_file(struct registry *registry, const struct registry_options *o
 {
     snprintf(registry->path, sizeof(registry->path), "%s/processes", options->directory);
     registry->fd = open(registry->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (registry->fd < 0 && options->read_only && (errno == EROFS || errno == EACCES))
+        return onlooker_open(registry, error);
     if (registry->fd < 0)
         return error_set_errno(error, errno, registry->path, "cannot open the registry");
     int status = lock_setup(registry, error);

@@ -86,7 +86,7 @@ struct store_options {
     const char *process_name; /* shown to operators beside the pid; copied */
     enum store_sync sync;
     bool create;                    /* make the directory when it is missing */
-    bool read_only;                 /* no writer; works on read-only media */
+    bool read_only;                 /* no writer; see below where nothing may be written at all */
     bool allow_unsafe_filesystem;   /* open on network and overlay filesystems */
     bool run_twice;                 /* see above */
     uint64_t map_bytes;             /* address space reserved at open */
@@ -105,6 +105,14 @@ struct store_options {
     const struct store_format *format; /* borrowed while the store is open */
 };
 
+/*
+ * Reading. With `read_only` a process registers like any other where it may write the file
+ * `processes`, and its snapshots hold beside writers. On read-only media, through a read-only mount
+ * and as a user who may only read, it cannot, and nobody who writes would see it. So it opens only
+ * while no other process has the database open, and is poisoned as soon as one comes: what it has
+ * answered by then is sound.
+ */
+
 /* Fills in the defaults. `directory` and `format` stay for the caller to set. */
 void store_options_init(struct store_options *options);
 
@@ -113,8 +121,9 @@ void store_options_init(struct store_options *options);
  * for a migration's wait, and for the migration itself.
  *   JINI_E_NOT_FOUND    there is no database and `create` is false
  *   JINI_E_UNSUPPORTED  a network or overlay filesystem; move it, or set allow_unsafe_filesystem
- *   JINI_E_LOCKED       open already in this process, by processes of another PID namespace, or by
- *                       one whose sync mode does not go together with this one's
+ *   JINI_E_LOCKED       open already in this process, by processes of another PID namespace, by one
+ *                       whose sync mode does not go together with this one's, or by any at all when
+ *                       this one may not write
  *   JINI_E_FORMAT       written by a newer version
  *   JINI_E_FORMAT_BUSY  older processes are alive; the error names them
  *   JINI_E_INVALID      an option out of its range; the error names it

@@ -8,6 +8,7 @@
  *   reserve.c    what is kept back for releases    migrate.c    formats
  *   figures.c    copies and figures                tree.c       a persistent map in memory
  *   registry.c, turn.c                             processes, and whose turn it is to write
+ *   onlooker.c                                     reading where nothing can be registered
  *   lmdb.c, lmdb_file.c, memory.c                  the drivers behind driver.h
  */
 #ifndef STORE_PRIVATE_H
@@ -84,6 +85,7 @@ struct store {
     const struct driver_ops *ops;
     struct driver *driver;
     struct registry *registry;
+    bool looks_on; /* may only read, and is seen by nobody (onlooker.c) */
 
     /* Health. The reason is written once, before the flag. */
     _Atomic uint32_t poisoned;
@@ -138,6 +140,7 @@ struct store {
 
 /* open.c */
 int store_check(const struct store *store);     /* 0, JINI_E_FORKED or JINI_E_POISONED */
+int store_look(struct store *store);            /* poisons one that looks on and is not alone first */
 void store_check_registry(struct store *store); /* poisons when others do not see us any more */
 
 /* directory.c */
@@ -147,7 +150,8 @@ int directory_claim(const struct store *store, struct jini_error *error);
 void directory_release(const struct store *store);
 
 /* txn.c */
-int txn_check(const struct store_txn *txn); /* 0 or JINI_E_FORKED */
+int txn_check(const struct store_txn *txn); /* 0, JINI_E_FORKED or JINI_E_POISONED */
+int txn_confirm(const struct store_txn *txn, int status);
 void txn_reset_batch(struct store_txn *txn);
 void txn_reset_op(struct store_txn *txn);
 int txn_flush_stamp(struct store_txn *txn);

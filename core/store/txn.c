@@ -33,7 +33,19 @@ void txn_reset_op(struct store_txn *txn)
 /* A snapshot that was inherited through fork is not ours to use. */
 int txn_check(const struct store_txn *txn)
 {
-    return txn->store->fork_generation == fork_generation() ? 0 : JINI_E_FORKED;
+    if (txn->store->fork_generation != fork_generation())
+        return JINI_E_FORKED;
+    return txn->store->looks_on ? store_look(txn->store) : 0;
+}
+
+/*
+ * The status of a read whose result has been copied out of the map: what one that looks on has read
+ * counts only when nobody has come by then who may have written over it.
+ */
+int txn_confirm(const struct store_txn *txn, int status)
+{
+    int health = txn->store->looks_on ? store_look(txn->store) : 0;
+    return health ? health : status;
 }
 
 static int check_key(enum store_space space, struct slice key)
@@ -89,16 +101,15 @@ int store_get(struct store_txn *txn, enum store_space space, struct slice key, s
     buffer_reset(value);
     struct slice found;
     int status = find(txn, space, key, &found);
-    if (status)
-        return status;
-    buffer_append(value, found.data, found.length);
-    return value->overflow ? JINI_E_TOO_BIG : 0;
+    if (status == 0)
+        buffer_append(value, found.data, found.length);
+    return txn_confirm(txn, value->overflow ? JINI_E_TOO_BIG : status);
 }
 
 int store_has(struct store_txn *txn, enum store_space space, struct slice key)
 {
     struct slice found;
-    return find(txn, space, key, &found);
+    return txn_confirm(txn, find(txn, space, key, &found));
 }
 
 void store_get_many(struct store_txn *txn, struct store_lookup *lookups, size_t count)

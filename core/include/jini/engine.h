@@ -23,10 +23,17 @@ JINI_EXPORT const char *jini_version(void);
  * open; one process opens it once. Blocks: usually a few milliseconds; longer for a migration, or
  * behind one (store.migrate_wait_ms). Not on a loop thread that must not wait.
  *
+ * With `read_only` the database may lie on read-only media, be mounted read-only, or belong to a
+ * user who gives no right but to read. Where this process may not write the files by which
+ * processes know of each other, none of those who write would keep what it reads. So it opens only
+ * while nobody else has the database open, and when somebody opens it later, everything is answered
+ * with JINI_E_POISONED from then on; what was answered before is sound.
+ *
  * JINI_E_NOT_FOUND    no database there and `create` is 0
  * JINI_E_UNSUPPORTED  a network or overlay filesystem
- * JINI_E_LOCKED       open already in this process, by processes of another PID namespace, or by one
- *                     that writes with a store.sync that does not go together with this one's
+ * JINI_E_LOCKED       open already in this process, by processes of another PID namespace, by one
+ *                     that writes with a store.sync that does not go together with this one's, or,
+ *                     for a process that may not write, by any other
  * JINI_E_FORMAT       written by a newer version; JINI_E_FORMAT_BUSY: older processes are still at
  *                     work
  * JINI_E_INVALID      an option; `error.field` names it
