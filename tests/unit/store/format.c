@@ -323,7 +323,8 @@ static void announce_format_2(void *argument)
                                        .process_name = "migrator",
                                        .clock = &clock_system,
                                        .format_min = 1,
-                                       .format_max = 2};
+                                       .format_max = 2,
+                                       .sync = STORE_SYNC_NONE};
     CHECK_OK(registry_open(&options, &registry, &error));
     registry_format_target(registry, 2);
     fixture_raise(announcer->announced);
