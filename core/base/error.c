@@ -110,6 +110,13 @@ int error_set_errno(struct jini_error *error, int saved_errno, const char *field
     return code;
 }
 
+int error_complete(struct jini_error *error, int status, const char *field, const char *what)
+{
+    if (error && error->code != status)
+        error_set(error, status, field, "%s: %s", what, jini_status_text(status));
+    return status;
+}
+
 int error_from_errno(int saved_errno)
 {
     switch (saved_errno) {

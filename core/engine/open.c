@@ -160,11 +160,8 @@ static int prepare_tiers(struct jini *jini, struct jini_error *error)
         store_read_end(txn);
     }
     if (status == JINI_E_NOT_FOUND && !jini->options.read_only)
-        status = store_write(jini->store, op_create_tiers, NULL);
-    if (status)
-        return error_set(error, status, "tiers", "the tiers cannot be read or made: %s",
-                         jini_status_text(status));
-    return 0;
+        status = store_write_at_open(jini->store, op_create_tiers, NULL, error);
+    return error_complete(error, status, "tiers", "the tiers cannot be read or made");
 }
 
 static int open_limits(struct jini *jini, struct jini_error *error)

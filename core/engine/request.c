@@ -239,10 +239,3 @@ int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error 
         return store_health(jini->store, error);
     return status ? error_set(error, status, "jini", "%s", jini_status_text(status)) : 0;
 }
-
-int error_complete(struct jini_error *error, int status, const char *field, const char *what)
-{
-    if (error && error->code != status)
-        error_set(error, status, field, "%s: %s", what, jini_status_text(status));
-    return status;
-}

@@ -11,8 +11,6 @@
 
 #include <stdio.h>
 
-enum { CREATE_WAIT_MS = 10000 };
-
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED 1
@@ -121,20 +119,54 @@ static int open_registry(struct store *store, struct jini_error *error)
     return status;
 }
 
-static bool wait_for_creation(void *argument)
+/* Opening waited for a turn to write and did not get it. */
+static int blame_holder(struct store *store, struct jini_error *error)
 {
-    const uint64_t *end_ns = argument;
-    return clock_boot_ns(&clock_system) < *end_ns;
+    enum { SHOWN_MAX = 64 };
+    struct store_process_info infos[SHOWN_MAX];
+    size_t count = registry_list(store->registry, infos, SHOWN_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (infos[i].holds_write_lock)
+            return error_set(error, JINI_E_BUSY, store->directory,
+                             "process %d (%s) has held the write lock for %llu ms, longer than "
+                             "opening waits; is it stopped?",
+                             infos[i].pid, infos[i].name,
+                             (unsigned long long)(infos[i].lock_ns / NS_PER_MS));
+    }
+    return error_set(error, JINI_E_BUSY, store->directory,
+                     "other processes have had the write lock for over %d ms", STORE_OPEN_WAIT_MS);
+}
+
+static uint64_t open_deadline_ns(const struct store *store)
+{
+    return clock_boot_ns(store->options.clock) + STORE_OPEN_WAIT_MS * NS_PER_MS;
+}
+
+int store_write_at_open(struct store *store, store_op_fn *op, void *argument,
+                        struct jini_error *error)
+{
+    int status = store_write_until(store, op, argument, STORE_NEW_WORK, open_deadline_ns(store));
+    return status == JINI_E_TIMEOUT ? blame_holder(store, error) : status;
+}
+
+struct opening {
+    const struct jini_clock *clock;
+    uint64_t deadline_ns;
+};
+
+static bool goes_on_waiting(void *argument)
+{
+    const struct opening *opening = argument;
+    return clock_boot_ns(opening->clock) < opening->deadline_ns;
 }
 
 static int create_spaces(struct store *store, struct jini_error *error)
 {
     if (store->options.read_only || store->ops->has_spaces(store->driver))
         return 0;
-    uint64_t end_ns = clock_boot_ns(&clock_system) + CREATE_WAIT_MS * NS_PER_MS;
-    if (!registry_turn_take(store->registry, wait_for_creation, &end_ns))
-        return error_set(error, JINI_E_BUSY, store->directory,
-                         "another process has held the write lock for over %d ms", CREATE_WAIT_MS);
+    struct opening opening = {store->options.clock, open_deadline_ns(store)};
+    if (!registry_turn_take(store->registry, goes_on_waiting, &opening))
+        return blame_holder(store, error);
     int status = store->ops->create_spaces(store->driver, error);
     registry_turn_give(store->registry);
     return status;

@@ -41,6 +41,7 @@ enum {
     STORE_CHANGE_WORDS = 4096,
     STORE_OVERLAYS_MAX = 4, /* open at once in one op */
     STORE_NAME_MAX = 48,
+    STORE_OPEN_WAIT_MS = 10000, /* how long opening waits for a turn to write */
 };
 
 struct store;
@@ -118,7 +119,8 @@ void store_options_init(struct store_options *options);
 
 /*
  * Opens a database, creating, migrating and registering as needed. Blocks: up to migrate_wait_ms
- * for a migration's wait, and for the migration itself.
+ * for a migration's wait, for the migration itself, and up to STORE_OPEN_WAIT_MS for a turn to
+ * write where there is something to make or to migrate.
  *   JINI_E_NOT_FOUND    there is no database and `create` is false
  *   JINI_E_UNSUPPORTED  a network or overlay filesystem; move it, or set allow_unsafe_filesystem
  *   JINI_E_LOCKED       open already in this process, by processes of another PID namespace, by one
@@ -128,7 +130,8 @@ void store_options_init(struct store_options *options);
  *   JINI_E_FORMAT_BUSY  older processes are alive; the error names them
  *   JINI_E_INVALID      an option out of its range; the error names it
  *   JINI_E_CORRUPT      the data file is damaged; restore a copy
- *   JINI_E_BUSY         64 processes have it open, or one stands still in its own opening
+ *   JINI_E_BUSY         64 processes have it open, or one stands still in its own opening, or with
+ *                       the write lock while this one has something to write
  *   JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_READ_ONLY
  */
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
@@ -224,6 +227,14 @@ int store_write(struct store *store, store_op_fn *op, void *argument);
 int store_write_class(struct store *store, store_op_fn *op, void *argument, enum store_class class);
 int store_write_until(struct store *store, store_op_fn *op, void *argument, enum store_class class,
                       uint64_t deadline_ns);
+
+/*
+ * store_write() for what opening a database writes, in the store and above it. JINI_E_BUSY: the
+ * turn to write did not come for STORE_OPEN_WAIT_MS, and `error` names the process that has it;
+ * `error` is left alone otherwise.
+ */
+int store_write_at_open(struct store *store, store_op_fn *op, void *argument,
+                        struct jini_error *error);
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 

@@ -21,7 +21,8 @@ JINI_EXPORT const char *jini_version(void);
  * Opens the database in the directory `path`. `options` is copied; NULL: the defaults, then the
  * file jini.conf of that directory, then the environment. Several processes may have one database
  * open; one process opens it once. Blocks: usually a few milliseconds; longer for a migration, or
- * behind one (store.migrate_wait_ms). Not on a loop thread that must not wait.
+ * behind one (store.migrate_wait_ms); up to ten seconds for the write lock, where something has to
+ * be made. Not on a loop thread that must not wait.
  *
  * With `read_only` the database may lie on read-only media, be mounted read-only, or belong to a
  * user who gives no right but to read. Where this process may not write the files by which
@@ -36,6 +37,8 @@ JINI_EXPORT const char *jini_version(void);
  *                     for a process that may not write, by any other
  * JINI_E_FORMAT       written by a newer version; JINI_E_FORMAT_BUSY: older processes are still at
  *                     work
+ * JINI_E_BUSY         64 processes have it open, or one stands still in its own opening or with the
+ *                     write lock, while something has to be made or migrated; the error names it
  * JINI_E_INVALID      an option; `error.field` names it
  * JINI_E_CORRUPT, JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
  */
