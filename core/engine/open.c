@@ -64,11 +64,8 @@ static int open_store(struct jini *jini, struct jini_error *error)
     store.create = options->create != 0;
     store.read_only = options->read_only != 0;
     store.sync = (enum store_sync)options->store_sync;
-    if (options->store_map_bytes)
-        store.map_bytes = options->store_map_bytes;
-    store.map_bytes_max = options->store_map_bytes_max > store.map_bytes
-                              ? options->store_map_bytes_max
-                              : store.map_bytes;
+    store.map_bytes = options->store_map_bytes;
+    store.map_bytes_max = options->store_map_bytes_max;
     store.reserve_bytes = options->store_reserve_bytes;
     store.readers_max = (uint32_t)options->store_readers_max;
     store.queue_ops_max = (uint32_t)options->store_queue_ops_max;

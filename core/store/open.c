@@ -29,6 +29,7 @@ static const uint64_t default_map_bytes = UINT64_C(1) << 30;
 #else
 static const uint64_t default_map_bytes = UINT64_C(256) << 30;
 #endif
+static const uint64_t map_bytes_min = UINT64_C(1) << 20;
 
 /* Debug builds, and tests by their fixture, find out ops that may not be run again. */
 #ifdef NDEBUG
@@ -43,7 +44,6 @@ void store_options_init(struct store_options *options)
         .driver = STORE_DRIVER_LMDB,
         .sync = STORE_SYNC_FULL,
         .run_twice = default_run_twice,
-        .map_bytes = default_map_bytes,
         .map_bytes_max = UINT64_C(4) << 40,
         .reserve_bytes = UINT64_C(16) << 20,
         .readers_max = 256,
@@ -59,6 +59,14 @@ void store_options_init(struct store_options *options)
 
 /* ---- Options ---- */
 
+/* What is reserved at open. */
+static uint64_t map_bytes_of(const struct store_options *options)
+{
+    if (options->map_bytes)
+        return options->map_bytes;
+    return default_map_bytes < options->map_bytes_max ? default_map_bytes : options->map_bytes_max;
+}
+
 static int check_options(const struct store_options *options, struct jini_error *error)
 {
     const struct {
@@ -67,8 +75,8 @@ static int check_options(const struct store_options *options, struct jini_error 
         uint64_t min;
         uint64_t max;
     } ranges[] = {
-        {"store.map_bytes", options->map_bytes, UINT64_C(1) << 20, UINT64_C(1) << 46},
-        {"store.map_bytes_max", options->map_bytes_max, options->map_bytes, UINT64_C(1) << 46},
+        {"store.map_bytes_max", options->map_bytes_max, map_bytes_min, UINT64_C(1) << 46},
+        {"store.map_bytes", map_bytes_of(options), map_bytes_min, UINT64_C(1) << 46},
         {"store.reserve_bytes", options->reserve_bytes, 0, UINT64_C(1) << 34},
         {"store.readers_max", options->readers_max, 1, 1024},
         {"store.queue_ops_max", options->queue_ops_max, 1, 1 << 20},
@@ -87,6 +95,12 @@ static int check_options(const struct store_options *options, struct jini_error 
                              (unsigned long long)ranges[i].value, (unsigned long long)ranges[i].min,
                              (unsigned long long)ranges[i].max);
     }
+    if (options->map_bytes > options->map_bytes_max)
+        return error_set(error, JINI_E_INVALID, "store.map_bytes",
+                         "%llu is more than store.map_bytes_max, which is %llu; lower it, leave it "
+                         "at 0, or raise that",
+                         (unsigned long long)options->map_bytes,
+                         (unsigned long long)options->map_bytes_max);
     if (!options->format || options->format->version == 0 ||
         options->format->version < options->format->version_min)
         return error_set(error, JINI_E_INVALID, "format", "the store needs a format");
@@ -276,6 +290,7 @@ int store_open(const struct store_options *options, struct store **out, struct j
     if (!store)
         return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
     store->options = *options;
+    store->options.map_bytes = map_bytes_of(options);
     if (!store->options.clock)
         store->options.clock = &clock_system;
     store->ops = options->driver == STORE_DRIVER_LMDB ? &driver_lmdb : &driver_memory;

@@ -90,7 +90,8 @@ struct store_options {
     bool read_only;                 /* no writer; see below where nothing may be written at all */
     bool allow_unsafe_filesystem;   /* open on network and overlay filesystems */
     bool run_twice;                 /* see above */
-    uint64_t map_bytes;             /* address space reserved at open */
+    uint64_t map_bytes;             /* address space reserved at open; 0: 256 GiB, 1 GiB under a
+                                       sanitizer, but no more than map_bytes_max */
     uint64_t map_bytes_max;         /* growth stops here */
     uint64_t reserve_bytes;         /* of disk and of map, kept for ops of class STORE_RELEASE */
     uint32_t readers_max;           /* snapshots open at once in this process */

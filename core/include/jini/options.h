@@ -58,7 +58,7 @@ enum jini_when_full {
     CHOICE(store_sync, "store.sync", JINI_SYNC_FULL, "full|meta|none",                             \
            "what a power loss may take: nothing; the newest commits; anything")                    \
     NUMBER(store_map_bytes, "store.map_bytes", 0, 0, JINI_GIB(65536),                              \
-           "address space reserved for the database at open; 0: 256 GiB")                          \
+           "address space reserved at open; 0: 256 GiB, but at most store.map_bytes_max")          \
     NUMBER(store_map_bytes_max, "store.map_bytes_max", JINI_GIB(4096), JINI_MIB(1),                \
            JINI_GIB(65536), "the database never grows beyond this")                                \
     NUMBER(store_reserve_bytes, "store.reserve_bytes", JINI_MIB(16), 0, JINI_GIB(16),              \

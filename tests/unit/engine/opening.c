@@ -126,3 +126,57 @@ TEST(a_database_without_tiers_opens_with_a_bound,
     fixture_user(jini, "alice", "Premium");
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+/* ---- The map ---- */
+
+static int op_fill(struct jini_txn *txn, void *argument)
+{
+    static const uint8_t value[60000];
+    return jini_txn_put(txn, argument, sizeof(uint64_t), value, sizeof(value));
+}
+
+TEST(the_most_of_the_map_holds_whatever_is_reserved,
+     "With store.map_bytes_max alone, the database never grows beyond it: what does not fit is "
+     "JINI_E_FULL.")
+{
+    static char text[1 << 17];
+    struct jini_options options;
+    struct jini_error error;
+    size_t length;
+    int status = 0;
+    uint64_t key = 0;
+    fixture_options(&options);
+    options.store_map_bytes_max = JINI_MIB(8);
+    struct jini *jini = fixture_open_with(&options);
+    for (; status == 0 && key < 1000; key++) {
+        struct jini_write write;
+        jini_request_init(&write);
+        write.function = op_fill;
+        write.argument = &key;
+        status = jini_write(jini, &write, NULL);
+    }
+    CHECK_STATUS(status, JINI_E_FULL);
+    CHECK_UINT(key, >, 50);
+    CHECK_OK(jini_metrics(jini, text, sizeof(text), &length, &error));
+    static const char figure[] = "\njini_store_map_bytes ";
+    const char *line = strstr(text, figure);
+    CHECK(line != NULL);
+    CHECK_UINT(strtoull(line + strlen(figure), NULL, 10), <=, JINI_MIB(8));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_map_that_is_larger_than_its_most_is_refused,
+     "store.map_bytes above store.map_bytes_max is invalid, and the error has both.")
+{
+    struct jini_options options;
+    struct jini_error error;
+    struct jini *jini;
+    fixture_options(&options);
+    options.store_map_bytes = JINI_MIB(64);
+    options.store_map_bytes_max = JINI_MIB(32);
+    CHECK_STATUS(jini_open(&jini, fixture_db(), &options, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "store.map_bytes");
+    CHECK_CONTAINS(error.message, "67108864 is more than store.map_bytes_max, which is 33554432");
+    options.store_map_bytes_max = JINI_MIB(64);
+    CHECK_OK(jini_close(fixture_open_with(&options), NULL, NULL));
+}

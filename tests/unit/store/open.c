@@ -109,7 +109,7 @@ STORE_TEST(options_out_of_range_are_refused,
     } rows[] = {
         {"store.map_bytes", offsetof(struct store_options, map_bytes), 8, 1000},
         {"store.map_bytes", offsetof(struct store_options, map_bytes), 8, UINT64_MAX},
-        {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, 1 << 20},
+        {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, 1000},
         {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, UINT64_MAX},
         {"store.reserve_bytes", offsetof(struct store_options, reserve_bytes), 8, UINT64_MAX},
         {"store.readers_max", offsetof(struct store_options, readers_max), 4, 0},
@@ -141,6 +141,28 @@ STORE_TEST(options_out_of_range_are_refused,
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
     options.directory = NULL;
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+}
+
+TEST(the_map_is_large_by_default,
+     "Without map_bytes 256 GiB of address space are reserved, 1 GiB in a build with a sanitizer, "
+     "and no more than map_bytes_max; more than that is refused.")
+{
+    struct store_options options = lmdb_options();
+    struct store_figures figures;
+    struct jini_error error;
+    struct store *store = fixture_open_with(&options);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.map_bytes, ==, UINT64_C(1) << (harness_sanitized() ? 30 : 38));
+    store_close(store);
+    options.map_bytes_max = 64 << 20;
+    store = fixture_open_with(&options);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.map_bytes, ==, (64 << 20) - options.reserve_bytes);
+    store_close(store);
+    options.map_bytes = (64 << 20) + 1;
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "store.map_bytes");
+    CHECK_CONTAINS(error.message, "store.map_bytes_max");
 }
 
 /* ---- Damage ---- */
