@@ -175,7 +175,10 @@ static int run_op(struct store_txn *txn, void *argument)
     struct jini_request *request = argument;
     loop_mark_worker_thread(); /* a blocking call in a caller's function would wait for itself */
     error_clear(&request->error);
-    return request_state(request)->op(txn, request);
+    int status = request_state(request)->op(txn, request);
+    if (status == JINI_E_TOO_BIG && request->error.code != status)
+        store_explain(txn, &request->error);
+    return status;
 }
 
 static void on_written(struct store_write *write)

@@ -37,7 +37,8 @@
 enum {
     STORE_KEY_MAX = 400,
     STORE_VALUE_MAX = 65536,
-    STORE_OP_KEYS_MAX = 262144, /* keys that one op may write */
+    STORE_OP_KEYS_MAX = 262144,   /* writes of one op */
+    STORE_OP_BYTES_MAX = 64 << 20, /* and their keys and values, summed: what its memory depends on */
     STORE_CHANGE_WORDS = 4096,
     STORE_OVERLAYS_MAX = 4, /* open at once in one op */
     STORE_NAME_MAX = 48,
@@ -269,14 +270,20 @@ struct store_lookup {
 void store_get_many(struct store_txn *txn, struct store_lookup *lookups, size_t count);
 
 /*
- * Writes or replaces a value. JINI_E_TOO_BIG: key, value or number of keys is over its bound.
- * JINI_E_INVALID: an empty key. JINI_E_READ_ONLY: a snapshot. Other errors fail the whole op
+ * Writes or replaces a value. JINI_E_TOO_BIG: key, value, or what the op writes in all is over its
+ * bound, and store_explain() tells which. JINI_E_INVALID: an empty key. JINI_E_READ_ONLY: a snapshot. Other errors fail the whole op
  * whatever it returns.
  */
 int store_put(struct store_txn *txn, enum store_space space, struct slice key, struct slice value);
 
 /* Deletes a key. JINI_E_NOT_FOUND: it was not there. */
 int store_delete(struct store_txn *txn, enum store_space space, struct slice key);
+
+/*
+ * After a write of the op was JINI_E_TOO_BIG: fills `error` with the bound. Leaves it alone where
+ * none was. Returns JINI_E_TOO_BIG.
+ */
+int store_explain(const struct store_txn *txn, struct jini_error *error);
 
 enum store_direction { STORE_FORWARD, STORE_BACKWARD };
 

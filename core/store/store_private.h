@@ -27,6 +27,9 @@ enum {
     OVERLAYS_MAX = STORE_OVERLAYS_MAX + 1, /* those of an op, and the batch's around it */
 };
 
+/* Which bound the last write of an op would have gone over. */
+enum txn_bound { TXN_BOUND_NONE, TXN_BOUND_KEY, TXN_BOUND_VALUE, TXN_BOUND_KEYS, TXN_BOUND_BYTES };
+
 struct store_txn {
     struct store *store;
     struct driver_txn *driver_txn;
@@ -36,6 +39,7 @@ struct store_txn {
     uint32_t op_keys;
     uint64_t op_bytes;
     uint64_t digest;
+    enum txn_bound exceeded;
     int failure; /* the driver's first error that is not the op's to handle */
 
     /* Of the batch. */

@@ -4,6 +4,7 @@
  */
 #include "store/store_private.h"
 
+#include "base/error.h"
 #include "base/fork.h"
 #include "base/hash.h"
 
@@ -27,6 +28,7 @@ void txn_reset_op(struct store_txn *txn)
     txn->op_keys = 0;
     txn->op_bytes = 0;
     txn->digest = 0;
+    txn->exceeded = TXN_BOUND_NONE;
     txn->failure = 0;
 }
 
@@ -142,6 +144,41 @@ static void digest_write(struct store_txn *txn, enum store_space space, struct s
     txn->digest = hash64_seeded(value, txn->digest);
 }
 
+static enum txn_bound exceeded_by(const struct store_txn *txn, struct slice key, struct slice value)
+{
+    if (key.length > STORE_KEY_MAX)
+        return TXN_BOUND_KEY;
+    if (value.length > STORE_VALUE_MAX)
+        return TXN_BOUND_VALUE;
+    if (txn->op_keys >= STORE_OP_KEYS_MAX)
+        return TXN_BOUND_KEYS;
+    bool fits = txn->op_bytes + key.length + value.length <= STORE_OP_BYTES_MAX;
+    return fits ? TXN_BOUND_NONE : TXN_BOUND_BYTES;
+}
+
+int store_explain(const struct store_txn *txn, struct jini_error *error)
+{
+    switch (txn->exceeded) {
+    case TXN_BOUND_NONE:
+        break;
+    case TXN_BOUND_KEY:
+        return error_set(error, JINI_E_TOO_BIG, "key", "a key has at most %d bytes", STORE_KEY_MAX);
+    case TXN_BOUND_VALUE:
+        return error_set(error, JINI_E_TOO_BIG, "value", "a value has at most %d bytes",
+                         STORE_VALUE_MAX);
+    case TXN_BOUND_KEYS:
+        return error_set(error, JINI_E_TOO_BIG, "write",
+                         "one write changes at most %d keys; make several of it",
+                         STORE_OP_KEYS_MAX);
+    case TXN_BOUND_BYTES:
+        return error_set(error, JINI_E_TOO_BIG, "write",
+                         "the keys and values of one write have at most %d bytes together; make "
+                         "several of it",
+                         STORE_OP_BYTES_MAX);
+    }
+    return JINI_E_TOO_BIG;
+}
+
 static int write(struct store_txn *txn, enum store_space space, struct slice key,
                  struct slice value, bool remove)
 {
@@ -150,11 +187,12 @@ static int write(struct store_txn *txn, enum store_space space, struct slice key
         return status;
     if (!txn->writable)
         return JINI_E_READ_ONLY;
+    txn->exceeded = exceeded_by(txn, key, value);
+    if (txn->exceeded != TXN_BOUND_NONE)
+        return JINI_E_TOO_BIG;
     status = check_key(space, key);
     if (status)
         return status;
-    if (value.length > STORE_VALUE_MAX || txn->op_keys >= STORE_OP_KEYS_MAX)
-        return JINI_E_TOO_BIG;
     if (txn->failure)
         return public_status(txn->failure);
     status = txn->overlays ? overlay_write(txn, space, key, value, remove)

@@ -127,11 +127,13 @@ JINI_EXPORT int jini_read(struct jini *jini, jini_txn_fn *function, void *argume
 
 /*
  * The caller's own records: keys of 1 to 400 bytes, ordered by memcmp, values of 0 to 65,536 bytes.
- * They share nothing with the engine's. Pointers are borrowed for the call.
+ * They share nothing with the engine's. Pointers are borrowed for the call. One write changes at
+ * most 262,144 keys, and puts at most 64 MiB of keys and values.
  *
  * jini_txn_get: copies up to `capacity` bytes; `length` gets the length of the value.
  *   JINI_E_NOT_FOUND; JINI_E_TOO_BIG: it does not fit, and nothing was copied.
- * jini_txn_put: JINI_E_READ_ONLY on a snapshot; JINI_E_TOO_BIG; JINI_E_INVALID: an empty key.
+ * jini_txn_put: JINI_E_READ_ONLY on a snapshot; JINI_E_TOO_BIG: a bound from above, which the error
+ *   of the request names; JINI_E_INVALID: an empty key.
  * jini_txn_delete: JINI_E_NOT_FOUND.
  */
 JINI_EXPORT int jini_txn_get(struct jini_txn *txn, const void *key, size_t key_length, void *value,
