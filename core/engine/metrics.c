@@ -85,8 +85,8 @@ static void store_part(struct metrics_page *page, const struct store_figures *f)
                    f->lock_wait_us_max);
     histogram(page, "store_commit_seconds", "Time that commits took, sync included.",
               f->commit_buckets, STORE_LATENCY_BUCKETS, 1e-6, f->commit_us_sum);
-    histogram(page, "store_batch_ops", "Writes of one commit.", f->batch_buckets,
-              STORE_BATCH_BUCKETS, 1.0, f->ops);
+    histogram(page, "store_batch_ops", "Writes that succeeded in one commit.", f->batch_buckets,
+              STORE_BATCH_BUCKETS, 1.0, f->batch_ops_sum);
 }
 
 /* Every kind stands there from the beginning, with its successes; other ends once they came. */

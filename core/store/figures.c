@@ -100,6 +100,7 @@ static void load_counters(struct store *store, struct store_figures *out)
         out->commit_buckets[i] = atomic_load(&counters->commit_buckets[i]);
     for (int i = 0; i < STORE_BATCH_BUCKETS; i++)
         out->batch_buckets[i] = atomic_load(&counters->batch_buckets[i]);
+    out->batch_ops_sum = atomic_load(&counters->batch_ops_sum);
     out->batches_rerun = atomic_load(&counters->batches_rerun);
     out->map_growths = atomic_load(&counters->map_growths);
     out->lock_wait_us_sum = atomic_load(&counters->lock_wait_us_sum);

@@ -419,7 +419,8 @@ struct store_figures {
     uint64_t pages_written;
     uint64_t commit_us_sum;
     uint64_t commit_buckets[STORE_LATENCY_BUCKETS]; /* commits that took less than 2^i us */
-    uint64_t batch_buckets[STORE_BATCH_BUCKETS];    /* commits of up to 2^i ops */
+    uint64_t batch_buckets[STORE_BATCH_BUCKETS];    /* commits of up to 2^i ops that succeeded */
+    uint64_t batch_ops_sum;                         /* those of all commits */
     uint64_t batches_rerun;
     uint64_t map_growths;
     uint32_t queue_ops;

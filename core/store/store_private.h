@@ -73,6 +73,7 @@ struct counters {
     _Atomic uint64_t commit_us_sum;
     _Atomic uint64_t commit_buckets[STORE_LATENCY_BUCKETS];
     _Atomic uint64_t batch_buckets[STORE_BATCH_BUCKETS];
+    _Atomic uint64_t batch_ops_sum;
     _Atomic uint64_t batches_rerun;
     _Atomic uint64_t map_growths;
     _Atomic uint64_t lock_wait_us_sum;
