@@ -24,7 +24,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SPACES_MAX = 64, READERS_MAX = 4096 };
+/*
+ * The table of readers has room for every process that there may be with as many snapshots as it
+ * may have, and for those that LMDB opens itself, for a copy and for the list of spaces. A reader
+ * has 64 bytes in it.
+ */
+enum {
+    SPACES_MAX = 64,
+    READERS_BESIDE = 4, /* of a process */
+    READERS_MAX = STORE_PROCESSES_MAX * (STORE_READERS_MAX + READERS_BESIDE),
+};
 
 struct driver {
     MDB_env *env;

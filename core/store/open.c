@@ -78,7 +78,7 @@ static int check_options(const struct store_options *options, struct jini_error 
         {"store.map_bytes_max", options->map_bytes_max, map_bytes_min, UINT64_C(1) << 46},
         {"store.map_bytes", map_bytes_of(options), map_bytes_min, UINT64_C(1) << 46},
         {"store.reserve_bytes", options->reserve_bytes, 0, UINT64_C(1) << 34},
-        {"store.readers_max", options->readers_max, 1, 1024},
+        {"store.readers_max", options->readers_max, 1, STORE_READERS_MAX},
         {"store.queue_ops_max", options->queue_ops_max, 1, 1 << 20},
         {"store.queue_bytes_max", options->queue_bytes_max, 1, UINT64_C(1) << 40},
         {"store.batch_ops_max", options->batch_ops_max, 1, 1 << 16},
@@ -136,9 +136,8 @@ static int open_registry(struct store *store, struct jini_error *error)
 /* Opening waited for a turn to write and did not get it. */
 static int blame_holder(struct store *store, struct jini_error *error)
 {
-    enum { SHOWN_MAX = 64 };
-    struct store_process_info infos[SHOWN_MAX];
-    size_t count = registry_list(store->registry, infos, SHOWN_MAX);
+    struct store_process_info infos[STORE_PROCESSES_MAX];
+    size_t count = registry_list(store->registry, infos, STORE_PROCESSES_MAX);
     for (size_t i = 0; i < count; i++) {
         if (infos[i].holds_write_lock)
             return error_set(error, JINI_E_BUSY, store->directory,

@@ -10,7 +10,7 @@
 
 enum {
     REGISTRY_VERSION = 2,
-    REGISTRY_SLOTS = 64,
+    REGISTRY_SLOTS = STORE_PROCESSES_MAX,
     REGISTRY_SLOT_LOCK = 4096, /* the byte whose lock stands for slot 0 */
 };
 

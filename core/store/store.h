@@ -42,6 +42,8 @@ enum {
     STORE_CHANGE_WORDS = 4096,
     STORE_OVERLAYS_MAX = 4, /* open at once in one op */
     STORE_NAME_MAX = 48,
+    STORE_PROCESSES_MAX = 64, /* that have one database open */
+    STORE_READERS_MAX = 512,  /* what readers_max may be */
     STORE_OPEN_WAIT_MS = 10000, /* how long opening waits for a turn to write */
 };
 
@@ -95,7 +97,7 @@ struct store_options {
                                        sanitizer, but no more than map_bytes_max */
     uint64_t map_bytes_max;         /* growth stops here */
     uint64_t reserve_bytes;         /* of disk and of map, kept for ops of class STORE_RELEASE */
-    uint32_t readers_max;           /* snapshots open at once in this process */
+    uint32_t readers_max;           /* snapshots open at once in this process; each costs it 2 KiB */
     uint32_t queue_ops_max;         /* ops that wait; more is JINI_E_BUSY */
     uint64_t queue_bytes_max;       /* their `bytes`, summed; more is JINI_E_BUSY */
     uint32_t batch_ops_max;         /* ops of one commit */
@@ -132,7 +134,7 @@ void store_options_init(struct store_options *options);
  *   JINI_E_FORMAT_BUSY  older processes are alive; the error names them
  *   JINI_E_INVALID      an option out of its range; the error names it
  *   JINI_E_CORRUPT      the data file is damaged; restore a copy
- *   JINI_E_BUSY         64 processes have it open, or one stands still in its own opening, or with
+ *   JINI_E_BUSY         STORE_PROCESSES_MAX have it open, or one stands still in its own opening, or with
  *                       the write lock while this one has something to write
  *   JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_READ_ONLY
  */

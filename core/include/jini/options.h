@@ -63,7 +63,7 @@ enum jini_when_full {
            JINI_GIB(65536), "the database never grows beyond this")                                \
     NUMBER(store_reserve_bytes, "store.reserve_bytes", JINI_MIB(16), 0, JINI_GIB(16),              \
            "disk and map kept for releases and deletions when all else is full")                   \
-    NUMBER(store_readers_max, "store.readers_max", 256, 4, 1024,                                   \
+    NUMBER(store_readers_max, "store.readers_max", 256, 4, 512,                                    \
            "snapshots that this process may have open at once")                                    \
     NUMBER(store_queue_ops_max, "store.queue_ops_max", 16384, 16, 1048576,                         \
            "writes that may wait; more are refused as busy")                                       \
