@@ -17,7 +17,8 @@ enum {
     DRIVER_CODES = -1000,
     DRIVER_MAP_FULL = -1001,    /* the map is too small: grow it and run the batch again */
     DRIVER_MAP_RESIZED = -1002, /* another process has grown it: adopt its size */
-    DRIVER_TXN_FULL = -1003     /* too many pages in one transaction: run a smaller batch */
+    DRIVER_TXN_FULL = -1003,    /* too many pages in one transaction: run a smaller batch */
+    DRIVER_MOVED_ON = -1004     /* commits have gone over what a copy needed: begin it anew */
 };
 
 struct driver;
@@ -87,7 +88,9 @@ struct driver_ops {
      */
     int (*resize)(struct driver *driver, uint64_t map_bytes);
     uint64_t (*map_bytes)(const struct driver *driver); /* any thread, also during a resize */
-    int (*copy)(struct driver *driver, int fd);
+
+    /* `reader` is begun. Takes no lock. DRIVER_MAP_RESIZED, DRIVER_MOVED_ON. */
+    int (*copy)(struct driver_txn *reader, enum store_copy_form form, int fd);
     int (*verify)(const struct store_options *options,
                   struct jini_error *error); /* every page in use */
     int (*clear_stale_readers)(struct driver *driver);

@@ -470,9 +470,18 @@ static uint64_t lmdb_map_bytes(const struct driver *driver)
     return atomic_load(&driver->map_bytes);
 }
 
-static int lmdb_copy(struct driver *driver, int fd)
+/*
+ * LMDB's own plain copy takes the lock of writers, for as long as the target takes to write the
+ * meta pages, and hangs where a process was stopped with the lock.
+ */
+static int lmdb_copy(struct driver_txn *reader, enum store_copy_form form, int fd)
 {
-    return translate(mdb_env_copyfd2(driver->env, fd, MDB_CP_COMPACT));
+    MDB_env *env = reader->driver->env;
+    if (form == STORE_COPY_COMPACT)
+        return translate(mdb_env_copyfd2(env, fd, MDB_CP_COMPACT));
+    int source;
+    int code = mdb_env_get_fd(env, &source);
+    return code ? translate(code) : lmdb_file_copy(source, mdb_txn_id(reader->txn), fd);
 }
 
 static int lmdb_verify(const struct store_options *options, struct jini_error *error)

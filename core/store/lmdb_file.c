@@ -1,5 +1,5 @@
 /*
- * Making and checking data.mdb. The format stands in lmdb_file.h.
+ * Making, checking and copying data.mdb. The format stands in lmdb_file.h.
  *
  * The check reads beside live writers and takes no lock. A commit never touches the pages of the
  * commit before it, so damage is believed only while the newest meta page is still the one that the
@@ -487,5 +487,108 @@ int lmdb_file_create(const char *directory, struct jini_error *error)
         status = error_set_errno(error, errno, path, "cannot make the data file");
     if (status)
         unlink(fresh);
+    return status;
+}
+
+/* ---- Copies ---- */
+
+enum { COPY_BYTES = 1 << 20 };
+
+static int write_all(int fd, const uint8_t *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_from_errno(errno);
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+/*
+ * Finds the meta page of a commit among the two. Each commit writes the one that the last but one
+ * had written, so it may be gone, or change while it is read: what is read twice alike is whole.
+ */
+static int find_meta(struct walk *walk, uint64_t transaction, uint8_t bytes[META_BYTES],
+                     struct meta *out)
+{
+    uint8_t page[HEADER + META_BYTES];
+    uint8_t again[HEADER + META_BYTES];
+    int status = read_bytes(walk, 0, page, sizeof(page));
+    if (status == 0)
+        status = parse_meta(walk, page, 0, out);
+    uint64_t offset = transaction % 2 * out->page_bytes;
+    if (status == 0)
+        status = read_bytes(walk, offset, page, sizeof(page));
+    if (status == 0)
+        status = read_bytes(walk, offset, again, sizeof(again));
+    if (status)
+        return status;
+    if (memcmp(page, again, sizeof(page)) != 0 ||
+        load_le64(page + HEADER + META_TRANSACTION) != transaction)
+        return DRIVER_MOVED_ON;
+    memcpy(bytes, page + HEADER, META_BYTES);
+    return parse_meta(walk, page, transaction % 2, out);
+}
+
+/*
+ * Both meta pages of the copy are of the one commit; the other one counts as the commit before it,
+ * so that LMDB takes the right one and overwrites the other.
+ */
+static int copy_metas(const struct walk *walk, const uint8_t bytes[META_BYTES],
+                      const struct meta *meta, uint8_t *room, int target)
+{
+    size_t length = 2 * (size_t)meta->page_bytes;
+    int status = read_bytes(walk, 0, room, length);
+    if (status)
+        return status;
+    for (uint64_t i = 0; i < 2; i++) {
+        uint8_t *at = room + i * meta->page_bytes + HEADER;
+        memcpy(at, bytes, META_BYTES);
+        store_le64(at + META_TRANSACTION, meta->transaction - (meta->transaction % 2 != i));
+    }
+    return write_all(target, room, length);
+}
+
+/* Up to the last page of the commit, or to where the file ends before it (see check_length()). */
+static int copy_pages(const struct walk *walk, const struct meta *meta, uint8_t *room, int target)
+{
+    uint64_t at = 2 * (uint64_t)meta->page_bytes;
+    uint64_t end = (meta->last_page + 1) * meta->page_bytes;
+    while (at < end) {
+        size_t wanted = end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
+        ssize_t n = pread(walk->fd, room, wanted, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_from_errno(errno);
+        if (n == 0)
+            break;
+        int status = write_all(target, room, (size_t)n);
+        if (status)
+            return status;
+        at += (uint64_t)n;
+    }
+    return 0;
+}
+
+int lmdb_file_copy(int source, uint64_t transaction, int target)
+{
+    struct walk walk = {.fd = source, .path = "data.mdb"};
+    struct meta meta = {0};
+    uint8_t bytes[META_BYTES];
+    int status = find_meta(&walk, transaction, bytes, &meta);
+    if (status)
+        return status;
+    uint8_t *room = base_malloc(COPY_BYTES);
+    if (!room)
+        return JINI_E_NO_MEMORY;
+    status = copy_metas(&walk, bytes, &meta, room, target);
+    if (status == 0)
+        status = copy_pages(&walk, &meta, room, target);
+    base_free(room);
     return status;
 }

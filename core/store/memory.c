@@ -237,9 +237,10 @@ static uint64_t memory_map_bytes(const struct driver *driver)
     return driver->map_bytes;
 }
 
-static int memory_copy(struct driver *driver, int fd)
+static int memory_copy(struct driver_txn *reader, enum store_copy_form form, int fd)
 {
-    (void)driver;
+    (void)reader;
+    (void)form;
     (void)fd;
     return JINI_E_UNSUPPORTED;
 }

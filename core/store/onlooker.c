@@ -3,13 +3,13 @@
  * mounted read-only or belongs to another user.
  *
  * An onlooker has no slot in the registry and no place in LMDB's table of readers, so nobody who
- * writes keeps the pages of its snapshots from being used again. What it reads is sound while nobody
- * else has the database open:
+ * writes keeps the pages of its snapshots from being used again. What it reads is sound while
+ * nobody else has the database open:
  *
  *  1. It opens only while no slot's lock is held.
- *  2. `openings` grows with each slot that is taken, before the process in it can write. An onlooker
- *     looks at it before each read, and again when what it has read is copied: as long as it stands
- *     still, nobody has come.
+ *  2. `openings` grows with each slot that is taken, before the process in it can write. An
+ *     onlooker looks at it before each read, and again when what it has read is copied: as long as
+ *     it stands still, nobody has come.
  *  3. A database without the file `processes`, as a copy is at first, has no such word; there,
  *     somebody has come when the file is whole.
  */

@@ -47,10 +47,12 @@ struct registry_options {
 };
 
 /*
- * Takes a slot; with `read_only`, where the file cannot be written, looks on. JINI_E_LOCKED: live processes of another PID namespace have the database open, or
- * one that writes with a sync mode that does not go together with this one's. JINI_E_BUSY: all slots are taken, or another process holds byte 0 for over 5 s. JINI_E_FORMAT: a
- * migration to a format that this process cannot read is under way, or live processes use another
- * version of this file. JINI_E_CORRUPT: the file is damaged while others use it. JINI_E_IO.
+ * Takes a slot; with `read_only`, where the file cannot be written, looks on. JINI_E_LOCKED: live
+ * processes of another PID namespace have the database open, or one that writes with a sync mode
+ * that does not go together with this one's. JINI_E_BUSY: all slots are taken, or another process
+ * holds byte 0 for over 5 s. JINI_E_FORMAT: a migration to a format that this process cannot read
+ * is under way, or live processes use another version of this file. JINI_E_CORRUPT: the file is
+ * damaged while others use it. JINI_E_IO.
  */
 int registry_open(const struct registry_options *options, struct registry **out,
                   struct jini_error *error);

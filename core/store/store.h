@@ -37,8 +37,8 @@
 enum {
     STORE_KEY_MAX = 400,
     STORE_VALUE_MAX = 65536,
-    STORE_OP_KEYS_MAX = 262144,   /* writes of one op */
-    STORE_OP_BYTES_MAX = 64 << 20, /* and their keys and values, summed: what its memory depends on */
+    STORE_OP_KEYS_MAX = 262144,    /* writes of one op */
+    STORE_OP_BYTES_MAX = 64 << 20, /* their keys and values, summed: what its memory depends on */
     STORE_CHANGE_WORDS = 4096,
     STORE_OVERLAYS_MAX = 4, /* open at once in one op */
     STORE_NAME_MAX = 48,
@@ -97,7 +97,7 @@ struct store_options {
                                        sanitizer, but no more than map_bytes_max */
     uint64_t map_bytes_max;         /* growth stops here */
     uint64_t reserve_bytes;         /* of disk and of map, kept for ops of class STORE_RELEASE */
-    uint32_t readers_max;           /* snapshots open at once in this process; each costs it 2 KiB */
+    uint32_t readers_max;           /* snapshots open at once in this process; 2 KiB each */
     uint32_t queue_ops_max;         /* ops that wait; more is JINI_E_BUSY */
     uint64_t queue_bytes_max;       /* their `bytes`, summed; more is JINI_E_BUSY */
     uint32_t batch_ops_max;         /* ops of one commit */
@@ -134,8 +134,8 @@ void store_options_init(struct store_options *options);
  *   JINI_E_FORMAT_BUSY  older processes are alive; the error names them
  *   JINI_E_INVALID      an option out of its range; the error names it
  *   JINI_E_CORRUPT      the data file is damaged; restore a copy
- *   JINI_E_BUSY         STORE_PROCESSES_MAX have it open, or one stands still in its own opening, or with
- *                       the write lock while this one has something to write
+ *   JINI_E_BUSY         STORE_PROCESSES_MAX have it open, or one stands still in its own opening,
+ *                       or with the write lock while this one has something to write
  *   JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_READ_ONLY
  */
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
@@ -273,8 +273,8 @@ void store_get_many(struct store_txn *txn, struct store_lookup *lookups, size_t 
 
 /*
  * Writes or replaces a value. JINI_E_TOO_BIG: key, value, or what the op writes in all is over its
- * bound, and store_explain() tells which. JINI_E_INVALID: an empty key. JINI_E_READ_ONLY: a snapshot. Other errors fail the whole op
- * whatever it returns.
+ * bound, and store_explain() tells which. JINI_E_INVALID: an empty key. JINI_E_READ_ONLY: a
+ * snapshot. Other errors fail the whole op whatever it returns.
  */
 int store_put(struct store_txn *txn, enum store_space space, struct slice key, struct slice value);
 
@@ -379,12 +379,23 @@ _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 
 /* ---- Copies and scans in slices -------------------------------------------------------------- */
 
+enum store_copy_form {
+    STORE_COPY_COMPACT, /* entry by entry, without free pages */
+    STORE_COPY_PLAIN    /* page by page, as the file lies there: faster */
+};
+
 /*
- * Copies a snapshot of the database into the new file `path` while it is in use, without free
- * pages, synced with its directory. JINI_E_EXISTS, JINI_E_FULL, JINI_E_IO. JINI_E_BUSY: no snapshot
- * is free, or the map is being grown; try again. What failed leaves no file.
+ * Copies a snapshot of the database into the new file `path` while it is in use, synced with its
+ * directory. The file appears when it is whole: it is written under the name PATH.jini-partial,
+ * which a copy that was killed leaves, and the next one to the same path takes over. One snapshot
+ * is open for as long as it takes; meanwhile pages that commits free are not used again, so that
+ * the file grows, and where this process would have to grow the map, a write is JINI_E_BUSY.
+ *
+ * JINI_E_EXISTS: `path`. JINI_E_BUSY: another copy to it is under way; or no snapshot is free, or
+ * the map is being grown, try again. JINI_E_FULL, JINI_E_IO. What failed leaves no file.
  */
-int store_copy(struct store *store, const char *path, struct jini_error *error);
+int store_copy(struct store *store, const char *path, enum store_copy_form form,
+               struct jini_error *error);
 
 /*
  * Checks the structure of every page of the data file that the newest commit uses, as the start of

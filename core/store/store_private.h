@@ -6,7 +6,8 @@
  *   batch.c      one commit: run, check, complete  scan.c       cursors, scans in slices
  *   reader.c     snapshots and the gate            overlay.c    writes that can be undone
  *   reserve.c    what is kept back for releases    migrate.c    formats
- *   figures.c    copies and figures                tree.c       a persistent map in memory
+ *   figures.c    checking, figures                 tree.c       a persistent map in memory
+ *   copy.c       copies of a database in use
  *   registry.c, turn.c                             processes, and whose turn it is to write
  *   onlooker.c                                     reading where nothing can be registered
  *   lmdb.c, lmdb_file.c, memory.c                  the drivers behind driver.h
@@ -145,7 +146,7 @@ struct store {
 
 /* open.c */
 int store_check(const struct store *store);     /* 0, JINI_E_FORKED or JINI_E_POISONED */
-int store_look(struct store *store);            /* poisons one that looks on and is not alone first */
+int store_look(struct store *store);            /* the same; poisons one that looks on disturbed */
 void store_check_registry(struct store *store); /* poisons when others do not see us any more */
 
 /* directory.c */

@@ -54,28 +54,18 @@ int verb_init(struct command *command)
 
 /* ---- backup ---- */
 
-/* The copy is made under another name beside it: what has the name that was asked for is whole. */
 static int copy_to(struct command *command, const char *path)
 {
-    char temporary[4096];
-    int length = snprintf(temporary, sizeof(temporary), "%s.%d.partial", path, (int)getpid());
-    if (length < 0 || (size_t)length >= sizeof(temporary))
-        return command_fail(command, JINI_E_INVALID, "FILE", "the path is too long");
+    bool plain = args_has(&command->args, "plain");
     int status = file_check_target(path, &command->error);
     if (status)
         return status;
-    if (access(path, F_OK) == 0)
-        return command_fail(command, JINI_E_EXISTS, "FILE", "%.300s is there already", path);
-    status = jini_copy(command->jini, temporary, &command->error);
-    if (status) {
-        snprintf(command->error.field, sizeof(command->error.field), "%s", path);
+    status = jini_copy(command->jini, path, plain ? JINI_COPY_PLAIN : JINI_COPY_COMPACT,
+                       &command->error);
+    if (status || !interrupt_signal())
         return status;
-    }
-    if (interrupt_signal()) {
-        unlink(temporary);
-        return command_fail(command, JINI_E_CANCELLED, "FILE", "interrupted");
-    }
-    return file_give_name(temporary, path, FILE_KEEP, &command->error);
+    unlink(path);
+    return command_fail(command, JINI_E_CANCELLED, "FILE", "interrupted");
 }
 
 int verb_backup(struct command *command)

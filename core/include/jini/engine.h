@@ -169,13 +169,28 @@ JINI_EXPORT int jini_txn_stamp(struct jini_txn *txn, uint64_t *out);
 
 /* ---- Copies and figures ---------------------------------------------------------------------- */
 
+enum jini_copy_form {
+    JINI_COPY_COMPACT, /* without free pages, in new order: as small as can be */
+    JINI_COPY_PLAIN    /* page by page, free ones included: faster, and laid out as the original */
+};
+
 /*
- * Copies the records of a database in use (not the image bytes) to the new file `path`, without
- * free pages and synced. A plain copy of a live database file is damaged; this one is not. To use
- * it, put it into a directory as data.mdb. Blocks for as long as the disk takes. JINI_E_EXISTS,
- * JINI_E_FULL, JINI_E_IO.
+ * Copies the records of a database in use (not the image bytes) to the new file `path`, synced.
+ * What cp(1) makes of the file of a live database is damaged; this is of one moment. To use it, put
+ * it into a directory as data.mdb. Blocks for as long as the disk takes.
+ *
+ * The file appears when it is whole. It is written as PATH.jini-partial; a process that is killed
+ * over it leaves that, and the next copy to the same path takes it over.
+ *
+ * One snapshot is open for as long as it takes. Meanwhile no page is used again that writes of any
+ * process free, so that the database grows as it does beside a reader that never ends; and in this
+ * process a write that needs a larger map (store.map_bytes) is JINI_E_BUSY until the copy is done.
+ *
+ * JINI_E_EXISTS: there is something at `path`. JINI_E_BUSY: another copy to it is under way, or no
+ * snapshot is free. JINI_E_INVALID, JINI_E_FULL, JINI_E_IO.
  */
-JINI_EXPORT int jini_copy(struct jini *jini, const char *path, struct jini_error *error);
+JINI_EXPORT int jini_copy(struct jini *jini, const char *path, enum jini_copy_form form,
+                          struct jini_error *error);
 
 /*
  * Writes figures as Prometheus text (exposition format 0.0.4) into `text`, with NUL, and their

@@ -145,8 +145,8 @@ enum jini_when_full {
 struct jini_options {
     uint32_t size;      /* of this struct; set by jini_options_init() */
     uint32_t create;    /* 1: make the database when there is none */
-    uint32_t read_only; /* 1: look only; works on copies, and on read-only media while no process has
-                           the database open elsewhere: see jini_open() */
+    uint32_t read_only; /* 1: look only; works on copies, and where nothing can be written while no
+                           other process has the database open: see jini_open() */
     uint32_t reserved;
     const struct jini_clock *clock; /* NULL: the system's; else borrowed until close */
     jini_log_fn *log;               /* NULL: nothing is reported */

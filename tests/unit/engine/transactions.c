@@ -101,8 +101,8 @@ static int put_many(struct jini_txn *txn, void *argument)
 }
 
 TEST(a_bound_of_a_write_is_named,
-     "A write that goes over a bound in a key, in a value or in all its bytes is JINI_E_TOO_BIG, and "
-     "its error names the bound.")
+     "A write that goes over a bound in a key, in a value or in all its bytes is JINI_E_TOO_BIG, "
+     "and its error names the bound.")
 {
     static const struct {
         struct flood flood;

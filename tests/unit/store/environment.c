@@ -161,7 +161,7 @@ static void check_reads_nothing(struct store *store, struct store_txn *txn,
     CHECK_STATUS(store_cursor_next(cursor, &value), JINI_E_POISONED);
     CHECK_STATUS(store_read_begin(store, &other), JINI_E_POISONED);
     CHECK_STATUS(store_verify(store, &error), JINI_E_POISONED);
-    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_POISONED);
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_PLAIN, &error), JINI_E_POISONED);
     CHECK_STATUS(store_health(store, &error), JINI_E_POISONED);
     CHECK_CONTAINS(error.message, "another process has opened");
 }
@@ -212,9 +212,9 @@ static void mount_read_only(void)
 }
 
 TEST(a_live_database_is_not_read_where_nothing_can_be_written,
-     "Through a read-only mount a database opens while nobody else has it open, and is JINI_E_LOCKED "
-     "beside a process that has. When one opens it later, every read from then on is refused, also "
-     "in an open snapshot, and also when that process has gone again.")
+     "Through a read-only mount a database opens while nobody else has it open, and is "
+     "JINI_E_LOCKED beside a process that has. When one opens it later, every read from then on is "
+     "refused, also in an open snapshot, and also when that process has gone again.")
 {
     struct owner owner;
     pid_t pid = start_owner(&owner);

@@ -390,7 +390,7 @@ STORE_TEST(a_poisoned_store_only_closes,
     CHECK_STATUS(store_submit(store, &write.write), JINI_E_POISONED);
     CHECK_STATUS(store_read_begin(store, &txn), JINI_E_POISONED);
     CHECK_STATUS(store_figures(store, &figures), JINI_E_POISONED);
-    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_POISONED);
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_PLAIN, &error), JINI_E_POISONED);
     store_tick(store);
     store_close(store);
 }

@@ -286,8 +286,8 @@ TEST(a_damaged_table_in_use_is_told,
 }
 
 TEST(a_table_of_another_version_in_use_is_told,
-     "Beside live processes whose table has another version, opening is JINI_E_FORMAT; without them "
-     "the table is made anew.")
+     "Beside live processes whose table has another version, opening is JINI_E_FORMAT; without "
+     "them the table is made anew.")
 {
     struct other other = other_process("of another version");
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
