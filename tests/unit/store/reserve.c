@@ -287,15 +287,16 @@ TEST(a_full_disk_refuses_new_work_only,
 TEST(a_disk_without_room_for_a_database_is_told,
      "Creating one on a full disk is JINI_E_FULL, not a crash.")
 {
-    small_disk_mount("small", 4 * 1024);
+    enum { DISK_KIB = 6 * 1024, MOST_LEFT_KIB = 2600, STEP_KIB = 40 };
+    small_disk_mount("small", DISK_KIB);
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
     struct jini_error error;
     options.directory = harness_path("small/db");
     int fd = open("small/ballast", O_RDWR | O_CREAT, 0600);
     CHECK(fd >= 0);
-    for (off_t left = 0; left < 700 * 1024; left += 40 * 1024) {
+    for (off_t left = 0; left < MOST_LEFT_KIB; left += STEP_KIB) {
         CHECK(ftruncate(fd, 0) == 0);
-        CHECK(posix_fallocate(fd, 0, 4096 * 1024 - 16384 - left) == 0);
+        CHECK(posix_fallocate(fd, 0, (DISK_KIB - 16 - left) * 1024) == 0);
         struct store *store;
         int status = store_open(&options, &store, &error);
         if (status)
