@@ -28,7 +28,7 @@ enum outcome {
 
 static bool refused_when_full(const struct store *store, const struct store_write *write)
 {
-    return write->class == STORE_NEW_WORK && atomic_load(&store->full);
+    return write->class == STORE_NEW_WORK && store->batch_full;
 }
 
 /* Runs one op in the open transaction. */
@@ -345,6 +345,7 @@ static enum outcome recover(struct store *store, int failure)
 static enum outcome attempt(struct store *store)
 {
     int status = 0;
+    store->batch_full = atomic_load(&store->full) != 0; /* once: a tick may change it in between */
     if (store->options.run_twice)
         status = rehearse(store);
     if (status == 0)

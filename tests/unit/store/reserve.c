@@ -2,6 +2,8 @@
 #include "fixture.h"
 #include "small_disk.h"
 
+#include "store/store_private.h"
+
 #include <sys/resource.h>
 
 /* Runs an op of the class that may use the reserve. */
@@ -65,6 +67,46 @@ static struct store_options bounded_map(void)
     options.map_bytes_max = 8 << 20;
     options.reserve_bytes = 1 << 20;
     return options;
+}
+
+struct reliever {
+    struct store *store;
+    unsigned runs;
+};
+
+/* In its second run there is room again, as when a tick has found it just then. */
+static int op_relieve(struct store_txn *txn, void *argument)
+{
+    struct reliever *reliever = argument;
+    (void)txn;
+    if (++reliever->runs == 2)
+        atomic_store(&reliever->store->full, 0);
+    return 0;
+}
+
+STORE_TEST(room_that_comes_between_two_runs_confuses_nobody,
+           "When the store stops being full between the two runs of a batch, new work in it is "
+           "JINI_E_FULL, and not found to be unrepeatable.")
+{
+    struct store *store = fixture_open(driver);
+    struct reliever reliever = {store, 0};
+    struct fixture_pair pair = fixture_pair("a", "1");
+    struct fixture_blocker blocker;
+    struct fixture_write first;
+    struct fixture_write second;
+    fixture_block(store, &blocker);
+    fixture_prepare(&first, op_relieve, &reliever);
+    first.write.class = STORE_RELEASE;
+    fixture_prepare(&second, fixture_op_put, &pair);
+    CHECK_OK(store_submit(store, &first.write));
+    CHECK_OK(store_submit(store, &second.write));
+    reserve_enter(store, RESERVE_DISK);
+    fixture_release(&blocker);
+    CHECK_OK(fixture_wait(&first));
+    CHECK_STATUS(fixture_wait(&second), JINI_E_FULL);
+    CHECK_UINT(reliever.runs, ==, 2);
+    CHECK_OK(store_write(store, fixture_op_put, &pair));
+    store_close(store);
 }
 
 TEST(a_full_map_refuses_new_work_only,
