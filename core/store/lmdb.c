@@ -35,8 +35,14 @@ enum {
     READERS_MAX = STORE_PROCESSES_MAX * (STORE_READERS_MAX + READERS_BESIDE),
 };
 
+struct driver_txn {
+    struct driver *driver;
+    MDB_txn *txn;
+};
+
 struct driver {
     MDB_env *env;
+    struct driver_txn write; /* there is one at a time */
     bool read_only;
     bool syncs;   /* commits are synced */
     int probe_fd; /* of the data file, to ask why a write failed; -1 */
@@ -46,14 +52,23 @@ struct driver {
     bool exists[STORE_SPACES];
 };
 
-struct driver_txn {
-    struct driver *driver;
-    MDB_txn *txn;
-};
+/*
+ * A cursor is LMDB's own, by another name, so that opening one in an op allocates nothing here.
+ * This one stands for all of spaces that do not exist.
+ */
+static struct driver_cursor {
+    char unused;
+} nowhere;
 
-struct driver_cursor {
-    MDB_cursor *cursor; /* NULL: the space does not exist */
-};
+static struct driver_cursor *from_lmdb(MDB_cursor *cursor)
+{
+    return (struct driver_cursor *)(void *)cursor;
+}
+
+static MDB_cursor *to_lmdb(struct driver_cursor *cursor)
+{
+    return (MDB_cursor *)(void *)cursor;
+}
 
 static const char *const space_names[STORE_SPACES] = {
 #define SPACE_NAME(name, number, text) [number] = text,
@@ -326,30 +341,19 @@ static int write_status(const struct driver *driver, int code)
 
 static int lmdb_write_begin(struct driver *driver, struct driver_txn **out)
 {
-    struct driver_txn *txn = NULL;
-    int status = lmdb_reader_new(driver, &txn);
-    if (status)
-        return status;
-    status = translate(mdb_txn_begin(driver->env, NULL, 0, &txn->txn));
-    if (status) {
-        base_free(txn);
-        return status;
-    }
-    *out = txn;
-    return 0;
+    driver->write.driver = driver;
+    *out = &driver->write;
+    return translate(mdb_txn_begin(driver->env, NULL, 0, &driver->write.txn));
 }
 
 static int lmdb_write_commit(struct driver_txn *txn)
 {
-    int status = write_status(txn->driver, mdb_txn_commit(txn->txn));
-    base_free(txn);
-    return status;
+    return write_status(txn->driver, mdb_txn_commit(txn->txn));
 }
 
 static void lmdb_write_abort(struct driver_txn *txn)
 {
     mdb_txn_abort(txn->txn);
-    base_free(txn);
 }
 
 static int lmdb_get(struct driver_txn *txn, enum store_space space, struct slice key,
@@ -384,25 +388,21 @@ static int lmdb_remove(struct driver_txn *txn, enum store_space space, struct sl
 static int lmdb_cursor_open(struct driver_txn *txn, enum store_space space,
                             struct driver_cursor **out)
 {
-    struct driver_cursor *cursor = base_calloc(1, sizeof(*cursor));
-    if (!cursor)
-        return JINI_E_NO_MEMORY;
-    if (txn->driver->exists[space]) {
-        int code = mdb_cursor_open(txn->txn, txn->driver->dbi[space], &cursor->cursor);
-        if (code) {
-            base_free(cursor);
-            return translate(code);
-        }
-    }
-    *out = cursor;
-    return 0;
+    MDB_cursor *cursor;
+    *out = &nowhere;
+    if (!txn->driver->exists[space])
+        return 0;
+    int code = mdb_cursor_open(txn->txn, txn->driver->dbi[space], &cursor);
+    if (code == 0)
+        *out = from_lmdb(cursor);
+    return translate(code);
 }
 
 static int cursor_get(struct driver_cursor *cursor, MDB_val *key, MDB_cursor_op op,
                       struct slice *found_key, struct slice *found_value)
 {
     MDB_val value;
-    int code = mdb_cursor_get(cursor->cursor, key, &value, op);
+    int code = mdb_cursor_get(to_lmdb(cursor), key, &value, op);
     if (code)
         return translate(code);
     *found_key = to_slice(*key);
@@ -414,7 +414,7 @@ static int lmdb_cursor_seek(struct driver_cursor *cursor, struct slice key,
                             enum store_direction direction, bool after, struct slice *found_key,
                             struct slice *found_value)
 {
-    if (!cursor->cursor)
+    if (cursor == &nowhere)
         return JINI_E_NOT_FOUND;
     MDB_val val = to_val(key);
     if (key.length == 0)
@@ -440,9 +440,8 @@ static int lmdb_cursor_step(struct driver_cursor *cursor, enum store_direction d
 
 static void lmdb_cursor_close(struct driver_cursor *cursor)
 {
-    if (cursor->cursor)
-        mdb_cursor_close(cursor->cursor);
-    base_free(cursor);
+    if (cursor != &nowhere)
+        mdb_cursor_close(to_lmdb(cursor));
 }
 
 /* LMDB unmaps first and maps again after; whether there is room for the new map is asked before. */
