@@ -91,8 +91,12 @@ struct driver_ops {
 
     /* `reader` is begun. Takes no lock. DRIVER_MAP_RESIZED, DRIVER_MOVED_ON. */
     int (*copy)(struct driver_txn *reader, enum store_copy_form form, int fd);
-    int (*verify)(const struct store_options *options,
-                  struct jini_error *error); /* every page in use */
+
+    /*
+     * Checks every page in use of one part: a space, or with STORE_SPACES what holds them together.
+     * A snapshot is open.
+     */
+    int (*verify)(const struct store_options *options, unsigned part, struct jini_error *error);
     int (*clear_stale_readers)(struct driver *driver);
 
     /* Cheap; free_pages only when `walk_free_list`. `reader` is begun. */

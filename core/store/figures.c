@@ -3,22 +3,29 @@
 
 #include "base/error.h"
 
-int store_verify(struct store *store, struct jini_error *error)
+/* A snapshot keeps the pages that are read from being used again. */
+static int verify_part(struct store *store, unsigned part, struct jini_error *error)
 {
     struct store_txn *txn;
-    error_clear(error);
-    int status =
-        store_read_begin(store, &txn); /* keeps the pages that are read from being used again */
+    int status = store_read_begin(store, &txn);
     if (status)
         return error_set(error, status, "store", "cannot open a snapshot: %s",
                          jini_status_text(status));
     struct store_options options = store->options;
     options.directory = store->directory;
-    status = store->ops->verify(&options, error);
-    int confirmed = txn_confirm(txn, status);
-    if (confirmed != status)
+    status = store->ops->verify(&options, part, error);
+    if (txn_confirm(txn, status) != status)
         status = store_health(store, error);
     store_read_end(txn);
+    return status;
+}
+
+int store_verify(struct store *store, struct jini_error *error)
+{
+    int status = 0;
+    error_clear(error);
+    for (unsigned part = 0; status == 0 && part <= STORE_SPACES; part++)
+        status = verify_part(store, part, error);
     return status;
 }
 

@@ -483,9 +483,12 @@ static int lmdb_copy(struct driver_txn *reader, enum store_copy_form form, int f
     return code ? translate(code) : lmdb_file_copy(source, mdb_txn_id(reader->txn), fd);
 }
 
-static int lmdb_verify(const struct store_options *options, struct jini_error *error)
+static int lmdb_verify(const struct store_options *options, unsigned part,
+                       struct jini_error *error)
 {
-    return lmdb_file_check(options->directory, LMDB_CHECK_ALL, error);
+    if (part < STORE_SPACES)
+        return lmdb_file_check_space(options->directory, (enum store_space)part, error);
+    return lmdb_file_check(options->directory, LMDB_CHECK_FRAME, error);
 }
 
 static int lmdb_clear_stale_readers(struct driver *driver)

@@ -22,6 +22,8 @@
 #ifndef STORE_LMDB_FILE_H
 #define STORE_LMDB_FILE_H
 
+#include "store/spaces.h"
+
 #include <jini/error.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,7 +44,7 @@ int lmdb_file_copy(int source, uint64_t transaction, int target);
 
 enum lmdb_check {
     LMDB_CHECK_ROOTS, /* metas, length and roots; all pages of a small file: a fixed cost */
-    LMDB_CHECK_ALL    /* every page that the newest commit refers to */
+    LMDB_CHECK_FRAME  /* every page of the newest commit that is of none of the spaces */
 };
 
 /*
@@ -51,5 +53,8 @@ enum lmdb_check {
  * JINI_E_NO_MEMORY.
  */
 int lmdb_file_check(const char *directory, enum lmdb_check extent, struct jini_error *error);
+
+/* The same for every page of one space in the newest commit. */
+int lmdb_file_check_space(const char *directory, enum store_space space, struct jini_error *error);
 
 #endif

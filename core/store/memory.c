@@ -245,8 +245,10 @@ static int memory_copy(struct driver_txn *reader, enum store_copy_form form, int
     return JINI_E_UNSUPPORTED;
 }
 
-static int memory_verify(const struct store_options *options, struct jini_error *error)
+static int memory_verify(const struct store_options *options, unsigned part,
+                         struct jini_error *error)
 {
+    (void)part;
     return memory_create(options, error);
 }
 

@@ -398,9 +398,10 @@ int store_copy(struct store *store, const char *path, enum store_copy_form form,
                struct jini_error *error);
 
 /*
- * Checks the structure of every page of the data file that the newest commit uses, as the start of
- * `jini verify`. Reads the whole file, with a snapshot open. JINI_E_CORRUPT: the error names the
- * page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
+ * Checks the structure of every page of the data file that is in use, as the start of `jini
+ * verify`. Reads the whole file, space by space, each on a snapshot of its own, so that pages are
+ * kept and growth of the map waits for as long as the largest space takes. JINI_E_CORRUPT: the
+ * error names the page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
  */
 int store_verify(struct store *store, struct jini_error *error);
 

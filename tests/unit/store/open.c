@@ -1,6 +1,8 @@
 /* Opening what is missing, taken, damaged or wrong; and the poisoned state. */
 #include "fixture.h"
 
+#include "store/store_private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -363,6 +365,37 @@ TEST(verify_finds_damage_in_a_large_database,
     }
     CHECK_UINT(found, >=, 10);
     free(bytes);
+}
+
+static struct store *verified;
+static unsigned parts_verified;
+
+/* The snapshot of each part is behind by this commit and no other. */
+static int verify_beside_commits(const struct store_options *options, unsigned part,
+                                 struct jini_error *error)
+{
+    struct store_figures figures;
+    fixture_put(verified, "a", "1");
+    CHECK_OK(store_figures(verified, &figures));
+    CHECK_UINT(figures.oldest_reader_lag, ==, 1);
+    parts_verified++;
+    return driver_lmdb.verify(options, part, error);
+}
+
+TEST(verify_renews_its_snapshot,
+     "store_verify() has a snapshot of its own for each space, so that none is open for the whole "
+     "of a large file.")
+{
+    struct jini_error error;
+    make_database(500);
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct driver_ops ops = *store->ops;
+    verified = store;
+    ops.verify = verify_beside_commits;
+    store->ops = &ops;
+    CHECK_OK(store_verify(store, &error));
+    CHECK_UINT(parts_verified, ==, STORE_SPACES + 1);
+    store_close(store);
 }
 
 /* ---- Poison ---- */
