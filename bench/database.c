@@ -103,7 +103,7 @@ static void compact(struct jini *jini, const char *compacted)
     struct jini_error error;
     char *data = path_of(compacted, "data.mdb");
     bench_progress("copying without free pages");
-    bench_check(jini_copy(jini, data, &error), &error, "copying");
+    bench_check(jini_copy(jini, data, JINI_COPY_COMPACT, &error), &error, "copying");
     free(data);
 }
 

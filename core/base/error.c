@@ -68,11 +68,34 @@ void error_clear(struct jini_error *error)
         memset(error, 0, sizeof(*error));
 }
 
+/*
+ * A path that is too long is cut in front, at the beginning of a name where one lies in what is
+ * kept, since it is the end of a path that tells which file it is.
+ */
+static void fill_field(char to[JINI_ERROR_FIELD_MAX], const char *field)
+{
+    static const char cut[] = "\xE2\x80\xA6"; /* … */
+    const size_t kept = JINI_ERROR_FIELD_MAX - sizeof(cut);
+    size_t length = strlen(field);
+    if (length < JINI_ERROR_FIELD_MAX || !strchr(field, '/')) {
+        text_copy_utf8(to, JINI_ERROR_FIELD_MAX, field);
+        return;
+    }
+    const char *tail = field + length - kept;
+    const char *name = strchr(tail, '/');
+    if (name && name[1] != '\0')
+        tail = name;
+    while (((unsigned char)*tail & 0xC0) == 0x80) /* within a character */
+        tail++;
+    memcpy(to, cut, sizeof(cut));
+    text_copy_utf8(to + sizeof(cut) - 1, kept + 1, tail);
+}
+
 /* `field` may be the one that stands in `error` already. */
 static void error_fill(struct jini_error *error, int code, const char *field, const char *message)
 {
     struct jini_error filled = {.code = code};
-    text_copy_utf8(filled.field, sizeof(filled.field), field ? field : "");
+    fill_field(filled.field, field ? field : "");
     text_copy_utf8(filled.message, sizeof(filled.message), message);
     *error = filled;
 }
@@ -108,6 +131,13 @@ int error_set_errno(struct jini_error *error, int saved_errno, const char *field
     }
     error_fill(error, code, field, message);
     return code;
+}
+
+int error_complete(struct jini_error *error, int status, const char *field, const char *what)
+{
+    if (error && error->code != status)
+        error_set(error, status, field, "%s: %s", what, jini_status_text(status));
+    return status;
 }
 
 int error_from_errno(int saved_errno)

@@ -19,6 +19,12 @@ int error_set_errno(struct jini_error *error, int saved_errno, const char *field
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /*
+ * Fills `error` (may be NULL) with `what` and the text of `status`, unless it says something of
+ * that status already, and returns `status`.
+ */
+int error_complete(struct jini_error *error, int status, const char *field, const char *what);
+
+/*
  * The status for an errno: ENOSPC and EDQUOT are JINI_E_FULL, ENOMEM is JINI_E_NO_MEMORY, and so
  * on.
  */

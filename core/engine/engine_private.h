@@ -219,9 +219,6 @@ int engine_check(const struct jini *jini);
 /* Opens a snapshot for a call that returns directly. */
 int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error);
 
-/* Fills `error` (may be NULL) unless it says something of `status` already, and returns it. */
-int error_complete(struct jini_error *error, int status, const char *field, const char *what);
-
 /* ---- loop.c ------------------------------------------------------------------------------------- */
 
 int loop_start_own(struct jini *jini, struct jini_error *error);

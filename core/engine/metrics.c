@@ -86,8 +86,8 @@ static void store_part(struct metrics_page *page, const struct store_figures *f)
                    f->lock_wait_us_max);
     histogram(page, "store_commit_seconds", "Time that commits took, sync included.",
               f->commit_buckets, STORE_LATENCY_BUCKETS, 1e-6, f->commit_us_sum);
-    histogram(page, "store_batch_ops", "Writes of one commit.", f->batch_buckets,
-              STORE_BATCH_BUCKETS, 1.0, f->ops);
+    histogram(page, "store_batch_ops", "Writes that succeeded in one commit.", f->batch_buckets,
+              STORE_BATCH_BUCKETS, 1.0, f->batch_ops_sum);
 }
 
 /* Every kind stands there from the beginning, with its successes; other ends once they came. */
@@ -222,11 +222,17 @@ int jini_processes(struct jini *jini, struct jini_process *out, size_t capacity,
     return 0;
 }
 
-int jini_copy(struct jini *jini, const char *path, struct jini_error *error)
+int jini_copy(struct jini *jini, const char *path, enum jini_copy_form form,
+              struct jini_error *error)
 {
     error_clear(error);
     int status = engine_check(jini);
     if (status)
         return error_set(error, status, "jini", "%s", jini_status_text(status));
-    return store_copy(jini->store, path, error);
+    if (!path || path[0] == '\0')
+        return error_set(error, JINI_E_INVALID, "path", "a path is needed");
+    if (form != JINI_COPY_COMPACT && form != JINI_COPY_PLAIN)
+        return error_set(error, JINI_E_INVALID, "form", "%d is no form of a copy", (int)form);
+    return store_copy(jini->store, path,
+                      form == JINI_COPY_PLAIN ? STORE_COPY_PLAIN : STORE_COPY_COMPACT, error);
 }

@@ -67,11 +67,8 @@ static int open_store(struct jini *jini, struct jini_error *error)
     store.create = options->create != 0;
     store.read_only = options->read_only != 0;
     store.sync = (enum store_sync)options->store_sync;
-    if (options->store_map_bytes)
-        store.map_bytes = options->store_map_bytes;
-    store.map_bytes_max = options->store_map_bytes_max > store.map_bytes
-                              ? options->store_map_bytes_max
-                              : store.map_bytes;
+    store.map_bytes = options->store_map_bytes;
+    store.map_bytes_max = options->store_map_bytes_max;
     store.reserve_bytes = options->store_reserve_bytes;
     store.readers_max = (uint32_t)options->store_readers_max;
     store.queue_ops_max = (uint32_t)options->store_queue_ops_max;
@@ -172,11 +169,8 @@ static int prepare_tiers(struct jini *jini, struct jini_error *error)
         store_read_end(txn);
     }
     if (status == JINI_E_NOT_FOUND && !jini->options.read_only)
-        status = store_write(jini->store, op_create_tiers, NULL);
-    if (status)
-        return error_set(error, status, "tiers", "the tiers cannot be read or made: %s",
-                         jini_status_text(status));
-    return 0;
+        status = store_write_at_open(jini->store, op_create_tiers, NULL, error);
+    return error_complete(error, status, "tiers", "the tiers cannot be read or made");
 }
 
 static int open_limits(struct jini *jini, struct jini_error *error)

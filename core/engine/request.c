@@ -176,7 +176,10 @@ static int run_op(struct store_txn *txn, void *argument)
     struct jini_request *request = argument;
     loop_mark_worker_thread(); /* a blocking call in a caller's function would wait for itself */
     error_clear(&request->error);
-    return request_state(request)->op(txn, request);
+    int status = request_state(request)->op(txn, request);
+    if (status == JINI_E_TOO_BIG && request->error.code != status)
+        store_explain(txn, &request->error);
+    return status;
 }
 
 static void on_written(struct store_write *write)
@@ -282,11 +285,4 @@ int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error 
     if (status == JINI_E_POISONED)
         return store_health(jini->store, error);
     return status ? error_set(error, status, "jini", "%s", jini_status_text(status)) : 0;
-}
-
-int error_complete(struct jini_error *error, int status, const char *field, const char *what)
-{
-    if (error && error->code != status)
-        error_set(error, status, field, "%s: %s", what, jini_status_text(status));
-    return status;
 }

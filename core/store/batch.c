@@ -28,7 +28,7 @@ enum outcome {
 
 static bool refused_when_full(const struct store *store, const struct store_write *write)
 {
-    return write->class == STORE_NEW_WORK && atomic_load(&store->full);
+    return write->class == STORE_NEW_WORK && store->batch_full;
 }
 
 /* Runs one op in the open transaction. */
@@ -211,15 +211,25 @@ static unsigned bucket_of(uint64_t value, unsigned buckets)
     return bucket;
 }
 
+/* Those whose writes, if they made any, are in the commit. */
+static uint32_t succeeded(const struct store *store)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < store->batch_count; i++)
+        count += store->batch[i]->status == 0;
+    return count;
+}
+
 static void count_commit(struct store *store, uint64_t begin_ns)
 {
     struct counters *counters = &store->counters;
+    uint32_t ops = succeeded(store);
     uint64_t us = (clock_boot_ns(&clock_system) - begin_ns) / NS_PER_US;
     atomic_fetch_add(&counters->commits, 1);
     atomic_fetch_add(&counters->commit_us_sum, us);
     atomic_fetch_add(&counters->commit_buckets[bucket_of(us, STORE_LATENCY_BUCKETS)], 1);
-    atomic_fetch_add(&counters->batch_buckets[bucket_of(store->batch_count, STORE_BATCH_BUCKETS)],
-                     1);
+    atomic_fetch_add(&counters->batch_buckets[bucket_of(ops, STORE_BATCH_BUCKETS)], 1);
+    atomic_fetch_add(&counters->batch_ops_sum, ops);
     uint64_t before = store->io_bytes; /* between commits the thread writes next to nothing */
     store->io_bytes = bytes_written(store);
     uint64_t written = store->io_bytes - before;
@@ -335,6 +345,7 @@ static enum outcome recover(struct store *store, int failure)
 static enum outcome attempt(struct store *store)
 {
     int status = 0;
+    store->batch_full = atomic_load(&store->full) != 0; /* once: a tick may change it in between */
     if (store->options.run_twice)
         status = rehearse(store);
     if (status == 0)

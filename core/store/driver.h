@@ -17,7 +17,8 @@ enum {
     DRIVER_CODES = -1000,
     DRIVER_MAP_FULL = -1001,    /* the map is too small: grow it and run the batch again */
     DRIVER_MAP_RESIZED = -1002, /* another process has grown it: adopt its size */
-    DRIVER_TXN_FULL = -1003     /* too many pages in one transaction: run a smaller batch */
+    DRIVER_TXN_FULL = -1003,    /* too many pages in one transaction: run a smaller batch */
+    DRIVER_MOVED_ON = -1004     /* commits have gone over what a copy needed: begin it anew */
 };
 
 struct driver;
@@ -38,7 +39,9 @@ struct driver_ops {
      * Makes the database unless it is there. One process at a time; the caller syncs the directory.
      */
     int (*create)(const struct store_options *options, struct jini_error *error);
-    int (*open)(const struct store_options *options, struct driver **out, struct jini_error *error);
+    /* `unseen`: without a table of readers, which cannot be written. */
+    int (*open)(const struct store_options *options, bool unseen, struct driver **out,
+                struct jini_error *error);
     void (*close)(struct driver *driver);
 
     /*
@@ -88,9 +91,15 @@ struct driver_ops {
      */
     int (*resize)(struct driver *driver, uint64_t map_bytes);
     uint64_t (*map_bytes)(const struct driver *driver); /* any thread, also during a resize */
-    int (*copy)(struct driver *driver, int fd);
-    int (*verify)(const struct store_options *options,
-                  struct jini_error *error); /* every page in use */
+
+    /* `reader` is begun. Takes no lock. DRIVER_MAP_RESIZED, DRIVER_MOVED_ON. */
+    int (*copy)(struct driver_txn *reader, enum store_copy_form form, int fd);
+
+    /*
+     * Checks every page in use of one part: a space, or with STORE_SPACES what holds them together.
+     * A snapshot is open.
+     */
+    int (*verify)(const struct store_options *options, unsigned part, struct jini_error *error);
     int (*clear_stale_readers)(struct driver *driver);
 
     /* Cheap; free_pages only when `walk_free_list`. `reader` is begun. */

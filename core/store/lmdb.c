@@ -24,10 +24,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SPACES_MAX = 64, READERS_MAX = 4096 };
+/*
+ * The table of readers has room for every process that there may be with as many snapshots as it
+ * may have, and for those that LMDB opens itself, for a copy and for the list of spaces. A reader
+ * has 64 bytes in it.
+ */
+enum {
+    SPACES_MAX = 64,
+    READERS_BESIDE = 4, /* of a process */
+    READERS_MAX = STORE_PROCESSES_MAX * (STORE_READERS_MAX + READERS_BESIDE),
+};
+
+struct driver_txn {
+    struct driver *driver;
+    MDB_txn *txn;
+};
 
 struct driver {
     MDB_env *env;
+    struct driver_txn write; /* there is one at a time */
     bool read_only;
     bool syncs;   /* commits are synced */
     int probe_fd; /* of the data file, to ask why a write failed; -1 */
@@ -37,14 +52,23 @@ struct driver {
     bool exists[STORE_SPACES];
 };
 
-struct driver_txn {
-    struct driver *driver;
-    MDB_txn *txn;
-};
+/*
+ * A cursor is LMDB's own, by another name, so that opening one in an op allocates nothing here.
+ * This one stands for all of spaces that do not exist.
+ */
+static struct driver_cursor {
+    char unused;
+} nowhere;
 
-struct driver_cursor {
-    MDB_cursor *cursor; /* NULL: the space does not exist */
-};
+static struct driver_cursor *from_lmdb(MDB_cursor *cursor)
+{
+    return (struct driver_cursor *)(void *)cursor;
+}
+
+static MDB_cursor *to_lmdb(struct driver_cursor *cursor)
+{
+    return (MDB_cursor *)(void *)cursor;
+}
 
 static const char *const space_names[STORE_SPACES] = {
 #define SPACE_NAME(name, number, text) [number] = text,
@@ -121,9 +145,9 @@ static void note_map_bytes(struct driver *driver)
     atomic_store(&driver->map_bytes, info.me_mapsize);
 }
 
-static unsigned environment_flags(const struct store_options *options)
+static unsigned environment_flags(const struct store_options *options, bool unseen)
 {
-    unsigned flags = MDB_NOTLS;
+    unsigned flags = MDB_NOTLS | (unseen ? MDB_NOLOCK : 0);
     if (options->read_only)
         return flags | MDB_RDONLY;
     switch (options->sync) {
@@ -157,7 +181,7 @@ static int allocate_lock_file(const char *directory, struct jini_error *error)
     return 0;
 }
 
-static int environment_open(struct driver *driver, const struct store_options *options,
+static int environment_open(struct driver *driver, const struct store_options *options, bool unseen,
                             struct jini_error *error)
 {
     int code = mdb_env_create(&driver->env);
@@ -166,7 +190,8 @@ static int environment_open(struct driver *driver, const struct store_options *o
     mdb_env_set_maxdbs(driver->env, SPACES_MAX);
     mdb_env_set_maxreaders(driver->env, READERS_MAX);
     mdb_env_set_mapsize(driver->env, options->map_bytes);
-    code = mdb_env_open(driver->env, options->directory, environment_flags(options), 0600);
+    code = mdb_env_open(driver->env, options->directory, environment_flags(options, unseen),
+                        0600);
     if (code == ENOMEM)
         return error_set(error, JINI_E_NO_MEMORY, "store.map_bytes",
                          "cannot reserve %llu bytes of address space; set a smaller map",
@@ -219,7 +244,7 @@ static int lmdb_create(const struct store_options *options, struct jini_error *e
     return lmdb_file_create(options->directory, error);
 }
 
-static int lmdb_open(const struct store_options *options, struct driver **out,
+static int lmdb_open(const struct store_options *options, bool unseen, struct driver **out,
                      struct jini_error *error)
 {
     struct driver *driver = base_calloc(1, sizeof(*driver));
@@ -231,10 +256,10 @@ static int lmdb_open(const struct store_options *options, struct driver **out,
     int status = lmdb_file_check(options->directory, LMDB_CHECK_ROOTS, error);
     if (status == 0 && !options->read_only)
         status = open_probe(driver, options->directory, error);
-    if (status == 0)
+    if (status == 0 && !unseen)
         status = allocate_lock_file(options->directory, error);
     if (status == 0)
-        status = environment_open(driver, options, error);
+        status = environment_open(driver, options, unseen, error);
     if (status) {
         lmdb_close(driver);
         return status;
@@ -316,30 +341,19 @@ static int write_status(const struct driver *driver, int code)
 
 static int lmdb_write_begin(struct driver *driver, struct driver_txn **out)
 {
-    struct driver_txn *txn = NULL;
-    int status = lmdb_reader_new(driver, &txn);
-    if (status)
-        return status;
-    status = translate(mdb_txn_begin(driver->env, NULL, 0, &txn->txn));
-    if (status) {
-        base_free(txn);
-        return status;
-    }
-    *out = txn;
-    return 0;
+    driver->write.driver = driver;
+    *out = &driver->write;
+    return translate(mdb_txn_begin(driver->env, NULL, 0, &driver->write.txn));
 }
 
 static int lmdb_write_commit(struct driver_txn *txn)
 {
-    int status = write_status(txn->driver, mdb_txn_commit(txn->txn));
-    base_free(txn);
-    return status;
+    return write_status(txn->driver, mdb_txn_commit(txn->txn));
 }
 
 static void lmdb_write_abort(struct driver_txn *txn)
 {
     mdb_txn_abort(txn->txn);
-    base_free(txn);
 }
 
 static int lmdb_get(struct driver_txn *txn, enum store_space space, struct slice key,
@@ -384,25 +398,21 @@ static int lmdb_remove(struct driver_txn *txn, enum store_space space, struct sl
 static int lmdb_cursor_open(struct driver_txn *txn, enum store_space space,
                             struct driver_cursor **out)
 {
-    struct driver_cursor *cursor = base_calloc(1, sizeof(*cursor));
-    if (!cursor)
-        return JINI_E_NO_MEMORY;
-    if (txn->driver->exists[space]) {
-        int code = mdb_cursor_open(txn->txn, txn->driver->dbi[space], &cursor->cursor);
-        if (code) {
-            base_free(cursor);
-            return translate(code);
-        }
-    }
-    *out = cursor;
-    return 0;
+    MDB_cursor *cursor;
+    *out = &nowhere;
+    if (!txn->driver->exists[space])
+        return 0;
+    int code = mdb_cursor_open(txn->txn, txn->driver->dbi[space], &cursor);
+    if (code == 0)
+        *out = from_lmdb(cursor);
+    return translate(code);
 }
 
 static int cursor_get(struct driver_cursor *cursor, MDB_val *key, MDB_cursor_op op,
                       struct slice *found_key, struct slice *found_value)
 {
     MDB_val value;
-    int code = mdb_cursor_get(cursor->cursor, key, &value, op);
+    int code = mdb_cursor_get(to_lmdb(cursor), key, &value, op);
     if (code)
         return translate(code);
     *found_key = to_slice(*key);
@@ -414,7 +424,7 @@ static int lmdb_cursor_seek(struct driver_cursor *cursor, struct slice key,
                             enum store_direction direction, bool after, struct slice *found_key,
                             struct slice *found_value)
 {
-    if (!cursor->cursor)
+    if (cursor == &nowhere)
         return JINI_E_NOT_FOUND;
     MDB_val val = to_val(key);
     if (key.length == 0)
@@ -440,9 +450,8 @@ static int lmdb_cursor_step(struct driver_cursor *cursor, enum store_direction d
 
 static void lmdb_cursor_close(struct driver_cursor *cursor)
 {
-    if (cursor->cursor)
-        mdb_cursor_close(cursor->cursor);
-    base_free(cursor);
+    if (cursor != &nowhere)
+        mdb_cursor_close(to_lmdb(cursor));
 }
 
 /* LMDB unmaps first and maps again after; whether there is room for the new map is asked before. */
@@ -470,14 +479,26 @@ static uint64_t lmdb_map_bytes(const struct driver *driver)
     return atomic_load(&driver->map_bytes);
 }
 
-static int lmdb_copy(struct driver *driver, int fd)
+/*
+ * LMDB's own plain copy takes the lock of writers, for as long as the target takes to write the
+ * meta pages, and hangs where a process was stopped with the lock.
+ */
+static int lmdb_copy(struct driver_txn *reader, enum store_copy_form form, int fd)
 {
-    return translate(mdb_env_copyfd2(driver->env, fd, MDB_CP_COMPACT));
+    MDB_env *env = reader->driver->env;
+    if (form == STORE_COPY_COMPACT)
+        return translate(mdb_env_copyfd2(env, fd, MDB_CP_COMPACT));
+    int source;
+    int code = mdb_env_get_fd(env, &source);
+    return code ? translate(code) : lmdb_file_copy(source, mdb_txn_id(reader->txn), fd);
 }
 
-static int lmdb_verify(const struct store_options *options, struct jini_error *error)
+static int lmdb_verify(const struct store_options *options, unsigned part,
+                       struct jini_error *error)
 {
-    return lmdb_file_check(options->directory, LMDB_CHECK_ALL, error);
+    if (part < STORE_SPACES)
+        return lmdb_file_check_space(options->directory, (enum store_space)part, error);
+    return lmdb_file_check(options->directory, LMDB_CHECK_FRAME, error);
 }
 
 static int lmdb_clear_stale_readers(struct driver *driver)

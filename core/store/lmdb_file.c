@@ -1,5 +1,5 @@
 /*
- * Making and checking data.mdb. The format stands in lmdb_file.h.
+ * Making, checking and copying data.mdb. The format stands in lmdb_file.h.
  *
  * The check reads beside live writers and takes no lock. A commit never touches the pages of the
  * commit before it, so damage is believed only while the newest meta page is still the one that the
@@ -50,6 +50,7 @@ struct database {
     bool integer_keys;
     bool holds_databases;
     bool holds_free; /* values are lists of free pages */
+    unsigned levels; /* how deep to go into it */
 };
 
 struct meta {
@@ -67,7 +68,8 @@ struct walk {
     struct meta meta;
     uint64_t pages_in_file;
     uint64_t free_beyond; /* free pages found that lie beyond the end of the file */
-    unsigned levels;      /* how deep to go */
+    const char *space;    /* that alone is looked at; NULL: `extent` */
+    enum lmdb_check extent;
 };
 
 static int damaged(const struct walk *walk, uint64_t page, const char *what)
@@ -278,9 +280,38 @@ static int check_overflow(struct walk *walk, const struct database *database, ui
         return damaged(walk, first, "not the value page that another page refers to");
     if (first + count > walk->pages_in_file)
         return damaged(walk, first, "a value that goes on behind the end of the file");
-    if (database->holds_free && walk->levels > 1)
+    if (database->holds_free && database->levels > 1)
         return check_free_list(walk, first, NULL, first * size + HEADER, length);
     return 0;
+}
+
+static bool is_named(struct slice key, const char *name)
+{
+    return slice_equal(key, slice_of_text(name));
+}
+
+static bool is_space(struct slice key)
+{
+    for (int i = 0; i < STORE_SPACES; i++) {
+        if (is_named(key, store_space_name((enum store_space)i)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_small(const struct walk *walk)
+{
+    return walk->meta.last_page < SMALL_PAGES;
+}
+
+/* How deep to go into one of the databases. One that is of no space belongs to the frame. */
+static unsigned levels_of_inner(const struct walk *walk, struct slice key)
+{
+    if (walk->space)
+        return is_named(key, walk->space) ? DEPTH_MAX : 0;
+    if (walk->extent == LMDB_CHECK_ROOTS)
+        return is_small(walk) ? DEPTH_MAX : 1;
+    return is_space(key) ? 1 : DEPTH_MAX;
 }
 
 static int check_leaf_node(struct walk *walk, const struct database *database, uint64_t number,
@@ -305,6 +336,7 @@ static int check_leaf_node(struct walk *walk, const struct database *database, u
     struct database inner = parse_database(data);
     if (!has_order(&inner, ORDER_BYTES))
         return damaged(walk, number, "impossible flags");
+    inner.levels = levels_of_inner(walk, node_key(node));
     return walk_tree(walk, &inner, inner.root, 1);
 }
 
@@ -350,7 +382,7 @@ static int walk_tree(struct walk *walk, const struct database *database, uint64_
                          database->depth);
     if (!pages_exist(walk, number, 1))
         return damaged(walk, number, "it does not exist, but others refer to it");
-    if (depth > walk->levels)
+    if (depth > database->levels)
         return 0;
     uint8_t *page = base_malloc(size);
     if (!page)
@@ -379,10 +411,9 @@ static int check_length(struct walk *walk)
     walk->pages_in_file = (uint64_t)info.st_size / walk->meta.page_bytes;
     if (walk->pages_in_file > walk->meta.last_page)
         return 0;
-    unsigned levels = walk->levels;
-    walk->levels = DEPTH_MAX;
-    int status = walk_tree(walk, &walk->meta.free, walk->meta.free.root, 1);
-    walk->levels = levels;
+    struct database whole = walk->meta.free;
+    whole.levels = DEPTH_MAX;
+    int status = walk_tree(walk, &whole, whole.root, 1);
     uint64_t missing = walk->meta.last_page + 1 - walk->pages_in_file;
     if (status == 0 && walk->free_beyond < missing)
         return error_set(walk->error, JINI_E_CORRUPT, walk->path,
@@ -393,13 +424,14 @@ static int check_length(struct walk *walk)
     return status;
 }
 
-static int check_once(struct walk *walk, enum lmdb_check extent)
+static int check_once(struct walk *walk)
 {
     int status = read_meta(walk, &walk->meta);
     if (status)
         return status;
-    bool small = walk->meta.last_page < SMALL_PAGES;
-    walk->levels = extent == LMDB_CHECK_ALL || small ? DEPTH_MAX : 1;
+    bool roots = !walk->space && walk->extent == LMDB_CHECK_ROOTS && !is_small(walk);
+    walk->meta.main.levels = roots ? 1 : DEPTH_MAX;
+    walk->meta.free.levels = walk->space ? 0 : walk->meta.main.levels;
     walk->free_beyond = 0;
     status = check_length(walk);
     if (status == 0)
@@ -422,24 +454,36 @@ static bool moved_on(struct walk *walk)
     return status == 0 && now.transaction != transaction;
 }
 
-int lmdb_file_check(const char *directory, enum lmdb_check extent, struct jini_error *error)
+static int check_file(const char *directory, struct walk *walk)
 {
     char path[4200];
     snprintf(path, sizeof(path), "%s/data.mdb", directory);
-    struct walk walk = {.path = path, .error = error};
-    walk.fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (walk.fd < 0)
-        return error_set_errno(error, errno, path, "cannot open the data file");
+    walk->path = path;
+    walk->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (walk->fd < 0)
+        return error_set_errno(walk->error, errno, path, "cannot open the data file");
     int status = JINI_E_CORRUPT;
     for (int i = 0; i < RETRIES && status == JINI_E_CORRUPT; i++) {
-        status = check_once(&walk, extent);
-        if (status == JINI_E_CORRUPT && !moved_on(&walk))
+        status = check_once(walk);
+        if (status == JINI_E_CORRUPT && !moved_on(walk))
             break;
     }
-    close(walk.fd);
+    close(walk->fd);
     if (status == 0)
-        error_clear(error);
+        error_clear(walk->error);
     return status;
+}
+
+int lmdb_file_check(const char *directory, enum lmdb_check extent, struct jini_error *error)
+{
+    struct walk walk = {.error = error, .extent = extent};
+    return check_file(directory, &walk);
+}
+
+int lmdb_file_check_space(const char *directory, enum store_space space, struct jini_error *error)
+{
+    struct walk walk = {.error = error, .space = store_space_name(space)};
+    return check_file(directory, &walk);
 }
 
 /* ---- Creation ---- */
@@ -487,5 +531,108 @@ int lmdb_file_create(const char *directory, struct jini_error *error)
         status = error_set_errno(error, errno, path, "cannot make the data file");
     if (status)
         unlink(fresh);
+    return status;
+}
+
+/* ---- Copies ---- */
+
+enum { COPY_BYTES = 1 << 20 };
+
+static int write_all(int fd, const uint8_t *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_from_errno(errno);
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+/*
+ * Finds the meta page of a commit among the two. Each commit writes the one that the last but one
+ * had written, so it may be gone, or change while it is read: what is read twice alike is whole.
+ */
+static int find_meta(struct walk *walk, uint64_t transaction, uint8_t bytes[META_BYTES],
+                     struct meta *out)
+{
+    uint8_t page[HEADER + META_BYTES];
+    uint8_t again[HEADER + META_BYTES];
+    int status = read_bytes(walk, 0, page, sizeof(page));
+    if (status == 0)
+        status = parse_meta(walk, page, 0, out);
+    uint64_t offset = transaction % 2 * out->page_bytes;
+    if (status == 0)
+        status = read_bytes(walk, offset, page, sizeof(page));
+    if (status == 0)
+        status = read_bytes(walk, offset, again, sizeof(again));
+    if (status)
+        return status;
+    if (memcmp(page, again, sizeof(page)) != 0 ||
+        load_le64(page + HEADER + META_TRANSACTION) != transaction)
+        return DRIVER_MOVED_ON;
+    memcpy(bytes, page + HEADER, META_BYTES);
+    return parse_meta(walk, page, transaction % 2, out);
+}
+
+/*
+ * Both meta pages of the copy are of the one commit; the other one counts as the commit before it,
+ * so that LMDB takes the right one and overwrites the other.
+ */
+static int copy_metas(const struct walk *walk, const uint8_t bytes[META_BYTES],
+                      const struct meta *meta, uint8_t *room, int target)
+{
+    size_t length = 2 * (size_t)meta->page_bytes;
+    int status = read_bytes(walk, 0, room, length);
+    if (status)
+        return status;
+    for (uint64_t i = 0; i < 2; i++) {
+        uint8_t *at = room + i * meta->page_bytes + HEADER;
+        memcpy(at, bytes, META_BYTES);
+        store_le64(at + META_TRANSACTION, meta->transaction - (meta->transaction % 2 != i));
+    }
+    return write_all(target, room, length);
+}
+
+/* Up to the last page of the commit, or to where the file ends before it (see check_length()). */
+static int copy_pages(const struct walk *walk, const struct meta *meta, uint8_t *room, int target)
+{
+    uint64_t at = 2 * (uint64_t)meta->page_bytes;
+    uint64_t end = (meta->last_page + 1) * meta->page_bytes;
+    while (at < end) {
+        size_t wanted = end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
+        ssize_t n = pread(walk->fd, room, wanted, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_from_errno(errno);
+        if (n == 0)
+            break;
+        int status = write_all(target, room, (size_t)n);
+        if (status)
+            return status;
+        at += (uint64_t)n;
+    }
+    return 0;
+}
+
+int lmdb_file_copy(int source, uint64_t transaction, int target)
+{
+    struct walk walk = {.fd = source, .path = "data.mdb"};
+    struct meta meta = {0};
+    uint8_t bytes[META_BYTES];
+    int status = find_meta(&walk, transaction, bytes, &meta);
+    if (status)
+        return status;
+    uint8_t *room = base_malloc(COPY_BYTES);
+    if (!room)
+        return JINI_E_NO_MEMORY;
+    status = copy_metas(&walk, bytes, &meta, room, target);
+    if (status == 0)
+        status = copy_pages(&walk, &meta, room, target);
+    base_free(room);
     return status;
 }

@@ -1,5 +1,6 @@
 /*
- * data.mdb as a file: made whole, and checked before LMDB maps it, since LMDB trusts what it maps.
+ * data.mdb as a file: made whole, copied, and checked before LMDB maps it, since LMDB trusts what
+ * it maps.
  *
  * The format, as far as it is read here (LMDB 0.9 on a 64-bit machine, all integers native, which
  * is little-endian here; source: mdb.c of LMDB 0.9.24):
@@ -21,8 +22,11 @@
 #ifndef STORE_LMDB_FILE_H
 #define STORE_LMDB_FILE_H
 
+#include "store/spaces.h"
+
 #include <jini/error.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Makes `directory`/data.mdb, unless it is there, with all spaces in it, synced and in one step: it
@@ -31,9 +35,16 @@
  */
 int lmdb_file_create(const char *directory, struct jini_error *error);
 
+/*
+ * Copies the pages of a commit from one file to another, both open and at their beginning, beside
+ * whoever commits more; a snapshot of that commit is open and keeps its pages. DRIVER_MOVED_ON: its
+ * meta page is gone already. JINI_E_FULL, JINI_E_IO, JINI_E_NO_MEMORY, JINI_E_CORRUPT.
+ */
+int lmdb_file_copy(int source, uint64_t transaction, int target);
+
 enum lmdb_check {
     LMDB_CHECK_ROOTS, /* metas, length and roots; all pages of a small file: a fixed cost */
-    LMDB_CHECK_ALL    /* every page that the newest commit refers to */
+    LMDB_CHECK_FRAME  /* every page of the newest commit that is of none of the spaces */
 };
 
 /*
@@ -42,5 +53,8 @@ enum lmdb_check {
  * JINI_E_NO_MEMORY.
  */
 int lmdb_file_check(const char *directory, enum lmdb_check extent, struct jini_error *error);
+
+/* The same for every page of one space in the newest commit. */
+int lmdb_file_check_space(const char *directory, enum store_space space, struct jini_error *error);
 
 #endif

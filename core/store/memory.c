@@ -56,9 +56,10 @@ static int memory_create(const struct store_options *options, struct jini_error 
     return 0;
 }
 
-static int memory_open(const struct store_options *options, struct driver **out,
+static int memory_open(const struct store_options *options, bool unseen, struct driver **out,
                        struct jini_error *error)
 {
+    (void)unseen;
     struct driver *driver = base_calloc(1, sizeof(*driver));
     if (!driver)
         return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
@@ -245,15 +246,18 @@ static uint64_t memory_map_bytes(const struct driver *driver)
     return driver->map_bytes;
 }
 
-static int memory_copy(struct driver *driver, int fd)
+static int memory_copy(struct driver_txn *reader, enum store_copy_form form, int fd)
 {
-    (void)driver;
+    (void)reader;
+    (void)form;
     (void)fd;
     return JINI_E_UNSUPPORTED;
 }
 
-static int memory_verify(const struct store_options *options, struct jini_error *error)
+static int memory_verify(const struct store_options *options, unsigned part,
+                         struct jini_error *error)
 {
+    (void)part;
     return memory_create(options, error);
 }
 

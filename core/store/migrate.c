@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static const char format_key[] = "format";
@@ -123,30 +124,38 @@ static int wait_for_old_processes(struct store *store, uint32_t target, struct j
     return 0;
 }
 
+static int run_steps(struct store *store, const struct store_migration *migration,
+                     struct jini_error *error)
+{
+    struct step step = {.migration = migration};
+    uint64_t steps = 0;
+    int status;
+    do {
+        status = store_write_at_open(store, op_step, &step, error);
+        steps++;
+    } while (status == 0 && !step.finished);
+    if (status) {
+        char what[160];
+        snprintf(what, sizeof(what), "migration \"%s\" from format %u failed at step %llu",
+                 migration->name, migration->from, (unsigned long long)steps);
+        return error_complete(error, status, "format", what);
+    }
+    log_record(&store->options.log, JINI_LOG_INFO, "store_migrated",
+               LOG_TEXT("name", migration->name), LOG_NUMBER("from", migration->from),
+               LOG_NUMBER("steps", steps));
+    return 0;
+}
+
 static int migrate_one(struct store *store, uint32_t from, struct jini_error *error)
 {
-    struct step step = {.migration = find_migration(store->options.format, from)};
-    if (!step.migration)
+    const struct store_migration *migration = find_migration(store->options.format, from);
+    if (!migration)
         return error_set(error, JINI_E_FORMAT, "format",
                          "this version has no migration from format %u to %u", from, from + 1);
     registry_format_target(store->registry, from + 1);
     int status = wait_for_old_processes(store, from + 1, error);
-    if (status)
-        goto out;
-    uint64_t steps = 0;
-    do {
-        status = store_write(store, op_step, &step);
-        steps++;
-    } while (status == 0 && !step.finished);
-    if (status)
-        error_set(error, status, "format",
-                  "migration \"%s\" from format %u failed at step %llu: %s", step.migration->name,
-                  from, (unsigned long long)steps, jini_status_text(status));
-    else
-        log_record(&store->options.log, JINI_LOG_INFO, "store_migrated",
-                   LOG_TEXT("name", step.migration->name), LOG_NUMBER("from", from),
-                   LOG_NUMBER("steps", steps));
-out:
+    if (status == 0)
+        status = run_steps(store, migration, error);
     registry_format_target(store->registry, 0);
     return status;
 }
@@ -190,15 +199,14 @@ int format_prepare(struct store *store, struct jini_error *error)
     struct format_record record;
     int status = load_record(store, &record);
     if (status == JINI_E_NOT_FOUND && !store->options.read_only) {
-        status = store_write(store, op_create_record, (void *)(uintptr_t)format);
+        status = store_write_at_open(store, op_create_record, (void *)(uintptr_t)format, error);
         if (status == 0)
             status = load_record(store, &record);
     }
     if (status == JINI_E_NOT_FOUND)
         return error_set(error, JINI_E_NOT_FOUND, "format", "the directory holds no Jini database");
     if (status)
-        return error_set(error, status, "format", "cannot read the format of the database: %s",
-                         jini_status_text(status));
+        return error_complete(error, status, "format", "cannot read the format of the database");
     status = check_record(store, record, error);
     for (uint32_t from = record.version; status == 0 && from < format->version; from++)
         status = migrate_one(store, from, error);

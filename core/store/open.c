@@ -11,8 +11,6 @@
 
 #include <stdio.h>
 
-enum { CREATE_WAIT_MS = 10000 };
-
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED 1
@@ -31,6 +29,7 @@ static const uint64_t default_map_bytes = UINT64_C(1) << 30;
 #else
 static const uint64_t default_map_bytes = UINT64_C(256) << 30;
 #endif
+static const uint64_t map_bytes_min = UINT64_C(1) << 20;
 
 /* Debug builds, and tests by their fixture, find out ops that may not be run again. */
 #ifdef NDEBUG
@@ -45,7 +44,6 @@ void store_options_init(struct store_options *options)
         .driver = STORE_DRIVER_LMDB,
         .sync = STORE_SYNC_FULL,
         .run_twice = default_run_twice,
-        .map_bytes = default_map_bytes,
         .map_bytes_max = UINT64_C(4) << 40,
         .reserve_bytes = UINT64_C(16) << 20,
         .readers_max = 256,
@@ -61,6 +59,14 @@ void store_options_init(struct store_options *options)
 
 /* ---- Options ---- */
 
+/* What is reserved at open. */
+static uint64_t map_bytes_of(const struct store_options *options)
+{
+    if (options->map_bytes)
+        return options->map_bytes;
+    return default_map_bytes < options->map_bytes_max ? default_map_bytes : options->map_bytes_max;
+}
+
 static int check_options(const struct store_options *options, struct jini_error *error)
 {
     const struct {
@@ -69,10 +75,10 @@ static int check_options(const struct store_options *options, struct jini_error 
         uint64_t min;
         uint64_t max;
     } ranges[] = {
-        {"store.map_bytes", options->map_bytes, UINT64_C(1) << 20, UINT64_C(1) << 46},
-        {"store.map_bytes_max", options->map_bytes_max, options->map_bytes, UINT64_C(1) << 46},
+        {"store.map_bytes_max", options->map_bytes_max, map_bytes_min, UINT64_C(1) << 46},
+        {"store.map_bytes", map_bytes_of(options), map_bytes_min, UINT64_C(1) << 46},
         {"store.reserve_bytes", options->reserve_bytes, 0, UINT64_C(1) << 34},
-        {"store.readers_max", options->readers_max, 1, 1024},
+        {"store.readers_max", options->readers_max, 1, STORE_READERS_MAX},
         {"store.queue_ops_max", options->queue_ops_max, 1, 1 << 20},
         {"store.queue_bytes_max", options->queue_bytes_max, 1, UINT64_C(1) << 40},
         {"store.batch_ops_max", options->batch_ops_max, 1, 1 << 16},
@@ -89,6 +95,12 @@ static int check_options(const struct store_options *options, struct jini_error 
                              (unsigned long long)ranges[i].value, (unsigned long long)ranges[i].min,
                              (unsigned long long)ranges[i].max);
     }
+    if (options->map_bytes > options->map_bytes_max)
+        return error_set(error, JINI_E_INVALID, "store.map_bytes",
+                         "%llu is more than store.map_bytes_max, which is %llu; lower it, leave it "
+                         "at 0, or raise that",
+                         (unsigned long long)options->map_bytes,
+                         (unsigned long long)options->map_bytes_max);
     if (!options->format || options->format->version == 0 ||
         options->format->version < options->format->version_min)
         return error_set(error, JINI_E_INVALID, "format", "the store needs a format");
@@ -106,37 +118,68 @@ static int check_options(const struct store_options *options, struct jini_error 
 
 static int open_registry(struct store *store, struct jini_error *error)
 {
-    /* On read-only media there is nothing to register in, and nobody who writes. */
-    const char *directory = store->directory;
     struct registry_options options = {
-        .directory = directory,
+        .directory = store->directory,
         .process_name = store->options.process_name,
         .clock = store->options.clock,
         .format_min = store->options.format->version_min,
         .format_max = store->options.format->version,
+        .read_only = store->options.read_only,
+        .sync = store->options.sync,
     };
     int status = registry_open(&options, &store->registry, error);
-    if (status == JINI_E_READ_ONLY && store->options.read_only) {
-        options.directory = NULL;
-        status = registry_open(&options, &store->registry, error);
-    }
+    if (status == 0)
+        store->looks_on = registry_looks_on(store->registry);
     return status;
 }
 
-static bool wait_for_creation(void *argument)
+/* Opening waited for a turn to write and did not get it. */
+static int blame_holder(struct store *store, struct jini_error *error)
 {
-    const uint64_t *end_ns = argument;
-    return clock_boot_ns(&clock_system) < *end_ns;
+    struct store_process_info infos[STORE_PROCESSES_MAX];
+    size_t count = registry_list(store->registry, infos, STORE_PROCESSES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (infos[i].holds_write_lock)
+            return error_set(error, JINI_E_BUSY, store->directory,
+                             "process %d (%s) has held the write lock for %llu ms, longer than "
+                             "opening waits; is it stopped?",
+                             infos[i].pid, infos[i].name,
+                             (unsigned long long)(infos[i].lock_ns / NS_PER_MS));
+    }
+    return error_set(error, JINI_E_BUSY, store->directory,
+                     "other processes have had the write lock for over %d ms", STORE_OPEN_WAIT_MS);
+}
+
+static uint64_t open_deadline_ns(const struct store *store)
+{
+    return clock_boot_ns(store->options.clock) + STORE_OPEN_WAIT_MS * NS_PER_MS;
+}
+
+int store_write_at_open(struct store *store, store_op_fn *op, void *argument,
+                        struct jini_error *error)
+{
+    int status = store_write_until(store, op, argument, STORE_NEW_WORK, open_deadline_ns(store));
+    return status == JINI_E_TIMEOUT ? blame_holder(store, error) : status;
+}
+
+struct opening {
+    const struct jini_clock *clock;
+    uint64_t deadline_ns;
+};
+
+static bool goes_on_waiting(void *argument)
+{
+    const struct opening *opening = argument;
+    return clock_boot_ns(opening->clock) < opening->deadline_ns;
 }
 
 static int create_spaces(struct store *store, struct jini_error *error)
 {
     if (store->options.read_only || store->ops->has_spaces(store->driver))
         return 0;
-    uint64_t end_ns = clock_boot_ns(&clock_system) + CREATE_WAIT_MS * NS_PER_MS;
-    if (!registry_turn_take(store->registry, wait_for_creation, &end_ns))
-        return error_set(error, JINI_E_BUSY, store->directory,
-                         "another process has held the write lock for over %d ms", CREATE_WAIT_MS);
+    struct opening opening = {store->options.clock, open_deadline_ns(store)};
+    if (!registry_turn_take(store->registry, goes_on_waiting, &opening))
+        return blame_holder(store, error);
     int status = store->ops->create_spaces(store->driver, error);
     registry_turn_give(store->registry);
     return status;
@@ -167,7 +210,7 @@ static int open_driver(struct store *store, struct jini_error *error)
         options.map_bytes = soft;
     int status = create_data(store, &options, error);
     if (status == 0)
-        status = store->ops->open(&options, &store->driver, error);
+        status = store->ops->open(&options, store->looks_on, &store->driver, error);
     return status ? status : create_spaces(store, error);
 }
 
@@ -246,6 +289,7 @@ int store_open(const struct store_options *options, struct store **out, struct j
     if (!store)
         return error_set(error, JINI_E_NO_MEMORY, "store", "out of memory");
     store->options = *options;
+    store->options.map_bytes = map_bytes_of(options);
     if (!store->options.clock)
         store->options.clock = &clock_system;
     store->ops = options->driver == STORE_DRIVER_LMDB ? &driver_lmdb : &driver_memory;
@@ -300,6 +344,14 @@ int store_check(const struct store *store)
     return atomic_load_explicit(&store->poisoned, memory_order_acquire) ? JINI_E_POISONED : 0;
 }
 
+int store_look(struct store *store)
+{
+    if (store->looks_on && !is_forked(store) && registry_disturbed(store->registry))
+        store_poison(store, "another process has opened the database, which this one may only read "
+                            "as long as it is the only one");
+    return store_check(store);
+}
+
 int store_health(const struct store *store, struct jini_error *error)
 {
     int status = store_check(store);
@@ -331,7 +383,7 @@ void store_tick(struct store *store)
     if (is_forked(store))
         return;
     writer_tick(store);
-    if (store_check(store) != 0)
+    if (store_look(store) != 0)
         return;
     store->ops->clear_stale_readers(store->driver);
     reserve_tick(store);

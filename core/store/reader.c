@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/fork.h"
 
 #include <sched.h>
 #include <time.h>
@@ -130,7 +131,7 @@ int store_read_begin(struct store *store, struct store_txn **out)
 {
     *out = NULL;
     for (;;) {
-        int status = store_check(store);
+        int status = store_look(store);
         if (status)
             return status;
         struct reader *reader = take_reader(store);
@@ -161,7 +162,7 @@ void store_read_end(struct store_txn *txn)
     if (!txn)
         return;
     struct reader *reader = (struct reader *)((char *)txn - offsetof(struct reader, txn));
-    if (txn_check(txn) != 0)
+    if (txn->store->fork_generation != fork_generation())
         return; /* in LMDB's table of readers the slot is the parent's */
     JINI_ASSERT(atomic_load(&reader->busy) == 1);
     txn->failure = 0;

@@ -95,12 +95,27 @@ static bool layout_valid(const struct registry_map *map, const uint8_t boot_id[1
            memcmp(map->header.boot_id, boot_id, 16) == 0;
 }
 
+/* Why the file cannot be used although processes use it. */
+static int refuse_layout(const struct registry *registry, struct jini_error *error)
+{
+    const struct registry_header *header = &registry->map->header;
+    if (memcmp(header->magic, magic, sizeof(magic)) == 0 && header->version != REGISTRY_VERSION)
+        return error_set(error, JINI_E_FORMAT, registry->path,
+                         "processes of another version of Jini have this database open (theirs is "
+                         "version %u of the registry, ours %d); stop them, or use their version",
+                         header->version, REGISTRY_VERSION);
+    return error_set(error, JINI_E_CORRUPT, registry->path,
+                     "the registry is damaged while processes use it; stop them all, then open the "
+                     "database again");
+}
+
 /* Held under byte 0, with nobody alive. */
 static void lay_out(struct registry_map *map, const uint8_t boot_id[16], uint64_t pid_namespace)
 {
     uint32_t incarnations[REGISTRY_SLOTS];
     crypto_random(incarnations, sizeof(incarnations));
     struct registry_header header = {.version = REGISTRY_VERSION, .slots = REGISTRY_SLOTS};
+    header.openings = map->header.openings + 1; /* also of a damaged file: it must change */
     memcpy(header.magic, magic, sizeof(magic));
     memcpy(header.boot_id, boot_id, 16);
     header.pid_namespace = pid_namespace;
@@ -169,6 +184,7 @@ static void fill_slot(struct registry *registry, const struct registry_options *
 {
     struct registry_slot *slot = &registry->map->slots[registry->self.slot];
     uint32_t holder = registry->self.slot + 1;
+    atomic_fetch_add(&registry->map->header.openings, 1);
     atomic_compare_exchange_strong(&registry->map->header.holder, &holder, REGISTRY_HOLDER_GONE);
     registry->self.incarnation = atomic_load(&slot->incarnation) + 1;
     if (registry->self.incarnation == 0)
@@ -177,6 +193,8 @@ static void fill_slot(struct registry *registry, const struct registry_options *
     slot->pid = getpid();
     slot->format_min = options->format_min;
     slot->format_max = options->format_max;
+    atomic_store(&slot->format_target, 0);
+    slot->sync = options->read_only ? 0 : (uint32_t)options->sync + 1;
     slot->started_ns = clock_wall_ns(registry->clock);
     slot->wait_since_ns = 0;
     memset(slot->name, 0, sizeof(slot->name));
@@ -199,20 +217,55 @@ static int take_slot(struct registry *registry, const struct registry_options *o
                      REGISTRY_SLOTS);
 }
 
-/* A target that a process announced and died over does not count. */
-static int check_target(struct registry *registry, uint32_t format_max, struct jini_error *error)
+/*
+ * What live processes migrate to. Each announces it in its own slot, so that one that ends or dies
+ * takes back nothing of the others.
+ */
+static int check_targets(struct registry *registry, uint32_t format_max, struct jini_error *error)
 {
-    struct registry_header *header = &registry->map->header;
-    uint32_t target = atomic_load(&header->format_target);
-    if (target <= format_max)
-        return 0;
-    uint32_t migrator = atomic_load(&header->migrator);
-    if (migrator == 0 || migrator > REGISTRY_SLOTS || migrator == registry->self.slot + 1 ||
-        !registry_slot_taken(registry, migrator - 1))
-        return 0;
-    return error_set(error, JINI_E_FORMAT, registry->path,
-                     "the database is being migrated to format %u; this version reads up to %u",
-                     target, format_max);
+    for (uint32_t i = 0; i < REGISTRY_SLOTS; i++) {
+        const struct registry_slot *slot = &registry->map->slots[i];
+        uint32_t target = atomic_load(&slot->format_target);
+        if (target > format_max && i != registry->self.slot && registry_slot_taken(registry, i))
+            return error_set(error, JINI_E_FORMAT, registry->path,
+                             "the database is being migrated to format %u by process %d; this "
+                             "version reads up to %u",
+                             target, slot->pid, format_max);
+    }
+    return 0;
+}
+
+static const char *sync_name(uint32_t sync)
+{
+    static const char *const names[] = {"full", "meta", "none"};
+    return sync < sizeof(names) / sizeof(names[0]) ? names[sync] : "damaged";
+}
+
+/*
+ * Refuses to write without syncs beside a process that syncs, and the other way round. A commit of
+ * mode `none` puts its meta page in the place of the last but one while its own pages may still be
+ * on their way, so that the next of them may take the newest whole commit off the disk, whoever has
+ * synced that. Modes `full` and `meta` go together: both sync the pages of a commit, and by that
+ * the meta page before it, ahead of its own meta page, and LMDB uses no page again that one of the
+ * last two commits refers to.
+ */
+static int check_sync(const struct registry *registry, const struct registry_options *options,
+                      struct jini_error *error)
+{
+    for (uint32_t i = 0; i < REGISTRY_SLOTS && !options->read_only; i++) {
+        const struct registry_slot *slot = &registry->map->slots[i];
+        if (i == registry->self.slot || slot->sync == 0 || !registry_slot_taken(registry, i))
+            continue;
+        uint32_t theirs = slot->sync - 1;
+        if ((theirs == STORE_SYNC_NONE) != (options->sync == STORE_SYNC_NONE))
+            return error_set(error, JINI_E_LOCKED, "store.sync",
+                             "process %d (%.*s) writes with store.sync=%s, beside which \"%s\" "
+                             "cannot keep what a power loss may take; use its mode, or wait until "
+                             "it has ended",
+                             slot->pid, STORE_NAME_MAX, slot->name, sync_name(theirs),
+                             sync_name(options->sync));
+    }
+    return 0;
 }
 
 /* Held under byte 0. */
@@ -223,12 +276,9 @@ static int join(struct registry *registry, const struct registry_options *option
     read_boot_id(boot_id);
     uint64_t pid_namespace = read_pid_namespace();
     bool alone = !anybody_alive(registry);
-    int status = 0;
     if (!layout_valid(registry->map, boot_id)) {
         if (!alone)
-            return error_set(error, JINI_E_CORRUPT, registry->path,
-                             "the registry is damaged while processes use it; stop them all, then "
-                             "open the database again");
+            return refuse_layout(registry, error);
         lay_out(registry->map, boot_id, pid_namespace);
     }
     struct registry_header *header = &registry->map->header;
@@ -239,14 +289,14 @@ static int join(struct registry *registry, const struct registry_options *option
                              "open; run them in one namespace, or stop them");
         header->pid_namespace = pid_namespace;
     }
-    if (alone)
-        atomic_store(&header->format_target, 0);
-    status = take_slot(registry, options, error);
+    int status = take_slot(registry, options, error);
     /*
      * Looked at with the slot taken: whoever announces a target after this finds us among the
      * processes.
      */
-    return status ? status : check_target(registry, options->format_max, error);
+    if (status == 0)
+        status = check_targets(registry, options->format_max, error);
+    return status ? status : check_sync(registry, options, error);
 }
 
 static int open_file(struct registry *registry, const struct registry_options *options,
@@ -254,6 +304,8 @@ static int open_file(struct registry *registry, const struct registry_options *o
 {
     snprintf(registry->path, sizeof(registry->path), "%s/processes", options->directory);
     registry->fd = open(registry->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (registry->fd < 0 && options->read_only && (errno == EROFS || errno == EACCES))
+        return onlooker_open(registry, error);
     if (registry->fd < 0)
         return error_set_errno(error, errno, registry->path, "cannot open the registry");
     int status = lock_setup(registry, error);
@@ -366,8 +418,7 @@ size_t registry_list(struct registry *registry, struct store_process_info *out, 
 
 void registry_format_target(struct registry *registry, uint32_t format)
 {
-    atomic_store(&registry->map->header.migrator, registry->self.slot + 1);
-    atomic_store(&registry->map->header.format_target, format);
+    atomic_store(&registry->map->slots[registry->self.slot].format_target, format);
 }
 
 bool registry_format_blocker(struct registry *registry, uint32_t format,

@@ -22,6 +22,10 @@
  *     process's locks on it.
  *  5. The file is allocated in full before it is mapped.
  *  6. Turns to write are tickets, served in order of number (turn.c).
+ *  7. A process that may only read the file takes no slot and looks on, as long as nobody else has
+ *     one (onlooker.c).
+ *  8. What a process announces stands in its own slot, is changed by it alone, and is void when the
+ *     slot's lock is gone.
  */
 #ifndef STORE_REGISTRY_H
 #define STORE_REGISTRY_H
@@ -38,12 +42,16 @@ struct registry_options {
     const struct jini_clock *clock;
     uint32_t format_min; /* formats that this process can work with, or migrate */
     uint32_t format_max;
+    bool read_only;
+    enum store_sync sync; /* of its commits, unless read_only */
 };
 
 /*
- * Takes a slot. JINI_E_LOCKED: live processes of another PID namespace have the database open.
- * JINI_E_BUSY: all slots are taken, or another process holds byte 0 for over 5 s. JINI_E_FORMAT: a
- * migration to a format that this process cannot read is under way. JINI_E_CORRUPT: the file is
+ * Takes a slot; with `read_only`, where the file cannot be written, looks on. JINI_E_LOCKED: live
+ * processes of another PID namespace have the database open, or one that writes with a sync mode
+ * that does not go together with this one's. JINI_E_BUSY: all slots are taken, or another process
+ * holds byte 0 for over 5 s. JINI_E_FORMAT: a migration to a format that this process cannot read
+ * is under way, or live processes use another version of this file. JINI_E_CORRUPT: the file is
  * damaged while others use it. JINI_E_IO.
  */
 int registry_open(const struct registry_options *options, struct registry **out,
@@ -63,6 +71,15 @@ _Atomic uint64_t *registry_shared_word(struct registry *registry, uint32_t index
 _Atomic uint64_t *registry_change_word(struct registry *registry, uint32_t index);
 size_t registry_list(struct registry *registry, struct store_process_info *out, size_t capacity);
 
+/* True for a process that has no slot and so is seen by nobody. */
+bool registry_looks_on(const struct registry *registry);
+
+/*
+ * For one that looks on: true once another process has opened the database. What was read from it
+ * before this answers false is sound.
+ */
+bool registry_disturbed(const struct registry *registry);
+
 /* False when somebody deleted the file under us: then nobody who opens the database sees us. */
 bool registry_file_present(const struct registry *registry);
 
@@ -78,9 +95,10 @@ void registry_turn_give(struct registry *registry);
 bool registry_turn_was_broken(struct registry *registry);
 
 /*
- * Announces that the database moves to `format`, so that nobody who cannot read it opens it any
- * more; 0 ends that. Then registry_format_blocker() finds a live process that cannot work with it;
- * false when there is none.
+ * Announces that this process moves the database to `format`, so that nobody who cannot read it
+ * opens it any more; 0 ends that. Several processes may do so at once, each for itself. Then
+ * registry_format_blocker() finds a live process that cannot work with the format; false when there
+ * is none.
  */
 void registry_format_target(struct registry *registry, uint32_t format);
 bool registry_format_blocker(struct registry *registry, uint32_t format,

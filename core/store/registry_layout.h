@@ -1,4 +1,7 @@
-/* The bytes of the registry; private to registry.c and turn.c. The format stands in registry.h. */
+/*
+ * The bytes of the registry; private to registry.c, onlooker.c and turn.c. The format stands in
+ * registry.h.
+ */
 #ifndef STORE_REGISTRY_LAYOUT_H
 #define STORE_REGISTRY_LAYOUT_H
 
@@ -6,8 +9,8 @@
 #include "store/registry.h"
 
 enum {
-    REGISTRY_VERSION = 1,
-    REGISTRY_SLOTS = 64,
+    REGISTRY_VERSION = 2,
+    REGISTRY_SLOTS = STORE_PROCESSES_MAX,
     REGISTRY_SLOT_LOCK = 4096, /* the byte whose lock stands for slot 0 */
 };
 
@@ -20,8 +23,7 @@ struct registry_header {
     uint32_t slots;
     uint8_t boot_id[16];
     uint64_t pid_namespace;
-    _Atomic uint32_t format_target; /* 0: no migration is under way */
-    _Atomic uint32_t migrator;      /* slot + 1 of the process that announced it */
+    _Atomic uint64_t openings; /* grows with each slot that is taken */
     _Atomic uint64_t next_ticket;
     _Atomic uint32_t turn; /* a futex: changes whenever somebody leaves the queue */
     _Atomic uint32_t
@@ -37,9 +39,11 @@ struct registry_slot {
     _Atomic uint64_t wait_since_ns;
     uint32_t format_min;
     uint32_t format_max;
+    _Atomic uint32_t format_target; /* what it moves the database to; 0: nothing is announced */
+    uint32_t sync;                  /* the store_sync of its commits, plus 1; 0: it makes none */
     uint64_t started_ns;
     char name[STORE_NAME_MAX];
-    uint8_t reserved[256 - 40 - STORE_NAME_MAX];
+    uint8_t reserved[256 - 48 - STORE_NAME_MAX];
 };
 
 struct registry_map {
@@ -57,6 +61,8 @@ struct registry {
     int fd; /* -1: anonymous */
     struct registry_map *map;
     struct store_process self;
+    bool looks_on;                  /* no slot, and the map is not to be written */
+    uint64_t openings;              /* when it began to look on */
     bool turn_broken;               /* writer thread only */
     const struct jini_clock *clock; /* for the wall clock; what processes compare is the system's */
     char path[4096];
@@ -64,5 +70,8 @@ struct registry {
 
 /* True while a live process other than this one has the slot. */
 bool registry_slot_taken(const struct registry *registry, uint32_t slot);
+
+/* onlooker.c: opens without a slot. JINI_E_LOCKED: a live process has one. */
+int onlooker_open(struct registry *registry, struct jini_error *error);
 
 #endif

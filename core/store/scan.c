@@ -113,7 +113,7 @@ static bool inside(const struct store_cursor *cursor, struct slice key)
     return slice_compare(key, low) >= 0;
 }
 
-int store_cursor_next(struct store_cursor *cursor, struct buffer *value)
+static int next_entry(struct store_cursor *cursor, struct buffer *value)
 {
     struct slice key;
     struct slice found;
@@ -144,6 +144,11 @@ int store_cursor_next(struct store_cursor *cursor, struct buffer *value)
         return 0;
     buffer_append(value, found.data, found.length);
     return value->overflow ? JINI_E_TOO_BIG : 0;
+}
+
+int store_cursor_next(struct store_cursor *cursor, struct buffer *value)
+{
+    return txn_confirm(cursor->txn, next_entry(cursor, value));
 }
 
 /*

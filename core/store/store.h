@@ -37,16 +37,24 @@
 enum {
     STORE_KEY_MAX = 400,
     STORE_VALUE_MAX = 65536,
-    STORE_OP_KEYS_MAX = 262144, /* keys that one op may write */
+    STORE_OP_KEYS_MAX = 262144,    /* writes of one op */
+    STORE_OP_BYTES_MAX = 64 << 20, /* their keys and values, summed: what its memory depends on */
     STORE_CHANGE_WORDS = 4096,
     STORE_OVERLAYS_MAX = 4, /* open at once in one op */
     STORE_NAME_MAX = 48,
+    STORE_PROCESSES_MAX = 64, /* that have one database open */
+    STORE_READERS_MAX = 512,  /* what readers_max may be */
+    STORE_OPEN_WAIT_MS = 10000, /* how long opening waits for a turn to write */
 };
 
 struct store;
 struct store_txn;
 
-/* What a power loss may take. A crash of the process alone takes nothing in any mode. */
+/*
+ * What a power loss may take. A crash of the process alone takes nothing in any mode. Processes of
+ * the modes FULL and META may write side by side; beside them NONE is refused, and beside NONE they
+ * are. Who opens read-only is beside anybody.
+ */
 enum store_sync {
     STORE_SYNC_FULL, /* nothing that was acknowledged */
     STORE_SYNC_META, /* the newest commits (LMDB's MDB_NOMETASYNC); what is left is whole */
@@ -82,13 +90,14 @@ struct store_options {
     const char *process_name; /* shown to operators beside the pid; copied */
     enum store_sync sync;
     bool create;                    /* make the directory when it is missing */
-    bool read_only;                 /* no writer; works on read-only media */
+    bool read_only;                 /* no writer; see below where nothing may be written at all */
     bool allow_unsafe_filesystem;   /* open on network and overlay filesystems */
     bool run_twice;                 /* see above */
-    uint64_t map_bytes;             /* address space reserved at open */
+    uint64_t map_bytes;             /* address space reserved at open; 0: 256 GiB, 1 GiB under a
+                                       sanitizer, but no more than map_bytes_max */
     uint64_t map_bytes_max;         /* growth stops here */
     uint64_t reserve_bytes;         /* of disk and of map, kept for ops of class STORE_RELEASE */
-    uint32_t readers_max;           /* snapshots open at once in this process */
+    uint32_t readers_max;           /* snapshots open at once in this process; 2 KiB each */
     uint32_t queue_ops_max;         /* ops that wait; more is JINI_E_BUSY */
     uint64_t queue_bytes_max;       /* their `bytes`, summed; more is JINI_E_BUSY */
     uint32_t batch_ops_max;         /* ops of one commit */
@@ -101,20 +110,32 @@ struct store_options {
     const struct store_format *format; /* borrowed while the store is open */
 };
 
+/*
+ * Reading. With `read_only` a process registers like any other where it may write the file
+ * `processes`, and its snapshots hold beside writers. On read-only media, through a read-only mount
+ * and as a user who may only read, it cannot, and nobody who writes would see it. So it opens only
+ * while no other process has the database open, and is poisoned as soon as one comes: what it has
+ * answered by then is sound.
+ */
+
 /* Fills in the defaults. `directory` and `format` stay for the caller to set. */
 void store_options_init(struct store_options *options);
 
 /*
  * Opens a database, creating, migrating and registering as needed. Blocks: up to migrate_wait_ms
- * for a migration's wait, and for the migration itself.
+ * for a migration's wait, for the migration itself, and up to STORE_OPEN_WAIT_MS for a turn to
+ * write where there is something to make or to migrate.
  *   JINI_E_NOT_FOUND    there is no database and `create` is false
  *   JINI_E_UNSUPPORTED  a network or overlay filesystem; move it, or set allow_unsafe_filesystem
- *   JINI_E_LOCKED       open already in this process, or by processes of another PID namespace
+ *   JINI_E_LOCKED       open already in this process, by processes of another PID namespace, by one
+ *                       whose sync mode does not go together with this one's, or by any at all when
+ *                       this one may not write
  *   JINI_E_FORMAT       written by a newer version
  *   JINI_E_FORMAT_BUSY  older processes are alive; the error names them
  *   JINI_E_INVALID      an option out of its range; the error names it
  *   JINI_E_CORRUPT      the data file is damaged; restore a copy
- *   JINI_E_BUSY         64 processes have it open, or one stands still in its own opening
+ *   JINI_E_BUSY         STORE_PROCESSES_MAX have it open, or one stands still in its own opening,
+ *                       or with the write lock while this one has something to write
  *   JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY, JINI_E_READ_ONLY
  */
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
@@ -221,6 +242,14 @@ int store_write_class(struct store *store, store_op_fn *op, void *argument, enum
 int store_write_until(struct store *store, store_op_fn *op, void *argument, enum store_class class,
                       uint64_t deadline_ns);
 
+/*
+ * store_write() for what opening a database writes, in the store and above it. JINI_E_BUSY: the
+ * turn to write did not come for STORE_OPEN_WAIT_MS, and `error` names the process that has it;
+ * `error` is left alone otherwise.
+ */
+int store_write_at_open(struct store *store, store_op_fn *op, void *argument,
+                        struct jini_error *error);
+
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 /*
@@ -253,14 +282,20 @@ struct store_lookup {
 void store_get_many(struct store_txn *txn, struct store_lookup *lookups, size_t count);
 
 /*
- * Writes or replaces a value. JINI_E_TOO_BIG: key, value or number of keys is over its bound.
- * JINI_E_INVALID: an empty key. JINI_E_READ_ONLY: a snapshot. Other errors fail the whole op
- * whatever it returns.
+ * Writes or replaces a value. JINI_E_TOO_BIG: key, value, or what the op writes in all is over its
+ * bound, and store_explain() tells which. JINI_E_INVALID: an empty key. JINI_E_READ_ONLY: a
+ * snapshot. Other errors fail the whole op whatever it returns.
  */
 int store_put(struct store_txn *txn, enum store_space space, struct slice key, struct slice value);
 
 /* Deletes a key. JINI_E_NOT_FOUND: it was not there. */
 int store_delete(struct store_txn *txn, enum store_space space, struct slice key);
+
+/*
+ * After a write of the op was JINI_E_TOO_BIG: fills `error` with the bound. Leaves it alone where
+ * none was. Returns JINI_E_TOO_BIG.
+ */
+int store_explain(const struct store_txn *txn, struct jini_error *error);
 
 enum store_direction { STORE_FORWARD, STORE_BACKWARD };
 
@@ -358,17 +393,29 @@ _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 
 /* ---- Copies and scans in slices -------------------------------------------------------------- */
 
-/*
- * Copies a snapshot of the database into the new file `path` while it is in use, without free
- * pages, synced with its directory. JINI_E_EXISTS, JINI_E_FULL, JINI_E_IO. JINI_E_BUSY: no snapshot
- * is free, or the map is being grown; try again. What failed leaves no file.
- */
-int store_copy(struct store *store, const char *path, struct jini_error *error);
+enum store_copy_form {
+    STORE_COPY_COMPACT, /* entry by entry, without free pages */
+    STORE_COPY_PLAIN    /* page by page, as the file lies there: faster */
+};
 
 /*
- * Checks the structure of every page of the data file that the newest commit uses, as the start of
- * `jini verify`. Reads the whole file, with a snapshot open. JINI_E_CORRUPT: the error names the
- * page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
+ * Copies a snapshot of the database into the new file `path` while it is in use, synced with its
+ * directory. The file appears when it is whole: it is written under the name PATH.jini-partial,
+ * which a copy that was killed leaves, and the next one to the same path takes over. One snapshot
+ * is open for as long as it takes; meanwhile pages that commits free are not used again, so that
+ * the file grows, and where this process would have to grow the map, a write is JINI_E_BUSY.
+ *
+ * JINI_E_EXISTS: `path`. JINI_E_BUSY: another copy to it is under way; or no snapshot is free, or
+ * the map is being grown, try again. JINI_E_FULL, JINI_E_IO. What failed leaves no file.
+ */
+int store_copy(struct store *store, const char *path, enum store_copy_form form,
+               struct jini_error *error);
+
+/*
+ * Checks the structure of every page of the data file that is in use, as the start of `jini
+ * verify`. Reads the whole file, space by space, each on a snapshot of its own, so that pages are
+ * kept and growth of the map waits for as long as the largest space takes. JINI_E_CORRUPT: the
+ * error names the page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
  */
 int store_verify(struct store *store, struct jini_error *error);
 
@@ -403,7 +450,8 @@ struct store_figures {
     uint64_t pages_written;
     uint64_t commit_us_sum;
     uint64_t commit_buckets[STORE_LATENCY_BUCKETS]; /* commits that took less than 2^i us */
-    uint64_t batch_buckets[STORE_BATCH_BUCKETS];    /* commits of up to 2^i ops */
+    uint64_t batch_buckets[STORE_BATCH_BUCKETS];    /* commits of up to 2^i ops that succeeded */
+    uint64_t batch_ops_sum;                         /* those of all commits */
     uint64_t batches_rerun;
     uint64_t map_growths;
     uint32_t queue_ops;

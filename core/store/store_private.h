@@ -6,8 +6,10 @@
  *   batch.c      one commit: run, check, complete  scan.c       cursors, scans in slices
  *   reader.c     snapshots and the gate            overlay.c    writes that can be undone
  *   reserve.c    what is kept back for releases    migrate.c    formats
- *   figures.c    copies and figures                tree.c       a persistent map in memory
+ *   figures.c    checking, figures                 tree.c       a persistent map in memory
+ *   copy.c       copies of a database in use
  *   registry.c, turn.c                             processes, and whose turn it is to write
+ *   onlooker.c                                     reading where nothing can be registered
  *   lmdb.c, lmdb_file.c, memory.c                  the drivers behind driver.h
  */
 #ifndef STORE_PRIVATE_H
@@ -26,6 +28,9 @@ enum {
     OVERLAYS_MAX = STORE_OVERLAYS_MAX + 1, /* those of an op, and the batch's around it */
 };
 
+/* Which bound the last write of an op would have gone over. */
+enum txn_bound { TXN_BOUND_NONE, TXN_BOUND_KEY, TXN_BOUND_VALUE, TXN_BOUND_KEYS, TXN_BOUND_BYTES };
+
 struct store_txn {
     struct store *store;
     struct driver_txn *driver_txn;
@@ -35,6 +40,7 @@ struct store_txn {
     uint32_t op_keys;
     uint64_t op_bytes;
     uint64_t digest;
+    enum txn_bound exceeded;
     int failure; /* the driver's first error that is not the op's to handle */
 
     /* Of the batch. */
@@ -68,6 +74,7 @@ struct counters {
     _Atomic uint64_t commit_us_sum;
     _Atomic uint64_t commit_buckets[STORE_LATENCY_BUCKETS];
     _Atomic uint64_t batch_buckets[STORE_BATCH_BUCKETS];
+    _Atomic uint64_t batch_ops_sum;
     _Atomic uint64_t batches_rerun;
     _Atomic uint64_t map_growths;
     _Atomic uint64_t lock_wait_us_sum;
@@ -84,6 +91,7 @@ struct store {
     const struct driver_ops *ops;
     struct driver *driver;
     struct registry *registry;
+    bool looks_on; /* may only read, and is seen by nobody (onlooker.c) */
 
     /* Health. The reason is written once, before the flag. */
     _Atomic uint32_t poisoned;
@@ -109,6 +117,7 @@ struct store {
     struct store_write **batch;
     uint32_t batch_count;
     bool batch_overlays; /* every op of the batch in an overlay */
+    bool batch_full;     /* new work is refused in this attempt */
     uint32_t gather_ops; /* how many ops the next batch may expect, and until when */
     uint64_t gather_until_ns;
     int io_fd;         /* /proc of the writer thread, for bytes written; -1 */
@@ -138,6 +147,7 @@ struct store {
 
 /* open.c */
 int store_check(const struct store *store);     /* 0, JINI_E_FORKED or JINI_E_POISONED */
+int store_look(struct store *store);            /* the same; poisons one that looks on disturbed */
 void store_check_registry(struct store *store); /* poisons when others do not see us any more */
 
 /* directory.c */
@@ -147,7 +157,8 @@ int directory_claim(const struct store *store, struct jini_error *error);
 void directory_release(const struct store *store);
 
 /* txn.c */
-int txn_check(const struct store_txn *txn); /* 0 or JINI_E_FORKED */
+int txn_check(const struct store_txn *txn); /* 0, JINI_E_FORKED or JINI_E_POISONED */
+int txn_confirm(const struct store_txn *txn, int status);
 void txn_reset_batch(struct store_txn *txn);
 void txn_reset_op(struct store_txn *txn);
 int txn_flush_stamp(struct store_txn *txn);

@@ -4,6 +4,7 @@
  */
 #include "store/store_private.h"
 
+#include "base/error.h"
 #include "base/fork.h"
 #include "base/hash.h"
 
@@ -27,13 +28,26 @@ void txn_reset_op(struct store_txn *txn)
     txn->op_keys = 0;
     txn->op_bytes = 0;
     txn->digest = 0;
+    txn->exceeded = TXN_BOUND_NONE;
     txn->failure = 0;
 }
 
 /* A snapshot that was inherited through fork is not ours to use. */
 int txn_check(const struct store_txn *txn)
 {
-    return txn->store->fork_generation == fork_generation() ? 0 : JINI_E_FORKED;
+    if (txn->store->fork_generation != fork_generation())
+        return JINI_E_FORKED;
+    return txn->store->looks_on ? store_look(txn->store) : 0;
+}
+
+/*
+ * The status of a read whose result has been copied out of the map: what one that looks on has read
+ * counts only when nobody has come by then who may have written over it.
+ */
+int txn_confirm(const struct store_txn *txn, int status)
+{
+    int health = txn->store->looks_on ? store_look(txn->store) : 0;
+    return health ? health : status;
 }
 
 static int check_key(enum store_space space, struct slice key)
@@ -89,16 +103,15 @@ int store_get(struct store_txn *txn, enum store_space space, struct slice key, s
     buffer_reset(value);
     struct slice found;
     int status = find(txn, space, key, &found);
-    if (status)
-        return status;
-    buffer_append(value, found.data, found.length);
-    return value->overflow ? JINI_E_TOO_BIG : 0;
+    if (status == 0)
+        buffer_append(value, found.data, found.length);
+    return txn_confirm(txn, value->overflow ? JINI_E_TOO_BIG : status);
 }
 
 int store_has(struct store_txn *txn, enum store_space space, struct slice key)
 {
     struct slice found;
-    return find(txn, space, key, &found);
+    return txn_confirm(txn, find(txn, space, key, &found));
 }
 
 void store_get_many(struct store_txn *txn, struct store_lookup *lookups, size_t count)
@@ -131,6 +144,41 @@ static void digest_write(struct store_txn *txn, enum store_space space, struct s
     txn->digest = hash64_seeded(value, txn->digest);
 }
 
+static enum txn_bound exceeded_by(const struct store_txn *txn, struct slice key, struct slice value)
+{
+    if (key.length > STORE_KEY_MAX)
+        return TXN_BOUND_KEY;
+    if (value.length > STORE_VALUE_MAX)
+        return TXN_BOUND_VALUE;
+    if (txn->op_keys >= STORE_OP_KEYS_MAX)
+        return TXN_BOUND_KEYS;
+    bool fits = txn->op_bytes + key.length + value.length <= STORE_OP_BYTES_MAX;
+    return fits ? TXN_BOUND_NONE : TXN_BOUND_BYTES;
+}
+
+int store_explain(const struct store_txn *txn, struct jini_error *error)
+{
+    switch (txn->exceeded) {
+    case TXN_BOUND_NONE:
+        break;
+    case TXN_BOUND_KEY:
+        return error_set(error, JINI_E_TOO_BIG, "key", "a key has at most %d bytes", STORE_KEY_MAX);
+    case TXN_BOUND_VALUE:
+        return error_set(error, JINI_E_TOO_BIG, "value", "a value has at most %d bytes",
+                         STORE_VALUE_MAX);
+    case TXN_BOUND_KEYS:
+        return error_set(error, JINI_E_TOO_BIG, "write",
+                         "one write changes at most %d keys; make several of it",
+                         STORE_OP_KEYS_MAX);
+    case TXN_BOUND_BYTES:
+        return error_set(error, JINI_E_TOO_BIG, "write",
+                         "the keys and values of one write have at most %d bytes together; make "
+                         "several of it",
+                         STORE_OP_BYTES_MAX);
+    }
+    return JINI_E_TOO_BIG;
+}
+
 static int write(struct store_txn *txn, enum store_space space, struct slice key,
                  struct slice value, bool remove)
 {
@@ -139,11 +187,12 @@ static int write(struct store_txn *txn, enum store_space space, struct slice key
         return status;
     if (!txn->writable)
         return JINI_E_READ_ONLY;
+    txn->exceeded = exceeded_by(txn, key, value);
+    if (txn->exceeded != TXN_BOUND_NONE)
+        return JINI_E_TOO_BIG;
     status = check_key(space, key);
     if (status)
         return status;
-    if (value.length > STORE_VALUE_MAX || txn->op_keys >= STORE_OP_KEYS_MAX)
-        return JINI_E_TOO_BIG;
     if (txn->failure)
         return public_status(txn->failure);
     status = txn->overlays ? overlay_write(txn, space, key, value, remove)

@@ -192,6 +192,74 @@ static unsigned count_damaged(unsigned *images, bool first_only)
     return damaged;
 }
 
+/* ---- Copies ---- */
+
+static const char *const copies[] = {"compact", "plain"};
+
+static void record_copies(const char *swallow)
+{
+    struct store_options options = options_at("root/db");
+    struct store *store;
+    struct jini_error error;
+    CHECK_OK(store_open(&options, &store, &error));
+    for (uint64_t n = 1; n <= OPS; n++)
+        CHECK_OK(store_write(store, op_number, &n));
+    fault_record_start("root", "log");
+    fault_swallow_syncs(swallow);
+    for (int form = 0; form < 2; form++) {
+        char path[64];
+        snprintf(path, sizeof(path), "root/%s", copies[form]);
+        CHECK_OK(store_copy(store, path, (enum store_copy_form)form, &error));
+        fault_mark("%d", form + 1);
+    }
+    fault_swallow_syncs(NULL);
+    fault_record_stop();
+    store_close(store);
+}
+
+/* Whether a copy that has its name is whole, and each that was acknowledged has its name. */
+static bool copies_are_whole(const char *image, int acknowledged)
+{
+    char directory[620];
+    char from[640];
+    char to[640];
+    bool whole = true;
+    snprintf(directory, sizeof(directory), "%s/opened", image);
+    snprintf(to, sizeof(to), "%s/data.mdb", directory);
+    for (int form = 0; form < 2; form++) {
+        CHECK(mkdir(directory, 0700) == 0);
+        snprintf(from, sizeof(from), "%s/%s", image, copies[form]);
+        if (rename(from, to) == 0)
+            whole &= image_is_whole(directory, OPS);
+        else
+            whole &= form >= acknowledged;
+        harness_remove(directory);
+    }
+    return whole;
+}
+
+/* True when the copies in some image are not as they must be. */
+static bool some_copy_is_damaged(void)
+{
+    char target[600];
+    struct powerloss *loss = powerloss_open("log");
+    const unsigned seeds = harness_sanitized() && harness_scale() == 1 ? 1 : SEEDS;
+    bool damaged = false;
+    int acknowledged = 0;
+    snprintf(target, sizeof(target), "%s/image", harness_fast_directory(64 << 20));
+    for (size_t cut = powerloss_first_cut(loss); cut <= powerloss_last_cut(loss); cut++) {
+        const char *mark = powerloss_mark(loss, cut);
+        if (mark)
+            acknowledged = (int)strtol(mark, NULL, 10);
+        for (unsigned i = 0; i < seeds && !damaged; i++) {
+            powerloss_build(loss, cut, choose_seed(i, seeds == 1, mark != NULL), target);
+            damaged = !copies_are_whole(target, acknowledged);
+        }
+    }
+    powerloss_close(loss);
+    return damaged;
+}
+
 static void prepare(void)
 {
     fault_attach(harness_path("control"));
@@ -207,6 +275,28 @@ TEST(what_was_acknowledged_survives_a_power_loss,
     record_work(NULL);
     CHECK_UINT(count_damaged(&images, false), ==, 0);
     printf("     %u images\n", images);
+}
+
+TEST(a_copy_has_its_name_when_it_is_whole,
+     "In every image of every cut, a copy that has its name is whole, and one that was "
+     "acknowledged has its name.")
+{
+    prepare();
+    record_copies(NULL);
+    CHECK(!some_copy_is_damaged());
+}
+
+TEST(a_missing_sync_of_a_copy_is_found,
+     "Without syncs of the file of a copy, or of the directory, some image has lost it.")
+{
+    prepare();
+    record_copies("*.jini-partial");
+    CHECK(some_copy_is_damaged());
+    harness_remove("root");
+    harness_remove("log");
+    CHECK(mkdir("root", 0700) == 0);
+    record_copies("root/");
+    CHECK(some_copy_is_damaged());
 }
 
 static void check_missing_sync_is_found(const char *pattern)

@@ -359,8 +359,13 @@ static const struct example_row stat_examples[] = {
 };
 static const struct argument_row backup_arguments[] = {
     {"FILE", ARGUMENT_ONE, VALUE_FILE, "the new file"}, {0}};
+static const struct option_row backup_options[] = {
+    {.name = "plain", .text = "page by page, with free pages: faster, but not smaller"}, {0}};
 static const struct example_row backup_examples[] = {
-    {"jini backup /backup/$(date +%F).mdb", "a copy of the records while others write"}, {0}};
+    {"jini backup /backup/$(date +%F).mdb", "a copy of the records while others write"},
+    {"jini backup --plain /backup/$(date +%F).mdb", "the same, as fast as the disk"},
+    {0},
+};
 static const struct example_row options_examples[] = {
     {"jini options", "all options, their values and where they come from"},
     {"jini --set pack.bytes_max=16MiB put alice lake.png", "set one for one command"},
@@ -516,8 +521,9 @@ const struct verb table_verbs[] = {
      "bytes "
      "are in the packs and in the archive. A plain copy of a live database file is damaged, this "
      "one "
-     "is not. To use it, put it into a directory as data.mdb.",
-     backup_arguments, no_options, backup_examples, verb_backup},
+     "is not. It is written as FILE.jini-partial first; what has the name FILE is whole. To use "
+     "it, put it into a directory as data.mdb.",
+     backup_arguments, backup_options, backup_examples, verb_backup},
     {"options", "list the options of the engine",
      "Lists every option with its value and where that comes from: the default, the command (which "
      "leaves background work to services), DIR/jini.conf, the environment, or --set.",

@@ -1,7 +1,6 @@
 /*
- * jini backup: a copy of the records, made under another name beside it, so that what has the name
- * that was asked for is whole. A thread copies, which takes as long as the disk does; the main thread
- * tells how far the file has grown.
+ * jini backup: a copy of the records. A thread copies, which takes as long as the disk does; the
+ * main thread tells how far the file has grown that will get the name once it is whole.
  */
 #include "command.h"
 #include "figures.h"
@@ -23,6 +22,7 @@ enum { TICK_MS = 100 };
 struct copying {
     struct jini *jini;
     const char *path;
+    enum jini_copy_form form;
     int status;
     struct jini_error error;
     struct jini_request ended; /* for wait_done(); never submitted */
@@ -31,7 +31,7 @@ struct copying {
 static void *copy_main(void *argument)
 {
     struct copying *copying = argument;
-    copying->status = jini_copy(copying->jini, copying->path, &copying->error);
+    copying->status = jini_copy(copying->jini, copying->path, copying->form, &copying->error);
     wait_done(&copying->ended);
     return NULL;
 }
@@ -42,8 +42,8 @@ static uint64_t size_of(const char *path)
     return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
-/* What the copy will take: the file without the pages in it that are free. 0: not known. */
-static uint64_t expected_bytes(struct command *command)
+/* What the copy will take: the file, without its free pages unless it is plain. 0: not known. */
+static uint64_t expected_bytes(struct command *command, enum jini_copy_form form)
 {
     char *metrics;
     if (figures_read(command, FIGURES_QUICK, &metrics) != 0)
@@ -52,14 +52,21 @@ static uint64_t expected_bytes(struct command *command)
     uint64_t unused =
         figures_value(metrics, "jini_store_free_pages") * (uint64_t)sysconf(_SC_PAGESIZE);
     free(metrics);
+    if (form == JINI_COPY_PLAIN)
+        return used;
     return unused < used ? used - unused : 0;
 }
 
 static int copy_and_tell(struct command *command, const char *path)
 {
     pthread_t thread;
-    struct copying copying = {.jini = command->jini, .path = path};
-    uint64_t expected = progress_is_wanted() ? expected_bytes(command) : 0;
+    char partial[4096];
+    struct copying copying = {.jini = command->jini,
+                              .path = path,
+                              .form = args_has(&command->args, "plain") ? JINI_COPY_PLAIN
+                                                                        : JINI_COPY_COMPACT};
+    uint64_t expected = progress_is_wanted() ? expected_bytes(command, copying.form) : 0;
+    snprintf(partial, sizeof(partial), "%s.jini-partial", path);
     if (pthread_create(&thread, NULL, copy_main, &copying) != 0)
         return command_fail(command, JINI_E_NO_MEMORY, "thread", "no thread could be started");
     progress_begin("copying", NULL);
@@ -67,7 +74,7 @@ static int copy_and_tell(struct command *command, const char *path)
     do {
         wait_sleep(TICK_MS);
         ended = wait_is_done(&copying.ended);
-        progress_set(size_of(path), expected, 0);
+        progress_set(size_of(partial), expected, 0);
         progress_tick();
     } while (!ended);
     pthread_join(thread, NULL);
@@ -78,25 +85,13 @@ static int copy_and_tell(struct command *command, const char *path)
 
 static int copy_to(struct command *command, const char *path)
 {
-    char temporary[4096];
-    int length = snprintf(temporary, sizeof(temporary), "%s.%d.partial", path, (int)getpid());
-    if (length < 0 || (size_t)length >= sizeof(temporary))
-        return command_fail(command, JINI_E_INVALID, "FILE", "the path is too long");
     int status = file_check_target(path, &command->error);
-    if (status)
+    if (status == 0)
+        status = copy_and_tell(command, path);
+    if (status || !interrupt_signal())
         return status;
-    if (access(path, F_OK) == 0)
-        return command_fail(command, JINI_E_EXISTS, "FILE", "%.300s is there already", path);
-    status = copy_and_tell(command, temporary);
-    if (status) {
-        snprintf(command->error.field, sizeof(command->error.field), "%s", path);
-        return status;
-    }
-    if (interrupt_signal()) {
-        unlink(temporary);
-        return command_fail(command, JINI_E_CANCELLED, "FILE", "interrupted");
-    }
-    return file_give_name(temporary, path, FILE_KEEP, &command->error);
+    unlink(path);
+    return command_fail(command, JINI_E_CANCELLED, "FILE", "interrupted");
 }
 
 int verb_backup(struct command *command)

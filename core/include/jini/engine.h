@@ -21,15 +21,25 @@ JINI_EXPORT const char *jini_version(void);
  * Opens the database in the directory `path`. `options` is copied; NULL: the defaults, then the
  * file jini.conf of that directory, then the environment. Several processes may have one database
  * open; one process opens it once. Blocks: usually a few milliseconds; longer for a migration, or
- * behind one (store.migrate_wait_ms). Not on a loop thread that must not wait. A database opens on
- * a full disk too, if need be without a table of rate limits: limits.when_full answers until there
- * is room for one.
+ * behind one (store.migrate_wait_ms); up to ten seconds for the write lock, where something has to
+ * be made. Not on a loop thread that must not wait. A database opens on a full disk too, if need be
+ * without a table of rate limits: limits.when_full answers until there is room for one.
+ *
+ * With `read_only` the database may lie on read-only media, be mounted read-only, or belong to a
+ * user who gives no right but to read. Where this process may not write the files by which
+ * processes know of each other, none of those who write would keep what it reads. So it opens only
+ * while nobody else has the database open, and when somebody opens it later, everything is answered
+ * with JINI_E_POISONED from then on; what was answered before is sound.
  *
  * JINI_E_NOT_FOUND    no database there and `create` is 0
  * JINI_E_UNSUPPORTED  a network or overlay filesystem
- * JINI_E_LOCKED       open already in this process, or by processes of another PID namespace
+ * JINI_E_LOCKED       open already in this process, by processes of another PID namespace, by one
+ *                     that writes with a store.sync that does not go together with this one's, or,
+ *                     for a process that may not write, by any other
  * JINI_E_FORMAT       written by a newer version; JINI_E_FORMAT_BUSY: older processes are still at
  *                     work
+ * JINI_E_BUSY         64 processes have it open, or one stands still in its own opening or with the
+ *                     write lock, while something has to be made or migrated; the error names it
  * JINI_E_INVALID      an option; `error.field` names it
  * JINI_E_CORRUPT, JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
  */
@@ -118,11 +128,13 @@ JINI_EXPORT int jini_read(struct jini *jini, jini_txn_fn *function, void *argume
 
 /*
  * The caller's own records: keys of 1 to 400 bytes, ordered by memcmp, values of 0 to 65,536 bytes.
- * They share nothing with the engine's. Pointers are borrowed for the call.
+ * They share nothing with the engine's. Pointers are borrowed for the call. One write changes at
+ * most 262,144 keys, and puts at most 64 MiB of keys and values.
  *
  * jini_txn_get: copies up to `capacity` bytes; `length` gets the length of the value.
  *   JINI_E_NOT_FOUND; JINI_E_TOO_BIG: it does not fit, and nothing was copied.
- * jini_txn_put: JINI_E_READ_ONLY on a snapshot; JINI_E_TOO_BIG; JINI_E_INVALID: an empty key.
+ * jini_txn_put: JINI_E_READ_ONLY on a snapshot; JINI_E_TOO_BIG: a bound from above, which the error
+ *   of the request names; JINI_E_INVALID: an empty key.
  * jini_txn_delete: JINI_E_NOT_FOUND.
  */
 JINI_EXPORT int jini_txn_get(struct jini_txn *txn, const void *key, size_t key_length, void *value,
@@ -158,13 +170,28 @@ JINI_EXPORT int jini_txn_stamp(struct jini_txn *txn, uint64_t *out);
 
 /* ---- Copies and figures ---------------------------------------------------------------------- */
 
+enum jini_copy_form {
+    JINI_COPY_COMPACT, /* without free pages, in new order: as small as can be */
+    JINI_COPY_PLAIN    /* page by page, free ones included: faster, and laid out as the original */
+};
+
 /*
- * Copies the records of a database in use (not the image bytes) to the new file `path`, without
- * free pages and synced. A plain copy of a live database file is damaged; this one is not. To use
- * it, put it into a directory as data.mdb. Blocks for as long as the disk takes. JINI_E_EXISTS,
- * JINI_E_FULL, JINI_E_IO.
+ * Copies the records of a database in use (not the image bytes) to the new file `path`, synced.
+ * What cp(1) makes of the file of a live database is damaged; this is of one moment. To use it, put
+ * it into a directory as data.mdb. Blocks for as long as the disk takes.
+ *
+ * The file appears when it is whole. It is written as PATH.jini-partial; a process that is killed
+ * over it leaves that, and the next copy to the same path takes it over.
+ *
+ * One snapshot is open for as long as it takes. Meanwhile no page is used again that writes of any
+ * process free, so that the database grows as it does beside a reader that never ends; and in this
+ * process a write that needs a larger map (store.map_bytes) is JINI_E_BUSY until the copy is done.
+ *
+ * JINI_E_EXISTS: there is something at `path`. JINI_E_BUSY: another copy to it is under way, or no
+ * snapshot is free. JINI_E_INVALID, JINI_E_FULL, JINI_E_IO.
  */
-JINI_EXPORT int jini_copy(struct jini *jini, const char *path, struct jini_error *error);
+JINI_EXPORT int jini_copy(struct jini *jini, const char *path, enum jini_copy_form form,
+                          struct jini_error *error);
 
 /*
  * Writes figures as Prometheus text (exposition format 0.0.4) into `text`, with NUL, and their

@@ -16,7 +16,8 @@ enum { JINI_ERROR_FIELD_MAX = 64, JINI_ERROR_MESSAGE_MAX = 440 };
 /*
  * Filled by the call that failed, never read by the library. `field` names the argument, option,
  * limit or path; `message` is one sentence that names the rule, the value and what to do. Both end
- * in NUL and hold valid UTF-8; a longer text is cut. All zero after success.
+ * in NUL and hold valid UTF-8; a longer text is cut, a path in front: "…/db/data.mdb". All zero
+ * after success.
  */
 struct jini_error {
     int32_t code;            /* the status that was returned */

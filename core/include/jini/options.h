@@ -24,7 +24,9 @@ enum { JINI_OPTION_TEXT_MAX = 512 };
 
 /*
  * What a power loss may take; the option store.sync. A crash of processes takes nothing in any
- * mode.
+ * mode. Processes that write with "full" and "meta" may have the database open at once; one with
+ * "none" would take from the others what they promise, so that beside them it is refused with
+ * JINI_E_LOCKED, and they beside it: a bulk import waits for the services, or uses their mode.
  */
 enum jini_sync {
     JINI_SYNC_FULL, /* "full": nothing that was acknowledged */
@@ -56,12 +58,12 @@ enum jini_when_full {
     CHOICE(store_sync, "store.sync", JINI_SYNC_FULL, "full|meta|none",                             \
            "what a power loss may take: nothing; the newest commits; anything")                    \
     NUMBER(store_map_bytes, "store.map_bytes", 0, 0, JINI_GIB(65536),                              \
-           "address space reserved for the database at open; 0: 256 GiB")                          \
+           "address space reserved at open; 0: 256 GiB, but at most store.map_bytes_max")          \
     NUMBER(store_map_bytes_max, "store.map_bytes_max", JINI_GIB(4096), JINI_MIB(1),                \
            JINI_GIB(65536), "the database never grows beyond this")                                \
     NUMBER(store_reserve_bytes, "store.reserve_bytes", JINI_MIB(16), 0, JINI_GIB(16),              \
            "disk and map kept for releases and deletions when all else is full")                   \
-    NUMBER(store_readers_max, "store.readers_max", 256, 4, 1024,                                   \
+    NUMBER(store_readers_max, "store.readers_max", 256, 4, 512,                                    \
            "snapshots that this process may have open at once")                                    \
     NUMBER(store_queue_ops_max, "store.queue_ops_max", 16384, 16, 1048576,                         \
            "writes that may wait; more are refused as busy")                                       \
@@ -151,7 +153,8 @@ enum jini_when_full {
 struct jini_options {
     uint32_t size;      /* of this struct; set by jini_options_init() */
     uint32_t create;    /* 1: make the database when there is none */
-    uint32_t read_only; /* 1: look only; works on read-only media and on copies */
+    uint32_t read_only; /* 1: look only; works on copies, and where nothing can be written while no
+                           other process has the database open: see jini_open() */
     uint32_t reserved;
     const struct jini_clock *clock; /* NULL: the system's; else borrowed until close */
     jini_log_fn *log;               /* NULL: nothing is reported */

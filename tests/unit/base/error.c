@@ -127,6 +127,58 @@ TEST(long_texts_are_cut_between_characters, "Field and message stay in their roo
     CHECK_UINT(strlen(error.message), ==, JINI_ERROR_MESSAGE_MAX - 2);
 }
 
+/* The field that a path becomes. */
+static const char *field_of(const char *path)
+{
+    static struct jini_error error;
+    error_set(&error, JINI_E_IO, path, "cannot be read");
+    CHECK_UINT(strlen(error.field), <, JINI_ERROR_FIELD_MAX);
+    return error.field;
+}
+
+TEST(long_paths_are_cut_in_front,
+     "Of a path that is too long the end is kept, from the beginning of a name where there is one.")
+{
+    char path[200];
+    CHECK_TEXT(field_of("/srv/a-service/of-images/with-a-long-name/in-a-folder/more/db/data.mdb"),
+               "…/of-images/with-a-long-name/in-a-folder/more/db/data.mdb");
+    /* 63 bytes fit, 64 do not. */
+    snprintf(path, sizeof(path), "/%061d/", 0);
+    CHECK_TEXT(field_of(path), path);
+    snprintf(path, sizeof(path), "/%060d/db", 0);
+    CHECK_TEXT(field_of(path), "…/db");
+    /* A name that leaves no room for the slash before it is cut itself. */
+    snprintf(path, sizeof(path), "/srv/%090d", 7);
+    CHECK_UINT(strlen(field_of(path)), ==, JINI_ERROR_FIELD_MAX - 1);
+    CHECK(strncmp(field_of(path), "…000", 6) == 0);
+    CHECK(field_of(path)[JINI_ERROR_FIELD_MAX - 2] == '7');
+    snprintf(path, sizeof(path), "/srv/%090d/", 7);
+    CHECK(strcmp(field_of(path) + JINI_ERROR_FIELD_MAX - 3, "7/") == 0);
+    /* Between characters, wherever the cut falls, and with other bytes replaced. */
+    for (int i = 0; i < 4; i++) {
+        int length = snprintf(path, sizeof(path), "/%.*s", i, "xxxx");
+        for (int k = 0; k < 40; k++)
+            length += snprintf(path + length, sizeof(path) - (size_t)length, "é");
+        snprintf(path + length, sizeof(path) - (size_t)length, "\xff");
+        CHECK(strncmp(field_of(path), "…é", 5) == 0);
+        CHECK_CONTAINS(field_of(path), "é?");
+    }
+}
+
+TEST(what_is_told_already_stays,
+     "error_complete() fills in an error that says nothing of the status, and leaves one that "
+     "does.")
+{
+    struct jini_error error = {0};
+    CHECK_STATUS(error_complete(&error, JINI_E_BUSY, "f", "reading"), JINI_E_BUSY);
+    CHECK_TEXT(error.message, "reading: a bounded resource is in use up to its bound");
+    CHECK_STATUS(error_complete(&error, JINI_E_BUSY, "g", "writing"), JINI_E_BUSY);
+    CHECK_TEXT(error.field, "f");
+    CHECK_STATUS(error_complete(&error, JINI_E_IO, "g", "writing"), JINI_E_IO);
+    CHECK_TEXT(error.field, "g");
+    CHECK_STATUS(error_complete(NULL, JINI_E_IO, "g", "writing"), JINI_E_IO);
+}
+
 TEST(hostile_bytes_become_text,
      "What is no UTF-8 in a field or an argument does not reach the message.")
 {

@@ -159,7 +159,7 @@ TEST(closing_twice_is_refused,
     size_t length;
     CHECK_STATUS(jini_read(scene.jini, put_x, NULL, NULL), JINI_E_CLOSED);
     CHECK_STATUS(jini_user_get(scene.jini, 1, &user, NULL), JINI_E_CLOSED);
-    CHECK_STATUS(jini_copy(scene.jini, harness_path("copy"), NULL), JINI_E_CLOSED);
+    CHECK_STATUS(jini_copy(scene.jini, harness_path("copy"), JINI_COPY_PLAIN, NULL), JINI_E_CLOSED);
     CHECK_STATUS(jini_metrics(scene.jini, text, sizeof(text), &length, NULL), JINI_E_CLOSED);
     CHECK_OK(jini_health(scene.jini, NULL));
     jini_cancel(scene.jini, &scene.running.request);

@@ -5,7 +5,7 @@
 #include "engine_fixture.h"
 #include "small_disk.h"
 
-enum { DISK_KIB = 24 * 1024, IMAGES_MAX = 4000, SIDE = 256 };
+enum { DISK_KIB = 26 * 1024, IMAGES_MAX = 4000, SIDE = 256 };
 
 static int put(struct jini *jini, uint64_t user, uint64_t seed, struct jini_id *id)
 {

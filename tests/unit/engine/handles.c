@@ -147,7 +147,7 @@ TEST(an_inherited_handle_is_refused_everywhere, "In a child every function answe
         CHECK_STATUS(jini_health(jini, &error), JINI_E_FORKED);
         CHECK_STATUS(jini_attach(jini, &loop, &error), JINI_E_FORKED);
         CHECK_STATUS(jini_detach(jini), JINI_E_FORKED);
-        CHECK_STATUS(jini_copy(jini, harness_path("copy"), &error), JINI_E_FORKED);
+        CHECK_STATUS(jini_copy(jini, harness_path("copy"), JINI_COPY_PLAIN, &error), JINI_E_FORKED);
         struct jini_job job;
         CHECK_STATUS(jini_job_get(jini, &id, &job, &error), JINI_E_FORKED);
         CHECK_STATUS(jini_job_prompts(jini, &id, NULL, 0, NULL, 0, &error), JINI_E_FORKED);
@@ -187,7 +187,13 @@ TEST(a_read_only_handle_only_reads,
     check_reading(jini, 0, user, &id);
     CHECK_OK(fixture_get(jini, &id, 1));
     CHECK_OK(jini_health(jini, &error));
-    CHECK_OK(jini_copy(jini, harness_path("copy.mdb"), &error));
+    CHECK_OK(jini_copy(jini, harness_path("copy.mdb"), JINI_COPY_COMPACT, &error));
+    CHECK_OK(jini_copy(jini, harness_path("plain.mdb"), JINI_COPY_PLAIN, &error));
+    CHECK_STATUS(jini_copy(jini, harness_path("plain.mdb"), JINI_COPY_PLAIN, &error),
+                 JINI_E_EXISTS);
+    CHECK_STATUS(jini_copy(jini, harness_path("other"), (enum jini_copy_form)7, &error),
+                 JINI_E_INVALID);
+    CHECK_STATUS(jini_copy(jini, NULL, JINI_COPY_PLAIN, &error), JINI_E_INVALID);
     CHECK_OK(jini_close(jini, NULL, NULL));
     options.read_only = 1;
     options.create = 1;

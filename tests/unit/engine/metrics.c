@@ -314,6 +314,34 @@ TEST(a_status_of_the_callers_own_is_counted_apart,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(the_writes_of_commits_add_up,
+     "The histogram of writes by commit counts those that were committed, in its sum as in its "
+     "buckets: none that failed, and none of a batch that wrote nothing.")
+{
+    struct jini *jini = fixture_open();
+    int nothing = 0;
+    take(jini);
+    double commits = value_of("jini_store_batch_ops_count");
+    double ones = value_of("jini_store_batch_ops_bucket{le=\"1\"}");
+    double writes = value_of("jini_store_batch_ops_sum");
+    double all = value_of("jini_store_ops_total");
+    for (int i = 0; i < 3; i++) {
+        struct jini_write write;
+        jini_request_init(&write);
+        write.function = answer_oddly;
+        write.argument = &nothing;
+        CHECK_OK(write_key(jini, "a"));
+        CHECK_STATUS(write_key(jini, ""), JINI_E_INVALID);
+        CHECK_OK(jini_write(jini, &write, NULL));
+    }
+    take(jini);
+    CHECK(value_of("jini_store_ops_total") == all + 9);
+    CHECK(value_of("jini_store_batch_ops_count") == commits + 3);
+    CHECK(value_of("jini_store_batch_ops_bucket{le=\"1\"}") == ones + 3);
+    CHECK(value_of("jini_store_batch_ops_sum") == writes + 3);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 struct inside {
     struct jini *jini;
     unsigned runs;

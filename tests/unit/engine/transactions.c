@@ -85,6 +85,57 @@ TEST(records_keep_their_bounds,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+struct flood {
+    uint64_t count;
+    size_t value_length;
+};
+
+static int put_many(struct jini_txn *txn, void *argument)
+{
+    static const uint8_t value[VALUE_MAX + 1];
+    const struct flood *flood = argument;
+    int status = 0;
+    for (uint64_t i = 0; status == 0 && i < flood->count; i++)
+        status = jini_txn_put(txn, &i, sizeof(i), value, flood->value_length);
+    return status;
+}
+
+TEST(a_bound_of_a_write_is_named,
+     "A write that goes over a bound in a key, in a value or in all its bytes is JINI_E_TOO_BIG, "
+     "and its error names the bound.")
+{
+    static const struct {
+        struct flood flood;
+        const char *field;
+        const char *bound;
+    } rows[] = {
+        {{1, VALUE_MAX + 1}, "value", "65536 bytes"},
+        {{1100, VALUE_MAX}, "write", "67108864 bytes"},
+    };
+    static const uint8_t key[KEY_MAX + 1];
+    struct jini_options options;
+    struct jini_write write;
+    fixture_options(&options);
+    options.store_run_twice = 0;
+    struct jini *jini = fixture_open_with(&options);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        jini_request_init(&write);
+        write.function = put_many;
+        write.argument = (void *)(uintptr_t)&rows[i].flood;
+        CHECK_STATUS(jini_write(jini, &write, NULL), JINI_E_TOO_BIG);
+        CHECK_TEXT(write.request.error.field, rows[i].field);
+        CHECK_CONTAINS(write.request.error.message, rows[i].bound);
+    }
+    struct record record = {key, sizeof(key), "x", 1};
+    jini_request_init(&write);
+    write.function = put_record;
+    write.argument = &record;
+    CHECK_STATUS(jini_write(jini, &write, NULL), JINI_E_TOO_BIG);
+    CHECK_TEXT(write.request.error.field, "key");
+    CHECK_CONTAINS(write.request.error.message, "400 bytes");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(records_are_replaced_and_deleted,
      "A second put replaces; what is deleted is gone, and once only.")
 {

@@ -16,6 +16,9 @@ static struct store_options options_at(const char *directory)
     return options;
 }
 
+/* Both forms, for what holds of each. */
+static const enum store_copy_form forms[] = {STORE_COPY_COMPACT, STORE_COPY_PLAIN};
+
 static off_t size_of(const char *path)
 {
     struct stat info;
@@ -24,35 +27,50 @@ static off_t size_of(const char *path)
 }
 
 TEST(a_copy_opens_elsewhere,
-     "A hot copy, put into a directory as data.mdb, is a database of its own.")
+     "A hot copy of either form, put into a directory as data.mdb, is a database of its own.")
 {
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     struct jini_error error;
-    fixture_put(store, "a", "1");
-    CHECK(mkdir("copy", 0700) == 0);
-    CHECK_OK(store_copy(store, "copy/data.mdb", &error));
-    fixture_put(store, "a", "2");
-    struct store_options options = options_at("copy");
-    options.create = false;
-    struct store *copy = fixture_open_with(&options);
-    CHECK_TEXT(fixture_text(copy, "a"), "1");
-    fixture_put(copy, "a", "3");
-    CHECK_TEXT(fixture_text(copy, "a"), "3");
-    CHECK_TEXT(fixture_text(store, "a"), "2");
-    CHECK_OK(store_verify(copy, &error));
-    store_close(copy);
+    for (int i = 0; i < 2; i++) {
+        const char *directory = i ? "plain" : "compact";
+        char path[64];
+        fixture_put(store, "a", "1");
+        CHECK_OK(fixture_fill(store, 0, 1000, 300));
+        CHECK(mkdir(directory, 0700) == 0);
+        snprintf(path, sizeof(path), "%s/data.mdb", directory);
+        CHECK_OK(store_copy(store, path, forms[i], &error));
+        fixture_put(store, "a", "2");
+        struct store_options options = options_at(directory);
+        options.create = false;
+        struct store *copy = fixture_open_with(&options);
+        CHECK_TEXT(fixture_text(copy, "a"), "1");
+        for (uint64_t k = 0; k < 5; k++) { /* goes over both meta pages */
+            CHECK_OK(fixture_fill(copy, k * 100, 200, 500));
+            CHECK_OK(store_verify(copy, &error));
+        }
+        fixture_put(copy, "a", "3");
+        CHECK_TEXT(fixture_text(copy, "a"), "3");
+        CHECK_TEXT(fixture_text(store, "a"), "2");
+        store_close(copy);
+        copy = fixture_open_with(&options);
+        CHECK_TEXT(fixture_text(copy, "a"), "3");
+        store_close(copy);
+    }
     store_close(store);
 }
 
-TEST(a_copy_leaves_free_pages_behind, "A copy of a database that shrank is smaller than its file.")
+TEST(a_compact_copy_leaves_free_pages_behind,
+     "Of a database that shrank a compact copy is smaller than its file, a plain one is as large.")
 {
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     struct jini_error error;
     struct fixture_fill most = {0, 1900, 0};
     CHECK_OK(fixture_fill(store, 0, 2000, 2000));
     CHECK_OK(store_write(store, fixture_op_clear, &most));
-    CHECK_OK(store_copy(store, "copy", &error));
-    CHECK_INT(size_of("copy") * 4, <, size_of("db/data.mdb"));
+    CHECK_OK(store_copy(store, "compact", STORE_COPY_COMPACT, &error));
+    CHECK_OK(store_copy(store, "plain", STORE_COPY_PLAIN, &error));
+    CHECK_INT(size_of("compact") * 4, <, size_of("db/data.mdb"));
+    CHECK_INT(size_of("plain"), ==, size_of("db/data.mdb"));
     store_close(store);
 }
 
@@ -79,7 +97,8 @@ static void *write_all_the_time(void *argument)
     return NULL;
 }
 
-TEST(a_copy_is_of_one_moment, "Copies made while a thread writes hold whole commits only.")
+TEST(a_copy_is_of_one_moment,
+     "Copies of both forms made while a thread writes hold whole commits only.")
 {
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     struct writing writing = {.store = store};
@@ -90,7 +109,7 @@ TEST(a_copy_is_of_one_moment, "Copies made while a thread writes hold whole comm
         struct jini_error error;
         CHECK(mkdir("copy", 0700) == 0 || errno == EEXIST);
         (void)unlink("copy/data.mdb");
-        CHECK_OK(store_copy(store, "copy/data.mdb", &error));
+        CHECK_OK(store_copy(store, "copy/data.mdb", forms[i % 2], &error));
         struct store_options options = options_at("copy");
         struct store *copy = fixture_open_with(&options);
         CHECK_UINT(fixture_number(copy, 1000000), ==, fixture_number(copy, 2000000));
@@ -102,22 +121,27 @@ TEST(a_copy_is_of_one_moment, "Copies made while a thread writes hold whole comm
     store_close(store);
 }
 
-TEST(a_copy_overwrites_nothing, "A copy onto a file that exists is refused and leaves it alone.")
+TEST(a_copy_overwrites_nothing, "A copy onto something that exists is refused and leaves it alone.")
 {
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     struct jini_error error;
     int fd = open("there", O_WRONLY | O_CREAT, 0600);
     CHECK(fd >= 0 && write(fd, "mine", 4) == 4);
     close(fd);
-    CHECK_STATUS(store_copy(store, "there", &error), JINI_E_EXISTS);
-    CHECK_CONTAINS(error.field, "there");
-    CHECK_INT(size_of("there"), ==, 4);
-    CHECK_STATUS(store_copy(store, "no/such/directory", &error), JINI_E_NOT_FOUND);
+    CHECK(symlink("nowhere", "link") == 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(store_copy(store, "there", forms[i], &error), JINI_E_EXISTS);
+        CHECK_CONTAINS(error.field, "there");
+        CHECK_INT(size_of("there"), ==, 4);
+        CHECK_STATUS(store_copy(store, "link", forms[i], &error), JINI_E_EXISTS);
+        CHECK_STATUS(store_copy(store, "no/such/directory", forms[i], &error), JINI_E_NOT_FOUND);
+    }
+    CHECK(access("there.jini-partial", F_OK) != 0 && access("link.jini-partial", F_OK) != 0);
     store_close(store);
 }
 
 TEST(a_copy_that_finds_the_disk_full_leaves_no_file,
-     "A copy that does not fit is JINI_E_FULL, and its file is gone.")
+     "A copy that does not fit is JINI_E_FULL, and no file of it is left.")
 {
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     struct jini_error error;
@@ -125,11 +149,175 @@ TEST(a_copy_that_finds_the_disk_full_leaves_no_file,
     signal(SIGXFSZ, SIG_IGN);
     struct rlimit limit = {100000, RLIM_INFINITY};
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_FULL);
-    CHECK(access("copy", F_OK) != 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(store_copy(store, "copy", forms[i], &error), JINI_E_FULL);
+        CHECK(access("copy", F_OK) != 0 && access("copy.jini-partial", F_OK) != 0);
+    }
     limit.rlim_cur = RLIM_INFINITY;
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-    CHECK_OK(store_copy(store, "copy", &error));
+    CHECK_OK(store_copy(store, "copy", STORE_COPY_COMPACT, &error));
+    store_close(store);
+}
+
+/* ---- Copies that are interrupted ---- */
+
+static struct fixture_flag half_way; /* raised by a copy that has written its first half */
+
+static int copy_half_way(struct driver_txn *reader, enum store_copy_form form, int fd)
+{
+    (void)reader;
+    (void)form;
+    CHECK(write(fd, "half of it", 10) == 10);
+    fixture_raise(half_way);
+    pause();
+    return 0;
+}
+
+static void copy_until_killed(void *argument)
+{
+    (void)argument;
+    struct store_options options = options_at("db");
+    struct store *store = fixture_open_with(&options);
+    struct driver_ops ops = *store->ops;
+    struct jini_error error;
+    ops.copy = copy_half_way;
+    store->ops = &ops;
+    (void)store_copy(store, "copy/data.mdb", STORE_COPY_COMPACT, &error);
+}
+
+TEST(an_interrupted_copy_has_no_name_and_is_cleaned_up,
+     "While a copy is under way its name is not there, and another to the same path is "
+     "JINI_E_BUSY. A process killed over it leaves a partial file, which the next copy takes over.")
+{
+    struct jini_error error;
+    half_way = fixture_flag();
+    CHECK(mkdir("copy", 0700) == 0);
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    fixture_put(store, "a", "1");
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = fixture_spawn(copy_until_killed, NULL);
+        fixture_await(half_way);
+        CHECK(access("copy/data.mdb", F_OK) != 0);
+        CHECK_INT(size_of("copy/data.mdb.jini-partial"), ==, 10);
+        CHECK_STATUS(store_copy(store, "copy/data.mdb", forms[i], &error), JINI_E_BUSY);
+        CHECK_CONTAINS(error.message, "under way");
+        fixture_kill(pid);
+        CHECK_INT(size_of("copy/data.mdb.jini-partial"), ==, 10);
+        CHECK_OK(store_copy(store, "copy/data.mdb", forms[i], &error));
+        CHECK(access("copy/data.mdb.jini-partial", F_OK) != 0);
+        struct store_options options = options_at("copy");
+        struct store *copy = fixture_open_with(&options);
+        CHECK_TEXT(fixture_text(copy, "a"), "1");
+        store_close(copy);
+        CHECK(unlink("copy/data.mdb") == 0);
+    }
+    store_close(store);
+}
+
+static int copy_beaten_to_it(struct driver_txn *reader, enum store_copy_form form, int fd)
+{
+    int other = open("copy", O_WRONLY | O_CREAT | O_EXCL, 0600);
+    CHECK(other >= 0 && write(other, "mine", 4) == 4);
+    close(other);
+    return driver_lmdb.copy(reader, form, fd);
+}
+
+TEST(a_name_that_is_taken_meanwhile_is_kept,
+     "A file that somebody makes under the name while the copy is written stays as it is.")
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct driver_ops ops = *store->ops;
+    struct jini_error error;
+    ops.copy = copy_beaten_to_it;
+    store->ops = &ops;
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_PLAIN, &error), JINI_E_EXISTS);
+    CHECK_INT(size_of("copy"), ==, 4);
+    CHECK(access("copy.jini-partial", F_OK) != 0);
+    store_close(store);
+}
+
+TEST(what_is_no_file_of_a_copy_is_left_alone,
+     "Something under the name of the partial file that no copy has left there is not written to.")
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct jini_error error;
+    CHECK(symlink("elsewhere", "copy.jini-partial") == 0);
+    CHECK(store_copy(store, "copy", STORE_COPY_PLAIN, &error) != 0);
+    CHECK(access("elsewhere", F_OK) != 0);
+    CHECK(unlink("copy.jini-partial") == 0 && mkdir("copy.jini-partial", 0700) == 0);
+    CHECK(store_copy(store, "copy", STORE_COPY_PLAIN, &error) != 0);
+    CHECK(rmdir("copy.jini-partial") == 0 && mkfifo("copy.jini-partial", 0600) == 0);
+    CHECK(store_copy(store, "copy", STORE_COPY_PLAIN, &error) != 0);
+    CHECK(unlink("copy.jini-partial") == 0);
+    CHECK_OK(store_copy(store, "copy", STORE_COPY_PLAIN, &error));
+    store_close(store);
+}
+
+/* ---- Beside others ---- */
+
+static int copies; /* that the driver of a case was asked for */
+
+/* Between the snapshot of a plain copy and its look at the meta pages. */
+static struct store *committing;
+
+static int copy_behind_commits(struct driver_txn *reader, enum store_copy_form form, int fd)
+{
+    for (int i = 0; i < 3 && copies == 0; i++)
+        fixture_put(committing, "a", "2");
+    copies++;
+    int status = driver_lmdb.copy(reader, form, fd);
+    CHECK_INT(status, ==, copies == 1 ? DRIVER_MOVED_ON : 0);
+    return status;
+}
+
+TEST(a_plain_copy_begins_anew_when_its_commit_is_gone_over,
+     "A plain copy whose meta page has been written over by later commits is made of a new one.")
+{
+    struct store_options options = options_at("db");
+    struct store *store = fixture_open_with(&options);
+    struct driver_ops ops = *store->ops;
+    struct jini_error error;
+    committing = store;
+    fixture_put(store, "a", "1");
+    ops.copy = copy_behind_commits;
+    store->ops = &ops;
+    CHECK(mkdir("copy", 0700) == 0);
+    CHECK_OK(store_copy(store, "copy/data.mdb", STORE_COPY_PLAIN, &error));
+    CHECK_INT(copies, ==, 2);
+    store_close(store);
+    options = options_at("copy");
+    store = fixture_open_with(&options);
+    CHECK_TEXT(fixture_text(store, "a"), "2");
+    CHECK_OK(store_verify(store, &error));
+    store_close(store);
+}
+
+static void hold_lmdb_lock(void *argument)
+{
+    const struct fixture_flag *held = argument;
+    struct store_options options = options_at("db");
+    struct store *store = fixture_open_with(&options);
+    struct driver_txn *txn;
+    CHECK_OK(store->ops->write_begin(store->driver, &txn));
+    fixture_raise(*held);
+    pause();
+}
+
+TEST(a_copy_waits_for_no_writer,
+     "Copies of both forms are made beside a process that stands still with LMDB's write lock.")
+{
+    struct fixture_flag held = fixture_flag();
+    struct jini_error error;
+    struct store_options options = options_at("db");
+    options.run_twice = false;
+    struct store *store = fixture_open_with(&options);
+    fixture_put(store, "a", "1");
+    pid_t pid = fixture_spawn(hold_lmdb_lock, &held);
+    fixture_await(held);
+    fixture_stop(pid);
+    CHECK_OK(store_copy(store, "compact", STORE_COPY_COMPACT, &error));
+    CHECK_OK(store_copy(store, "plain", STORE_COPY_PLAIN, &error));
+    fixture_kill(pid);
     store_close(store);
 }
 
@@ -140,7 +328,6 @@ struct grower {
 };
 
 static struct grower *grower; /* of the case that runs, for the driver that it changes */
-static int copies;            /* that this driver was asked for */
 
 static void grow_when_told(void *argument)
 {
@@ -156,13 +343,13 @@ static void grow_when_told(void *argument)
 }
 
 /* Another process grows the map between the snapshot of the first copy and the copy's own. */
-static int copy_while_the_map_grows(struct driver *driver, int fd)
+static int copy_while_the_map_grows(struct driver_txn *reader, enum store_copy_form form, int fd)
 {
     if (copies++ == 0) {
         fixture_raise(grower->grow);
         fixture_await(grower->grown);
     }
-    int status = driver_lmdb.copy(driver, fd);
+    int status = driver_lmdb.copy(reader, form, fd);
     CHECK_INT(status, ==, copies == 1 ? DRIVER_MAP_RESIZED : 0);
     return status;
 }
@@ -183,7 +370,7 @@ TEST(a_copy_adopts_a_map_that_another_process_grew,
     ops.copy = copy_while_the_map_grows;
     store->ops = &ops;
     CHECK(mkdir("copy", 0700) == 0);
-    CHECK_OK(store_copy(store, "copy/data.mdb", &error));
+    CHECK_OK(store_copy(store, "copy/data.mdb", STORE_COPY_COMPACT, &error));
     CHECK_INT(copies, ==, 2);
     fixture_raise(flags.end);
     harness_wait_exit(pid, 0);
@@ -200,9 +387,10 @@ TEST(a_copy_adopts_a_map_that_another_process_grew,
     store_close(store);
 }
 
-static int copy_always_too_late(struct driver *driver, int fd)
+static int copy_always_too_late(struct driver_txn *reader, enum store_copy_form form, int fd)
 {
-    (void)driver;
+    (void)reader;
+    (void)form;
     CHECK(write(fd, "half", 4) == 4);
     return DRIVER_MAP_RESIZED;
 }
@@ -215,7 +403,7 @@ TEST(a_copy_that_never_catches_up_is_busy,
     struct jini_error error;
     ops.copy = copy_always_too_late;
     store->ops = &ops;
-    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_BUSY);
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_COMPACT, &error), JINI_E_BUSY);
     CHECK_CONTAINS(error.field, "copy");
     CHECK(access("copy", F_OK) != 0);
     store_close(store);
@@ -226,7 +414,7 @@ TEST(the_memory_driver_makes_no_copies,
 {
     struct store *store = fixture_open(STORE_DRIVER_MEMORY);
     struct jini_error error;
-    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_UNSUPPORTED);
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_COMPACT, &error), JINI_E_UNSUPPORTED);
     CHECK(access("copy", F_OK) != 0);
     store_close(store);
 }

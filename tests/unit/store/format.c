@@ -1,6 +1,8 @@
 /* Formats: newer ones are refused, older ones migrated in steps that can be resumed. */
 #include "fixture.h"
 
+#include "store/registry.h"
+
 enum { ITEMS = 25, PER_STEP = 4 };
 
 /*
@@ -302,6 +304,71 @@ TEST(an_old_version_may_not_come_in_while_a_migration_waits,
     CHECK_CONTAINS(error.message, "being migrated to format 2");
     fixture_kill(migrator);
     store_close(fixture_open_with(&options));
+    fixture_raise(old.end);
+    harness_wait_exit(first, 0);
+}
+
+struct announcer {
+    struct fixture_flag announced;
+    struct fixture_flag end;
+};
+
+/* Announces a migration as a process does that waits for old ones, and stands still there. */
+static void announce_format_2(void *argument)
+{
+    struct announcer *announcer = argument;
+    struct registry *registry;
+    struct jini_error error;
+    struct registry_options options = {.directory = harness_path("db"),
+                                       .process_name = "migrator",
+                                       .clock = &clock_system,
+                                       .format_min = 1,
+                                       .format_max = 2,
+                                       .sync = STORE_SYNC_NONE};
+    CHECK_OK(registry_open(&options, &registry, &error));
+    registry_format_target(registry, 2);
+    fixture_raise(announcer->announced);
+    fixture_await(announcer->end);
+    registry_format_target(registry, 0);
+    registry_close(registry);
+}
+
+static void start_announcers(struct announcer *announcers, pid_t *pids, int count)
+{
+    for (int i = 0; i < count; i++) {
+        announcers[i] = (struct announcer){fixture_flag(), fixture_flag()};
+        pids[i] = fixture_spawn(announce_format_2, &announcers[i]);
+        fixture_await(announcers[i].announced);
+    }
+}
+
+TEST(the_last_of_several_migrators_keeps_old_versions_out,
+     "While one of several processes that announced a migration goes on, whichever of the others "
+     "has died, timed out or ended meanwhile, the old version is refused; behind the last one it "
+     "is let in again.")
+{
+    struct jini_error error;
+    struct announcer announcers[3];
+    struct old_process old = {fixture_flag(), fixture_flag()};
+    pid_t pids[3];
+    char pid_text[32];
+    make_format_1();
+    pid_t first = fixture_spawn(run_old, &old);
+    fixture_await(old.ready);
+    start_announcers(announcers, pids, 3);
+
+    CHECK_STATUS(refused_as(&format_2, &error), JINI_E_FORMAT_BUSY); /* a fourth, which times out */
+    CHECK_STATUS(refused_as(&fixture_format, &error), JINI_E_FORMAT);
+    fixture_kill(pids[2]); /* the last that announced it */
+    CHECK_STATUS(refused_as(&fixture_format, &error), JINI_E_FORMAT);
+    fixture_raise(announcers[0].end);
+    harness_wait_exit(pids[0], 0);
+    CHECK_STATUS(refused_as(&fixture_format, &error), JINI_E_FORMAT);
+    snprintf(pid_text, sizeof(pid_text), "by process %d", (int)pids[1]);
+    CHECK_CONTAINS(error.message, pid_text);
+
+    fixture_kill(pids[1]);
+    store_close(open_as(&fixture_format));
     fixture_raise(old.end);
     harness_wait_exit(first, 0);
 }

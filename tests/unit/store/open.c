@@ -1,6 +1,8 @@
 /* Opening what is missing, taken, damaged or wrong; and the poisoned state. */
 #include "fixture.h"
 
+#include "store/store_private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -109,7 +111,7 @@ STORE_TEST(options_out_of_range_are_refused,
     } rows[] = {
         {"store.map_bytes", offsetof(struct store_options, map_bytes), 8, 1000},
         {"store.map_bytes", offsetof(struct store_options, map_bytes), 8, UINT64_MAX},
-        {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, 1 << 20},
+        {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, 1000},
         {"store.map_bytes_max", offsetof(struct store_options, map_bytes_max), 8, UINT64_MAX},
         {"store.reserve_bytes", offsetof(struct store_options, reserve_bytes), 8, UINT64_MAX},
         {"store.readers_max", offsetof(struct store_options, readers_max), 4, 0},
@@ -141,6 +143,28 @@ STORE_TEST(options_out_of_range_are_refused,
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
     options.directory = NULL;
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+}
+
+TEST(the_map_is_large_by_default,
+     "Without map_bytes 256 GiB of address space are reserved, 1 GiB in a build with a sanitizer, "
+     "and no more than map_bytes_max; more than that is refused.")
+{
+    struct store_options options = lmdb_options();
+    struct store_figures figures;
+    struct jini_error error;
+    struct store *store = fixture_open_with(&options);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.map_bytes, ==, UINT64_C(1) << (harness_sanitized() ? 30 : 38));
+    store_close(store);
+    options.map_bytes_max = 64 << 20;
+    store = fixture_open_with(&options);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.map_bytes, ==, (64 << 20) - options.reserve_bytes);
+    store_close(store);
+    options.map_bytes = (64 << 20) + 1;
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "store.map_bytes");
+    CHECK_CONTAINS(error.message, "store.map_bytes_max");
 }
 
 /* ---- Damage ---- */
@@ -343,6 +367,37 @@ TEST(verify_finds_damage_in_a_large_database,
     free(bytes);
 }
 
+static struct store *verified;
+static unsigned parts_verified;
+
+/* The snapshot of each part is behind by this commit and no other. */
+static int verify_beside_commits(const struct store_options *options, unsigned part,
+                                 struct jini_error *error)
+{
+    struct store_figures figures;
+    fixture_put(verified, "a", "1");
+    CHECK_OK(store_figures(verified, &figures));
+    CHECK_UINT(figures.oldest_reader_lag, ==, 1);
+    parts_verified++;
+    return driver_lmdb.verify(options, part, error);
+}
+
+TEST(verify_renews_its_snapshot,
+     "store_verify() has a snapshot of its own for each space, so that none is open for the whole "
+     "of a large file.")
+{
+    struct jini_error error;
+    make_database(500);
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct driver_ops ops = *store->ops;
+    verified = store;
+    ops.verify = verify_beside_commits;
+    store->ops = &ops;
+    CHECK_OK(store_verify(store, &error));
+    CHECK_UINT(parts_verified, ==, STORE_SPACES + 1);
+    store_close(store);
+}
+
 /* ---- Poison ---- */
 
 STORE_TEST(a_poisoned_store_only_closes,
@@ -368,7 +423,7 @@ STORE_TEST(a_poisoned_store_only_closes,
     CHECK_STATUS(store_submit(store, &write.write), JINI_E_POISONED);
     CHECK_STATUS(store_read_begin(store, &txn), JINI_E_POISONED);
     CHECK_STATUS(store_figures(store, &figures), JINI_E_POISONED);
-    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_POISONED);
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_PLAIN, &error), JINI_E_POISONED);
     store_tick(store);
     store_close(store);
 }

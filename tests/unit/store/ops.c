@@ -1,6 +1,8 @@
 /* What becomes of an op: alone, in a batch, failing, run twice. On every driver. */
 #include "fixture.h"
 
+#include <sys/resource.h>
+
 static int put_text(struct store_txn *txn, const char *key, const char *value)
 {
     return store_put(txn, STORE_SPACE_APPLICATION, slice_of_text(key), slice_of_text(value));
@@ -291,18 +293,64 @@ STORE_TEST(an_op_may_write_many_keys, "An op of 100,000 keys is stored whole.")
     store_close(store);
 }
 
+struct explained_fill {
+    struct fixture_fill fill;
+    struct jini_error error;
+};
+
+static int op_fill_explained(struct store_txn *txn, void *argument)
+{
+    struct explained_fill *explained = argument;
+    int status = fixture_op_fill(txn, &explained->fill);
+    return status == JINI_E_TOO_BIG ? store_explain(txn, &explained->error) : status;
+}
+
 STORE_TEST(the_keys_of_an_op_are_bounded,
            "An op that writes more than STORE_OP_KEYS_MAX keys fails and leaves nothing.")
 {
     struct store_options options = fixture_options(driver);
     options.run_twice = false;
     struct store *store = fixture_open_with(&options);
-    CHECK_STATUS(fixture_fill(store, 0, STORE_OP_KEYS_MAX + 1, 0), JINI_E_TOO_BIG);
+    struct explained_fill fill = {.fill = {0, STORE_OP_KEYS_MAX + 1, 0}};
+    CHECK_STATUS(store_write(store, op_fill_explained, &fill), JINI_E_TOO_BIG);
+    CHECK_CONTAINS(fill.error.message, "262144 keys");
     struct store_txn *txn;
     uint8_t key[8];
     CHECK_OK(store_read_begin(store, &txn));
     CHECK_STATUS(store_has(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, 0)),
                  JINI_E_NOT_FOUND);
+    store_read_end(txn);
+    store_close(store);
+}
+
+static uint64_t peak_bytes(void)
+{
+    struct rusage usage;
+    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+STORE_TEST(the_bytes_of_an_op_are_bounded,
+           "An op whose keys and values come to more than STORE_OP_BYTES_MAX fails and leaves "
+           "nothing, and its memory stays near that bound; one just below it is committed.")
+{
+    enum { VALUES_MAX = STORE_OP_BYTES_MAX / (STORE_VALUE_MAX + 8) };
+    struct store_options options = fixture_options(driver);
+    struct store_txn *txn;
+    uint8_t key[8];
+    options.run_twice = false;
+    struct store *store = fixture_open_with(&options);
+    uint64_t before = peak_bytes();
+    CHECK_STATUS(fixture_fill(store, 0, 20000, STORE_VALUE_MAX), JINI_E_TOO_BIG);
+    if (!harness_sanitized()) /* which frees late */
+        CHECK_UINT(peak_bytes() - before, <, 4 * (uint64_t)STORE_OP_BYTES_MAX);
+    CHECK_OK(store_read_begin(store, &txn));
+    CHECK_STATUS(store_has(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, 0)),
+                 JINI_E_NOT_FOUND);
+    store_read_end(txn);
+    CHECK_OK(fixture_fill(store, 0, VALUES_MAX, STORE_VALUE_MAX));
+    CHECK_OK(store_read_begin(store, &txn));
+    CHECK_OK(store_has(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, VALUES_MAX - 1)));
     store_read_end(txn);
     store_close(store);
 }

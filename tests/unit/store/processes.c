@@ -554,7 +554,7 @@ static void check_inherited(struct store *store, struct store_txn *txn)
                  JINI_E_FORKED);
     store_read_end(txn);
     CHECK_STATUS(store_figures(store, &figures), JINI_E_FORKED);
-    CHECK_STATUS(store_copy(store, "copy", &error), JINI_E_FORKED);
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_PLAIN, &error), JINI_E_FORKED);
     CHECK_STATUS(store_verify(store, &error), JINI_E_FORKED);
     CHECK_UINT(store_processes(store, infos, 4), ==, 0);
     CHECK(!store_process_alive(store, store_self(store)));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 enum {
+    AT_VERSION = 8,
     AT_BOOT_ID = 16,
     AT_NAMESPACE = 32,
     SLOTS = 64,
@@ -23,15 +24,29 @@ struct other {
     struct fixture_flag end;
     struct fixture_flag told; /* carries a struct store_process */
     const char *name;
+    uint32_t snapshots; /* that it keeps open */
 };
 
 static struct other other_process(const char *name)
 {
-    return (struct other){fixture_flag(), fixture_flag(), fixture_flag(), name};
+    return (struct other){fixture_flag(), fixture_flag(), fixture_flag(), name, 0};
+}
+
+static void open_snapshots(struct store *store, uint32_t count, struct store_txn **txns)
+{
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_OK(store_read_begin(store, &txns[i]));
+}
+
+static void end_snapshots(uint32_t count, struct store_txn **txns)
+{
+    for (uint32_t i = 0; i < count; i++)
+        store_read_end(txns[i]);
 }
 
 static void run_other(void *argument)
 {
+    static struct store_txn *txns[STORE_READERS_MAX];
     struct other *other = argument;
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
     options.process_name = other->name;
@@ -39,8 +54,10 @@ static void run_other(void *argument)
     struct store *store = fixture_open_with(&options);
     struct store_process self = store_self(store);
     CHECK(write(other->told.ends[1], &self, sizeof(self)) == sizeof(self));
+    open_snapshots(store, other->snapshots, txns);
     fixture_raise(other->ready);
     fixture_await(other->end);
+    end_snapshots(other->snapshots, txns);
     store_close(store);
 }
 
@@ -141,12 +158,17 @@ TEST(a_process_that_never_was_is_dead, "Numbers from a damaged record name nobod
     store_close(store);
 }
 
-TEST(the_table_is_bounded, "One process more than there are slots is JINI_E_BUSY, until one ends.")
+TEST(the_table_is_bounded,
+     "One process more than there are slots is JINI_E_BUSY, until one ends; and each may have as "
+     "many snapshots open as it may by default, all at once.")
 {
     struct other other = other_process("one of many");
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
     struct jini_error error;
+    struct store_figures figures;
+    static struct store_txn *txns[STORE_READERS_MAX];
     pid_t pids[SLOTS];
+    other.snapshots = options.readers_max;
     store_close(fixture_open_with(&options));
     for (int i = 0; i < SLOTS; i++) {
         pids[i] = fixture_spawn(run_other, &other);
@@ -158,6 +180,10 @@ TEST(the_table_is_bounded, "One process more than there are slots is JINI_E_BUSY
     struct store *store = fixture_open_with(&options);
     CHECK_UINT(store_self(store).slot, ==, 17);
     fixture_put(store, "a", "1");
+    open_snapshots(store, options.readers_max - 1, txns);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.readers, ==, SLOTS * options.readers_max - 1);
+    end_snapshots(options.readers_max - 1, txns);
     store_close(store);
     for (int i = 0; i < SLOTS; i++) {
         if (i != 17)
@@ -254,6 +280,25 @@ TEST(a_damaged_table_in_use_is_told,
     spoil_header();
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_CORRUPT);
     CHECK_CONTAINS(error.message, "stop them all");
+    fixture_raise(other.end);
+    harness_wait_exit(pid, 0);
+    store_close(fixture_open_with(&options));
+}
+
+TEST(a_table_of_another_version_in_use_is_told,
+     "Beside live processes whose table has another version, opening is JINI_E_FORMAT; without "
+     "them the table is made anew.")
+{
+    struct other other = other_process("of another version");
+    struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+    struct jini_error error;
+    uint32_t version = 77;
+    store_close(fixture_open_with(&options));
+    pid_t pid = fixture_spawn(run_other, &other);
+    fixture_await(other.ready);
+    patch("db/processes", AT_VERSION, &version, sizeof(version));
+    CHECK_STATUS(fixture_refused(&options, &error), JINI_E_FORMAT);
+    CHECK_CONTAINS(error.message, "version 77");
     fixture_raise(other.end);
     harness_wait_exit(pid, 0);
     store_close(fixture_open_with(&options));

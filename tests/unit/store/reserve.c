@@ -2,6 +2,8 @@
 #include "fixture.h"
 #include "small_disk.h"
 
+#include "store/store_private.h"
+
 #include <sys/resource.h>
 
 /* Runs an op of the class that may use the reserve. */
@@ -65,6 +67,46 @@ static struct store_options bounded_map(void)
     options.map_bytes_max = 8 << 20;
     options.reserve_bytes = 1 << 20;
     return options;
+}
+
+struct reliever {
+    struct store *store;
+    unsigned runs;
+};
+
+/* In its second run there is room again, as when a tick has found it just then. */
+static int op_relieve(struct store_txn *txn, void *argument)
+{
+    struct reliever *reliever = argument;
+    (void)txn;
+    if (++reliever->runs == 2)
+        atomic_store(&reliever->store->full, 0);
+    return 0;
+}
+
+STORE_TEST(room_that_comes_between_two_runs_confuses_nobody,
+           "When the store stops being full between the two runs of a batch, new work in it is "
+           "JINI_E_FULL, and not found to be unrepeatable.")
+{
+    struct store *store = fixture_open(driver);
+    struct reliever reliever = {store, 0};
+    struct fixture_pair pair = fixture_pair("a", "1");
+    struct fixture_blocker blocker;
+    struct fixture_write first;
+    struct fixture_write second;
+    fixture_block(store, &blocker);
+    fixture_prepare(&first, op_relieve, &reliever);
+    first.write.class = STORE_RELEASE;
+    fixture_prepare(&second, fixture_op_put, &pair);
+    CHECK_OK(store_submit(store, &first.write));
+    CHECK_OK(store_submit(store, &second.write));
+    reserve_enter(store, RESERVE_DISK);
+    fixture_release(&blocker);
+    CHECK_OK(fixture_wait(&first));
+    CHECK_STATUS(fixture_wait(&second), JINI_E_FULL);
+    CHECK_UINT(reliever.runs, ==, 2);
+    CHECK_OK(store_write(store, fixture_op_put, &pair));
+    store_close(store);
 }
 
 TEST(a_full_map_refuses_new_work_only,
@@ -287,15 +329,16 @@ TEST(a_full_disk_refuses_new_work_only,
 TEST(a_disk_without_room_for_a_database_is_told,
      "Creating one on a full disk is JINI_E_FULL, not a crash.")
 {
-    small_disk_mount("small", 4 * 1024);
+    enum { DISK_KIB = 6 * 1024, MOST_LEFT_KIB = 2600, STEP_KIB = 40 };
+    small_disk_mount("small", DISK_KIB);
     struct store_options options = fixture_options(STORE_DRIVER_LMDB);
     struct jini_error error;
     options.directory = harness_path("small/db");
     int fd = open("small/ballast", O_RDWR | O_CREAT, 0600);
     CHECK(fd >= 0);
-    for (off_t left = 0; left < 700 * 1024; left += 40 * 1024) {
+    for (off_t left = 0; left < MOST_LEFT_KIB; left += STEP_KIB) {
         CHECK(ftruncate(fd, 0) == 0);
-        CHECK(posix_fallocate(fd, 0, 4096 * 1024 - 16384 - left) == 0);
+        CHECK(posix_fallocate(fd, 0, (DISK_KIB - 16 - left) * 1024) == 0);
         struct store *store;
         int status = store_open(&options, &store, &error);
         if (status)

@@ -154,7 +154,7 @@ TEST(
     for (int i = 0; i < 50; i++)
         CHECK_OK(store_write(store, op_event, &first));
     CHECK(mkdir("copy", 0700) == 0);
-    CHECK_OK(store_copy(store, "copy/data.mdb", &error));
+    CHECK_OK(store_copy(store, "copy/data.mdb", STORE_COPY_COMPACT, &error));
     store_close(store);
     offset = -86400 * (int64_t)NS_PER_S;
     options.directory = "copy";

@@ -1,0 +1,182 @@
+/* Opening an engine: beside others that stand still, and the map that it asks for. */
+#include "engine_fixture.h"
+
+#include "base/clock.h"
+#include "store/registry.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- Beside a process that stands still with the write lock ---- */
+
+static _Atomic uint64_t passed_ns; /* beyond the machine's time */
+
+static uint64_t moved_boot_ns(void *context)
+{
+    return fixture_boot_ns(context) + atomic_load(&passed_ns);
+}
+
+static const struct jini_clock moved_clock = {fixture_wall_ns, moved_boot_ns, NULL};
+
+static bool wait_on(void *argument)
+{
+    (void)argument;
+    return true;
+}
+
+/* In a process of its own, until it is killed. */
+static pid_t hold_the_turn(void)
+{
+    int ready[2];
+    char byte;
+    CHECK(pipe(ready) == 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        struct registry *registry;
+        struct jini_error error;
+        struct registry_options options = {.directory = fixture_db(),
+                                           .process_name = "holder",
+                                           .clock = &clock_system,
+                                           .format_min = 1,
+                                           .format_max = 1};
+        CHECK_OK(registry_open(&options, &registry, &error));
+        CHECK(registry_turn_take(registry, wait_on, NULL));
+        CHECK(write(ready[1], "x", 1) == 1);
+        pause();
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    return pid;
+}
+
+static int op_forget_tiers(struct store_txn *txn, void *argument)
+{
+    struct store_cursor cursor;
+    int status = store_cursor_open(txn, STORE_SPACE_TIERS, slice_of(NULL, 0), slice_of(NULL, 0),
+                                   STORE_FORWARD, &cursor);
+    (void)argument;
+    while (status == 0 && (status = store_cursor_next(&cursor, NULL)) == 0)
+        status = store_delete(txn, STORE_SPACE_TIERS, cursor.key);
+    store_cursor_close(&cursor);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+/* As a process leaves it that was killed before it made the tiers. */
+static void forget_tiers(void)
+{
+    static const struct store_format format = {.version = 1, .version_min = 1};
+    struct store_options options;
+    struct store *store;
+    struct jini_error error;
+    store_options_init(&options);
+    options.directory = fixture_db();
+    options.format = &format;
+    CHECK_OK(store_open(&options, &store, &error));
+    CHECK_OK(store_write(store, op_forget_tiers, NULL));
+    store_close(store);
+}
+
+struct opener {
+    struct jini_error error;
+    int status;
+    _Atomic bool ended;
+};
+
+static void *open_beside(void *argument)
+{
+    struct opener *opener = argument;
+    struct jini_options options;
+    struct jini *jini;
+    fixture_options(&options);
+    options.clock = &moved_clock;
+    opener->status = jini_open(&jini, fixture_db(), &options, &opener->error);
+    jini_close(jini, NULL, NULL);
+    atomic_store(&opener->ended, true);
+    return NULL;
+}
+
+TEST(a_database_without_tiers_opens_with_a_bound,
+     "Where the tiers have still to be made and a process stands still with the write lock, "
+     "opening is JINI_E_BUSY and names it; behind it the database opens.")
+{
+    struct opener opener = {.status = 0};
+    struct timespec pause = {.tv_nsec = 5000000};
+    pthread_t thread;
+    char text[64];
+    CHECK_OK(jini_close(fixture_open(), NULL, NULL));
+    forget_tiers();
+    pid_t pid = hold_the_turn();
+    CHECK(pthread_create(&thread, NULL, open_beside, &opener) == 0);
+    for (int i = 0; i < 10000 && !atomic_load(&opener.ended); i++) {
+        atomic_fetch_add(&passed_ns, NS_PER_S);
+        nanosleep(&pause, NULL);
+    }
+    CHECK(atomic_load(&opener.ended));
+    pthread_join(thread, NULL);
+    CHECK_STATUS(opener.status, JINI_E_BUSY);
+    snprintf(text, sizeof(text), "process %d (holder) has held the write lock", (int)pid);
+    CHECK_CONTAINS(opener.error.message, text);
+    CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    struct jini *jini = fixture_open();
+    fixture_user(jini, "alice", "Premium");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- The map ---- */
+
+static int op_fill(struct jini_txn *txn, void *argument)
+{
+    static const uint8_t value[60000];
+    return jini_txn_put(txn, argument, sizeof(uint64_t), value, sizeof(value));
+}
+
+TEST(the_most_of_the_map_holds_whatever_is_reserved,
+     "With store.map_bytes_max alone, the database never grows beyond it: what does not fit is "
+     "JINI_E_FULL.")
+{
+    static char text[1 << 17];
+    struct jini_options options;
+    struct jini_error error;
+    size_t length;
+    int status = 0;
+    uint64_t key = 0;
+    fixture_options(&options);
+    options.store_map_bytes_max = JINI_MIB(8);
+    struct jini *jini = fixture_open_with(&options);
+    for (; status == 0 && key < 1000; key++) {
+        struct jini_write write;
+        jini_request_init(&write);
+        write.function = op_fill;
+        write.argument = &key;
+        status = jini_write(jini, &write, NULL);
+    }
+    CHECK_STATUS(status, JINI_E_FULL);
+    CHECK_UINT(key, >, 50);
+    CHECK_OK(jini_metrics(jini, text, sizeof(text), &length, &error));
+    static const char figure[] = "\njini_store_map_bytes ";
+    const char *line = strstr(text, figure);
+    CHECK(line != NULL);
+    CHECK_UINT(strtoull(line + strlen(figure), NULL, 10), <=, JINI_MIB(8));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_map_that_is_larger_than_its_most_is_refused,
+     "store.map_bytes above store.map_bytes_max is invalid, and the error has both.")
+{
+    struct jini_options options;
+    struct jini_error error;
+    struct jini *jini;
+    fixture_options(&options);
+    options.store_map_bytes = JINI_MIB(64);
+    options.store_map_bytes_max = JINI_MIB(32);
+    CHECK_STATUS(jini_open(&jini, fixture_db(), &options, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "store.map_bytes");
+    CHECK_CONTAINS(error.message, "67108864 is more than store.map_bytes_max, which is 33554432");
+    options.store_map_bytes_max = JINI_MIB(64);
+    CHECK_OK(jini_close(fixture_open_with(&options), NULL, NULL));
+}
