@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static bool makes_unnamed(int flags)
@@ -34,12 +36,30 @@ static int open_recorded(int directory, const char *path, int flags, mode_t mode
     return fd;
 }
 
+/* A file that tells another boot id, or -1 where the machine's own is wanted. */
+static int open_boot_id(const char *path)
+{
+    uint64_t boot = atomic_load_explicit(&fault_block()->boot, memory_order_acquire);
+    char text[64];
+    if (boot == 0 || strcmp(path, "/proc/sys/kernel/random/boot_id") != 0)
+        return -1;
+    int length = snprintf(text, sizeof(text), "b0070000-0000-4000-8000-%012llx\n",
+                          (unsigned long long)boot & 0xffffffffffff);
+    int fd = memfd_create("boot_id", MFD_CLOEXEC);
+    if (fd < 0 || REAL(pwrite)(fd, text, (size_t)length, 0) != length)
+        fault_give_up("cannot make", "a boot id");
+    return fd;
+}
+
 static int open_at(int directory, const char *path, int flags, mode_t mode)
 {
     if (!fault_watching())
         return REAL(openat)(directory, path, flags, mode);
     if (fault_decide(FAULT_OPEN, -1, path, NULL) == VERDICT_FAIL)
         return -1;
+    int boot_id = open_boot_id(path);
+    if (boot_id >= 0)
+        return boot_id;
     if (!(flags & (O_CREAT | O_TRUNC)) && !makes_unnamed(flags))
         return REAL(openat)(directory, path, flags, mode);
     if (!record_begin())

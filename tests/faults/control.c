@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,8 @@ bool fault_watching(void)
         return false;
     return atomic_load_explicit(&block->kinds, memory_order_acquire) ||
            atomic_load_explicit(&block->recording, memory_order_acquire) ||
-           atomic_load_explicit(&block->swallowing, memory_order_acquire);
+           atomic_load_explicit(&block->swallowing, memory_order_acquire) ||
+           atomic_load_explicit(&block->boot, memory_order_acquire);
 }
 
 void fault_lock(void)
@@ -184,6 +186,11 @@ void fault_swallow_syncs(const char *pattern)
         atomic_store_explicit(&block->swallowing, 1, memory_order_release);
 }
 
+void fault_boot(uint64_t number)
+{
+    atomic_store_explicit(&block_or_end("fault_boot()")->boot, number, memory_order_release);
+}
+
 uint64_t fault_swallowed(void)
 {
     return atomic_load(&block_or_end("fault_swallowed()")->swallowed);
@@ -219,6 +226,13 @@ static bool plan_matches(const struct fault_block *block, int fd, const char *pa
     return fault_matches(block->pattern, name);
 }
 
+static void end_here(void)
+{
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
 enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const char *other_path)
 {
     struct fault_block *block = fault_block();
@@ -232,6 +246,8 @@ enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const c
     if (call < block->nth || (call > block->nth && block->repeat == FAULT_ONCE))
         return VERDICT_PASS;
     atomic_fetch_add(&block->injected, 1);
+    if (block->effect == FAULT_KILL)
+        end_here();
     if (is_short)
         return VERDICT_SHORT;
     errno = block->error;

@@ -50,6 +50,8 @@ struct fault_block {
     _Atomic uint32_t swallowing;
     char swallow[FAULT_PATTERN_MAX];
     _Atomic uint64_t swallowed;
+
+    _Atomic uint64_t boot; /* 0: the machine's own */
 };
 
 enum fault_record_kind {
@@ -68,7 +70,10 @@ enum fault_record_kind {
     RECORD_MARK           /* name: the text of fault_mark() */
 };
 
-enum { RECORD_FLAG_DURABLE = 1 };
+enum {
+    RECORD_FLAG_DURABLE = 1,
+    RECORD_FLAG_MAPPED = 2 /* of a write: no call, but what a mapping held when a mark was put */
+};
 
 struct fault_record {
     uint32_t magic;

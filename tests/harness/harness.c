@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EXIT_SKIPPED = 77, CASE_SECONDS = 120, SANITIZED_FACTOR = 5 };
+enum { EXIT_SKIPPED = 77, CASE_SECONDS = 300, SANITIZED_FACTOR = 5 };
 
 static struct harness_case *first_case;
 static struct harness_case **last_link = &first_case;

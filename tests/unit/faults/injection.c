@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -460,6 +461,53 @@ TEST(children_share_the_plan, "The counter runs over parent and child, and the c
     harness_wait_exit(pid, 0);
     CHECK_INT(write(fd, "x", 1), ==, 1);
     CHECK_UINT(fault_calls(), ==, 4);
+}
+
+TEST(a_killed_process_has_not_done_its_call,
+     "The nth call kills its process, and what it would have done is not done.")
+{
+    attach();
+    make_files();
+    const struct fault_plan plan = {.kinds = FAULT_WRITE, .effect = FAULT_KILL, .nth = 2};
+    fault_inject(&plan);
+    fflush(NULL);
+    int pid = fork();
+    CHECK_INT(pid, >=, 0);
+    if (pid == 0) {
+        pwrite(fd, "a", 1, 0);
+        pwrite(fd, "b", 1, 0);
+        _exit(0);
+    }
+    int status;
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    CHECK_UINT(fault_injected(), ==, 1);
+    fault_inject_stop();
+    CHECK_INT(pread(fd, room, 1, 0), ==, 1);
+    CHECK_INT(room[0], ==, 'a');
+}
+
+static void read_boot_id(char text[64])
+{
+    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+    CHECK_INT(file, >=, 0);
+    CHECK_INT(read(file, text, 63), ==, 37);
+    text[36] = '\0';
+    CHECK_INT(close(file), ==, 0);
+}
+
+TEST(the_machine_starts_anew, "With another start of the machine its boot id is another.")
+{
+    char before[64];
+    char after[64];
+    attach();
+    read_boot_id(before);
+    fault_boot(7);
+    read_boot_id(after);
+    CHECK_TEXT(after, "b0070000-0000-4000-8000-000000000007");
+    fault_boot(0);
+    read_boot_id(after);
+    CHECK_TEXT(after, before);
 }
 
 TEST(programs_attach_by_the_environment,
