@@ -55,7 +55,7 @@ static int open_at(int directory, const char *path, int flags, mode_t mode)
 {
     if (!fault_watching())
         return REAL(openat)(directory, path, flags, mode);
-    if (fault_decide(FAULT_OPEN, -1, path, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_OPEN, directory, path) == VERDICT_FAIL)
         return -1;
     int boot_id = open_boot_id(path);
     if (boot_id >= 0)
@@ -101,7 +101,7 @@ static int make_temporary(char *template, int flags)
 {
     if (!fault_watching())
         return REAL(mkostemp)(template, flags);
-    if (fault_decide(FAULT_OPEN, -1, template, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_OPEN, AT_FDCWD, template) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(mkostemp)(template, flags);
@@ -129,7 +129,7 @@ int renameat2(int from, const char *path, int to, const char *new_path, unsigned
 {
     if (!fault_watching())
         return REAL(renameat2)(from, path, to, new_path, flags);
-    if (fault_decide(FAULT_RENAME, -1, path, new_path) == VERDICT_FAIL)
+    if (fault_decide_names(FAULT_RENAME, from, path, to, new_path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(renameat2)(from, path, to, new_path, flags);
@@ -158,7 +158,7 @@ int linkat(int from, const char *path, int to, const char *new_path, int flags)
 {
     if (!fault_watching())
         return REAL(linkat)(from, path, to, new_path, flags);
-    if (fault_decide(FAULT_LINK, -1, path, new_path) == VERDICT_FAIL)
+    if (fault_decide_names(FAULT_LINK, from, path, to, new_path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(linkat)(from, path, to, new_path, flags);
@@ -181,7 +181,7 @@ int unlinkat(int directory, const char *path, int flags)
 {
     if (!fault_watching())
         return REAL(unlinkat)(directory, path, flags);
-    if (fault_decide(FAULT_UNLINK, -1, path, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_UNLINK, directory, path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(unlinkat)(directory, path, flags);
@@ -216,7 +216,7 @@ int mkdirat(int directory, const char *path, mode_t mode)
 {
     if (!fault_watching())
         return REAL(mkdirat)(directory, path, mode);
-    if (fault_decide(FAULT_MKDIR, -1, path, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_MKDIR, directory, path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(mkdirat)(directory, path, mode);

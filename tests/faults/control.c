@@ -210,20 +210,32 @@ bool fault_matches(const char *pattern, const char *path)
     return fnmatch(pattern, path, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
 }
 
-static bool plan_matches(const struct fault_block *block, int fd, const char *path,
-                         const char *other_path)
+static bool plan_matches_fd(const struct fault_block *block, int fd)
 {
     char name[FAULT_PATH_MAX];
     if (block->pattern[0] == '\0')
         return true;
-    if (path && fault_matches(block->pattern, path))
-        return true;
-    if (other_path && fault_matches(block->pattern, other_path))
-        return true;
-    if (path || fd < 0)
+    if (fd < 0)
         return false;
     fault_path_of(fd, name);
     return fault_matches(block->pattern, name);
+}
+
+/* As it was given, or as a whole path. */
+static bool plan_matches_name(const struct fault_block *block, int directory, const char *path)
+{
+    char folder[FAULT_PATH_MAX];
+    char whole[2 * FAULT_PATH_MAX];
+    if (block->pattern[0] == '\0' || fault_matches(block->pattern, path))
+        return true;
+    if (path[0] == '/')
+        return false;
+    if (directory != AT_FDCWD)
+        fault_path_of(directory, folder);
+    else if (!getcwd(folder, sizeof(folder)))
+        return false;
+    snprintf(whole, sizeof(whole), "%s/%s", folder, path);
+    return fault_matches(block->pattern, whole);
 }
 
 static void end_here(void)
@@ -233,25 +245,51 @@ static void end_here(void)
         pause();
 }
 
-enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const char *other_path)
+/* False for calls that the plan does not mean at all. */
+static bool plan_counts(const struct fault_block *block, uint32_t kind)
 {
-    struct fault_block *block = fault_block();
     uint32_t kinds = atomic_load_explicit(&block->kinds, memory_order_acquire);
-    bool is_short = block->effect == FAULT_SHORT;
-    if (!(kinds & kind) || (is_short && !(kind & (FAULT_WRITE | FAULT_READ))))
-        return VERDICT_PASS;
-    if (!plan_matches(block, fd, path, other_path))
-        return VERDICT_PASS;
+    if (block->effect == FAULT_SHORT)
+        kinds &= FAULT_WRITE | FAULT_READ;
+    return kinds & kind;
+}
+
+static enum fault_verdict count_call(struct fault_block *block)
+{
     uint64_t call = atomic_fetch_add(&block->calls, 1) + 1;
     if (call < block->nth || (call > block->nth && block->repeat == FAULT_ONCE))
         return VERDICT_PASS;
     atomic_fetch_add(&block->injected, 1);
     if (block->effect == FAULT_KILL)
         end_here();
-    if (is_short)
+    if (block->effect == FAULT_SHORT)
         return VERDICT_SHORT;
     errno = block->error;
     return VERDICT_FAIL;
+}
+
+enum fault_verdict fault_decide(uint32_t kind, int fd)
+{
+    struct fault_block *block = fault_block();
+    bool meant = plan_counts(block, kind) && plan_matches_fd(block, fd);
+    return meant ? count_call(block) : VERDICT_PASS;
+}
+
+enum fault_verdict fault_decide_name(uint32_t kind, int directory, const char *path)
+{
+    struct fault_block *block = fault_block();
+    bool meant = plan_counts(block, kind) && plan_matches_name(block, directory, path);
+    return meant ? count_call(block) : VERDICT_PASS;
+}
+
+enum fault_verdict fault_decide_names(uint32_t kind, int directory, const char *path,
+                                      int other_directory, const char *other_path)
+{
+    struct fault_block *block = fault_block();
+    bool meant = plan_counts(block, kind) &&
+                 (plan_matches_name(block, directory, path) ||
+                  plan_matches_name(block, other_directory, other_path));
+    return meant ? count_call(block) : VERDICT_PASS;
 }
 
 /* The last parts of `path`, as many as `pattern` has. */

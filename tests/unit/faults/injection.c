@@ -378,6 +378,29 @@ TEST(a_pattern_chooses_files,
     CHECK_UINT(fault_injected(), ==, 4);
 }
 
+TEST(a_pattern_knows_the_whole_path,
+     "A name that is given below a directory's descriptor, or below the working directory, matches "
+     "by its whole path.")
+{
+    attach();
+    make_files();
+    int directory = open("folder", O_RDONLY | O_DIRECTORY);
+    const struct fault_plan plan = {.kinds = FAULT_ALL,
+                                    .repeat = FAULT_FROM_THEN_ON,
+                                    .error = EIO,
+                                    .nth = 1,
+                                    .pattern = "/*/folder/*"};
+    CHECK_INT(directory, >=, 0);
+    fault_inject(&plan);
+    CHECK_INT(openat(directory, "new", O_CREAT | O_RDWR, 0600), ==, -1);
+    CHECK_INT(mkdirat(directory, "new", 0700), ==, -1);
+    CHECK_INT(renameat(AT_FDCWD, "file", directory, "new"), ==, -1);
+    CHECK_INT(mkdir("folder/new", 0700), ==, -1);
+    CHECK_UINT(fault_injected(), ==, 4);
+    CHECK_INT(mkdir("new", 0700), ==, 0);
+    CHECK_UINT(fault_injected(), ==, 4);
+}
+
 TEST(short_calls_do_half,
      "A short write writes its first half, over several parts too, and a read likewise.")
 {
