@@ -55,12 +55,14 @@ static int open_at(int directory, const char *path, int flags, mode_t mode)
 {
     if (!fault_watching())
         return REAL(openat)(directory, path, flags, mode);
-    if (fault_decide_name(FAULT_OPEN, directory, path) == VERDICT_FAIL)
+    bool makes = (flags & (O_CREAT | O_TRUNC)) || makes_unnamed(flags);
+    uint32_t kind = FAULT_OPEN | (makes ? FAULT_CREATE : 0);
+    if (fault_decide_name(kind, directory, path) == VERDICT_FAIL)
         return -1;
     int boot_id = open_boot_id(path);
     if (boot_id >= 0)
         return boot_id;
-    if (!(flags & (O_CREAT | O_TRUNC)) && !makes_unnamed(flags))
+    if (!makes)
         return REAL(openat)(directory, path, flags, mode);
     if (!record_begin())
         return REAL(openat)(directory, path, flags, mode);
@@ -101,7 +103,7 @@ static int make_temporary(char *template, int flags)
 {
     if (!fault_watching())
         return REAL(mkostemp)(template, flags);
-    if (fault_decide_name(FAULT_OPEN, AT_FDCWD, template) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_OPEN | FAULT_CREATE, AT_FDCWD, template) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(mkostemp)(template, flags);

@@ -37,8 +37,12 @@ enum fault_kind {
     FAULT_CLOSE = 1 << 8,  /* close; the descriptor is closed all the same, as Linux does */
     FAULT_MAP = 1 << 9,    /* mmap of a file, shared and writable */
     FAULT_READ = 1 << 10,  /* read, pread, readv, preadv */
+    FAULT_CREATE = 1 << 11, /* of FAULT_OPEN those that may create or empty a file */
     FAULT_ALL_WRITING = (1 << 10) - 1,
-    FAULT_ALL = (1 << 11) - 1
+    FAULT_ALL = (1 << 12) - 1,
+    /* Those after which another process finds something else than before; for kills. */
+    FAULT_ALL_CHANGING = FAULT_CREATE | FAULT_WRITE | FAULT_SIZE | FAULT_RENAME | FAULT_LINK |
+                         FAULT_UNLINK | FAULT_MKDIR
 };
 
 enum fault_effect {

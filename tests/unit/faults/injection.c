@@ -216,6 +216,8 @@ static int64_t call_mmap(void)
     return second == MAP_FAILED ? -1 : munmap(second, 4096);
 }
 
+enum { CREATES = FAULT_OPEN | FAULT_CREATE };
+
 /* In an order in which each finds what it needs. */
 static const struct {
     const char *name;
@@ -223,11 +225,11 @@ static const struct {
     uint32_t kind;
 } calls[] = {
     {"open", call_open, FAULT_OPEN},
-    {"open with O_CREAT", call_open_create, FAULT_OPEN},
+    {"open with O_CREAT", call_open_create, CREATES},
     {"openat", call_openat, FAULT_OPEN},
-    {"creat", call_creat, FAULT_OPEN},
-    {"mkstemp", call_mkstemp, FAULT_OPEN},
-    {"mkostemp", call_mkostemp, FAULT_OPEN},
+    {"creat", call_creat, CREATES},
+    {"mkstemp", call_mkstemp, CREATES},
+    {"mkostemp", call_mkostemp, CREATES},
     {"write", call_write, FAULT_WRITE},
     {"pwrite", call_pwrite, FAULT_WRITE},
     {"writev", call_writev, FAULT_WRITE},
@@ -303,6 +305,20 @@ TEST(kinds_that_were_not_chosen_pass, "A plan for one kind of call leaves all ot
         if (result < 0 || counted != 0)
             harness_fail(__FILE__, __LINE__, "%s is counted as another kind", calls[i].name);
     }
+}
+
+TEST(creating_is_a_kind_of_opening,
+     "A plan for what creates or empties a file leaves all other opening alone.")
+{
+    attach();
+    make_files();
+    const struct fault_plan plan = {
+        .kinds = FAULT_CREATE, .repeat = FAULT_FROM_THEN_ON, .error = EIO, .nth = 1};
+    fault_inject(&plan);
+    CHECK_INT(open("file", O_RDWR), >=, 0);
+    CHECK_INT(open("file", O_RDWR | O_TRUNC), ==, -1);
+    CHECK_INT(open("new", O_RDWR | O_CREAT, 0600), ==, -1);
+    CHECK_UINT(fault_injected(), ==, 2);
 }
 
 TEST(a_failed_call_has_done_nothing,
