@@ -9,6 +9,8 @@
 #include "known.h"
 #include "leftovers.h"
 
+#include "faults.h"
+
 #include "engine/engine_private.h"
 #include "images/appender.h"
 #include "images/pack_file.h"
@@ -27,6 +29,7 @@ struct world {
     uint64_t guest; /* whose images expire */
     uint64_t hours; /* that the clock has been moved by */
     unsigned count;
+    unsigned prepared; /* of these, that were there before the arrow's own process began */
     struct known_image images[WORLD_IMAGES_MAX];
 };
 
@@ -98,7 +101,7 @@ static inline void world_store(struct jini *jini, struct world *world, uint64_t 
 {
     CHECK_UINT(world->count, <, WORLD_IMAGES_MAX);
     world->images[world->count] = known_store(jini, user, content);
-    world->count++;
+    fault_mark("images %u", ++world->count);
 }
 
 static inline void world_remove(struct jini *jini, struct world *world, unsigned index)
@@ -180,6 +183,7 @@ static inline void arrow_prepare(const struct arrow *arrow, struct world *world)
         world->user = fixture_user(jini, "alice", "Premium");
         world->guest = known_guest(jini, "bob");
         arrow->prepare(jini, world);
+        world->prepared = world->count;
         if (!arrow->dies)
             CHECK_OK(jini_close(jini, NULL, NULL));
         _exit(0);
