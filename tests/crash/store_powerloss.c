@@ -173,10 +173,13 @@ static unsigned count_damaged(unsigned *images, bool first_only)
         const char *mark = powerloss_mark(loss, cut);
         if (mark)
             acknowledged = (int)strtol(mark, NULL, 10);
+        if (!powerloss_is_event(loss, cut))
+            continue;
         for (unsigned i = 0; i < seeds; i++) {
             uint64_t chosen = choose_seed(i, seeds == 1, mark != NULL);
             powerloss_build(loss, cut, chosen, target);
             ++*images;
+            fault_boot((cut + i) % 2); /* a power loss is a new start; a process may die, too */
             if (image_is_whole(directory, acknowledged))
                 continue;
             damaged++;

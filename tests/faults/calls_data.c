@@ -60,7 +60,7 @@ static void record_written(int fd, const struct iovec *parts, int count, off_t o
 static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
     struct iovec cut[PARTS_MAX];
-    enum fault_verdict verdict = fault_decide(FAULT_WRITE, fd, NULL, NULL);
+    enum fault_verdict verdict = fault_decide(FAULT_WRITE, fd);
     if (verdict == VERDICT_FAIL)
         return -1;
     size_t length = parts_length(parts, count > 0 && count <= PARTS_MAX ? count : 0);
@@ -119,7 +119,7 @@ ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offs
 {
     if (!fault_watching())
         return REAL(copy_file_range)(from, from_offset, to, to_offset, length, flags);
-    enum fault_verdict verdict = fault_decide(FAULT_WRITE, to, NULL, NULL);
+    enum fault_verdict verdict = fault_decide(FAULT_WRITE, to);
     if (verdict == VERDICT_FAIL)
         return -1;
     if (verdict == VERDICT_SHORT && length > 1)
@@ -138,7 +138,7 @@ ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offs
 static ssize_t read_parts(int fd, const struct iovec *parts, int count, off_t offset)
 {
     struct iovec cut[PARTS_MAX];
-    enum fault_verdict verdict = fault_decide(FAULT_READ, fd, NULL, NULL);
+    enum fault_verdict verdict = fault_decide(FAULT_READ, fd);
     if (verdict == VERDICT_FAIL)
         return -1;
     size_t length = parts_length(parts, count > 0 && count <= PARTS_MAX ? count : 0);
@@ -185,7 +185,7 @@ typedef int sync_call(int fd);
 
 static int sync_descriptor(int fd, sync_call *call)
 {
-    if (fault_decide(FAULT_SYNC, fd, NULL, NULL) == VERDICT_FAIL)
+    if (fault_decide(FAULT_SYNC, fd) == VERDICT_FAIL)
         return -1;
     if (fault_swallows(fd))
         return 0;
@@ -212,7 +212,7 @@ int syncfs(int fd)
 {
     if (!fault_watching())
         return REAL(syncfs)(fd);
-    if (fault_decide(FAULT_SYNC, fd, NULL, NULL) == VERDICT_FAIL)
+    if (fault_decide(FAULT_SYNC, fd) == VERDICT_FAIL)
         return -1;
     if (fault_swallows(fd))
         return 0;
@@ -228,7 +228,7 @@ int syncfs(int fd)
 /* Starts writing without a promise: nothing is durable by it, so nothing is recorded. */
 int sync_file_range(int fd, off64_t offset, off64_t length, unsigned flags)
 {
-    if (fault_watching() && fault_decide(FAULT_SYNC, fd, NULL, NULL) == VERDICT_FAIL)
+    if (fault_watching() && fault_decide(FAULT_SYNC, fd) == VERDICT_FAIL)
         return -1;
     return REAL(sync_file_range)(fd, offset, length, flags);
 }
@@ -238,7 +238,7 @@ int ftruncate(int fd, off_t size)
     struct stat info;
     if (!fault_watching())
         return REAL(ftruncate)(fd, size);
-    if (fault_decide(FAULT_SIZE, fd, NULL, NULL) == VERDICT_FAIL)
+    if (fault_decide(FAULT_SIZE, fd) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(ftruncate)(fd, size);
@@ -254,7 +254,7 @@ int truncate(const char *path, off_t size)
     struct stat info;
     if (!fault_watching())
         return REAL(truncate)(path, size);
-    if (fault_decide(FAULT_SIZE, -1, path, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_SIZE, AT_FDCWD, path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(truncate)(path, size);
@@ -282,7 +282,7 @@ int fallocate(int fd, int mode, off_t offset, off_t length)
 {
     if (!fault_watching())
         return REAL(fallocate)(fd, mode, offset, length);
-    if (fault_decide(FAULT_SIZE, fd, NULL, NULL) == VERDICT_FAIL)
+    if (fault_decide(FAULT_SIZE, fd) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(fallocate)(fd, mode, offset, length);
@@ -298,7 +298,7 @@ int posix_fallocate(int fd, off_t offset, off_t length)
 {
     if (!fault_watching())
         return REAL(posix_fallocate)(fd, offset, length);
-    if (fault_decide(FAULT_SIZE, fd, NULL, NULL) == VERDICT_FAIL)
+    if (fault_decide(FAULT_SIZE, fd) == VERDICT_FAIL)
         return errno;
     if (!record_begin())
         return REAL(posix_fallocate)(fd, offset, length);
@@ -336,7 +336,7 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
     bool stores = fd >= 0 && (flags & MAP_TYPE) != MAP_PRIVATE && (protection & PROT_WRITE);
     if (!stores || !fault_watching())
         return REAL(mmap)(address, length, protection, flags, fd, offset);
-    if (fault_decide(FAULT_MAP, fd, NULL, NULL) == VERDICT_FAIL)
+    if (fault_decide(FAULT_MAP, fd) == VERDICT_FAIL)
         return MAP_FAILED;
     if (!record_begin())
         return REAL(mmap)(address, length, protection, flags, fd, offset);
@@ -383,7 +383,7 @@ int msync(void *address, size_t length, int flags)
 {
     if (!fault_watching() || !(flags & MS_SYNC))
         return REAL(msync)(address, length, flags);
-    if (fault_decide(FAULT_SYNC, -1, NULL, NULL) == VERDICT_FAIL)
+    if (fault_decide(FAULT_SYNC, -1) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(msync)(address, length, flags);
@@ -401,7 +401,7 @@ int msync(void *address, size_t length, int flags)
 
 int close(int fd)
 {
-    if (!fault_watching() || fault_decide(FAULT_CLOSE, fd, NULL, NULL) != VERDICT_FAIL)
+    if (!fault_watching() || fault_decide(FAULT_CLOSE, fd) != VERDICT_FAIL)
         return REAL(close)(fd);
     int error = errno;
     REAL(close)(fd);

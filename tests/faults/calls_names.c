@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static bool makes_unnamed(int flags)
@@ -34,13 +36,33 @@ static int open_recorded(int directory, const char *path, int flags, mode_t mode
     return fd;
 }
 
+/* A file that tells another boot id, or -1 where the machine's own is wanted. */
+static int open_boot_id(const char *path)
+{
+    uint64_t boot = atomic_load_explicit(&fault_block()->boot, memory_order_acquire);
+    char text[64];
+    if (boot == 0 || strcmp(path, "/proc/sys/kernel/random/boot_id") != 0)
+        return -1;
+    int length = snprintf(text, sizeof(text), "b0070000-0000-4000-8000-%012llx\n",
+                          (unsigned long long)boot & 0xffffffffffff);
+    int fd = memfd_create("boot_id", MFD_CLOEXEC);
+    if (fd < 0 || REAL(pwrite)(fd, text, (size_t)length, 0) != length)
+        fault_give_up("cannot make", "a boot id");
+    return fd;
+}
+
 static int open_at(int directory, const char *path, int flags, mode_t mode)
 {
     if (!fault_watching())
         return REAL(openat)(directory, path, flags, mode);
-    if (fault_decide(FAULT_OPEN, -1, path, NULL) == VERDICT_FAIL)
+    bool makes = (flags & (O_CREAT | O_TRUNC)) || makes_unnamed(flags);
+    uint32_t kind = FAULT_OPEN | (makes ? FAULT_CREATE : 0);
+    if (fault_decide_name(kind, directory, path) == VERDICT_FAIL)
         return -1;
-    if (!(flags & (O_CREAT | O_TRUNC)) && !makes_unnamed(flags))
+    int boot_id = open_boot_id(path);
+    if (boot_id >= 0)
+        return boot_id;
+    if (!makes)
         return REAL(openat)(directory, path, flags, mode);
     if (!record_begin())
         return REAL(openat)(directory, path, flags, mode);
@@ -81,7 +103,7 @@ static int make_temporary(char *template, int flags)
 {
     if (!fault_watching())
         return REAL(mkostemp)(template, flags);
-    if (fault_decide(FAULT_OPEN, -1, template, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_OPEN | FAULT_CREATE, AT_FDCWD, template) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(mkostemp)(template, flags);
@@ -109,7 +131,7 @@ int renameat2(int from, const char *path, int to, const char *new_path, unsigned
 {
     if (!fault_watching())
         return REAL(renameat2)(from, path, to, new_path, flags);
-    if (fault_decide(FAULT_RENAME, -1, path, new_path) == VERDICT_FAIL)
+    if (fault_decide_names(FAULT_RENAME, from, path, to, new_path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(renameat2)(from, path, to, new_path, flags);
@@ -138,7 +160,7 @@ int linkat(int from, const char *path, int to, const char *new_path, int flags)
 {
     if (!fault_watching())
         return REAL(linkat)(from, path, to, new_path, flags);
-    if (fault_decide(FAULT_LINK, -1, path, new_path) == VERDICT_FAIL)
+    if (fault_decide_names(FAULT_LINK, from, path, to, new_path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(linkat)(from, path, to, new_path, flags);
@@ -161,7 +183,7 @@ int unlinkat(int directory, const char *path, int flags)
 {
     if (!fault_watching())
         return REAL(unlinkat)(directory, path, flags);
-    if (fault_decide(FAULT_UNLINK, -1, path, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_UNLINK, directory, path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(unlinkat)(directory, path, flags);
@@ -196,7 +218,7 @@ int mkdirat(int directory, const char *path, mode_t mode)
 {
     if (!fault_watching())
         return REAL(mkdirat)(directory, path, mode);
-    if (fault_decide(FAULT_MKDIR, -1, path, NULL) == VERDICT_FAIL)
+    if (fault_decide_name(FAULT_MKDIR, directory, path) == VERDICT_FAIL)
         return -1;
     if (!record_begin())
         return REAL(mkdirat)(directory, path, mode);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +112,8 @@ bool fault_watching(void)
         return false;
     return atomic_load_explicit(&block->kinds, memory_order_acquire) ||
            atomic_load_explicit(&block->recording, memory_order_acquire) ||
-           atomic_load_explicit(&block->swallowing, memory_order_acquire);
+           atomic_load_explicit(&block->swallowing, memory_order_acquire) ||
+           atomic_load_explicit(&block->boot, memory_order_acquire);
 }
 
 void fault_lock(void)
@@ -196,6 +198,11 @@ void fault_swallow_syncs(const char *pattern)
         atomic_store_explicit(&block->swallowing, 1, memory_order_release);
 }
 
+void fault_boot(uint64_t number)
+{
+    atomic_store_explicit(&block_or_end("fault_boot()")->boot, number, memory_order_release);
+}
+
 uint64_t fault_swallowed(void)
 {
     return atomic_load(&block_or_end("fault_swallowed()")->swallowed);
@@ -215,19 +222,32 @@ bool fault_matches(const char *pattern, const char *path)
     return fnmatch(pattern, path, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
 }
 
-static bool call_matches(const char *pattern, int fd, const char *path, const char *other_path)
+static bool matches_fd(const char *pattern, int fd)
 {
     char name[FAULT_PATH_MAX];
     if (pattern[0] == '\0')
         return true;
-    if (path && fault_matches(pattern, path))
-        return true;
-    if (other_path && fault_matches(pattern, other_path))
-        return true;
-    if (path || fd < 0)
+    if (fd < 0)
         return false;
     fault_path_of(fd, name);
     return fault_matches(pattern, name);
+}
+
+/* As it was given, or as a whole path. */
+static bool matches_name(const char *pattern, int directory, const char *path)
+{
+    char folder[FAULT_PATH_MAX];
+    char whole[2 * FAULT_PATH_MAX];
+    if (pattern[0] == '\0' || fault_matches(pattern, path))
+        return true;
+    if (path[0] == '/')
+        return false;
+    if (directory != AT_FDCWD)
+        fault_path_of(directory, folder);
+    else if (!getcwd(folder, sizeof(folder)))
+        return false;
+    snprintf(whole, sizeof(whole), "%s/%s", folder, path);
+    return fault_matches(pattern, whole);
 }
 
 void fault_before(uint32_t kinds, const char *pattern, fault_hook_fn *function, void *context)
@@ -238,36 +258,73 @@ void fault_before(uint32_t kinds, const char *pattern, fault_hook_fn *function, 
     hook.context = context;
 }
 
-static void run_hook(uint32_t kind, int fd, const char *path, const char *other_path)
+static void run_hook(void)
 {
     uint32_t kinds = hook.kinds;
-    if (!(kinds & kind) || !call_matches(hook.pattern, fd, path, other_path))
-        return;
     hook.kinds = 0;
     hook.function(hook.context);
     hook.kinds = hook.function ? kinds : 0; /* it may have ended itself */
 }
 
-enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const char *other_path)
+static void end_here(void)
 {
-    struct fault_block *block = fault_block();
-    run_hook(kind, fd, path, other_path);
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
+/* False for calls that the plan does not mean at all. */
+static bool plan_counts(const struct fault_block *block, uint32_t kind)
+{
     uint32_t kinds = block ? atomic_load_explicit(&block->kinds, memory_order_acquire) : 0;
-    if (kinds == 0)
-        return VERDICT_PASS;
-    bool is_short = block->effect == FAULT_SHORT;
-    if (!(kinds & kind) || (is_short && !(kind & (FAULT_WRITE | FAULT_READ))))
-        return VERDICT_PASS;
-    if (!call_matches(block->pattern, fd, path, other_path))
-        return VERDICT_PASS;
+    if (kinds && block->effect == FAULT_SHORT)
+        kinds &= FAULT_WRITE | FAULT_READ;
+    return kinds & kind;
+}
+
+static enum fault_verdict count_call(struct fault_block *block)
+{
     uint64_t call = atomic_fetch_add(&block->calls, 1) + 1;
     if (call < block->nth || (call > block->nth && block->repeat == FAULT_ONCE))
         return VERDICT_PASS;
     atomic_fetch_add(&block->injected, 1);
-    if (is_short)
+    if (block->effect == FAULT_KILL)
+        end_here();
+    if (block->effect == FAULT_SHORT)
         return VERDICT_SHORT;
     errno = block->error;
     return VERDICT_FAIL;
+}
+
+enum fault_verdict fault_decide(uint32_t kind, int fd)
+{
+    if (hook.kinds & kind && matches_fd(hook.pattern, fd))
+        run_hook();
+    struct fault_block *block = fault_block();
+    bool meant = plan_counts(block, kind) && matches_fd(block->pattern, fd);
+    return meant ? count_call(block) : VERDICT_PASS;
+}
+
+enum fault_verdict fault_decide_name(uint32_t kind, int directory, const char *path)
+{
+    if (hook.kinds & kind && matches_name(hook.pattern, directory, path))
+        run_hook();
+    struct fault_block *block = fault_block();
+    bool meant = plan_counts(block, kind) && matches_name(block->pattern, directory, path);
+    return meant ? count_call(block) : VERDICT_PASS;
+}
+
+enum fault_verdict fault_decide_names(uint32_t kind, int directory, const char *path,
+                                      int other_directory, const char *other_path)
+{
+    if (hook.kinds & kind && (matches_name(hook.pattern, directory, path) ||
+                              matches_name(hook.pattern, other_directory, other_path)))
+        run_hook();
+    struct fault_block *block = fault_block();
+    bool meant = plan_counts(block, kind) &&
+                 (matches_name(block->pattern, directory, path) ||
+                  matches_name(block->pattern, other_directory, other_path));
+    return meant ? count_call(block) : VERDICT_PASS;
 }
 
 /* The last parts of `path`, as many as `pattern` has. */

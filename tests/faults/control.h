@@ -50,6 +50,8 @@ struct fault_block {
     _Atomic uint32_t swallowing;
     char swallow[FAULT_PATTERN_MAX];
     _Atomic uint64_t swallowed;
+
+    _Atomic uint64_t boot; /* 0: the machine's own */
 };
 
 enum fault_record_kind {
@@ -68,7 +70,10 @@ enum fault_record_kind {
     RECORD_MARK           /* name: the text of fault_mark() */
 };
 
-enum { RECORD_FLAG_DURABLE = 1 };
+enum {
+    RECORD_FLAG_DURABLE = 1,
+    RECORD_FLAG_MAPPED = 2 /* of a write: no call, but what a mapping held when a mark was put */
+};
 
 struct fault_record {
     uint32_t magic;
@@ -101,9 +106,16 @@ bool fault_watching(void);
 void fault_lock(void);
 void fault_unlock(void);
 
-/* What the plan wants of this call, which is counted. `fd` may be -1, and each path NULL. */
+/* What the plan wants of this call, which is counted. */
 enum fault_verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_SHORT };
-enum fault_verdict fault_decide(uint32_t kind, int fd, const char *path, const char *other_path);
+enum fault_verdict fault_decide(uint32_t kind, int fd); /* -1: of no descriptor */
+
+/* The same of a call on a name below `directory`, which is as openat() takes it. */
+enum fault_verdict fault_decide_name(uint32_t kind, int directory, const char *path);
+
+/* Of two names, one of which the plan may mean. */
+enum fault_verdict fault_decide_names(uint32_t kind, int directory, const char *path,
+                                      int other_directory, const char *other_path);
 
 /* Whether the sync of this descriptor is to be swallowed; counts it. */
 bool fault_swallows(int fd);

@@ -39,13 +39,18 @@ enum fault_kind {
     FAULT_CLOSE = 1 << 8,  /* close; the descriptor is closed all the same, as Linux does */
     FAULT_MAP = 1 << 9,    /* mmap of a file, shared and writable */
     FAULT_READ = 1 << 10,  /* read, pread, readv, preadv */
+    FAULT_CREATE = 1 << 11, /* of FAULT_OPEN those that may create or empty a file */
     FAULT_ALL_WRITING = (1 << 10) - 1,
-    FAULT_ALL = (1 << 11) - 1
+    FAULT_ALL = (1 << 12) - 1,
+    /* Those after which another process finds something else than before; for kills. */
+    FAULT_ALL_CHANGING = FAULT_CREATE | FAULT_WRITE | FAULT_SIZE | FAULT_RENAME | FAULT_LINK |
+                         FAULT_UNLINK | FAULT_MKDIR
 };
 
 enum fault_effect {
-    FAULT_FAIL, /* nothing is done; the call answers `error` */
-    FAULT_SHORT /* half of the bytes are written or read; calls of other kinds do not count */
+    FAULT_FAIL,  /* nothing is done; the call answers `error` */
+    FAULT_SHORT, /* half of the bytes are written or read; calls of other kinds do not count */
+    FAULT_KILL   /* nothing is done; the process is killed as by kill -9 */
 };
 
 enum fault_repeat {
@@ -103,14 +108,12 @@ void fault_before(uint32_t kinds, const char *pattern, fault_hook_fn *function, 
 void fault_record_start(const char *root, const char *log);
 void fault_record_stop(void);
 
-/* Puts a mark into the log: "acknowledged 17". Nothing when nothing is recorded. */
-void fault_mark(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /*
- * Records what the file at `path` holds now as one write that is not synced. For files that are
- * changed by stores through a shared mapping, which nothing else sees before they are synced.
+ * Puts a mark into the log: "acknowledged 17". Nothing when nothing is recorded. Files that this
+ * process has changed by stores through a shared mapping, which nothing else sees before they are
+ * synced, are recorded before it as they are now, unsynced.
  */
-void fault_capture(const char *path);
+void fault_mark(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * Plants a missing sync: from now on fsync, fdatasync, msync, and the sync in a write to an O_SYNC
@@ -124,5 +127,11 @@ void fault_capture(const char *path);
  */
 void fault_swallow_syncs(const char *pattern);
 uint64_t fault_swallowed(void);
+
+/*
+ * From now on /proc/sys/kernel/random/boot_id tells of start `number` of the machine, as it is after
+ * a power loss; 0: of the one that it is in.
+ */
+void fault_boot(uint64_t number);
 
 #endif

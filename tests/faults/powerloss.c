@@ -117,6 +117,21 @@ const char *powerloss_mark(const struct powerloss *loss, size_t cut)
     return copy_name(at + sizeof(record), record.name_length, text);
 }
 
+bool powerloss_is_event(const struct powerloss *loss, size_t cut)
+{
+    return cut == 0 || cut > loss->count ||
+           !(header_of(loss->records[cut - 1]).flags & RECORD_FLAG_MAPPED);
+}
+
+bool powerloss_is_sync(const struct powerloss *loss, size_t cut)
+{
+    if (cut == 0 || cut > loss->count)
+        return false;
+    struct fault_record record = header_of(loss->records[cut - 1]);
+    return record.kind == RECORD_SYNC || record.kind == RECORD_SYNC_ALL ||
+           (record.flags & RECORD_FLAG_DURABLE);
+}
+
 const char *powerloss_describe(const struct powerloss *loss, size_t cut)
 {
     static const char *const kinds[] = {"",       "root",   "new file", "new directory", "entry",
@@ -131,8 +146,9 @@ const char *powerloss_describe(const struct powerloss *loss, size_t cut)
     struct fault_record record = header_of(at);
     const uint8_t *names = at + sizeof(record);
     bool known = record.kind < sizeof(kinds) / sizeof(kinds[0]);
+    bool durable = record.flags & RECORD_FLAG_DURABLE;
     snprintf(text, sizeof(text), "%zu: %s%s inode %llu, %llu bytes at %llu %s %s", cut,
-             known ? kinds[record.kind] : "?", record.flags ? " (durable)" : "",
+             known ? kinds[record.kind] : "?", durable ? " (durable)" : "",
              (unsigned long long)record.inode, (unsigned long long)record.data_length,
              (unsigned long long)record.offset, copy_name(names, record.name_length, name),
              copy_name(names + record.name_length, record.other_name_length, other));

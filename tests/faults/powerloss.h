@@ -47,6 +47,15 @@ size_t powerloss_last_cut(const struct powerloss *loss);
  */
 const char *powerloss_mark(const struct powerloss *loss, size_t cut);
 
+/*
+ * False when the record before cut `cut` is no call, but what a mapping held when the next mark was
+ * put: the machine may stop there, but no otherwise than at the mark.
+ */
+bool powerloss_is_event(const struct powerloss *loss, size_t cut);
+
+/* Whether the record before cut `cut` made something durable. */
+bool powerloss_is_sync(const struct powerloss *loss, size_t cut);
+
 /* One line about the record before cut `cut`, for messages. In a static buffer. */
 const char *powerloss_describe(const struct powerloss *loss, size_t cut);
 

@@ -124,15 +124,21 @@ struct record_place record_place_of(int directory, const char *path)
     return place;
 }
 
-void record_write(uint64_t inode, const struct iovec *parts, int count, uint64_t offset,
-                  uint64_t length, bool durable)
+static void write_record(uint64_t inode, const struct iovec *parts, int count, uint64_t offset,
+                         uint64_t length, uint16_t flags)
 {
     append((struct fault_record){.kind = RECORD_WRITE,
-                                 .flags = durable ? RECORD_FLAG_DURABLE : 0,
+                                 .flags = flags,
                                  .inode = inode,
                                  .offset = offset,
                                  .data_length = length},
            "", "", parts, count);
+}
+
+void record_write(uint64_t inode, const struct iovec *parts, int count, uint64_t offset,
+                  uint64_t length, bool durable)
+{
+    write_record(inode, parts, count, offset, length, durable ? RECORD_FLAG_DURABLE : 0);
 }
 
 void record_size(const struct stat *info)
@@ -349,6 +355,54 @@ void fault_record_stop(void)
     record_end();
 }
 
+static bool is_mapped_here(uint64_t inode)
+{
+    const struct fault_block *block = fault_block();
+    for (uint32_t i = 0; i < block->mapped_count; i++) {
+        if (block->mapped[i] == inode)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Records what the shared mapping on a line of /proc/self/maps holds. From memory, not from the
+ * file: closing any descriptor of a file drops the process's POSIX locks on it.
+ */
+static void record_mapping(const char *line)
+{
+    unsigned long begin;
+    unsigned long end;
+    unsigned long long offset;
+    char rights[5];
+    int path_at = 0;
+    struct stat info;
+    char path[FAULT_PATH_MAX];
+    if (sscanf(line, "%lx-%lx %4s %llx %*s %*s %n", &begin, &end, rights, &offset, &path_at) < 4 ||
+        strcmp(rights, "rw-s") != 0 || path_at == 0)
+        return;
+    snprintf(path, sizeof(path), "%.*s", (int)strcspn(line + path_at, "\n"), line + path_at);
+    if (stat(path, &info) != 0 || !is_recorded(&info) || !is_mapped_here(info.st_ino) ||
+        (uint64_t)info.st_size <= offset)
+        return;
+    uint64_t left = (uint64_t)info.st_size - offset;
+    const struct iovec part = {(void *)begin, end - begin < left ? end - begin : (size_t)left};
+    write_record(info.st_ino, &part, 1, offset, part.iov_len, RECORD_FLAG_MAPPED);
+}
+
+static void record_mappings(void)
+{
+    char line[FAULT_PATH_MAX + 256];
+    if (fault_block()->mapped_count == 0)
+        return;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (!maps)
+        fault_give_up("cannot read", "/proc/self/maps");
+    while (fgets(line, sizeof(line), maps))
+        record_mapping(line);
+    fclose(maps);
+}
+
 void fault_mark(const char *format, ...)
 {
     char text[512];
@@ -358,20 +412,7 @@ void fault_mark(const char *format, ...)
     va_end(arguments);
     if (!record_begin())
         return;
+    record_mappings();
     append((struct fault_record){.kind = RECORD_MARK}, text, "", NULL, 0);
-    record_end();
-}
-
-void fault_capture(const char *path)
-{
-    struct stat info;
-    if (!record_begin())
-        return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        fault_give_up("cannot capture", path);
-    if (record_inode(fd, &info))
-        record_contents(fd, 0, (uint64_t)info.st_size);
-    close(fd);
     record_end();
 }

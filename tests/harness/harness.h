@@ -82,6 +82,9 @@ bool harness_allocation_failed(void);
 /* Removes a file, or a folder with all that is in it. Nothing when there is none. */
 void harness_remove(const char *path);
 
+/* Copies a folder with all that is in it to `to`, which must not exist. Holes become zeros. */
+void harness_copy(const char *from, const char *to);
+
 /* True when a file at or below `path` holds these bytes. */
 bool harness_tree_holds(const char *path, const void *bytes, size_t length);
 

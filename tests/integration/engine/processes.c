@@ -5,8 +5,8 @@
 #include <jini/jini.h>
 
 #include "harness.h"
+#include "lives.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -148,14 +148,14 @@ TEST(a_quota_holds_over_processes,
     CHECK_UINT(total, ==, 130);
 }
 
-static void admit_until_killed(uint64_t user, int out)
+static void admit_until_killed(uint64_t user, struct life *life)
 {
     struct jini *jini = open_engine();
     for (;;) {
         struct jini_id job;
-        uint64_t one = 1;
-        if (admit_once(jini, user, &job) == 0)
-            CHECK_INT(write(out, &one, sizeof(one)), ==, sizeof(one));
+        life_begin(life);
+        CHECK_OK(admit_once(jini, user, &job));
+        life_end(life);
     }
 }
 
@@ -163,24 +163,19 @@ TEST(kill_and_a_deleted_table_leave_the_days_count,
      "Admissions that were acknowledged count for the day, whatever dies and whatever becomes of "
      "limits.shm.")
 {
-    uint64_t user = add_user("100000/minute; 2000/day");
-    uint64_t acknowledged = 0;
-    for (int i = 0; i < 5; i++) {
-        int from;
-        pid_t pid = start(admit_until_killed, user, &from);
-        struct timespec life = {.tv_nsec = 100000000};
-        uint64_t one;
-        CHECK_INT(read(from, &one, sizeof(one)), ==, sizeof(one)); /* it has begun */
-        acknowledged++;
-        nanosleep(&life, NULL);
-        kill(pid, SIGKILL);
-        while (read(from, &one, sizeof(one)) == sizeof(one))
-            acknowledged++;
-        close(from);
-        int status;
-        CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    enum { LIVES = 12, ADMISSIONS = 40, DAY = 20000 };
+    uint64_t user = add_user("100000/minute; 20000/day");
+    struct lives lives = {
+        .lives = LIVES, .pieces = ADMISSIONS, .done_min = LIVES * 8, .middle_min = LIVES / 3};
+    while (lives_go_on(&lives, true)) {
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0)
+            admit_until_killed(user, lives.told);
+        lives_kill(&lives, pid);
         unlink(harness_path("db/limits.shm"));
     }
+    lives_check(&lives);
     struct jini *jini = open_engine();
     struct jini_error error;
     struct jini_limit_answer answer;
@@ -189,10 +184,9 @@ TEST(kill_and_a_deleted_table_leave_the_days_count,
     CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
     CHECK_UINT(answer.count, ==, 2);
     CHECK(answer.entries[1].flags & JINI_LIMIT_QUOTA);
-    uint64_t counted = 2000 - answer.entries[1].remaining;
-    CHECK_UINT(acknowledged, >, 0);
-    CHECK_UINT(counted, >=, acknowledged);
-    CHECK_UINT(counted, <=, acknowledged + 5);
+    uint64_t counted = DAY - answer.entries[1].remaining;
+    CHECK_UINT(counted, >=, lives.done);
+    CHECK_UINT(counted, <=, lives.done + lives.lived);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -215,6 +216,8 @@ static int64_t call_mmap(void)
     return second == MAP_FAILED ? -1 : munmap(second, 4096);
 }
 
+enum { CREATES = FAULT_OPEN | FAULT_CREATE };
+
 /* In an order in which each finds what it needs. */
 static const struct {
     const char *name;
@@ -222,11 +225,11 @@ static const struct {
     uint32_t kind;
 } calls[] = {
     {"open", call_open, FAULT_OPEN},
-    {"open with O_CREAT", call_open_create, FAULT_OPEN},
+    {"open with O_CREAT", call_open_create, CREATES},
     {"openat", call_openat, FAULT_OPEN},
-    {"creat", call_creat, FAULT_OPEN},
-    {"mkstemp", call_mkstemp, FAULT_OPEN},
-    {"mkostemp", call_mkostemp, FAULT_OPEN},
+    {"creat", call_creat, CREATES},
+    {"mkstemp", call_mkstemp, CREATES},
+    {"mkostemp", call_mkostemp, CREATES},
     {"write", call_write, FAULT_WRITE},
     {"pwrite", call_pwrite, FAULT_WRITE},
     {"writev", call_writev, FAULT_WRITE},
@@ -304,6 +307,20 @@ TEST(kinds_that_were_not_chosen_pass, "A plan for one kind of call leaves all ot
     }
 }
 
+TEST(creating_is_a_kind_of_opening,
+     "A plan for what creates or empties a file leaves all other opening alone.")
+{
+    attach();
+    make_files();
+    const struct fault_plan plan = {
+        .kinds = FAULT_CREATE, .repeat = FAULT_FROM_THEN_ON, .error = EIO, .nth = 1};
+    fault_inject(&plan);
+    CHECK_INT(open("file", O_RDWR), >=, 0);
+    CHECK_INT(open("file", O_RDWR | O_TRUNC), ==, -1);
+    CHECK_INT(open("new", O_RDWR | O_CREAT, 0600), ==, -1);
+    CHECK_UINT(fault_injected(), ==, 2);
+}
+
 TEST(a_failed_call_has_done_nothing,
      "Neither a file nor a byte is there after an injected failure.")
 {
@@ -374,6 +391,29 @@ TEST(a_pattern_chooses_files,
     CHECK_INT(rename("file", "other"), ==, -1);
     CHECK_INT(rename("file", "moved"), ==, 0);
     CHECK_INT(open("folder/other", O_CREAT | O_RDWR, 0600), ==, -1);
+    CHECK_UINT(fault_injected(), ==, 4);
+}
+
+TEST(a_pattern_knows_the_whole_path,
+     "A name that is given below a directory's descriptor, or below the working directory, matches "
+     "by its whole path.")
+{
+    attach();
+    make_files();
+    int directory = open("folder", O_RDONLY | O_DIRECTORY);
+    const struct fault_plan plan = {.kinds = FAULT_ALL,
+                                    .repeat = FAULT_FROM_THEN_ON,
+                                    .error = EIO,
+                                    .nth = 1,
+                                    .pattern = "/*/folder/*"};
+    CHECK_INT(directory, >=, 0);
+    fault_inject(&plan);
+    CHECK_INT(openat(directory, "new", O_CREAT | O_RDWR, 0600), ==, -1);
+    CHECK_INT(mkdirat(directory, "new", 0700), ==, -1);
+    CHECK_INT(renameat(AT_FDCWD, "file", directory, "new"), ==, -1);
+    CHECK_INT(mkdir("folder/new", 0700), ==, -1);
+    CHECK_UINT(fault_injected(), ==, 4);
+    CHECK_INT(mkdir("new", 0700), ==, 0);
     CHECK_UINT(fault_injected(), ==, 4);
 }
 
@@ -460,6 +500,53 @@ TEST(children_share_the_plan, "The counter runs over parent and child, and the c
     harness_wait_exit(pid, 0);
     CHECK_INT(write(fd, "x", 1), ==, 1);
     CHECK_UINT(fault_calls(), ==, 4);
+}
+
+TEST(a_killed_process_has_not_done_its_call,
+     "The nth call kills its process, and what it would have done is not done.")
+{
+    attach();
+    make_files();
+    const struct fault_plan plan = {.kinds = FAULT_WRITE, .effect = FAULT_KILL, .nth = 2};
+    fault_inject(&plan);
+    fflush(NULL);
+    int pid = fork();
+    CHECK_INT(pid, >=, 0);
+    if (pid == 0) {
+        pwrite(fd, "a", 1, 0);
+        pwrite(fd, "b", 1, 0);
+        _exit(0);
+    }
+    int status;
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    CHECK_UINT(fault_injected(), ==, 1);
+    fault_inject_stop();
+    CHECK_INT(pread(fd, room, 1, 0), ==, 1);
+    CHECK_INT(room[0], ==, 'a');
+}
+
+static void read_boot_id(char text[64])
+{
+    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+    CHECK_INT(file, >=, 0);
+    CHECK_INT(read(file, text, 63), ==, 37);
+    text[36] = '\0';
+    CHECK_INT(close(file), ==, 0);
+}
+
+TEST(the_machine_starts_anew, "With another start of the machine its boot id is another.")
+{
+    char before[64];
+    char after[64];
+    attach();
+    read_boot_id(before);
+    fault_boot(7);
+    read_boot_id(after);
+    CHECK_TEXT(after, "b0070000-0000-4000-8000-000000000007");
+    fault_boot(0);
+    read_boot_id(after);
+    CHECK_TEXT(after, before);
 }
 
 TEST(programs_attach_by_the_environment,

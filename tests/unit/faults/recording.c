@@ -434,17 +434,24 @@ TEST(a_mark_follows_what_it_acknowledges,
 }
 
 TEST(stores_through_a_mapping_are_captured,
-     "fault_capture() records what a mapping changed, unsynced.")
+     "A mark records what a mapping changed, unsynced, and leaves the process its locks.")
 {
     begin();
     int fd = open("root/map", O_RDWR | O_CREAT, 0600);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
     CHECK_INT(ftruncate(fd, 4096), ==, 0);
     fault_record_start(root, log_path);
+    CHECK_INT(fcntl(fd, F_SETLK, &lock), ==, 0);
     char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     CHECK(map != MAP_FAILED);
     memcpy(map, "stored", 6);
-    fault_capture("root/map");
+    fault_mark("stored");
     fault_record_stop();
+    fflush(NULL);
+    int pid = fork();
+    if (pid == 0)
+        _exit(fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_WRLCK ? 0 : 1);
+    harness_wait_exit(pid, 0);
     struct powerloss *loss = powerloss_open(log_path);
     powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_EVERYTHING, "fast/image");
     compare_folders("root", "fast/image");
@@ -454,5 +461,7 @@ TEST(stores_through_a_mapping_are_captured,
     CHECK_UINT(length, ==, 4096);
     CHECK_INT(bytes[0], ==, 0);
     free(bytes);
+    CHECK(!powerloss_is_event(loss, powerloss_last_cut(loss) - 1));
+    CHECK(powerloss_is_event(loss, powerloss_last_cut(loss)));
     powerloss_close(loss);
 }
