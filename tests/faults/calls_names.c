@@ -39,7 +39,8 @@ static int open_recorded(int directory, const char *path, int flags, mode_t mode
 /* A file that tells another boot id, or -1 where the machine's own is wanted. */
 static int open_boot_id(const char *path)
 {
-    uint64_t boot = atomic_load_explicit(&fault_block()->boot, memory_order_acquire);
+    struct fault_block *block = fault_block();
+    uint64_t boot = block ? atomic_load_explicit(&block->boot, memory_order_acquire) : 0;
     char text[64];
     if (boot == 0 || strcmp(path, "/proc/sys/kernel/random/boot_id") != 0)
         return -1;

@@ -12,10 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -258,12 +260,24 @@ static int archive_all(struct demo *demo)
     return 0;
 }
 
+/* Runs a line of the shell and waits for it; its exit status. */
+static int run_command(const char *line)
+{
+    const char *const arguments[] = {"sh", "-c", line, NULL};
+    pid_t child;
+    int status;
+    if (posix_spawnp(&child, "sh", NULL, NULL, (char *const *)(uintptr_t)arguments, environ) != 0 ||
+        waitpid(child, &status, 0) != child)
+        return -1;
+    return status;
+}
+
 /* What is read back next must come from the archive, all of it. */
 static int check_cold(struct demo *demo)
 {
     struct jini_error error;
     uint64_t stored = demo->users[0].stored + demo->users[1].stored + demo->users[2].stored;
-    if (demo->before_reading && system(demo->before_reading) != 0) {
+    if (demo->before_reading && run_command(demo->before_reading) != 0) {
         fprintf(stderr, "jini-demo: the command failed: %s\n", demo->before_reading);
         return 1;
     }

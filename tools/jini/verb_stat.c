@@ -59,7 +59,7 @@ static void print_figures(const char *metrics)
         figures_value(metrics, "jini_store_full")
             ? ": FULL, down to the reserve; deletions and releases work, new work is refused"
             : "");
-    if (figure(metrics, "jini_limits_table") == 0) {
+    if (figures_value(metrics, "jini_limits_table") == 0) {
         output_line("%-12s NO TABLE: the disk has no room for it, and limits.when_full answers",
                     "rate limits");
         return;
