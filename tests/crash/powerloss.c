@@ -136,10 +136,10 @@ static void live(const char *directory)
             release_one(jini, add.user.id);
         if (i % 8 == 2)
             admit_one(jini, add.user.id, i > 8); /* and nobody comes back for it */
-        if (i % 8 == 7) {
+        if (i % 6 == 5) {
             struct jini_archive_run run;
             jini_request_init(&run);
-            run.flags = JINI_TIERING_NOW | (i > 8 ? JINI_TIERING_FREE_HOT : 0);
+            run.flags = JINI_TIERING_NOW | (i > 6 ? JINI_TIERING_FREE_HOT : 0);
             CHECK_OK(jini_archive_run(jini, &run, NULL));
         }
     }
