@@ -105,7 +105,7 @@ static void keep_case(const struct all_options *all, const json_t *object, const
     chart_write(path, object);
 }
 
-static json_t *describe_run(const struct bench_options *options)
+static json_t *describe_run(const struct bench_options *options, json_t *commit)
 {
     char day[16];
     time_t now = time(NULL);
@@ -113,6 +113,7 @@ static json_t *describe_run(const struct bench_options *options)
     strftime(day, sizeof(day), "%Y-%m-%d", gmtime_r(&now, &parts));
     json_t *run = machine_describe(options->directory);
     json_object_set_new(run, "day", json_string(day));
+    json_object_set(run, "commit", commit);
     json_object_set_new(run, "seconds", json_real(options->seconds));
     json_object_set_new(run, "scale", json_real(options->scale));
     json_object_set_new(run, "quick", json_boolean(options->quick));
@@ -123,6 +124,7 @@ int all_run(const struct bench_options *options, const struct all_options *all)
 {
     bool failed = false;
     json_t *cases = json_array();
+    json_t *commit = machine_commit(); /* before what is written makes the checkout another one */
     if (mkdir(all->results, 0755) != 0 && errno != EEXIST)
         bench_fail("cannot make %s: %s", all->results, strerror(errno));
     for (int i = 0; bench_cases[i]; i++) {
@@ -132,14 +134,16 @@ int all_run(const struct bench_options *options, const struct all_options *all)
         json_t *object = run_case(options, name, &failed);
         if (!object)
             continue;
+        json_object_set(object, "commit", commit);
         keep_case(all, object, name);
         json_array_append_new(cases, object);
     }
-    json_t *whole = json_pack("{s:o, s:o}", "run", describe_run(options), "cases", cases);
+    json_t *whole = json_pack("{s:o, s:o}", "run", describe_run(options, commit), "cases", cases);
     dump(whole, all->results, "all");
     table_write(all->results, whole);
     if (all->readme)
         table_into_page(all->readme, whole);
     json_decref(whole);
+    json_decref(commit);
     return failed ? 1 : 0;
 }

@@ -32,7 +32,7 @@ struct bench_demand {
     double number;
 };
 
-enum { BENCH_DEMANDS_MAX = 3 };
+enum { BENCH_DEMANDS_MAX = 3, BENCH_SHOWN_MAX = 3 };
 
 struct bench_result;
 
@@ -43,6 +43,7 @@ struct bench_case {
     const char *target;   /* in words, as the table of figures says it */
     const char *method;   /* paragraphs, for help and for the page of figures */
     struct bench_demand demands[BENCH_DEMANDS_MAX]; /* up to the first without a field */
+    const char *shown[BENCH_SHOWN_MAX]; /* fields that the table has beside them; up to a NULL */
     void (*run)(const struct bench_options *options, struct bench_result *result);
 };
 

@@ -42,6 +42,17 @@ static bool is_virtual(void)
     return found;
 }
 
+json_t *machine_commit(void)
+{
+    char commit[80] = "unknown";
+    FILE *git = popen("git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null", "re");
+    if (git && fgets(commit, sizeof(commit), git))
+        commit[strcspn(commit, "\n")] = '\0';
+    if (git)
+        pclose(git);
+    return json_string(commit);
+}
+
 json_t *machine_describe(const char *directory)
 {
     struct utsname name;

@@ -32,13 +32,13 @@ static void write_run(FILE *file, const json_t *run)
     char memory[FORMAT_MAX];
     fprintf(
         file,
-        "%s, %lld cores (%s), %s of memory, Linux %s, %s; compiler %s; %s, rounds of %g s, scale "
-        "%g%s.\n\n",
+        "%s, %lld cores (%s), %s of memory, Linux %s, %s; compiler %s; commit %s, %s, rounds of "
+        "%g s, scale %g%s.\n\n",
         json_is_true(json_object_get(run, "virtual_machine")) ? "A virtual machine" : "A machine",
         json_integer_value(json_object_get(run, "cores")), text_of(run, "architecture"),
         format_figure(number_of(run, "memory_bytes"), "bytes", memory), text_of(run, "kernel"),
-        text_of(run, "filesystem"), text_of(run, "compiler"), text_of(run, "day"),
-        number_of(run, "seconds"), number_of(run, "scale"),
+        text_of(run, "filesystem"), text_of(run, "compiler"), text_of(run, "commit"),
+        text_of(run, "day"), number_of(run, "seconds"), number_of(run, "scale"),
         json_is_true(json_object_get(run, "quick")) ? ". A SMOKE TEST: these figures mean nothing"
                                                     : "");
 }
@@ -72,7 +72,7 @@ static bool all_met(const json_t *object)
     return true;
 }
 
-static void write_measured(FILE *file, const json_t *object)
+static void write_measured(FILE *file, const struct bench_case *bench, const json_t *object)
 {
     char figure[FORMAT_MAX];
     size_t index;
@@ -85,6 +85,8 @@ static void write_measured(FILE *file, const json_t *object)
         if (strcmp(field, "value") != 0)
             fprintf(file, "; %s %.3g", field, number_of(object, field));
     }
+    for (int i = 0; i < BENCH_SHOWN_MAX && bench->shown[i]; i++)
+        fprintf(file, "; %s %.3g", bench->shown[i], number_of(object, bench->shown[i]));
     fputs(" |", file);
 }
 
@@ -110,7 +112,7 @@ static void write_table(FILE *file, const json_t *cases)
     {
         const struct bench_case *bench = bench_case_find(text_of(object, "bench"));
         fprintf(file, "| `%s` | %s |", bench->name, bench->target);
-        write_measured(file, object);
+        write_measured(file, bench, object);
         fprintf(file, " %s |", all_met(object) ? "met" : "missed");
         write_other(file, object, "ceiling");
         write_other(file, object, "peer");

@@ -233,5 +233,6 @@ const struct bench_case case_write_procs = {
               "through LMDB's own lock. light_writer_... are of a process with one write under way "
               "beside three busy ones.",
     .demands = {{"value", BENCH_AT_LEAST, 0.5}},
+    .shown = {"longest_wait_s"},
     .run = measure,
 };

@@ -23,7 +23,9 @@ CASES = ["limit-hot", "limit-spread", "write-small", "read-user", "write-procs",
 DURABLE = ["write-small", "write-procs", "image-put"]
 # Second demands of the table, by the field that answers them.
 SECOND = {"limit-spread": ["subjects_over_the_limit"], "write-small": ["ratio_to_raw_lmdb"],
-          "write-procs": ["longest_wait_s"], "open": ["cold_s"], "growth": ["time_loss_to_raw_lmdb"]}
+          "write-procs": ["longest_wait_s"], "open": ["cold_s"], "growth": ["pages_growth_with_history", "time_loss_to_raw_lmdb"]}
+# Fields that stand in the row of a case without a demand.
+SHOWN = {"growth": ["raw_pages_growth_with_history", "batch_pages_growth", "raw_batch_pages_growth"]}
 UNITS = {"limit-hot": "checks/s", "limit-spread": "checks/s", "write-small": "writes/s",
          "open": "s", "memory": "bytes"}
 
@@ -57,6 +59,7 @@ class Bench(unittest.TestCase):
         self.assertEqual([case["bench"] for case in whole["cases"]], CASES)
         for field in ["cores", "memory_bytes", "kernel", "filesystem"]:
             self.assertIn(field, whole["run"])
+        self.assertRegex(whole["run"]["commit"], r"^([0-9a-f]{40}(-dirty)?|unknown)$")
         for case in whole["cases"]:
             self.assertNotIn("broken", case)
 
@@ -64,6 +67,7 @@ class Bench(unittest.TestCase):
         for case in CASES:
             result = self.object(case)
             self.assertEqual(result["bench"], case)
+            self.assertEqual(result["commit"], self.object("open")["commit"])
             self.assertGreater(result["value"], 0, case)
             self.assertEqual(result["unit"], UNITS.get(case, "ratio"))
             self.assertGreater(result["ceiling"], 0, case)
@@ -104,10 +108,14 @@ class Bench(unittest.TestCase):
         page = self.page.read_text()
         for case in CASES:
             self.assertIn(f"| `{case}` |", table)
+            row = next(line for line in table.splitlines() if line.startswith(f"| `{case}` |"))
+            for field in SECOND.get(case, []) + SHOWN.get(case, []):
+                self.assertIn(f"; {field} ", row)
             self.assertIn(f"### {case}\n", page)
             root = xml.etree.ElementTree.parse(self.results / f"{case}.svg").getroot()
             self.assertTrue(root.tag.endswith("svg"))
         self.assertIn("A SMOKE TEST", page)
+        self.assertIn(f"commit {self.object('open')['commit']}, ", page)
         written = PAGE.read_text().splitlines()
         self.assertEqual(page.splitlines()[0], written[0])
         self.assertEqual(page.splitlines()[-1], written[-1])
