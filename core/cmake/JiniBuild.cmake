@@ -26,7 +26,7 @@ function(jini_target target)
         $<$<BOOL:${JINI_WERROR}>:-Werror>
         $<$<CONFIG:Debug>:-O1>
         $<$<NOT:$<CONFIG:Debug>>:-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2>)
-    # RelWithDebInfo sets NDEBUG, which we do not use: assertions stay on.
+    # RelWithDebInfo sets NDEBUG. Assertions stay on all the same; what is off is the default of store.run_twice.
     if(JINI_SANITIZE)
         target_compile_options(${target} PRIVATE
             -fsanitize=${JINI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

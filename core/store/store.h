@@ -13,8 +13,10 @@
  *   - does no I/O, takes no lock and touches no memory that other threads see,
  *   - writes its results into its argument afresh at each run,
  *   - reads and checks first and writes after.
- * An op that fails leaves nothing behind, whenever it fails. Builds with `run_twice` run every op,
- * roll back, run it again, and answer JINI_E_UNREPEATABLE when the two runs differ.
+ * An op that fails leaves nothing behind, whenever it fails. With `run_twice`, the default of debug
+ * builds, every op is run, rolled back and run again, and is JINI_E_UNREPEATABLE when the two runs
+ * differ in what they write or answer. What they leave in the argument is not compared: the store
+ * knows neither its size nor what in it is a result and what is a pointer or room to work in.
  *
  * Reading. Any thread opens a snapshot, reads what it needs and ends it: snapshots never wait for
  * the writer, and an old one keeps dead pages from being used again, so scans over many keys go

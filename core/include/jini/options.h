@@ -49,6 +49,17 @@ enum jini_when_full {
 #define JINI_GIB(n) (UINT64_C(n) << 30)
 
 /*
+ * Writes are run twice by default in builds of the library that are for finding faults, those
+ * without NDEBUG. What the caller's own build says does not matter: jini_options_init() and
+ * jini_options_info() are the library's.
+ */
+#ifdef NDEBUG
+#define JINI_RUN_TWICE 0
+#else
+#define JINI_RUN_TWICE 1
+#endif
+
+/*
  * NUMBER(member, name, default, least, most, text)   a whole number; bytes may be given as 64MiB
  * SWITCH(member, name, default, text)                "yes" or "no"
  * CHOICE(member, name, default, choices, text)       one of the words of `choices`, parted by |
@@ -81,7 +92,7 @@ enum jini_when_full {
            "how long a migration waits for processes of an older version")                         \
     SWITCH(store_allow_unsafe_filesystem, "store.allow_unsafe_filesystem", 0,                      \
            "open on network and overlay filesystems, for one process at a time")                   \
-    SWITCH(store_run_twice, "store.run_twice", 0,                                                  \
+    SWITCH(store_run_twice, "store.run_twice", JINI_RUN_TWICE,                                     \
            "run every write twice and compare, to find writes that are not repeatable")            \
     NUMBER(request_timeout_ms, "request.timeout_ms", 10000, 1, 3600000,                            \
            "how long a request may wait before work on it begins")                                 \

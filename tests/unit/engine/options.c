@@ -297,6 +297,40 @@ TEST(the_table_covers_the_struct, "Every row has name, kind, text and its defaul
     CHECK(jini_options_info(SIZE_MAX) == NULL);
 }
 
+static int count_runs(struct jini_txn *txn, void *argument)
+{
+    (void)txn;
+    ++*(int *)argument;
+    return 0;
+}
+
+TEST(writes_run_twice_by_default_where_faults_are_looked_for,
+     "In a build without NDEBUG the table has store.run_twice on, and an engine with the defaults "
+     "runs every write twice; in a release build it is off.")
+{
+#ifdef NDEBUG
+    const int expected = 1;
+#else
+    const int expected = 2;
+#endif
+    int runs = 0;
+    const struct jini_option_info *info = NULL;
+    for (size_t i = 0; (info = jini_options_info(i)) && strcmp(info->name, "store.run_twice"); i++)
+        continue;
+    CHECK(info != NULL);
+    CHECK_UINT(info->default_number, ==, (uint64_t)expected - 1);
+    jini_options_init(&options);
+    options.create = 1;
+    struct jini *jini = fixture_open_with(&options);
+    struct jini_write write;
+    jini_request_init(&write);
+    write.function = count_runs;
+    write.argument = &runs;
+    CHECK_OK(jini_write(jini, &write, NULL));
+    CHECK_INT(runs, ==, expected);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 static void write_conf(const char *text)
 {
     FILE *file = fopen(harness_path("db/jini.conf"), "w");
