@@ -280,9 +280,9 @@ int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error 
 {
     error_clear(error);
     int status = engine_check(jini);
+    if (status == JINI_E_CLOSED || status == JINI_E_FORKED)
+        return error_set(error, status, "jini", "%s", jini_status_text(status));
     if (status == 0)
         status = store_read_begin(jini->store, out);
-    if (status == JINI_E_POISONED)
-        return store_health(jini->store, error);
-    return status ? error_set(error, status, "jini", "%s", jini_status_text(status)) : 0;
+    return status ? store_explain_read(jini->store, status, error) : 0;
 }

@@ -38,13 +38,10 @@ int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callb
 
 int jini_read(struct jini *jini, jini_txn_fn *function, void *argument, struct jini_error *error)
 {
-    error_clear(error);
-    int status = engine_check(jini);
     struct jini_txn txn = {.jini = jini};
-    if (status == 0)
-        status = store_read_begin(jini->store, &txn.store);
+    int status = snapshot_begin(jini, &txn.store, error);
     if (status)
-        return error_set(error, status, "jini", "%s", jini_status_text(status));
+        return status;
     status = function(&txn, argument);
     store_read_end(txn.store);
     if (status)

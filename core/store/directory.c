@@ -105,22 +105,29 @@ static const struct {
     {0x01161970, "GFS2"},       {0x0BD00BD0, "Lustre"},     {0x47504653, "GPFS"},
 };
 
+/* Compared as 32 bits: where f_type is signed, the larger of these numbers are negative. */
+const char *directory_unsafe_filesystem(uint32_t magic)
+{
+    for (size_t i = 0; i < sizeof(unsafe_filesystems) / sizeof(unsafe_filesystems[0]); i++) {
+        if (magic == (uint32_t)unsafe_filesystems[i].magic)
+            return unsafe_filesystems[i].name;
+    }
+    return NULL;
+}
+
 static int check_filesystem(const struct store *store, struct jini_error *error)
 {
     struct statfs info;
     if (statfs(store->directory, &info) != 0)
         return error_set_errno(error, errno, store->directory, "cannot look at the filesystem");
-    for (size_t i = 0; i < sizeof(unsafe_filesystems) / sizeof(unsafe_filesystems[0]); i++) {
-        if ((unsigned long)info.f_type == (unsigned long)unsafe_filesystems[i].magic &&
-            !store->options.allow_unsafe_filesystem)
-            return error_set(
-                error, JINI_E_UNSUPPORTED, store->directory,
-                "the directory lies on a filesystem (%s) whose shared memory and locks "
-                "cannot be trusted; use a local disk, or set "
-                "store.allow_unsafe_filesystem for a single process",
-                unsafe_filesystems[i].name);
-    }
-    return 0;
+    const char *name = directory_unsafe_filesystem((uint32_t)info.f_type);
+    if (!name || store->options.allow_unsafe_filesystem)
+        return 0;
+    return error_set(error, JINI_E_UNSUPPORTED, store->directory,
+                     "the directory lies on a filesystem (%s) whose shared memory and locks cannot "
+                     "be trusted; use a local disk, or set store.allow_unsafe_filesystem for a "
+                     "single process",
+                     name);
 }
 
 static bool has_data_file(const struct store *store)

@@ -190,8 +190,7 @@ static int environment_open(struct driver *driver, const struct store_options *o
     mdb_env_set_maxdbs(driver->env, SPACES_MAX);
     mdb_env_set_maxreaders(driver->env, READERS_MAX);
     mdb_env_set_mapsize(driver->env, options->map_bytes);
-    code = mdb_env_open(driver->env, options->directory, environment_flags(options, unseen),
-                        0600);
+    code = mdb_env_open(driver->env, options->directory, environment_flags(options, unseen), 0600);
     if (code == ENOMEM)
         return error_set(error, JINI_E_NO_MEMORY, "store.map_bytes",
                          "cannot reserve %llu bytes of address space; set a smaller map",
@@ -493,8 +492,7 @@ static int lmdb_copy(struct driver_txn *reader, enum store_copy_form form, int f
     return code ? translate(code) : lmdb_file_copy(source, mdb_txn_id(reader->txn), fd);
 }
 
-static int lmdb_verify(const struct store_options *options, unsigned part,
-                       struct jini_error *error)
+static int lmdb_verify(const struct store_options *options, unsigned part, struct jini_error *error)
 {
     if (part < STORE_SPACES)
         return lmdb_file_check_space(options->directory, (enum store_space)part, error);

@@ -157,6 +157,22 @@ int store_read_begin(struct store *store, struct store_txn **out)
     }
 }
 
+int store_explain_read(const struct store *store, int status, struct jini_error *error)
+{
+    if (status == JINI_E_POISONED || status == JINI_E_FORKED)
+        return store_health(store, error);
+    if (status != JINI_E_BUSY)
+        return error_set(error, status, "store", "cannot open a snapshot: %s",
+                         jini_status_text(status));
+    if (atomic_load(&store->gate_closed))
+        return error_set(error, status, "store.gate_wait_ms",
+                         "the map of the database is being grown and waits for running snapshots");
+    return error_set(error, status, "store.readers_max",
+                     "this process may have %u snapshots open at once, and has; end some, or raise "
+                     "the bound",
+                     store->options.readers_max);
+}
+
 void store_read_end(struct store_txn *txn)
 {
     if (!txn)

@@ -44,8 +44,8 @@ enum {
     STORE_CHANGE_WORDS = 4096,
     STORE_OVERLAYS_MAX = 4, /* open at once in one op */
     STORE_NAME_MAX = 48,
-    STORE_PROCESSES_MAX = 64, /* that have one database open */
-    STORE_READERS_MAX = 512,  /* what readers_max may be */
+    STORE_PROCESSES_MAX = 64,   /* that have one database open */
+    STORE_READERS_MAX = 512,    /* what readers_max may be */
     STORE_OPEN_WAIT_MS = 10000, /* how long opening waits for a turn to write */
 };
 
@@ -261,6 +261,9 @@ int store_write_at_open(struct store *store, store_op_fn *op, void *argument,
  */
 int store_read_begin(struct store *store, struct store_txn **out);
 void store_read_end(struct store_txn *txn);
+
+/* Fills `error` with what a `status` of store_read_begin() was about, and returns it. */
+int store_explain_read(const struct store *store, int status, struct jini_error *error);
 
 /* ---- In a transaction ------------------------------------------------------------------------ */
 

@@ -152,6 +152,7 @@ void store_check_registry(struct store *store); /* poisons when others do not se
 
 /* directory.c */
 int directory_prepare(const struct store *store, struct jini_error *error);
+const char *directory_unsafe_filesystem(uint32_t magic); /* its name, or NULL; of statfs(2) */
 int directory_sync(const struct store *store, struct jini_error *error);
 int directory_claim(const struct store *store, struct jini_error *error);
 void directory_release(const struct store *store);

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OPS = 40, KEYS = 7, SEEDS = 4 };
+enum { OPS = 40, FEW_OPS = 8, KEYS = 7, SEEDS = 4, FEW_SEEDS = 2 };
 
 static const struct store_format format = {.version = 1, .version_min = 1};
 static const enum store_space spaces[] = {STORE_SPACE_APPLICATION, STORE_SPACE_USERS};
@@ -58,15 +58,22 @@ static int op_number(struct store_txn *txn, void *argument)
     return store_put(txn, STORE_SPACE_JOBS, slice_of(key, 8), slice_of(filler, sizeof(filler)));
 }
 
-static void record_work(const char *swallow)
+struct work {
+    enum store_sync sync;
+    uint64_t ops;
+    const char *swallow; /* syncs that are left out; NULL: none */
+};
+
+static void record_work(struct work work)
 {
     struct store_options options = options_at("root/db");
     struct store *store;
     struct jini_error error;
+    options.sync = work.sync;
     fault_record_start("root", "log");
-    fault_swallow_syncs(swallow);
+    fault_swallow_syncs(work.swallow);
     CHECK_OK(store_open(&options, &store, &error));
-    for (uint64_t n = 1; n <= OPS; n++) {
+    for (uint64_t n = 1; n <= work.ops; n++) {
         CHECK_OK(store_write(store, op_number, &n));
         fault_mark("%d", (int)n);
     }
@@ -116,8 +123,16 @@ static int newest_whole(struct store_txn *txn)
     return newest;
 }
 
+/* How many ops an image may have beside those that were acknowledged. */
+struct tolerance {
+    int fewer;
+    int more;
+};
+
+static const struct tolerance strict = {0, 1};
+
 /* In a child, since an image that is damaged may be worse than a status. */
-static bool image_is_whole(const char *directory, int acknowledged)
+static bool image_is_whole(const char *directory, int acknowledged, struct tolerance tolerance)
 {
     fflush(NULL);
     pid_t pid = fork();
@@ -136,7 +151,8 @@ static bool image_is_whole(const char *directory, int acknowledged)
         bool whole = store_verify(store, &error) == 0 && store_read_begin(store, &txn) == 0;
         int newest = whole ? newest_whole(txn) : -1;
         uint64_t next = 100;
-        whole = newest >= acknowledged && newest <= acknowledged + 1;
+        whole = newest >= 0 && newest >= acknowledged - tolerance.fewer &&
+                newest <= acknowledged + tolerance.more;
         if (whole)
             store_read_end(txn);
         whole = whole && store_write(store, op_number, &next) == 0;
@@ -147,26 +163,41 @@ static bool image_is_whole(const char *directory, int acknowledged)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* How images are looked at: so many of each cut, all of them or up to one that is damaged. */
+struct hunt {
+    unsigned seeds;
+    bool first_only;
+    struct tolerance tolerance;
+};
+
+/* A sample in a build with a sanitizer, see above. */
+static unsigned seeds_of(unsigned seeds)
+{
+    return harness_sanitized() && harness_scale() == 1 ? 1 : seeds;
+}
+
 /*
  * The seed of an image of a cut. With one image a cut, that of what was acknowledged just now is
  * the one that has nothing else, which a missing sync cannot hide from.
  */
-static uint64_t choose_seed(unsigned turn, bool only_one, bool acknowledged_now)
+static uint64_t choose_seed(unsigned turn, unsigned seeds, bool acknowledged_now)
 {
-    if (only_one)
+    if (seeds == 1)
         return acknowledged_now ? POWERLOSS_NOTHING_MORE : harness_random();
-    return turn < 2 ? turn : harness_random();
+    if (turn == 0)
+        return POWERLOSS_NOTHING_MORE;
+    return turn == 1 && seeds > FEW_SEEDS ? POWERLOSS_EVERYTHING : harness_random();
 }
 
 /* Looks at images of all cuts, or until one is damaged; returns how many were. */
-static unsigned count_damaged(unsigned *images, bool first_only)
+static unsigned count_damaged(unsigned *images, struct hunt hunt)
 {
     char target[600];
     char directory[620];
     struct powerloss *loss = powerloss_open("log");
     unsigned damaged = 0;
     int acknowledged = 0;
-    const unsigned seeds = harness_sanitized() && harness_scale() == 1 ? 1 : SEEDS;
+    const unsigned seeds = seeds_of(hunt.seeds);
     snprintf(target, sizeof(target), "%s/image", harness_fast_directory(64 << 20));
     snprintf(directory, sizeof(directory), "%s/db", target);
     for (size_t cut = powerloss_first_cut(loss); cut <= powerloss_last_cut(loss); cut++) {
@@ -176,14 +207,14 @@ static unsigned count_damaged(unsigned *images, bool first_only)
         if (!powerloss_is_event(loss, cut))
             continue;
         for (unsigned i = 0; i < seeds; i++) {
-            uint64_t chosen = choose_seed(i, seeds == 1, mark != NULL);
+            uint64_t chosen = choose_seed(i, seeds, mark != NULL);
             powerloss_build(loss, cut, chosen, target);
             ++*images;
             fault_boot((cut + i) % 2); /* a power loss is a new start; a process may die, too */
-            if (image_is_whole(directory, acknowledged))
+            if (image_is_whole(directory, acknowledged, hunt.tolerance))
                 continue;
             damaged++;
-            if (!first_only)
+            if (!hunt.first_only)
                 harness_fail(__FILE__, __LINE__,
                              "cut %zu, seed %" PRIu64 ", behind %s: op %d is lost", cut, chosen,
                              powerloss_describe(loss, cut), acknowledged);
@@ -193,6 +224,54 @@ static unsigned count_damaged(unsigned *images, bool first_only)
     }
     powerloss_close(loss);
     return damaged;
+}
+
+static int visit_nothing(void *argument, struct slice key, struct slice value)
+{
+    *(uint64_t *)argument += key.length + value.length;
+    return 0;
+}
+
+/* Opens an image that may be damaged, and reads all of it where verify finds nothing. */
+static void use_anything(const char *directory)
+{
+    struct store_options options = options_at(directory);
+    struct store *store;
+    struct jini_error error;
+    uint64_t sum = 0;
+    options.sync = STORE_SYNC_NONE;
+    int status = store_open(&options, &store, &error);
+    if (status == 0)
+        status = store_verify(store, &error);
+    for (int space = 0; status == 0 && space < STORE_SPACES; space++)
+        status = store_each(store, (enum store_space)space, slice_of(NULL, 0), slice_of(NULL, 0),
+                            visit_nothing, &sum);
+    CHECK(status == 0 || status == JINI_E_CORRUPT || status == JINI_E_NOT_FOUND ||
+          status == JINI_E_FORMAT);
+    store_close(store);
+}
+
+static void check_that_nothing_crashes(void)
+{
+    char target[600];
+    char directory[620];
+    struct powerloss *loss = powerloss_open("log");
+    snprintf(target, sizeof(target), "%s/image", harness_fast_directory(64 << 20));
+    snprintf(directory, sizeof(directory), "%s/db", target);
+    for (size_t cut = powerloss_first_cut(loss); cut <= powerloss_last_cut(loss); cut++) {
+        if (!powerloss_is_event(loss, cut))
+            continue;
+        powerloss_build(loss, cut, harness_random(), target);
+        fflush(NULL);
+        pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            use_anything(directory);
+            _exit(0);
+        }
+        harness_wait_exit(pid, 0);
+    }
+    powerloss_close(loss);
 }
 
 /* ---- Copies ---- */
@@ -233,7 +312,7 @@ static bool copies_are_whole(const char *image, int acknowledged)
         CHECK(mkdir(directory, 0700) == 0);
         snprintf(from, sizeof(from), "%s/%s", image, copies[form]);
         if (rename(from, to) == 0)
-            whole &= image_is_whole(directory, OPS);
+            whole &= image_is_whole(directory, OPS, strict);
         else
             whole &= form >= acknowledged;
         harness_remove(directory);
@@ -246,7 +325,7 @@ static bool some_copy_is_damaged(void)
 {
     char target[600];
     struct powerloss *loss = powerloss_open("log");
-    const unsigned seeds = harness_sanitized() && harness_scale() == 1 ? 1 : SEEDS;
+    const unsigned seeds = seeds_of(SEEDS);
     bool damaged = false;
     int acknowledged = 0;
     snprintf(target, sizeof(target), "%s/image", harness_fast_directory(64 << 20));
@@ -254,8 +333,10 @@ static bool some_copy_is_damaged(void)
         const char *mark = powerloss_mark(loss, cut);
         if (mark)
             acknowledged = (int)strtol(mark, NULL, 10);
+        if (!powerloss_is_event(loss, cut))
+            continue;
         for (unsigned i = 0; i < seeds && !damaged; i++) {
-            powerloss_build(loss, cut, choose_seed(i, seeds == 1, mark != NULL), target);
+            powerloss_build(loss, cut, choose_seed(i, seeds, mark != NULL), target);
             damaged = !copies_are_whole(target, acknowledged);
         }
     }
@@ -275,8 +356,106 @@ TEST(what_was_acknowledged_survives_a_power_loss,
 {
     unsigned images = 0;
     prepare();
-    record_work(NULL);
-    CHECK_UINT(count_damaged(&images, false), ==, 0);
+    record_work((struct work){STORE_SYNC_FULL, OPS, NULL});
+    CHECK_UINT(count_damaged(&images, (struct hunt){SEEDS, false, strict}), ==, 0);
+    printf("     %u images\n", images);
+}
+
+TEST(mode_meta_loses_the_newest_commit_and_nothing_else,
+     "With store.sync=meta every image is whole and lacks the last acknowledged op at most; some "
+     "image does lack it.")
+{
+    unsigned images = 0;
+    prepare();
+    record_work((struct work){STORE_SYNC_META, FEW_OPS, NULL});
+    CHECK_UINT(count_damaged(&images, (struct hunt){FEW_SEEDS, false, {1, 1}}), ==, 0);
+    printf("     %u images\n", images);
+    CHECK_UINT(count_damaged(&images, (struct hunt){SEEDS, true, strict}), ==, 1);
+}
+
+TEST(mode_none_may_lose_everything_but_is_told,
+     "With store.sync=none an image that is damaged is found to be so at open or by verify, and "
+     "crashes nobody; some image has lost an op.")
+{
+    unsigned images = 0;
+    prepare();
+    record_work((struct work){STORE_SYNC_NONE, FEW_OPS, NULL});
+    CHECK_UINT(count_damaged(&images, (struct hunt){SEEDS, true, strict}), ==, 1);
+    check_that_nothing_crashes();
+}
+
+/* ---- Two processes ---- */
+
+struct helper {
+    int asked[2];
+    int answered[2];
+};
+
+/* Writes the ops whose numbers come through the pipe, in mode meta. */
+static void help(const struct helper *helper)
+{
+    struct store_options options = options_at("root/db");
+    struct store *store;
+    struct jini_error error;
+    uint64_t n = 0;
+    options.sync = STORE_SYNC_META;
+    CHECK_OK(store_open(&options, &store, &error));
+    do {
+        if (n > 0)
+            CHECK_OK(store_write(store, op_number, &n));
+        CHECK(write(helper->answered[1], &n, sizeof(n)) == sizeof(n));
+    } while (read(helper->asked[0], &n, sizeof(n)) == sizeof(n));
+    _exit(0);
+}
+
+static void ask(const struct helper *helper, uint64_t n)
+{
+    uint64_t answer;
+    CHECK(n == 0 || write(helper->asked[1], &n, sizeof(n)) == sizeof(n));
+    CHECK(read(helper->answered[0], &answer, sizeof(answer)) == sizeof(answer) && answer == n);
+}
+
+/* Every third op is of this process, in mode full, and is the one that is acknowledged. */
+static void record_two(void)
+{
+    struct store_options options = options_at("root/db");
+    struct store *store;
+    struct jini_error error;
+    struct helper helper;
+    CHECK(pipe(helper.asked) == 0 && pipe(helper.answered) == 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        close(helper.asked[1]);
+        help(&helper);
+    }
+    close(helper.asked[0]);
+    ask(&helper, 0); /* it is open */
+    CHECK_OK(store_open(&options, &store, &error));
+    fault_record_start("root", "log");
+    for (uint64_t n = 1; n <= FEW_OPS + 1; n++) {
+        if (n % 3) {
+            ask(&helper, n);
+            continue;
+        }
+        CHECK_OK(store_write(store, op_number, &n));
+        fault_mark("%d", (int)n);
+    }
+    fault_record_stop();
+    store_close(store);
+    close(helper.asked[1]);
+    harness_wait_exit(pid, 0);
+}
+
+TEST(what_mode_full_acknowledged_survives_beside_mode_meta,
+     "While another process writes to the same database with store.sync=meta, every image has all "
+     "that a process with full was told, and is whole.")
+{
+    unsigned images = 0;
+    prepare();
+    record_two();
+    CHECK_UINT(count_damaged(&images, (struct hunt){FEW_SEEDS, false, {0, 3}}), ==, 0);
     printf("     %u images\n", images);
 }
 
@@ -306,9 +485,9 @@ static void check_missing_sync_is_found(const char *pattern)
 {
     unsigned images = 0;
     prepare();
-    record_work(pattern);
+    record_work((struct work){STORE_SYNC_FULL, OPS, pattern});
     CHECK_UINT(fault_swallowed(), >, 0);
-    CHECK_UINT(count_damaged(&images, true), ==, 1);
+    CHECK_UINT(count_damaged(&images, (struct hunt){SEEDS, true, strict}), ==, 1);
     printf("     found in image %u\n", images);
 }
 

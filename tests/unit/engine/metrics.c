@@ -356,14 +356,27 @@ static int look_from_inside(struct jini_txn *txn, void *argument)
     return 0;
 }
 
+static int look_behind_commits(struct jini_txn *txn, void *argument)
+{
+    struct inside *inside = argument;
+    for (int i = 0; i < 7; i++)
+        CHECK_OK(write_key(inside->jini, "a"));
+    return look_from_inside(txn, argument);
+}
+
 TEST(a_reader_is_seen_with_its_lag,
-     "A snapshot that is open counts as a reader, with its lag in commits.")
+     "A snapshot that is open counts as a reader, with its lag in commits; when it has ended, "
+     "neither is left.")
 {
     struct jini *jini = fixture_open();
     struct inside inside = {.jini = jini};
-    CHECK_OK(jini_read(jini, look_from_inside, &inside, NULL));
+    CHECK_OK(jini_read(jini, look_behind_commits, &inside, NULL));
     CHECK_UINT(inside.runs, ==, 1);
-    CHECK(value_of("jini_store_readers") >= 1);
+    CHECK(value_of("jini_store_readers") == 1);
+    CHECK(value_of("jini_store_oldest_reader_lag_commits") == 7);
+    take(jini);
+    CHECK(value_of("jini_store_readers") == 0);
+    CHECK(value_of("jini_store_oldest_reader_lag_commits") == 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 

@@ -217,6 +217,43 @@ static void check_scan(struct jini *jini, struct scan *scan, int first, int step
         CHECK_INT(scan->numbers[i], ==, first + i * step);
 }
 
+enum { READERS_MAX = 4 };
+
+struct nested {
+    struct jini *jini;
+    unsigned depth;
+    struct jini_error error; /* of the innermost, which is refused */
+};
+
+/* Opens one snapshot inside the other until there are no more. */
+static int read_deeper(struct jini_txn *txn, void *argument)
+{
+    struct nested *nested = argument;
+    (void)txn;
+    nested->depth++;
+    int status = jini_read(nested->jini, read_deeper, nested, &nested->error);
+    return status == JINI_E_BUSY && nested->depth == READERS_MAX ? 0 : status;
+}
+
+TEST(snapshots_are_bounded_and_the_bound_is_named,
+     "One snapshot more than store.readers_max is JINI_E_BUSY, and the error names the option and "
+     "its value; when they have ended there are as many again.")
+{
+    struct jini_options options;
+    fixture_options(&options);
+    options.store_readers_max = READERS_MAX;
+    struct jini *jini = fixture_open_with(&options);
+    for (int i = 0; i < 2; i++) {
+        struct nested nested = {.jini = jini};
+        CHECK_OK(jini_read(jini, read_deeper, &nested, NULL));
+        CHECK_UINT(nested.depth, ==, READERS_MAX);
+        CHECK_INT(nested.error.code, ==, JINI_E_BUSY);
+        CHECK_TEXT(nested.error.field, "store.readers_max");
+        CHECK_CONTAINS(nested.error.message, "may have 4 snapshots open");
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(scans_go_both_ways, "A range is seen in order, low included and high not, from either end.")
 {
     struct jini *jini = fixture_open();

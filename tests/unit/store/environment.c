@@ -2,6 +2,33 @@
 #include "fixture.h"
 #include "small_disk.h"
 
+#include "store/store_private.h"
+
+TEST(filesystems_of_networks_are_known,
+     "Every filesystem whose locks or shared memory cannot be trusted is known by its number, and "
+     "those of local disks are not taken for one.")
+{
+    static const struct {
+        uint32_t magic;
+        const char *name;
+    } rows[] = {
+        {0x6969, "NFS"},      {0x517B, "SMB"},         {0xFE534D42, "SMB"},  {0xFF534D42, "CIFS"},
+        {0x65735546, "FUSE"}, {0x794C7630, "overlay"}, {0x00C36400, "Ceph"}, {0x01021997, "9p"},
+        {0x5346414F, "AFS"},  {0x6B414653, "AFS"},     {0x73757245, "Coda"}, {0x7461636F, "OCFS2"},
+        {0x01161970, "GFS2"}, {0x0BD00BD0, "Lustre"},  {0x47504653, "GPFS"},
+    };
+    /* ext, XFS, btrfs, F2FS, ZFS, tmpfs */
+    static const uint32_t local[] = {0xEF53,     0x58465342, 0x9123683E,
+                                     0xF2F52010, 0x2FC12FC1, 0x01021994};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *name = directory_unsafe_filesystem(rows[i].magic);
+        CHECK(name != NULL);
+        CHECK_TEXT(name, rows[i].name);
+    }
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+        CHECK(directory_unsafe_filesystem(local[i]) == NULL);
+}
+
 TEST(
     an_overlay_filesystem_is_refused_unless_forced,
     "On an overlay filesystem opening is JINI_E_UNSUPPORTED, until the caller takes it on himself.")

@@ -84,6 +84,49 @@ STORE_TEST(a_snapshot_may_be_ended_on_another_thread,
     store_close(store);
 }
 
+struct readers_case {
+    struct fixture_flag opened;
+    struct fixture_flag end;
+    uint32_t snapshots;
+};
+
+static void hold_snapshots(void *argument)
+{
+    const struct readers_case *readers = argument;
+    struct store_txn *txn;
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    for (uint32_t i = 0; i < readers->snapshots; i++)
+        CHECK_OK(store_read_begin(store, &txn));
+    fixture_raise(readers->opened);
+    fixture_await(readers->end);
+    store_close(store);
+}
+
+TEST(readers_of_the_dead_are_cleared_by_the_next_to_open,
+     "Snapshots of a process that was killed are gone when another one has opened the database, "
+     "before any tick, also while a third keeps the table of readers in use.")
+{
+    struct readers_case idle = {fixture_flag(), fixture_flag(), 0};
+    struct readers_case doomed = {fixture_flag(), fixture_flag(), 5};
+    struct store_figures figures;
+    store_close(fixture_open(STORE_DRIVER_LMDB));
+    pid_t idle_pid = fixture_spawn(hold_snapshots, &idle);
+    fixture_await(idle.opened);
+    pid_t doomed_pid = fixture_spawn(hold_snapshots, &doomed);
+    fixture_await(doomed.opened);
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.readers, ==, 5);
+    store_close(store);
+    fixture_kill(doomed_pid);
+    store = fixture_open(STORE_DRIVER_LMDB);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK_UINT(figures.readers, ==, 0);
+    store_close(store);
+    fixture_raise(idle.end);
+    harness_wait_exit(idle_pid, 0);
+}
+
 /* Two numbers that every commit keeps equal. */
 
 struct hammer {
