@@ -1,8 +1,9 @@
 /*
  * Power loss in the middle of the main job. One life of an engine is recorded: every write, sync,
  * truncation, rename and directory sync of all its files, in one log with marks for what was
- * acknowledged. From the log images are built of what a loss of power at any point may leave, each
- * is opened, everything acknowledged by then must be there, and quotas must agree with the jobs.
+ * acknowledged, and before each mark what mappings hold. From the log images are built of what a
+ * loss of power at any point may leave, each is opened, everything acknowledged by then must be
+ * there, and quotas must agree with the jobs.
  *
  * The same is done with the syncs of one kind of file or directory left out: then some image must
  * be found to have lost something, or the test proves nothing.
@@ -28,9 +29,12 @@ enum { OPS = 16, JOBS = 2 * OPS, CUTS = 60, SEEDS = 3 };
 static const char address[] = "192.0.2.7"; /* of every fourth image */
 
 /*
- * What is made only once is in danger for a few records. With a sync left out, every one of the
- * first cuts is looked at, with more images.
+ * How closely is looked. A planted loss shows at the mark of what is lost, in the image that has
+ * nothing but what is durable, and is enough. But what is made only once, and synced under another
+ * name later, is in danger for a few records: then every one of the first cuts is looked at, with
+ * more images.
  */
+enum looking { LOOK_AT_ALL, LOOK_FOR_LOSS, LOOK_AT_MAKING };
 enum { CUTS_OF_MAKING = 40, SEEDS_OF_MAKING = 8 };
 
 /* A sanitizer is many times slower, and finds nothing by more images of the same files. */
@@ -49,6 +53,9 @@ static struct jini *open_at(const char *directory)
     options.store_map_bytes = 64 << 20;
     options.limits_slots = 64;
     options.limits_slots_anonymous = 64;
+    options.cache_users = 16;
+    options.store_readers_max = 16;
+    options.cpu_threads = 1;
     int status = jini_open(&jini, directory, &options, &error);
     if (status) {
         fprintf(stderr, "jini_open: %s: %s\n", error.field, error.message);
@@ -88,6 +95,16 @@ static struct jini_id admit_one(struct jini *jini, uint64_t user, bool anonymous
     return admit.job.id;
 }
 
+static void remove_one(struct jini *jini, unsigned seed, const struct jini_id *id)
+{
+    struct jini_image_remove remove;
+    jini_request_init(&remove);
+    remove.id = *id;
+    fault_mark("removing %u", seed);
+    CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    fault_mark("removed %u", seed);
+}
+
 static void store_one(struct jini *jini, uint64_t user, unsigned seed)
 {
     struct jini_image_put put;
@@ -107,6 +124,8 @@ static void store_one(struct jini *jini, uint64_t user, unsigned seed)
     jini_id_format(&put.job_id, job);
     fault_mark("stored %u %s %s", seed, id, job);
     free(file);
+    if (seed % 6 == 5)
+        remove_one(jini, seed, &put.image.id);
 }
 
 static void release_one(struct jini *jini, uint64_t user)
@@ -151,6 +170,8 @@ static void live(const char *directory)
 struct stored {
     unsigned seed;
     struct jini_id id;
+    bool removing;
+    bool removed;
 };
 
 struct known_job {
@@ -175,13 +196,27 @@ static void end_job(struct acknowledged *acknowledged, const char *text, enum ji
     last->state = state;
 }
 
+static struct stored *find_stored(struct acknowledged *acknowledged, unsigned seed)
+{
+    for (unsigned i = 0; i < acknowledged->count; i++) {
+        if (acknowledged->images[i].seed == seed)
+            return &acknowledged->images[i];
+    }
+    harness_fail(__FILE__, __LINE__, "image %u is removed and was never stored", seed);
+}
+
 static void take_mark(struct acknowledged *acknowledged, const char *mark)
 {
-    struct stored stored;
+    struct stored stored = {0};
     char id[JINI_ID_TEXT_MAX];
     char settled[JINI_ID_TEXT_MAX];
     unsigned long long user;
-    if (sscanf(mark, "user %llu", &user) == 1) {
+    unsigned seed;
+    if (sscanf(mark, "removing %u", &seed) == 1) {
+        find_stored(acknowledged, seed)->removing = true;
+    } else if (sscanf(mark, "removed %u", &seed) == 1) {
+        find_stored(acknowledged, seed)->removed = true;
+    } else if (sscanf(mark, "user %llu", &user) == 1) {
         acknowledged->user = user;
     } else if (sscanf(mark, "admitted %36s", id) == 1) {
         CHECK_UINT(acknowledged->job_count, <, JOBS);
@@ -231,10 +266,12 @@ static int check_one(struct jini *jini, const struct stored *stored)
     get.buffer = bytes;
     get.capacity = length;
     int status = jini_image_get(jini, &get, NULL);
-    if (status)
+    bool gone = status == JINI_E_NOT_FOUND && stored->removing;
+    int lost = status != 0 || get.length != length || memcmp(bytes, file, length) != 0;
+    lost = (lost && !gone) || (stored->removed && !gone);
+    if (lost)
         fprintf(stderr, "image %u: %s: %s\n", stored->seed, jini_status_name(status),
                 get.request.error.message);
-    int lost = status != 0 || get.length != length || memcmp(bytes, file, length) != 0;
     free(bytes);
     free(file);
     return lost;
@@ -329,6 +366,7 @@ static unsigned look_at_cut(struct powerloss *loss, size_t cut, unsigned seeds,
     snprintf(image, sizeof(image), "%s/image", harness_fast_directory(64 << 20));
     for (unsigned i = 0; i < seeds; i++) {
         uint64_t seed = i == 0 ? POWERLOSS_NOTHING_MORE : harness_random();
+        fault_boot((cut + i) % 2); /* a power loss is a new start; a process may die, too */
         powerloss_build(loss, cut, seed, image);
         if (check_in_child(image, acknowledged, quiet) == 0)
             continue;
@@ -341,15 +379,24 @@ static unsigned look_at_cut(struct powerloss *loss, size_t cut, unsigned seeds,
     return lost;
 }
 
-/*
- * How many of the images that are built have lost something. Stops at the first cut with such a one
- * when `first` is set.
- */
-static unsigned look(bool first)
+/* How many images of a cut are looked at; 0: it is passed over. */
+static unsigned seeds_of(const struct powerloss *loss, size_t cut, enum looking looking)
+{
+    if (!powerloss_is_event(loss, cut))
+        return 0;
+    if (looking == LOOK_AT_MAKING && cut - powerloss_first_cut(loss) < CUTS_OF_MAKING)
+        return SEEDS_OF_MAKING;
+    if (looking == LOOK_FOR_LOSS)
+        return 1;
+    return harness_sanitized() ? SEEDS_SANITIZED : SEEDS;
+}
+
+/* How many of the images that are built have lost something; of a planted loss, of one cut. */
+static unsigned look(enum looking looking)
 {
     struct powerloss *loss = powerloss_open(harness_path("log"));
     struct acknowledged acknowledged = {0};
-    const unsigned seeds = harness_sanitized() ? SEEDS_SANITIZED : SEEDS;
+    const bool planted = looking != LOOK_AT_ALL;
     size_t cuts = (harness_sanitized() ? CUTS_SANITIZED : CUTS) * harness_scale();
     size_t from = powerloss_first_cut(loss);
     size_t last = powerloss_last_cut(loss);
@@ -357,16 +404,15 @@ static unsigned look(bool first)
     size_t start = harness_random_below(stride);
     unsigned lost = 0;
     unsigned images = 0;
-    for (size_t cut = from; cut <= last && !(first && lost); cut++) {
+    for (size_t cut = from; cut <= last && !(planted && lost); cut++) {
         const char *mark = powerloss_mark(loss, cut);
         if (mark)
             take_mark(&acknowledged, mark);
-        bool making = first && cut - from < CUTS_OF_MAKING;
-        if (!making && !is_chosen(loss, cut, stride, start))
+        unsigned seeds = seeds_of(loss, cut, looking);
+        if (seeds < SEEDS_OF_MAKING && !is_chosen(loss, cut, stride, start))
             continue;
-        unsigned count = making ? SEEDS_OF_MAKING : seeds;
-        lost += look_at_cut(loss, cut, count, &acknowledged, first);
-        images += count;
+        lost += look_at_cut(loss, cut, seeds, &acknowledged, planted);
+        images += seeds;
     }
     printf("     %zu records, %u images, %u of them lost something\n", last - from, images, lost);
     powerloss_close(loss);
@@ -378,14 +424,14 @@ TEST(a_power_loss_takes_nothing_that_was_acknowledged,
      "and verify is clean.")
 {
     record(NULL);
-    CHECK_UINT(look(false), ==, 0);
+    CHECK_UINT(look(LOOK_AT_ALL), ==, 0);
 }
 
-#define PLANTED(name, pattern, sentence)                                                           \
+#define PLANTED(name, looking, pattern, sentence)                                                  \
     TEST(name, sentence)                                                                           \
     {                                                                                              \
         record(pattern);                                                                           \
-        CHECK_UINT(look(true), >, 0);                                                              \
+        CHECK_UINT(look(looking), >, 0);                                                           \
     }
 
 /*
@@ -393,25 +439,25 @@ TEST(a_power_loss_takes_nothing_that_was_acknowledged,
  * limits.shm is made anew from the database when it is missing or of an older start of the machine,
  * and archive/.tmp holds only what an interrupted PUT may lose.
  */
-PLANTED(a_missing_sync_of_the_data_file_is_caught, "db/data.mdb",
+PLANTED(a_missing_sync_of_the_data_file_is_caught, LOOK_FOR_LOSS, "db/data.mdb",
         "With the syncs of the data file left out, some image has lost something.")
-PLANTED(a_missing_sync_of_the_new_data_file_is_caught, "db/data.mdb.new",
+PLANTED(a_missing_sync_of_the_new_data_file_is_caught, LOOK_AT_MAKING, "db/data.mdb.new",
         "With the syncs of the data file left out while it is made, some image does not open.")
-PLANTED(a_missing_sync_of_the_database_directory_is_caught, "db/",
+PLANTED(a_missing_sync_of_the_database_directory_is_caught, LOOK_FOR_LOSS, "db/",
         "With the syncs of the database's directory left out, some image has lost something.")
-PLANTED(a_missing_sync_of_packs_is_caught, "db/packs/*/*.pack",
+PLANTED(a_missing_sync_of_packs_is_caught, LOOK_FOR_LOSS, "db/packs/*/*.pack",
         "With the syncs of packs left out, some image has lost something.")
-PLANTED(a_missing_sync_of_a_month_of_packs_is_caught, "db/packs/*/",
+PLANTED(a_missing_sync_of_a_month_of_packs_is_caught, LOOK_FOR_LOSS, "db/packs/*/",
         "With the syncs of the months of packs left out, some image has lost something.")
-PLANTED(a_missing_sync_of_the_packs_directory_is_caught, "db/packs/",
+PLANTED(a_missing_sync_of_the_packs_directory_is_caught, LOOK_FOR_LOSS, "db/packs/",
         "With the syncs of the directory of the months left out, some image has lost something.")
-PLANTED(a_missing_sync_of_archive_objects_is_caught, "db/archive/.tmp/*",
+PLANTED(a_missing_sync_of_archive_objects_is_caught, LOOK_FOR_LOSS, "db/archive/.tmp/*",
         "With the syncs of objects left out, which are made in .tmp, some image has lost "
         "something.")
-PLANTED(a_missing_sync_of_a_month_of_the_archive_is_caught, "db/archive/packs/*/",
+PLANTED(a_missing_sync_of_a_month_of_the_archive_is_caught, LOOK_FOR_LOSS, "db/archive/packs/*/",
         "With the syncs of the months of the archive left out, some image has lost something.")
-PLANTED(a_missing_sync_of_the_archives_packs_is_caught, "db/archive/packs/",
+PLANTED(a_missing_sync_of_the_archives_packs_is_caught, LOOK_FOR_LOSS, "db/archive/packs/",
         "With the syncs of the archive's directory of months left out, some image has lost "
         "something.")
-PLANTED(a_missing_sync_of_the_archive_root_is_caught, "db/archive/",
+PLANTED(a_missing_sync_of_the_archive_root_is_caught, LOOK_FOR_LOSS, "db/archive/",
         "With the syncs of the archive's root left out, some image has lost something.")
