@@ -81,18 +81,23 @@ static inline void world_options(struct jini_options *options)
     options->trash_s = 0;
 }
 
-/* Opens the database for one who acts. */
+/* The options of one who acts. */
+static inline void arrow_options(const struct arrow *arrow, struct jini_options *options)
+{
+    world_options(options);
+    if (arrow->pack_age_max_s)
+        options->pack_age_max_s = arrow->pack_age_max_s;
+    if (arrow->archives)
+        options->archive_age_min_s = 0;
+    if (arrow->frees)
+        options->archive_hot_s = 0;
+}
+
 static inline struct jini *arrow_open(const struct arrow *arrow, struct world *world)
 {
     struct jini_options options;
     world_wait(world, 0);
-    world_options(&options);
-    if (arrow->pack_age_max_s)
-        options.pack_age_max_s = arrow->pack_age_max_s;
-    if (arrow->archives)
-        options.archive_age_min_s = 0;
-    if (arrow->frees)
-        options.archive_hot_s = 0;
+    arrow_options(arrow, &options);
     return fixture_open_with(&options);
 }
 

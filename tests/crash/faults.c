@@ -1,7 +1,8 @@
 /*
- * The main job with every single call that writes failing once, with each allocation failing once,
- * and with a disk that stays full: whatever happens is an error that says what failed, and what was
- * acknowledged is there afterwards.
+ * The main job with every single call failing once, with each read and write being short, with each
+ * allocation failing, and with a disk that stays full: whatever happens is an error that says what
+ * failed, and what was acknowledged is there afterwards. faults_work.c does the same beside the main
+ * job.
  */
 #include "faults.h"
 
@@ -32,6 +33,9 @@ static struct jini *try_open(void)
     options.limits_slots = 64;
     options.limits_slots_anonymous = 64;
     options.store_map_bytes = 64 << 20;
+    options.cache_users = 16;
+    options.store_readers_max = 16;
+    options.cpu_threads = 1;
     int status = jini_open(&jini, fixture_db(), &options, &error);
     if (status)
         CHECK(error.message[0] != '\0' && error.code == status);
@@ -133,7 +137,7 @@ static uint64_t step_of_sweep(void)
  * Files of the database only: libuv ends the process when its own eventfd cannot be written, which
  * never happens.
  */
-static void loop_over_calls(int error)
+static void loop_over_calls(uint32_t kinds, enum fault_effect effect, int error)
 {
     struct outcome outcome;
     const uint64_t step = step_of_sweep();
@@ -142,12 +146,8 @@ static void loop_over_calls(int error)
     fault_attach(harness_path("control"));
     start_over();
     for (; injected; n += step) {
-        struct fault_plan plan = {.kinds = FAULT_ALL_WRITING & ~(uint32_t)FAULT_CLOSE,
-                                  .effect = FAULT_FAIL,
-                                  .repeat = FAULT_ONCE,
-                                  .error = error,
-                                  .nth = n,
-                                  .pattern = "*/db*"};
+        struct fault_plan plan = {
+            .kinds = kinds, .effect = effect, .error = error, .nth = n, .pattern = "*/db*"};
         fault_inject(&plan);
         work(&outcome);
         injected = fault_injected() > 0;
@@ -156,19 +156,37 @@ static void loop_over_calls(int error)
         start_over();
     }
     printf("     %llu calls failed in turn\n", (unsigned long long)(n / step));
-    CHECK_UINT(n, >, 40);
+    CHECK_UINT(n, >, 20);
 }
 
 TEST(each_failing_call_loses_nothing,
      "With each writing call failing once with EIO, nothing acknowledged is lost.")
 {
-    loop_over_calls(EIO);
+    loop_over_calls(FAULT_ALL_WRITING & ~(uint32_t)FAULT_CLOSE, FAULT_FAIL, EIO);
 }
 
 TEST(each_full_disk_loses_nothing,
      "With each writing call meeting a full disk once, nothing acknowledged is lost.")
 {
-    loop_over_calls(ENOSPC);
+    loop_over_calls(FAULT_ALL_WRITING & ~(uint32_t)FAULT_CLOSE, FAULT_FAIL, ENOSPC);
+}
+
+TEST(each_failing_read_loses_nothing,
+     "With each read failing once, nothing acknowledged is lost, and no wrong byte comes back.")
+{
+    loop_over_calls(FAULT_READ, FAULT_FAIL, EIO);
+}
+
+TEST(each_short_call_loses_nothing,
+     "With each read and write doing half once, nothing acknowledged is lost.")
+{
+    loop_over_calls(FAULT_READ | FAULT_WRITE, FAULT_SHORT, 0);
+}
+
+TEST(each_failing_close_loses_nothing,
+     "With each close answering EIO once, nothing acknowledged is lost.")
+{
+    loop_over_calls(FAULT_CLOSE, FAULT_FAIL, EIO);
 }
 
 TEST(each_failing_allocation_loses_nothing, "With each allocation of the library failing once, "

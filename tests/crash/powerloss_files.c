@@ -17,17 +17,16 @@ enum { MIXTURES = 4, FILE_BYTES_MAX = 1 << 20 };
 
 /* A file that is made while the log is written. */
 struct given_file {
-    const char *path;   /* below the recorded root */
-    const char *mark;   /* from which on it is there */
-    bool replaces;      /* a file of before */
-    bool made_in_place; /* so that it may stand there half before the mark */
+    const char *path; /* below the recorded root */
+    const char *mark; /* from which on it is there */
+    bool replaces;    /* a file of before */
 };
 
 static const char before[] = "what stood there before";
 
-static const struct given_file copied = {"copies/data.mdb", "copied", false, true};
-static const struct given_file got = {"got/new.png", "got", false, false};
-static const struct given_file replaced = {"got/old.png", "replaced", true, false};
+static const struct given_file copied = {"copies/data.mdb", "copied", false};
+static const struct given_file got = {"got/new.png", "got", false};
+static const struct given_file replaced = {"got/old.png", "replaced", true};
 
 static const char *root_path(const char *path)
 {
@@ -102,7 +101,7 @@ static void record_copy(const char *swallow)
     make_database();
     start_recording(swallow);
     struct jini *jini = fixture_open();
-    CHECK_OK(jini_copy(jini, root_path(copied.path), &error));
+    CHECK_OK(jini_copy(jini, root_path(copied.path), JINI_COPY_PLAIN, &error));
     fault_mark("%s", copied.mark);
     CHECK_OK(jini_close(jini, NULL, NULL));
     stop_recording(swallow);
@@ -159,7 +158,7 @@ static bool is_as_it_must_be(const char *image, const struct given_file *file, b
         return false;
     if (file->replaces)
         return length == sizeof(before) && memcmp(bytes, before, length) == 0;
-    return length == SIZE_MAX || file->made_in_place;
+    return length == SIZE_MAX;
 }
 
 /* How many images have a file that is not as it must be. */

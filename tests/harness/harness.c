@@ -1,5 +1,5 @@
 /* Runs cases one by one: fork, run in a fresh directory, collect. */
-#include "harness.h"
+#include "harness_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,9 @@ static char directory[256];
 static const char memory_root[] = "/dev/shm";
 static uint64_t seed;
 static uint64_t random_state;
+
+harness_runner *harness_faulty_runner;
+static struct harness_told *told; /* NULL: nobody asks */
 
 void harness_register(struct harness_case *test)
 {
@@ -135,7 +138,17 @@ void harness_fail(const char *file, int line, const char *format, ...)
             current_name, message, seed);
     fflush(stderr);
     fflush(stdout);
+    if (told) { /* no process of the case waits for what another will not do any more */
+        atomic_store(&told->failed, true);
+        kill(0, SIGKILL);
+    }
     _exit(1);
+}
+
+void harness_told_crash(void)
+{
+    if (told)
+        atomic_store(&told->crashed, true);
 }
 
 void harness_check_status(const char *file, int line, const char *call, int status, int expected)
@@ -147,16 +160,16 @@ void harness_check_status(const char *file, int line, const char *call, int stat
 
 /* The heap whose nth allocation fails. */
 
-static _Atomic uint64_t allocations_left;
-static _Atomic bool allocation_failed;
+static struct harness_heap own_heap;
+static struct harness_heap *heap_plan = &own_heap; /* or that of all processes of a case */
 
 static bool heap_fails(void)
 {
-    uint64_t left = atomic_load(&allocations_left);
+    uint64_t left = atomic_load(&heap_plan->left);
     while (left > 0) {
-        if (atomic_compare_exchange_weak(&allocations_left, &left, left - 1)) {
+        if (atomic_compare_exchange_weak(&heap_plan->left, &left, left - 1)) {
             if (left == 1)
-                atomic_store(&allocation_failed, true);
+                atomic_store(&heap_plan->failed, true);
             return left == 1;
         }
     }
@@ -186,13 +199,19 @@ void harness_fail_allocation(uint64_t nth)
         CHECK_OK(jini_replace_allocator(&heap));
         installed = true;
     }
-    atomic_store(&allocation_failed, false);
-    atomic_store(&allocations_left, nth);
+    heap_plan->planned = nth;
+    atomic_store(&heap_plan->failed, false);
+    atomic_store(&heap_plan->left, nth);
 }
 
 bool harness_allocation_failed(void)
 {
-    return atomic_load(&allocation_failed);
+    return atomic_load(&heap_plan->failed);
+}
+
+uint64_t harness_allocations(void)
+{
+    return heap_plan->planned - atomic_load(&heap_plan->left);
 }
 
 void harness_wait_exit(int pid, int code)
@@ -203,6 +222,8 @@ void harness_wait_exit(int pid, int code)
         waited = waitpid(pid, &status, 0);
     } while (waited < 0 && errno == EINTR);
     CHECK_INT(waited, ==, pid);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != code)
+        harness_told_crash();
     if (WIFSIGNALED(status))
         harness_fail(__FILE__, __LINE__, "child %d died of signal %d", pid, WTERMSIG(status));
     CHECK_INT(WEXITSTATUS(status), ==, code);
@@ -299,7 +320,7 @@ static void make_directory(void)
     }
 }
 
-static int run_case(const struct harness_case *test)
+int harness_run_case(const struct harness_case *test, const struct harness_around *around)
 {
     make_directory();
     fflush(stdout);
@@ -320,6 +341,11 @@ static int run_case(const struct harness_case *test)
         alarm(CASE_SECONDS * (harness_sanitized() ? SANITIZED_FACTOR : 1) * harness_scale());
         if (chdir(directory) != 0)
             harness_fail(__FILE__, __LINE__, "cannot enter %s", directory);
+        if (around) {
+            told = around->told;
+            heap_plan = &told->heap;
+            around->before(around->context);
+        }
         test->run();
         fflush(stdout);
         exit(0);
@@ -328,15 +354,24 @@ static int run_case(const struct harness_case *test)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     kill(-pid, SIGKILL); /* whatever the case left running */
+    if (around)
+        around->behind(around->context);
     if (!getenv("JINI_TEST_KEEP")) {
         nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
         nftw(memory_directory(), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     }
+    if (around)
+        return status;
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
     fprintf(stderr, "%s died of signal %d (%s)\n    JINI_TEST_SEED=%" PRIu64 " repeats it\n",
             test->name, WTERMSIG(status), strsignal(WTERMSIG(status)), seed);
     return 1;
+}
+
+static int run_case(const struct harness_case *test)
+{
+    return harness_run_case(test, NULL);
 }
 
 static bool wanted(const struct harness_case *test, int count, char **names)
@@ -362,6 +397,17 @@ int main(int argc, char **argv)
             printf("%s: %s\n", test->name, test->sentence);
         return 0;
     }
+    harness_runner *run = run_case;
+    if (argc > 1 && strcmp(argv[1], "--faulty") == 0) {
+        random_state = seed;
+        run = harness_faulty_runner;
+        argc--;
+        argv++;
+    }
+    if (!run) {
+        fprintf(stderr, "this test is not linked with faults\n");
+        return 1;
+    }
     unsigned passed = 0;
     unsigned failed = 0;
     unsigned skipped = 0;
@@ -371,7 +417,7 @@ int main(int argc, char **argv)
         struct timespec begin;
         struct timespec end;
         clock_gettime(CLOCK_MONOTONIC, &begin);
-        int code = run_case(test);
+        int code = run(test);
         clock_gettime(CLOCK_MONOTONIC, &end);
         double ms =
             (double)(end.tv_sec - begin.tv_sec) * 1e3 + (double)(end.tv_nsec - begin.tv_nsec) / 1e6;

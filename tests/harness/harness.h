@@ -79,6 +79,9 @@ void harness_fail(const char *file, int line, const char *format, ...)
 void harness_fail_allocation(uint64_t nth);
 bool harness_allocation_failed(void);
 
+/* How many allocations there were since, while none has failed. */
+uint64_t harness_allocations(void);
+
 /* Removes a file, or a folder with all that is in it. Nothing when there is none. */
 void harness_remove(const char *path);
 

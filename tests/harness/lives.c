@@ -1,7 +1,7 @@
 /* When a child is killed: see lives.h. */
 #include "lives.h"
 
-#include "harness.h"
+#include "harness_private.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -80,10 +80,12 @@ void lives_kill(struct lives *lives, int pid)
     }
     kill(pid, SIGKILL);
     CHECK_INT(waitpid(pid, &status, 0), ==, pid);
-    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+        harness_told_crash();
         harness_fail(__FILE__, __LINE__, "the child ended before it was killed, by %s %d",
                      WIFSIGNALED(status) ? "signal" : "exit",
                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    }
     uint64_t done = atomic_load(&lives->told->done);
     lives->lived++;
     lives->done += done;
