@@ -21,10 +21,8 @@ static char prepared[600];
 
 static void act_in_child(const struct arrow *arrow, uint64_t nth)
 {
-    struct fault_plan plan = {.kinds = FAULT_ALL_CHANGING,
-                              .effect = FAULT_KILL,
-                              .nth = nth,
-                              .pattern = "*/db*"};
+    struct fault_plan plan = {
+        .kinds = FAULT_ALL_CHANGING, .effect = FAULT_KILL, .nth = nth, .pattern = "*/db*"};
     struct jini *jini = arrow_open(arrow, world);
     if (arrow->begin)
         arrow->begin(jini, world);

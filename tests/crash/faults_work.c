@@ -202,11 +202,8 @@ static void check_afterwards(void)
 
 static void fail_calls(uint32_t kinds, enum fault_effect effect, int error)
 {
-    struct fault_plan plan = {.kinds = kinds,
-                              .effect = effect,
-                              .error = error,
-                              .nth = UINT64_MAX,
-                              .pattern = "*/db*"};
+    struct fault_plan plan = {
+        .kinds = kinds, .effect = effect, .error = error, .nth = UINT64_MAX, .pattern = "*/db*"};
     fault_attach(harness_path("control"));
     prepare();
     const struct world before = *world;

@@ -56,7 +56,7 @@ static const char *find_program(void)
 {
     static char path[PATH_MAX + sizeof("jini")];
     CHECK_INT(readlink("/proc/self/exe", path, PATH_MAX), >, 0);
-    strcpy(strrchr(path, '/') + 1, "jini");
+    memcpy(strrchr(path, '/') + 1, "jini", sizeof("jini"));
     return path;
 }
 

@@ -99,8 +99,7 @@ static void look_at(struct look *look, size_t cut, uint64_t seed)
 /* How many images of the record are damaged. Stops at the first when `planted` is set. */
 static unsigned look_through(const struct arrow *arrow, bool planted)
 {
-    struct look look = {
-        .arrow = arrow, .loss = powerloss_open(prepared_log), .quiet = planted};
+    struct look look = {.arrow = arrow, .loss = powerloss_open(prepared_log), .quiet = planted};
     size_t first = powerloss_first_cut(look.loss);
     size_t last = powerloss_last_cut(look.loss);
     uint64_t mixtures = MIXTURES * harness_scale();
@@ -114,7 +113,8 @@ static unsigned look_through(const struct arrow *arrow, bool planted)
         bool is_sync = cut == first || powerloss_is_sync(look.loss, cut);
         if (is_sync && ++syncs % step == 0)
             look_at(&look, cut, POWERLOSS_NOTHING_MORE);
-        else if (powerloss_is_event(look.loss, cut) && harness_random_below(last - first) < mixtures)
+        else if (powerloss_is_event(look.loss, cut) &&
+                 harness_random_below(last - first) < mixtures)
             look_at(&look, cut, harness_random());
     }
     printf("     %zu records, %u images, %u of them lost something\n", last - first, look.images,

@@ -21,10 +21,11 @@ enum { LIVES = 40, STEPS = 24, WRITERS = 2, ACKED_MAX = 200000, CONTENTS = 40, R
 enum { HOUR_MS = 3600 * 1000, HOURS_MAX = 12, SAMPLE = 50, DEEP_ONE_IN = 10 };
 
 /* In memory that all lives share. */
-static struct shared {
+struct shared {
     _Atomic uint64_t hours; /* that the clock has been moved by */
     _Atomic uint64_t steps[JINI_TIERING_EXPIRE + 1];
-} *shared;
+};
+static struct shared *shared;
 
 enum said_kind { SAID_STORED, SAID_REMOVING, SAID_REMOVED };
 
@@ -124,8 +125,8 @@ static void child_main(int pipe, const uint64_t users[WRITERS], uint64_t seed, s
     struct jini *jini = open_engine();
     for (unsigned i = 0; i < WRITERS; i++) {
         pthread_t thread;
-        writers[i] = (struct writer){
-            .jini = jini, .pipe = pipe, .user = users[i], .random = seed + i};
+        writers[i] =
+            (struct writer){.jini = jini, .pipe = pipe, .user = users[i], .random = seed + i};
         CHECK_INT(pthread_create(&thread, NULL, write_for_ever, &writers[i]), ==, 0);
     }
     tier_for_ever(jini, life, &any);
@@ -246,8 +247,7 @@ TEST(tiering_loses_nothing_by_any_kill,
         .lives = count, .pieces = STEPS, .done_min = count * 4, .middle_min = count / 3};
     snprintf(directory, sizeof(directory), "%s/db", harness_fast_directory(256 << 20));
     fixture_directory = directory;
-    shared =
-        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(shared != MAP_FAILED);
     add_users(users);
     while (lives_go_on(&lives, seen_enough(count, false))) {

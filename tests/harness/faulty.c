@@ -98,8 +98,8 @@ static void behind(void *context)
         _exit(access(harness_path("db"), F_OK) == 0 ? look_at_database() : 0);
     }
     int status;
-    run->whole = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-                 WEXITSTATUS(status) == 0;
+    run->whole =
+        pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 /* One run. False, and a line that says so, when something else happened than a CHECK that failed. */
@@ -161,7 +161,8 @@ static int run_faulty(const struct harness_case *test)
             return 1;
         noticed += atomic_load(&told->failed);
     }
-    printf("     %" PRIu64 " calls and %" PRIu64 " allocations, of which %u failed in turn, %u of them "
+    printf("     %" PRIu64 " calls and %" PRIu64
+           " allocations, of which %u failed in turn, %u of them "
            "noticed\n",
            calls, allocations, runs, noticed);
     return 0;
