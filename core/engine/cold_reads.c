@@ -1,22 +1,22 @@
 /*
- * The table of GETs under way, under one lock, which is taken before the locks of the archive:
- * requests are submitted and cancelled under it, so that a cancel meets a request that is submitted
- * or none. The archive calls back with no lock held.
+ * The table of records that somebody waits for, under one lock, which is taken before the locks of
+ * the archive: requests are submitted and cancelled under it, so that a cancel meets a request that
+ * is submitted or none. The archive calls back with no lock held, and so are readers told.
  */
 #include "engine/cold_reads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 
-/* A GET, and those who wait for it. Freed by the last one who holds it. */
+/* A record, and those who wait for it. Freed by the last one who holds it. */
 struct cold_flight {
     struct cold_get get;
     struct cold_reads *reads;
     struct archive *archive;
-    struct cache_key key;
-    uint64_t bytes;
-    uint32_t holders; /* the GET until it is answered, and its readers until they have ended */
-    bool listed;      /* it is on its way, and others may join */
+    struct index_pack pack;
+    struct index_location location;
+    uint32_t holders; /* one while it is listed or its GET runs, and its readers until they end */
+    bool sent;        /* the GET runs, or has run */
     struct cold_flight *next;
     struct cold_read *waiting;
 };
@@ -26,7 +26,7 @@ struct cold_reads {
     pthread_mutex_t lock;
     bool stopping;
     struct cold_reads_figures figures;
-    struct cold_flight *flights; /* those that are listed */
+    struct cold_flight *flights; /* that can be waited for, in the order in which they came */
 };
 
 struct cold_reads *cold_reads_new(const struct cold_reads_options *options)
@@ -48,7 +48,9 @@ void cold_reads_free(struct cold_reads *reads)
     base_free(reads);
 }
 
-/* Takes NULL. Without the lock, since giving large memory back takes its time. */
+/* ---- Without the lock ---- */
+
+/* Takes NULL. Giving large memory back takes its time. */
 static void discard(struct cold_flight *flight)
 {
     if (!flight)
@@ -58,18 +60,17 @@ static void discard(struct cold_flight *flight)
     base_free(flight);
 }
 
-/* ---- Under the lock ---- */
-
-static void unlist(struct cold_flight *flight)
+/* Each may be gone as soon as it was told. */
+static void tell(struct cold_read *reads)
 {
-    struct cold_flight **link = &flight->reads->flights;
-    if (!flight->listed)
-        return;
-    while (*link != flight)
-        link = &(*link)->next;
-    *link = flight->next;
-    flight->listed = false;
+    while (reads) {
+        struct cold_read *next = reads->next;
+        reads->done(reads);
+        reads = next;
+    }
 }
+
+/* ---- Under the lock ---- */
 
 /* Returns the flight when nobody holds it any more, to be given to discard(). */
 static struct cold_flight *let_go(struct cold_flight *flight)
@@ -77,73 +78,115 @@ static struct cold_flight *let_go(struct cold_flight *flight)
     JINI_ASSERT(flight->holders > 0);
     if (--flight->holders > 0)
         return NULL;
-    JINI_ASSERT(!flight->listed && !flight->waiting);
-    flight->reads->figures.bytes -= flight->bytes;
+    JINI_ASSERT(!flight->waiting);
+    if (flight->sent)
+        flight->reads->figures.bytes -= cold_length(&flight->location);
     return flight;
 }
 
-/* The GET of this record that ends by the deadline, or NULL. */
-static struct cold_flight *find(struct cold_reads *reads, const struct cache_key *key,
-                                uint64_t deadline_ns)
+static void unlist(struct cold_flight *flight)
 {
-    struct cold_flight *flight = reads->flights;
-    for (; flight; flight = flight->next) {
-        if (flight->get.request.deadline_ns <= deadline_ns &&
-            flight->key.sequence == key->sequence && id_equal(&flight->key.pack, &key->pack))
-            break;
-    }
-    return flight;
+    struct cold_flight **link = &flight->reads->flights;
+    while (*link && *link != flight)
+        link = &(*link)->next;
+    if (*link)
+        *link = flight->next;
+}
+
+/* Takes a reader out of its flight and puts it before `told`, which it returns. */
+static struct cold_read *take(struct cold_read **link, int status, struct cold_read *told)
+{
+    struct cold_read *read = *link;
+    *link = read->next;
+    read->status = error_set(&read->error, status, "image", "%s", jini_status_text(status));
+    read->next = told;
+    return read;
+}
+
+/*
+ * Nobody waits any more: a GET that runs is hurried, and holds the flight until it has ended. So do
+ * the readers that were taken out.
+ */
+static void abandon(struct cold_flight *flight)
+{
+    unlist(flight);
+    if (flight->sent)
+        archive_cancel(flight->archive, &flight->get.request);
+    else
+        let_go(flight);
 }
 
 static void answered(struct archive_request *request);
 
-/* Sends a GET on its way. */
-static int launch(struct cold_reads *reads, struct archive *archive, const struct index_pack *pack,
-                  const struct index_location *location, uint64_t deadline_ns,
-                  struct cold_flight **out, struct jini_error *error)
+/* The readers of a flight wait as long as the first of them can; the others ask again. */
+static uint64_t deadline_of(const struct cold_flight *flight)
 {
-    uint64_t bytes = cold_length(location);
-    if (reads->figures.bytes > 0 && reads->figures.bytes + bytes > reads->options.bytes_max)
-        return error_set(error, JINI_E_BUSY, "archive.read_bytes_max",
-                         "%llu bytes of cold images are on their way from the archive; slow down",
-                         (unsigned long long)reads->figures.bytes);
-    struct cold_flight *flight = base_calloc(1, sizeof(*flight));
-    if (!flight)
-        return error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
-    *flight = (struct cold_flight){.reads = reads,
-                                   .archive = archive,
-                                   .key = cold_key(location),
-                                   .bytes = bytes,
-                                   .holders = 1};
+    uint64_t deadline_ns = UINT64_MAX;
+    for (const struct cold_read *read = flight->waiting; read; read = read->next)
+        deadline_ns = read->deadline_ns < deadline_ns ? read->deadline_ns : deadline_ns;
+    return deadline_ns;
+}
+
+static int send_get(struct cold_flight *flight, struct jini_error *error)
+{
     struct archive_request *request = &flight->get.request;
-    int status = cold_get_init(&flight->get, pack, location, error);
-    if (status == 0) {
-        request->done = answered;
-        request->user = flight;
-        request->deadline_ns = deadline_ns;
-        status = archive_submit(archive, request);
-        if (status)
-            *error = request->error;
-    }
+    int status = cold_get_init(&flight->get, &flight->pack, &flight->location, error);
+    if (status)
+        return status;
+    request->done = answered;
+    request->user = flight;
+    request->deadline_ns = deadline_of(flight);
+    status = archive_submit(flight->archive, request);
     if (status) {
-        discard(flight);
+        *error = request->error;
         return status;
     }
-    flight->listed = true; /* it is looked at under the lock only, also by its answer */
-    flight->next = reads->flights;
-    reads->flights = flight;
-    reads->figures.bytes += bytes;
-    *out = flight;
+    flight->sent = true;
+    flight->reads->figures.bytes += cold_length(&flight->location);
     return 0;
 }
 
-static void join(struct cold_flight *flight, struct cold_read *read)
+static bool fits(const struct cold_reads *reads, const struct cold_flight *flight)
 {
-    read->flight = flight;
-    read->next = flight->waiting;
-    flight->waiting = read;
-    flight->holders++;
-    flight->reads->figures.readers++;
+    uint64_t bytes = reads->figures.bytes;
+    return bytes == 0 || bytes + cold_length(&flight->location) <= reads->options.bytes_max;
+}
+
+/* Sends what may be on its way by now. What could not be sent has its readers put before `told`. */
+static struct cold_read *send_more(struct cold_reads *reads, struct cold_read *told)
+{
+    struct cold_flight *next;
+    for (struct cold_flight *flight = reads->flights; flight; flight = next) {
+        struct jini_error error;
+        next = flight->next;
+        if (flight->sent)
+            continue;
+        if (!fits(reads, flight))
+            break;
+        int status = send_get(flight, &error);
+        if (status == 0)
+            continue;
+        while (flight->waiting) {
+            told = take(&flight->waiting, status, told);
+            told->error = error;
+        }
+        abandon(flight);
+    }
+    return told;
+}
+
+/* What has the record on its way or will, by the deadline; or NULL. */
+static struct cold_flight *find(struct cold_reads *reads, const struct index_location *location,
+                                uint64_t deadline_ns)
+{
+    struct cold_flight *flight = reads->flights;
+    for (; flight; flight = flight->next) {
+        bool late = flight->sent && flight->get.request.deadline_ns > deadline_ns;
+        if (!late && flight->location.sequence == location->sequence &&
+            id_equal(&flight->location.pack, &location->pack))
+            break;
+    }
+    return flight;
 }
 
 static int check_bounds(const struct cold_reads *reads, const struct cold_read *read,
@@ -159,30 +202,23 @@ static int check_bounds(const struct cold_reads *reads, const struct cold_read *
                      reads->figures.readers);
 }
 
-/* Ends waiting for a GET, which goes on only if others wait for it. */
-static void leave(struct cold_read **link)
+static struct cold_flight *new_flight(struct cold_reads *reads, struct archive *archive,
+                                      const struct index_pack *pack,
+                                      const struct index_location *location)
 {
-    struct cold_read *read = *link;
-    struct cold_flight *flight = read->flight;
-    *link = read->next;
-    read->status = error_set(&read->error, JINI_E_CANCELLED, "image", "%s",
-                             jini_status_text(JINI_E_CANCELLED));
-    if (flight->waiting)
-        return;
-    unlist(flight);
-    archive_cancel(flight->archive, &flight->get.request);
-}
-
-/* ---- Without the lock ---- */
-
-/* Each may be gone as soon as it was told. */
-static void tell(struct cold_read *reads)
-{
-    while (reads) {
-        struct cold_read *next = reads->next;
-        reads->done(reads);
-        reads = next;
-    }
+    struct cold_flight *flight = base_calloc(1, sizeof(*flight));
+    struct cold_flight **link = &reads->flights;
+    if (!flight)
+        return NULL;
+    flight->reads = reads;
+    flight->archive = archive;
+    flight->pack = *pack;
+    flight->location = *location;
+    flight->holders = 1;
+    while (*link)
+        link = &(*link)->next;
+    *link = flight;
+    return flight;
 }
 
 /* ---- The interface ---- */
@@ -193,81 +229,132 @@ static void answered(struct archive_request *request)
     struct cold_flight *flight = request->user;
     struct cold_reads *reads = flight->reads;
     pthread_mutex_lock(&reads->lock);
-    struct cold_read *waiting = flight->waiting;
+    struct cold_read *told = flight->waiting;
     flight->waiting = NULL;
     unlist(flight);
-    for (struct cold_read *read = waiting; read; read = read->next) {
+    for (struct cold_read *read = told; read; read = read->next) {
         read->status = request->status;
         read->error = request->error;
         read->entry = flight->get.entry;
     }
     flight = let_go(flight);
+    if (flight)
+        told = send_more(reads, told);
     pthread_mutex_unlock(&reads->lock);
     discard(flight);
-    tell(waiting);
+    tell(told);
 }
 
 int cold_reads_begin(struct cold_reads *reads, struct archive *archive,
                      const struct index_pack *pack, const struct index_location *location,
                      struct cold_read *read, struct jini_error *error)
 {
-    struct cache_key key = cold_key(location);
+    struct cold_read *told = NULL;
     read->entry = NULL;
     pthread_mutex_lock(&reads->lock);
     int status = check_bounds(reads, read, error);
-    struct cold_flight *flight = status ? NULL : find(reads, &key, read->deadline_ns);
-    if (status == 0 && !flight)
-        status = launch(reads, archive, pack, location, read->deadline_ns, &flight, error);
-    if (status == 0)
-        join(flight, read);
+    struct cold_flight *flight = status ? NULL : find(reads, location, read->deadline_ns);
+    if (status == 0 && !flight) {
+        flight = new_flight(reads, archive, pack, location);
+        if (!flight)
+            status = error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
+    }
+    if (status == 0) {
+        read->flight = flight;
+        read->next = flight->waiting;
+        flight->waiting = read;
+        flight->holders++;
+        reads->figures.readers++;
+        told = send_more(reads, NULL);
+    }
     pthread_mutex_unlock(&reads->lock);
+    tell(told);
     return status;
 }
 
 void cold_reads_end(struct cold_reads *reads, struct cold_read *read)
 {
+    struct cold_read *told = NULL;
     pthread_mutex_lock(&reads->lock);
     JINI_ASSERT(reads->figures.readers > 0);
     reads->figures.readers--;
     struct cold_flight *flight = let_go(read->flight);
+    if (flight)
+        told = send_more(reads, NULL);
     pthread_mutex_unlock(&reads->lock);
     discard(flight);
+    tell(told);
+}
+
+/* Takes out those of a flight that `leaves` names; the flight goes when nobody is left. */
+typedef bool leaves_fn(const struct cold_read *read, const void *context);
+
+static struct cold_read *take_those(struct cold_flight *flight, leaves_fn *leaves,
+                                    const void *context, int status, struct cold_read *told)
+{
+    struct cold_read **link = &flight->waiting;
+    while (*link) {
+        if (leaves(*link, context))
+            told = take(link, status, told);
+        else
+            link = &(*link)->next;
+    }
+    if (!flight->waiting)
+        abandon(flight);
+    return told;
+}
+
+/* The same of all flights. Those that were sent end by a deadline of their own. */
+static void end_those(struct cold_reads *reads, leaves_fn *leaves, const void *context, int status)
+{
+    struct cold_read *told = NULL;
+    struct cold_flight *next;
+    pthread_mutex_lock(&reads->lock);
+    for (struct cold_flight *flight = reads->flights; flight; flight = next) {
+        next = flight->next;
+        if (status != JINI_E_TIMEOUT || !flight->sent)
+            told = take_those(flight, leaves, context, status, told);
+    }
+    told = send_more(reads, told);
+    pthread_mutex_unlock(&reads->lock);
+    tell(told);
+}
+
+static bool is_of(const struct cold_read *read, const void *request)
+{
+    return read->request == request;
 }
 
 void cold_reads_cancel(struct cold_reads *reads, const struct jini_request *request)
 {
-    struct cold_read *found = NULL;
-    pthread_mutex_lock(&reads->lock);
-    for (struct cold_flight *flight = reads->flights; flight && !found; flight = flight->next) {
-        struct cold_read **link = &flight->waiting;
-        while (*link && (*link)->request != request)
-            link = &(*link)->next;
-        found = *link;
-        if (!found)
-            continue;
-        leave(link);
-        found->next = NULL;
-    }
-    pthread_mutex_unlock(&reads->lock);
-    tell(found);
+    end_those(reads, is_of, request, JINI_E_CANCELLED);
+}
+
+static bool is_late(const struct cold_read *read, const void *now_ns)
+{
+    return read->deadline_ns < *(const uint64_t *)now_ns;
+}
+
+void cold_reads_sweep(struct cold_reads *reads, uint64_t now_ns)
+{
+    end_those(reads, is_late, &now_ns, JINI_E_TIMEOUT);
+}
+
+static bool is_any(const struct cold_read *read, const void *context)
+{
+    (void)read;
+    (void)context;
+    return true;
 }
 
 void cold_reads_stop(struct cold_reads *reads)
 {
-    struct cold_read *stopped = NULL;
     if (!reads)
         return;
     pthread_mutex_lock(&reads->lock);
     reads->stopping = true;
-    while (reads->flights) {
-        struct cold_flight *flight = reads->flights;
-        struct cold_read *read = flight->waiting; /* a listed flight has at least one */
-        leave(&flight->waiting);
-        read->next = stopped;
-        stopped = read;
-    }
     pthread_mutex_unlock(&reads->lock);
-    tell(stopped);
+    end_those(reads, is_any, NULL, JINI_E_CANCELLED);
 }
 
 void cold_reads_figures(struct cold_reads *reads, struct cold_reads_figures *out)

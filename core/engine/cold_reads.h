@@ -2,19 +2,22 @@
  * Reads of records in the archive: who waits for which GET. No thread of the engine waits with
  * them, so a slow archive takes nothing from those who put images or read hot ones.
  *
- *             begin             the archive answers
- *    reader ---------> waiting --------------------> done() ---> looks at the record ---> end
- *       |                 |                            ^
- *       |                 '---- cancelled, closing ----'
+ *             begin            its turn: GET      the archive answers
+ *    reader ---------> waiting -------------> waiting -----------> done() ---> looks ---> end
+ *       |                 |                      |                   ^
+ *       |                 '----------------------'--- cancelled, ----'
+ *       |                                             late, closing
  *       '<--- refused: nothing was begun, done() does not come
  *
  *  1. Whoever wants a record that is on its way waits for the same GET, if that ends by his own
  *     deadline; so a record is asked for once, however many want it, and nobody waits too long.
- *  2. What is on its way is bounded by readers and by bytes, from begin to end: see the options
- *     archive.reads_max and archive.read_bytes_max.
- *  3. After begin answered 0, done() comes once, later: on a thread of the archive, or of whoever
- *     cancels or stops.
- *  4. A GET for which nobody waits any more is cancelled.
+ *  2. Of the option archive.read_bytes_max is the memory of records, from the GET until the last
+ *     reader has ended; a record that is larger goes alone. What would be more waits for its turn,
+ *     in order, without memory of its own.
+ *  3. Of archive.reads_max is the number of readers, from begin to end. One more is refused.
+ *  4. After begin answered 0, done() comes once: on a thread of the archive, of whoever cancels,
+ *     sweeps or stops, or of another reader.
+ *  5. A GET for which nobody waits any more is cancelled.
  */
 #ifndef ENGINE_COLD_READS_H
 #define ENGINE_COLD_READS_H
@@ -58,9 +61,8 @@ void cold_reads_stop(struct cold_reads *reads);
 void cold_reads_free(struct cold_reads *reads);
 
 /*
- * Has the record of `location` fetched from the object of `pack`. JINI_E_BUSY: a bound is reached,
- * `error` says which. JINI_E_CANCELLED: the request was, or reading is stopped. JINI_E_NO_MEMORY,
- * and why the archive did not take the GET.
+ * Has the record of `location` fetched from the object of `pack`. JINI_E_BUSY: readers_max wait.
+ * JINI_E_CANCELLED: the request was, or reading is stopped. JINI_E_NO_MEMORY.
  */
 int cold_reads_begin(struct cold_reads *reads, struct archive *archive,
                      const struct index_pack *pack, const struct index_location *location,
@@ -72,9 +74,15 @@ void cold_reads_end(struct cold_reads *reads, struct cold_read *read);
 /* The read of this request, if it waits, is done with JINI_E_CANCELLED. Any thread. */
 void cold_reads_cancel(struct cold_reads *reads, const struct jini_request *request);
 
+/*
+ * Ends the reads whose deadline has passed, at boot time `now_ns`, before their turn came. Any
+ * thread.
+ */
+void cold_reads_sweep(struct cold_reads *reads, uint64_t now_ns);
+
 struct cold_reads_figures {
     uint32_t readers; /* begun and not ended */
-    uint64_t bytes;
+    uint64_t bytes;   /* of the records that they were sent for */
 };
 void cold_reads_figures(struct cold_reads *reads, struct cold_reads_figures *out);
 

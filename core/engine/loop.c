@@ -4,15 +4,17 @@
  *
  *  1. The list is guarded by the loop's lock; everything else of a loop belongs to the thread that runs it.
  *  2. An attached loop is kept running by our handle only while requests are under way that come back on it.
- *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping timer, which ticks
- *     the store, renews the lease of a long run and lets go of files that another process removed; so what it uses is
- *     freed only after the own loop has ended.
+ *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping
+ *     timer, which ticks the store, renews the lease of a long run, ends late reads and lets go
+ *     of files that another process removed; so what it uses is freed only after the own loop has
+ *     ended.
  */
 #include "engine/engine_private.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fork.h"
+#include "engine/cold_reads.h"
 #include "images/pack_files.h"
 
 #include <sys/prctl.h>
@@ -247,6 +249,7 @@ static void on_tick(uv_timer_t *timer)
     struct jini *jini = loop->jini; /* whose parts are freed after this loop has ended */
     store_tick(jini->store);
     lease_tick(jini);
+    cold_reads_sweep(jini->cold_reads, clock_boot_ns(jini->clock));
     if (++loop->ticks % DROP_REMOVED_TICKS == 0)
         pack_files_drop_removed(jini->pack_files);
 }

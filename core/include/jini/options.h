@@ -139,10 +139,10 @@ enum jini_when_full {
            JINI_GIB(64), "image bytes that may wait to be written")                                \
     TEXT(archive_url, "archive.url", "dir:archive",                                                \
          "where sealed packs go: dir:PATH, relative to the database, or dir:///PATH")              \
-    NUMBER(archive_reads_max, "archive.reads_max", 256, 1, 4000,                                   \
+    NUMBER(archive_reads_max, "archive.reads_max", 1024, 1, 4000,                                  \
            "reads of cold images that may wait for the archive; more are refused as busy")         \
-    NUMBER(archive_read_bytes_max, "archive.read_bytes_max", JINI_MIB(256), JINI_MIB(1),           \
-           JINI_GIB(64), "bytes of the images that these reads wait for")                          \
+    NUMBER(archive_read_bytes_max, "archive.read_bytes_max", JINI_MIB(16), JINI_MIB(1),            \
+           JINI_GIB(64), "bytes of cold images that may be on their way from it at once")          \
     NUMBER(archive_age_min_s, "archive.age_min_s", 86400, 0, UINT64_C(3153600000),                 \
            "sealed packs are archived at this age")                                                \
     NUMBER(archive_hot_s, "archive.hot_s", 604800, 0, UINT64_C(3153600000),                        \

@@ -122,31 +122,82 @@ static struct jini_id put_large(struct jini *jini, uint64_t seed)
     return put.image.id;
 }
 
-TEST(more_bytes_than_may_be_on_their_way_are_busy,
-     "The read that would go over archive.read_bytes_max is refused as busy by that name.")
+/* A read of an image that fills archive.read_bytes_max of 1 MiB by more than half. */
+static void submit_large(struct jini *jini, struct cold_get_later *later, const struct jini_id *id,
+                         uint32_t timeout_s)
 {
-    static uint8_t room[2][1 << 20];
+    static uint8_t rooms[4][1 << 20];
+    uint8_t *room = rooms[later - reads];
+    jini_request_init(&later->get);
+    later->get.request.data = later;
+    later->get.request.timeout_ms = timeout_s * 1000;
+    later->get.id = *id;
+    later->get.buffer = room;
+    later->get.capacity = sizeof(rooms[0]);
+    atomic_store(&later->times, 0);
+    CHECK_OK(jini_image_get(jini, &later->get, cold_came_back));
+}
+
+static int large_result(struct cold_get_later *later)
+{
+    for (int i = 0; i < COLD_WAIT_MS && atomic_load(&later->times) == 0; i++)
+        usleep(1000);
+    CHECK_UINT(atomic_load(&later->times), ==, 1);
+    return later->get.request.status;
+}
+
+TEST(reads_beyond_the_bytes_on_their_way_wait_for_their_turn,
+     "Of images that fill archive.read_bytes_max one is got at a time; those that wait for their "
+     "turn end when cancelled or late, and the next one moves up.")
+{
+    enum { LARGE = 4 };
+    struct jini_id ids[LARGE];
     struct jini_options options;
-    struct jini_image_get gets[2];
     cold_options(&options);
     options.archive_read_bytes_max = 1 << 20;
     struct jini *jini = fixture_open_with(&options);
-    struct cold_get_later later = {.seed = 0};
-    for (unsigned i = 0; i < 2; i++) {
-        jini_request_init(&gets[i]);
-        gets[i].id = put_large(jini, i);
-        gets[i].buffer = room[i];
-        gets[i].capacity = sizeof(room[i]);
-        gets[i].request.data = &later;
+    for (unsigned i = 0; i < LARGE; i++)
+        ids[i] = put_large(jini, i);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    cold_faults(jini, "script=hang+pass+pass+pass,operations=get");
+    uint64_t before = cold_gets(jini);
+    for (unsigned i = 0; i < LARGE; i++) {
+        char line[64];
+        submit_large(jini, &reads[i], &ids[i], i == 2 ? 60 : 0);
+        snprintf(line, sizeof(line), "jini_archive_reads %u", i + 1);
+        cold_wait_for(jini, line);
     }
+    jini_cancel(jini, &reads[1].get.request);
+    CHECK_STATUS(large_result(&reads[1]), JINI_E_CANCELLED);
+    cold_seconds_pass(61);
+    CHECK_STATUS(large_result(&reads[2]), JINI_E_TIMEOUT);
+    CHECK_UINT(cold_gets(jini) - before, ==, 0);
+    CHECK_UINT(atomic_load(&reads[3].times), ==, 0);
+    jini_cancel(jini, &reads[0].get.request);
+    CHECK_STATUS(large_result(&reads[0]), JINI_E_CANCELLED);
+    CHECK_OK(large_result(&reads[3]));
+    CHECK_UINT(cold_gets(jini) - before, ==, 2); /* the one that hung, and the last */
+    cold_wait_for(jini, "jini_archive_read_bytes 0");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(closing_ends_reads_that_wait_for_their_turn,
+     "Closing hands back a read that is on its way, and those behind it, as cancelled.")
+{
+    struct jini_id id[2];
+    struct jini_options options;
+    cold_options(&options);
+    options.archive_read_bytes_max = 1 << 20;
+    struct jini *jini = fixture_open_with(&options);
+    for (unsigned i = 0; i < 2; i++)
+        id[i] = put_large(jini, i);
     fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
     cold_faults(jini, "every=1,kinds=hang,operations=get");
-    CHECK_OK(jini_image_get(jini, &gets[0], cold_came_back));
-    cold_wait_for(jini, "jini_archive_reads 1");
-    CHECK_STATUS(jini_image_get(jini, &gets[1], NULL), JINI_E_BUSY);
-    CHECK_TEXT(gets[1].request.error.field, "archive.read_bytes_max");
+    for (unsigned i = 0; i < 4; i++)
+        submit_large(jini, &reads[i], &id[i % 2], 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
-    CHECK_STATUS(gets[0].request.status, JINI_E_CANCELLED);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_STATUS(large_result(&reads[i]), JINI_E_CANCELLED);
 }
 
 TEST(readers_of_one_record_share_its_get,
