@@ -76,9 +76,8 @@ static uint64_t length_ns(const struct jini *jini)
 
 static bool is_free(struct jini *jini, const struct row *row, uint64_t now_ns)
 {
-    uint64_t longest_ns = now_ns + length_ns(jini);
     struct store_process self = store_self(jini->store);
-    if (row->holder.slot == nobody || row->until_ns <= now_ns || row->until_ns > longest_ns)
+    if (row->holder.slot == nobody || row->until_ns <= now_ns)
         return true;
     bool mine = row->holder.slot == self.slot && row->holder.incarnation == self.incarnation;
     return mine || !store_process_alive(jini->store, row->holder);

@@ -1,0 +1,89 @@
+/* Leases: who holds one keeps it, and who is gone keeps nobody waiting. */
+#include "engine/lease.h"
+
+#include "plant.h"
+
+#include <unistd.h>
+
+#define NAME "tiering"
+
+enum { LONG_MS = 120000, SHORT_MS = 30000, ROW_BYTES = 32 };
+
+static struct jini *open_with(uint64_t lease_ms)
+{
+    struct jini_options options;
+    fixture_options(&options);
+    options.background_lease_ms = lease_ms;
+    return fixture_open_with(&options);
+}
+
+/* Another process, that has the lease until it is told to go. */
+struct holder {
+    pid_t process;
+    int ready[2];
+    int go[2];
+};
+
+static void hold(struct holder *holder, uint64_t lease_ms)
+{
+    char byte = 0;
+    CHECK_INT(pipe(holder->ready), ==, 0);
+    CHECK_INT(pipe(holder->go), ==, 0);
+    holder->process = fork();
+    if (holder->process == 0) {
+        struct lease lease;
+        CHECK_OK(lease_take(open_with(lease_ms), NAME, &lease));
+        CHECK_INT(write(holder->ready[1], &byte, 1), ==, 1);
+        CHECK_INT(read(holder->go[0], &byte, 1), ==, 1);
+        _exit(0); /* without giving it back */
+    }
+    CHECK_INT(read(holder->ready[0], &byte, 1), ==, 1);
+}
+
+static void let_go(struct holder *holder)
+{
+    char byte = 0;
+    CHECK_INT(write(holder->go[1], &byte, 1), ==, 1);
+    harness_wait_exit(holder->process, 0);
+    for (int i = 0; i < 2; i++) {
+        close(holder->ready[i]);
+        close(holder->go[i]);
+    }
+}
+
+TEST(a_longer_lease_is_not_taken_from_the_living,
+     "A process whose own leases are shorter leaves the lease of a live one alone, and has it as "
+     "soon as that one is dead.")
+{
+    struct holder holder;
+    struct lease lease;
+    hold(&holder, LONG_MS);
+    struct jini *jini = open_with(SHORT_MS);
+    CHECK_STATUS(lease_take(jini, NAME, &lease), JINI_E_LOCKED);
+    let_go(&holder);
+    CHECK_OK(lease_take(jini, NAME, &lease));
+    CHECK_UINT(lease.epoch, ==, 2);
+    lease_give(&lease);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(
+    a_lease_from_before_a_restart_is_free,
+    "A lease whose end lies far ahead in boot time, of a process that is not there, is taken over.")
+{
+    struct jini *jini = open_with(SHORT_MS);
+    struct tuple key;
+    uint8_t row[ROW_BYTES] = {0};
+    tuple_begin(&key);
+    tuple_add_text(&key, slice_of_text(NAME));
+    store_le64(row, 7);                      /* epoch */
+    store_le32(row + 8, 3);                  /* slot */
+    store_le32(row + 12, 99);                /* incarnation */
+    store_le64(row + 16, UINT64_C(1) << 62); /* until */
+    plant_row(jini, STORE_SPACE_LEASES, &key, row, sizeof(row));
+    struct lease lease;
+    CHECK_OK(lease_take(jini, NAME, &lease));
+    CHECK_UINT(lease.epoch, ==, 8);
+    lease_give(&lease);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
