@@ -151,6 +151,16 @@ static int pack_for(struct appender *appender, const struct appender_item *item,
 
 /* ---- Appending ---- */
 
+/* A pack that takes nothing more stops neither the engine nor the next image: that one goes to
+ * another pack. */
+static int status_of_pack(int status, struct jini_error *error)
+{
+    if (status != JINI_E_POISONED)
+        return status;
+    error->code = JINI_E_IO;
+    return JINI_E_IO;
+}
+
 /* Appends the items of one pack, which follow each other in the array. */
 static void append_run(struct appender *appender, struct appender_pack *pack,
                        struct appender_item *const *items, size_t count)
@@ -165,11 +175,8 @@ static void append_run(struct appender *appender, struct appender_pack *pack,
     pack->unreleased += (uint32_t)appended;
     pthread_mutex_unlock(&appender->lock);
     pack->touched = true;
-    if (status == JINI_E_POISONED) {
-        pack->broken = true; /* this pack, not the engine: the next image goes to another one */
-        status = JINI_E_IO;
-        error.code = status;
-    }
+    pack->broken |= status == JINI_E_POISONED;
+    status = status_of_pack(status, &error);
     for (size_t i = 0; i < count; i++) {
         items[i]->place = i < appended ? pack : NULL;
         items[i]->status = i < appended ? 0 : status;
@@ -216,6 +223,11 @@ static void fail_items_of(struct appender_item **items, size_t count,
     }
 }
 
+/*
+ * What a failed sync was to make durable is lost with it, and nothing else: the images that were
+ * acknowledged lie in front of that. So the pack is given up, and no more. The same holds for one
+ * that a failed append has left with a torn tail.
+ */
 static void sync_touched(struct appender *appender, struct appender_item **items, size_t count)
 {
     for (struct appender_pack *pack = appender->packs; pack; pack = pack->next) {
@@ -223,18 +235,17 @@ static void sync_touched(struct appender *appender, struct appender_item **items
             continue;
         pack->touched = false;
         struct jini_error error;
-        int status = pack_file_sync(pack->file, NULL, &error);
+        int status = pack_file_sync(pack->file, NULL, &error); /* a broken one refuses */
         pthread_mutex_lock(&appender->lock);
-        appender->figures.syncs++;
+        appender->figures.syncs += !pack->broken;
         pthread_mutex_unlock(&appender->lock);
         if (status == 0)
             continue;
         pack->broken = true;
+        status = status_of_pack(status, &error);
         fail_items_of(items, count, pack, status, &error);
         log_record(&appender->options.log, JINI_LOG_ERROR, "pack_sync_failed",
                    LOG_TEXT("message", error.message));
-        if (status == JINI_E_POISONED)
-            store_poison(appender->options.store, "syncing a pack failed");
     }
 }
 
@@ -376,9 +387,9 @@ static void settle_packs(struct appender *appender)
         if (!ready)
             continue;
         struct jini_error error;
-        int status = pack->broken ? JINI_E_POISONED : seal(appender, pack, &error);
-        if (pack->broken)
-            error_set(&error, status, "pack", "a pack is left to the next run of tiering to seal");
+        int status = pack->broken ? error_set(&error, JINI_E_IO, "pack",
+                                              "a pack is left to the next run of tiering to seal")
+                                  : status_of_pack(seal(appender, pack, &error), &error);
         if (status) {
             log_record(&appender->options.log, JINI_LOG_ERROR, "pack_not_sealed",
                        LOG_TEXT("message", error.message));

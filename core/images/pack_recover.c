@@ -103,6 +103,8 @@ static int seal(struct recovery *recovery, uint64_t acknowledged_end,
         .expected = PACK_STATE_OPEN,
         .acknowledged_end = acknowledged_end,
     };
+    /* After a failed sync the kernel may show what the disk does not have: read the disk. */
+    (void)posix_fadvise(recovery->handle.descriptor, 0, 0, POSIX_FADV_DONTNEED);
     int status = pack_scan(&source, &options, keep_entry, recovery, result, recovery->error);
     if (status)
         return status;
