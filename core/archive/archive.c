@@ -358,22 +358,6 @@ int archive_run(struct archive *archive, struct archive_request *request, struct
     return status;
 }
 
-int archive_walk(struct archive *archive, struct slice prefix, archive_entry_fn *entry, void *user,
-                 struct jini_error *error)
-{
-    struct archive_name cursor = {.length = 0};
-    struct archive_request request = {
-        .operation = ARCHIVE_LIST,
-        .name = prefix,
-        .user = user,
-        .list = {.entry = entry, .entries_max = ARCHIVE_PAGE_MAX, .cursor = &cursor}};
-    int status;
-    do {
-        status = archive_run(archive, &request, error);
-    } while (status == 0 && request.more);
-    return status;
-}
-
 int archive_interrupted(const struct archive *archive, struct archive_request *request)
 {
     if (atomic_load_explicit(&request->internal.cancelled, memory_order_relaxed))

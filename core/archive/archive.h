@@ -263,14 +263,6 @@ int archive_wait(struct archive *archive, struct archive_request *request);
 int archive_run(struct archive *archive, struct archive_request *request, struct jini_error *error);
 
 /*
- * Hands every object under `prefix` to `entry`, page by page, in order; for threads that may block.
- * The request that `entry` gets carries `user`. Returns 0, what `entry` returned, or the status of
- * the LIST.
- */
-int archive_walk(struct archive *archive, struct slice prefix, archive_entry_fn *entry, void *user,
-                 struct jini_error *error);
-
-/*
  * What the archive did since it was opened; a snapshot whose numbers may be a moment apart. Failed
  * are all answers but 0, JINI_E_NOT_FOUND, JINI_E_EXISTS and JINI_E_CANCELLED. `bytes` are those of
  * bodies stored or delivered by requests that answered 0; `busy_ns` sums the time from submit to

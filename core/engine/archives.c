@@ -1,13 +1,56 @@
-/* The archive of an engine: opened by the first who needs it, since most processes never do. */
-#include "engine/engine_private.h"
+/* The archive of an engine; the rules stand in archives.h. */
+#include "engine/archives.h"
 
-#include "archive/archive.h"
+#include "base/alloc.h"
 #include "base/error.h"
+#include "engine/engine_private.h"
 #include "images/index.h"
 
 #include <stdio.h>
 
-enum { OTHER_REQUESTS_MAX = 64 }; /* that wait for it at once beside reads: tiering, verify */
+enum {
+    SLOWEST_BYTES_PER_MS = 256,
+    OTHER_REQUESTS_MAX = 64 /* that wait for it at once beside reads: tiering, verify */
+};
+
+/* A request under way. On the stack of the thread that waits for it. */
+struct archive_call {
+    struct archive_call *next;
+    struct archive_handle *handle;
+    struct archive_request *request;
+    struct jini_request *asker; /* may be NULL */
+};
+
+void archives_init(struct archives *archives)
+{
+    *archives = (struct archives){0};
+    pthread_mutex_init(&archives->opening, NULL);
+    pthread_mutex_init(&archives->lock, NULL);
+}
+
+/* A callback of the archive may be the last who releases it, until it is closed. */
+static void close_handle(struct archive_handle *handle)
+{
+    archive_close(handle->archive);
+    JINI_ASSERT(handle->users == 0);
+    base_free(handle);
+}
+
+void archives_destroy(struct archives *archives)
+{
+    JINI_ASSERT(!archives->calls);
+    if (archives->handle)
+        close_handle(archives->handle);
+    while (archives->let_go) {
+        struct archive_handle *handle = archives->let_go;
+        archives->let_go = handle->next;
+        close_handle(handle);
+    }
+    pthread_mutex_destroy(&archives->lock);
+    pthread_mutex_destroy(&archives->opening);
+}
+
+/* ---- Opening ---- */
 
 /*
  * "dir:archive" means a directory beside the database's own files, wherever the process was started; also as the inner
@@ -44,7 +87,7 @@ static int find_object(void *context, const struct index_pack *pack)
  * An archive is made for the first object only. Later an empty place is a disk that is not mounted, or a wrong URL, and
  * must not be taken for the archive.
  */
-static int open_archive(struct jini *jini, struct jini_error *error)
+static int open_archive(struct jini *jini, struct archive **out, struct jini_error *error)
 {
     char url[ARCHIVE_URL_MAX];
     struct archive_options options;
@@ -57,17 +100,233 @@ static int open_archive(struct jini *jini, struct jini_error *error)
     options.queue_max = (uint32_t)jini->options.archive_reads_max + OTHER_REQUESTS_MAX;
     options.mode = jini->options.read_only || in_use ? ARCHIVE_OPEN_EXISTING : ARCHIVE_CREATE;
     int status = resolve_url(jini, url, sizeof(url), error);
-    return status ? status : archive_open(url, &options, &jini->archive, error);
+    return status ? status : archive_open(url, &options, out, error);
 }
 
-int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error)
+static int open_handle(struct jini *jini, struct archive_handle **out, struct jini_error *error)
 {
-    int status = 0;
-    *out = NULL;
-    pthread_mutex_lock(&jini->archive_lock);
-    if (!jini->archive)
-        status = open_archive(jini, error);
-    *out = jini->archive;
-    pthread_mutex_unlock(&jini->archive_lock);
+    struct archive_handle *handle = base_calloc(1, sizeof(*handle));
+    if (!handle)
+        return error_set(error, JINI_E_NO_MEMORY, "archive", "out of memory");
+    handle->archives = &jini->archives;
+    int status = open_archive(jini, &handle->archive, error);
+    if (status)
+        base_free(handle);
+    else
+        *out = handle;
     return status;
+}
+
+/* The handle that is open, with one more user, or NULL. */
+static struct archive_handle *find_handle(struct archives *archives)
+{
+    pthread_mutex_lock(&archives->lock);
+    struct archive_handle *handle = archives->handle;
+    if (handle)
+        handle->users++;
+    pthread_mutex_unlock(&archives->lock);
+    return handle;
+}
+
+/* Closes what was let go of and has no users any more. */
+static void reap(struct archives *archives)
+{
+    struct archive_handle *idle = NULL;
+    pthread_mutex_lock(&archives->lock);
+    for (struct archive_handle **link = &archives->let_go; *link;) {
+        struct archive_handle *handle = *link;
+        if (handle->users > 0) {
+            link = &handle->next;
+            continue;
+        }
+        *link = handle->next;
+        handle->next = idle;
+        idle = handle;
+    }
+    pthread_mutex_unlock(&archives->lock);
+    while (idle) {
+        struct archive_handle *handle = idle;
+        idle = handle->next;
+        close_handle(handle);
+    }
+}
+
+/*
+ * Opening may take its time: it holds up those who need the archive, and neither cancelling nor
+ * closing.
+ */
+static int acquire(struct jini *jini, struct archive_handle **out, struct jini_error *error)
+{
+    struct archives *archives = &jini->archives;
+    int status = 0;
+    *out = find_handle(archives);
+    if (*out)
+        return 0;
+    pthread_mutex_lock(&archives->opening);
+    *out = find_handle(archives); /* another thread was faster */
+    if (!*out) {
+        reap(archives);
+        status = open_handle(jini, out, error);
+        if (status == 0) {
+            pthread_mutex_lock(&archives->lock);
+            (*out)->users = 1;
+            archives->handle = *out;
+            pthread_mutex_unlock(&archives->lock);
+        }
+    }
+    pthread_mutex_unlock(&archives->opening);
+    return status;
+}
+
+/* The next who needs the archive opens it anew. */
+static void let_go(struct archive_handle *handle)
+{
+    struct archives *archives = handle->archives;
+    pthread_mutex_lock(&archives->lock);
+    if (archives->handle == handle) {
+        archives->handle = NULL;
+        handle->next = archives->let_go;
+        archives->let_go = handle;
+    }
+    pthread_mutex_unlock(&archives->lock);
+}
+
+int archives_open(struct jini *jini, struct jini_error *error)
+{
+    struct archive_handle *handle;
+    int status = acquire(jini, &handle, error);
+    if (status == 0)
+        archives_release(handle);
+    return status;
+}
+
+/* What would mean something else of an object, or of the engine. */
+static int of_the_archive(struct jini_error *error)
+{
+    error->code = JINI_E_ARCHIVE;
+    return JINI_E_ARCHIVE;
+}
+
+int archives_acquire(struct jini *jini, struct archive_handle **out, struct jini_error *error)
+{
+    int status = acquire(jini, out, error);
+    return status == JINI_E_NOT_FOUND ? of_the_archive(error) : status;
+}
+
+void archives_release(struct archive_handle *handle)
+{
+    struct archives *archives = handle->archives;
+    pthread_mutex_lock(&archives->lock);
+    JINI_ASSERT(handle->users > 0);
+    handle->users--;
+    pthread_mutex_unlock(&archives->lock);
+}
+
+/* ---- Requests ---- */
+
+uint64_t archives_deadline(const struct jini *jini, uint64_t bytes)
+{
+    uint64_t ms = jini->options.background_lease_ms + bytes / SLOWEST_BYTES_PER_MS;
+    return clock_boot_ns(jini->clock) + ms * NS_PER_MS;
+}
+
+/*
+ * Under the lock, so that who cancels finds either the call, or the flag that keeps it from
+ * beginning.
+ */
+static int begin(struct archives *archives, struct archive_call *call)
+{
+    struct archive_request *request = call->request;
+    if (archives->stopped)
+        return error_set(&request->error, JINI_E_CANCELLED, "archive",
+                         "the engine is being closed");
+    if (call->asker && atomic_load(&request_state(call->asker)->cancelled))
+        return error_set(&request->error, JINI_E_CANCELLED, "archive", "the request was cancelled");
+    int status = archive_submit(call->handle->archive, request);
+    if (status)
+        return status;
+    call->next = archives->calls;
+    archives->calls = call;
+    return 0;
+}
+
+static void end(struct archives *archives, const struct archive_call *call)
+{
+    pthread_mutex_lock(&archives->lock);
+    struct archive_call **link = &archives->calls;
+    while (*link != call)
+        link = &(*link)->next;
+    *link = call->next;
+    pthread_mutex_unlock(&archives->lock);
+}
+
+int archives_run(struct jini *jini, struct jini_request *asker, struct archive_request *request,
+                 struct jini_error *error)
+{
+    struct archives *archives = &jini->archives;
+    struct archive_call call = {.request = request, .asker = asker};
+    JINI_ASSERT(request->deadline_ns > 0 && !request->done);
+    error_clear(error);
+    int status = archives_acquire(jini, &call.handle, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&archives->lock);
+    status = begin(archives, &call);
+    pthread_mutex_unlock(&archives->lock);
+    if (status == 0) {
+        status = archive_wait(call.handle->archive, request);
+        end(archives, &call);
+    }
+    if (status)
+        *error = request->error;
+    if (status == JINI_E_POISONED) {
+        let_go(call.handle);
+        status = of_the_archive(error);
+    }
+    archives_release(call.handle);
+    return status;
+}
+
+int archives_walk(struct jini *jini, struct jini_request *asker, struct slice prefix,
+                  archive_entry_fn *entry, void *user, struct jini_error *error)
+{
+    struct archive_name cursor = {.length = 0};
+    struct archive_request request = {
+        .operation = ARCHIVE_LIST,
+        .name = prefix,
+        .user = user,
+        .list = {.entry = entry, .entries_max = ARCHIVE_PAGE_MAX, .cursor = &cursor}};
+    int status;
+    do {
+        request.deadline_ns = archives_deadline(jini, 0);
+        status = archives_run(jini, asker, &request, error);
+    } while (status == 0 && request.more);
+    return status;
+}
+
+/* ---- Ending ---- */
+
+/* Under the lock: a call leaves the list before its request goes. */
+static void cancel_calls(struct archives *archives, const struct jini_request *asker)
+{
+    for (struct archive_call *call = archives->calls; call; call = call->next) {
+        if (!asker || call->asker == asker)
+            archive_cancel(call->handle->archive, call->request);
+    }
+}
+
+void archives_cancel(struct jini *jini, const struct jini_request *asker)
+{
+    pthread_mutex_lock(&jini->archives.lock);
+    cancel_calls(&jini->archives, asker);
+    pthread_mutex_unlock(&jini->archives.lock);
+}
+
+void archives_stop(struct jini *jini)
+{
+    struct archives *archives = &jini->archives;
+    pthread_mutex_lock(&archives->lock);
+    archives->stopped = true;
+    cancel_calls(archives, NULL);
+    pthread_mutex_unlock(&archives->lock);
 }

@@ -1,6 +1,7 @@
 #include "engine/cold.h"
 
 #include "base/error.h"
+#include "engine/archives.h"
 
 struct cache_key cold_key(const struct index_location *location)
 {
@@ -47,17 +48,14 @@ int cold_record_fetch(struct jini *jini, const struct index_pack *pack,
                       const struct index_location *location, uint64_t deadline_ns,
                       struct cold_record *out, struct jini_error *error)
 {
-    struct archive *archive;
     struct cold_get get;
     memset(out, 0, sizeof(*out));
-    int status = engine_archive(jini, &archive, error);
-    if (status == 0)
-        status = cold_get_init(&get, pack, location, error);
+    int status = cold_get_init(&get, pack, location, error);
     if (status)
         return status;
     out->entry = get.entry;
     get.request.deadline_ns = deadline_ns;
-    status = archive_run(archive, &get.request, error);
+    status = archives_run(jini, NULL, &get.request, error);
     if (status == 0)
         status = cold_record_check(location, out, error);
     if (status)

@@ -12,7 +12,7 @@
 struct cold_flight {
     struct cold_get get;
     struct cold_reads *reads;
-    struct archive *archive;
+    struct archive_handle *archive; /* held until the GET is answered, or will not be sent */
     struct index_pack pack;
     struct index_location location;
     uint32_t holders; /* one while it is listed or its GET runs, and its readers until they end */
@@ -110,10 +110,12 @@ static struct cold_read *take(struct cold_read **link, int status, struct cold_r
 static void abandon(struct cold_flight *flight)
 {
     unlist(flight);
-    if (flight->sent)
-        archive_cancel(flight->archive, &flight->get.request);
-    else
-        let_go(flight);
+    if (flight->sent) {
+        archive_cancel(flight->archive->archive, &flight->get.request);
+        return;
+    }
+    archives_release(flight->archive);
+    let_go(flight);
 }
 
 static void answered(struct archive_request *request);
@@ -136,7 +138,7 @@ static int send_get(struct cold_flight *flight, struct jini_error *error)
     request->done = answered;
     request->user = flight;
     request->deadline_ns = deadline_of(flight);
-    status = archive_submit(flight->archive, request);
+    status = archive_submit(flight->archive->archive, request);
     if (status) {
         *error = request->error;
         return status;
@@ -202,7 +204,8 @@ static int check_bounds(const struct cold_reads *reads, const struct cold_read *
                      reads->figures.readers);
 }
 
-static struct cold_flight *new_flight(struct cold_reads *reads, struct archive *archive,
+static struct cold_flight *new_flight(struct cold_reads *reads,
+                                      struct archive_handle *archive,
                                       const struct index_pack *pack,
                                       const struct index_location *location)
 {
@@ -228,6 +231,7 @@ static void answered(struct archive_request *request)
 {
     struct cold_flight *flight = request->user;
     struct cold_reads *reads = flight->reads;
+    struct archive_handle *archive = flight->archive;
     pthread_mutex_lock(&reads->lock);
     struct cold_read *told = flight->waiting;
     flight->waiting = NULL;
@@ -241,11 +245,12 @@ static void answered(struct archive_request *request)
     if (flight)
         told = send_more(reads, told);
     pthread_mutex_unlock(&reads->lock);
+    archives_release(archive);
     discard(flight);
     tell(told);
 }
 
-int cold_reads_begin(struct cold_reads *reads, struct archive *archive,
+int cold_reads_begin(struct cold_reads *reads, struct archive_handle *archive,
                      const struct index_pack *pack, const struct index_location *location,
                      struct cold_read *read, struct jini_error *error)
 {
@@ -254,11 +259,15 @@ int cold_reads_begin(struct cold_reads *reads, struct archive *archive,
     pthread_mutex_lock(&reads->lock);
     int status = check_bounds(reads, read, error);
     struct cold_flight *flight = status ? NULL : find(reads, location, read->deadline_ns);
+    bool joins = flight != NULL;
     if (status == 0 && !flight) {
         flight = new_flight(reads, archive, pack, location);
         if (!flight)
             status = error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
     }
+    /* Under the lock, since the engine may be gone once the read is done. */
+    if (status || joins)
+        archives_release(archive);
     if (status == 0) {
         read->flight = flight;
         read->next = flight->waiting;

@@ -61,10 +61,11 @@ void cold_reads_stop(struct cold_reads *reads);
 void cold_reads_free(struct cold_reads *reads);
 
 /*
- * Has the record of `location` fetched from the object of `pack`. JINI_E_BUSY: readers_max wait.
- * JINI_E_CANCELLED: the request was, or reading is stopped. JINI_E_NO_MEMORY.
+ * Has the record of `location` fetched from the object of `pack`. The caller's use of `archive`
+ * passes over to it, whatever it answers. JINI_E_BUSY: readers_max wait. JINI_E_CANCELLED: the
+ * request was, or reading is stopped. JINI_E_NO_MEMORY.
  */
-int cold_reads_begin(struct cold_reads *reads, struct archive *archive,
+int cold_reads_begin(struct cold_reads *reads, struct archive_handle *archive,
                      const struct index_pack *pack, const struct index_location *location,
                      struct cold_read *read, struct jini_error *error);
 

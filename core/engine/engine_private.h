@@ -11,7 +11,7 @@
  *   puts.c       storing images               gets.c       reading images
  *   coding.c     coding before they are stored  stored.c  and decoding
  *   cold.c       records in the archive       cold_reads.c who waits for them
- *   archives.c   the archive                  background.c leased work
+ *   archives.c   requests to the archive      background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
  *   archive_status.c  how things are spread over the tiers
@@ -26,6 +26,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "codec/codec.h"
+#include "engine/archives.h"
 #include "engine/lease.h"
 #include "store/store.h"
 
@@ -37,7 +38,6 @@
 struct workers;
 struct loop;
 struct appender;
-struct archive;
 struct background;
 struct cache;
 struct cold_reads;
@@ -112,8 +112,7 @@ struct jini {
     struct plans *plans;
     struct rates *rates;
 
-    pthread_mutex_t archive_lock; /* guards `archive` until it is opened */
-    struct archive *archive;
+    struct archives archives;
 
     pthread_mutex_t loops_lock; /* guards `loops` */
     struct loop *loops;
@@ -276,9 +275,6 @@ enum { MS_PER_DAY = 86400000 };
 
 /* options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows. */
 int options_check(const struct jini_options *options, struct jini_error *error);
-
-/* archives.c: the archive of the options, opened by the first who needs it. */
-int engine_archive(struct jini *jini, struct archive **out, struct jini_error *error);
 
 /* gets.c: where the bytes of an image are, which follows from its pack. JINI_E_CORRUPT. */
 struct generations_image;

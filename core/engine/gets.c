@@ -225,16 +225,16 @@ static void on_answer(struct cold_read *read);
 /* After UNDER_WAY the request may be gone, and `reading` with it. */
 static int wait_for_archive(struct jini_request *request, const struct reading *reading)
 {
-    struct archive *archive;
+    struct archive_handle *archive;
     struct request_state *state = request_state(request);
     struct get_work *work = state->work;
-    int status = engine_archive(state->jini, &archive, &request->error);
-    if (status)
-        return status;
     if (!work)
         work = state->work = base_calloc(1, sizeof(*work));
     if (!work)
         return error_set(&request->error, JINI_E_NO_MEMORY, "image", "out of memory");
+    int status = archives_acquire(state->jini, &archive, &request->error);
+    if (status)
+        return status;
     if (reading != &work->reading)
         work->reading = *reading;
     work->request = request;

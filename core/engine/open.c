@@ -3,15 +3,15 @@
  *
  * Open: options, store, images, limits, workers, own loop, background; what fails is taken down in
  * reverse order.
- * Close: refuse new work; stop workers, reads of the archive, background, appender and the store's
- * writer, in the order in which a request passes them: each finishes what runs and cancels what
- * waits; wait until every request has been delivered; stop the own loop; only then free the store,
- * which the loop's timer and a submit on its way may still look at, and the rest. The callback, if
- * any, comes last.
+ *
+ * Close: refuse new work; cancel what is under way in the archive; stop workers, reads of the
+ * archive, background, appender and the store's writer, in the order in which a request passes
+ * them: each finishes what runs and cancels what waits; wait until every request has been
+ * delivered; stop the own loop; only then free the store, which the loop's timer and a submit on
+ * its way may still look at, and the rest. The callback, if any, comes last.
  */
 #include "engine/engine_private.h"
 
-#include "archive/archive.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fork.h"
@@ -188,7 +188,7 @@ static void init_locks(struct jini *jini)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&jini->loops_lock, NULL);
     pthread_mutex_init(&jini->idle_lock, NULL);
-    pthread_mutex_init(&jini->archive_lock, NULL);
+    archives_init(&jini->archives);
     pthread_cond_init(&jini->idle, &monotonic);
     lease_keeper_init(&jini->lease_keeper);
     pthread_condattr_destroy(&monotonic);
@@ -213,6 +213,7 @@ static void give_ids_back(struct jini *jini)
 
 static void stop_work(struct jini *jini)
 {
+    archives_stop(jini); /* nothing below waits for the archive */
     workers_stop(jini->passwords);
     workers_stop(jini->cpu);
     cold_reads_stop(jini->cold_reads);
@@ -229,7 +230,7 @@ static void destroy(struct jini *jini)
     loop_stop_own(jini); /* its timer uses the store */
     background_free(jini);
     appender_free(jini->appender);
-    archive_close(jini->archive);
+    archives_destroy(&jini->archives);
     cold_reads_free(jini->cold_reads);
     rates_close(jini);
     store_close(jini->store);
@@ -243,7 +244,6 @@ static void destroy(struct jini *jini)
     workers_free(jini->cpu);
     lease_keeper_destroy(&jini->lease_keeper);
     pthread_cond_destroy(&jini->idle);
-    pthread_mutex_destroy(&jini->archive_lock);
     pthread_mutex_destroy(&jini->idle_lock);
     pthread_mutex_destroy(&jini->loops_lock);
     base_free(jini->directory);

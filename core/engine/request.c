@@ -269,6 +269,7 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
     if (jini->fork_generation != fork_generation() || !atomic_load(&state->submitted))
         return;
     atomic_store(&state->cancelled, 1);
+    archives_cancel(jini, request);
     if (atomic_load(&jini->state) != ENGINE_OPEN)
         return; /* closing cancels all that waits */
     store_cancel(jini->store, &state->write);

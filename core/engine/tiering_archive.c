@@ -64,13 +64,13 @@ static int verify_object(struct tiering_run *run, const struct index_pack *pack,
     struct compare compare = {
         .request = {.operation = ARCHIVE_GET,
                     .name = slice_of_text(name),
-                    .deadline_ns = tiering_deadline(run, pack->file_bytes),
+                    .deadline_ns = archives_deadline(run->jini, pack->file_bytes),
                     .get = {.length = ARCHIVE_TO_END, .sink = add_piece}},
         .hash = hash_stream_new(),
     };
     if (!compare.hash)
         return error_set(error, JINI_E_NO_MEMORY, "archive", "out of memory");
-    int status = archive_run(run->archive, &compare.request, error);
+    int status = tiering_ask(run, &compare.request, error);
     struct hash128 hash = hash_stream_128(compare.hash);
     hash_stream_free(compare.hash);
     if (status)
@@ -107,15 +107,13 @@ int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack
 {
     if (id_is_zero(&pack->attempt))
         return 0;
-    int status = tiering_open_archive(run, error);
-    if (status)
-        return status;
     char name[INDEX_OBJECT_NAME_MAX];
     index_object_name(pack, name);
     struct archive_request request = {.operation = ARCHIVE_DELETE,
                                       .name = slice_of_text(name),
-                                      .deadline_ns = tiering_deadline(run, pack->file_bytes)};
-    return archive_run(run->archive, &request, error);
+                                      .deadline_ns =
+                                          archives_deadline(run->jini, pack->file_bytes)};
+    return tiering_ask(run, &request, error);
 }
 
 /*
@@ -139,9 +137,9 @@ static int put_object(struct tiering_run *run, const struct index_pack *pack, co
     struct archive_extent extent = archive_file(source->descriptor, 0, pack->file_bytes);
     struct archive_request request = {.operation = ARCHIVE_PUT,
                                       .name = slice_of_text(name),
-                                      .deadline_ns = tiering_deadline(run, pack->file_bytes),
+                                      .deadline_ns = archives_deadline(run->jini, pack->file_bytes),
                                       .put = {&extent, 1}};
-    return archive_run(run->archive, &request, error);
+    return tiering_ask(run, &request, error);
 }
 
 int tiering_archive(struct tiering_run *run, const struct index_pack *row, struct jini_error *error)
@@ -150,7 +148,7 @@ int tiering_archive(struct tiering_run *run, const struct index_pack *row, struc
     struct index_pack pack = *row;
     const struct pack_source *source;
     char name[INDEX_OBJECT_NAME_MAX];
-    int status = tiering_open_archive(run, error);
+    int status = archives_open(run->jini, error);
     if (status == 0)
         status = pack_files_acquire(jini->pack_files, &pack.id, &source, error);
     if (status)
@@ -268,22 +266,23 @@ static int begin_anew(struct tiering_run *run, const struct index_pack *pack,
     return error_set(error, JINI_E_ARCHIVE, "archive",
                      "the archive %s has no whole object %s any more; the pack stays and is "
                      "archived again",
-                     archive_url(run->archive), name);
+                     run->jini->options.archive_url, name);
 }
 
 /* The object was read back when it was put. Whether the archive still has it is asked before the file goes. */
 static int check_object(struct tiering_run *run, const struct index_pack *pack,
                         struct jini_error *error)
 {
-    int status = tiering_open_archive(run, error);
+    int status = archives_open(run->jini, error); /* without one nothing is known of its objects */
     if (status)
         return status;
     char name[INDEX_OBJECT_NAME_MAX];
     index_object_name(pack, name);
     struct archive_request request = {.operation = ARCHIVE_HEAD,
                                       .name = slice_of_text(name),
-                                      .deadline_ns = tiering_deadline(run, pack->file_bytes)};
-    status = archive_run(run->archive, &request, error);
+                                      .deadline_ns =
+                                          archives_deadline(run->jini, pack->file_bytes)};
+    status = tiering_ask(run, &request, error);
     if (status == JINI_E_NOT_FOUND || (status == 0 && request.size != pack->file_bytes))
         return begin_anew(run, pack, error);
     return status;

@@ -71,7 +71,7 @@ static int read_archived(const struct tiering_run *run, const struct index_pack 
 {
     struct cold_record record;
     int status = cold_record_fetch(run->jini, pack, location,
-                                   tiering_deadline(run, pack->file_bytes), &record, error);
+                                   archives_deadline(run->jini, pack->file_bytes), &record, error);
     if (status)
         return status;
     memcpy(out->bytes, record.metadata.data, record.metadata.length);

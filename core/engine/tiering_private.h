@@ -17,7 +17,6 @@
 #ifndef ENGINE_TIERING_PRIVATE_H
 #define ENGINE_TIERING_PRIVATE_H
 
-#include "archive/archive.h"
 #include "engine/engine_private.h"
 #include "generations/generations.h"
 #include "images/index.h"
@@ -38,7 +37,6 @@ struct tiering_run {
     struct jini_archive_run *request;  /* counts and reports; never NULL */
     const _Atomic uint32_t *stop;      /* set: end between two packs; NULL: never */
     const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
-    struct archive *archive;           /* NULL until it is needed */
     uint64_t packs_made;               /* by compaction */
     uint64_t jobs_at_ns;               /* boot time: jobs are given up again */
     int first_status;                  /* of a pack that could not be moved */
@@ -83,13 +81,12 @@ int tiering_orphan(struct store_txn *txn, const struct index_pack *pack, uint64_
 int tiering_change_pack(const struct tiering_run *run, const struct index_pack *pack,
                         enum index_pack_state from);
 
-int tiering_open_archive(struct tiering_run *run, struct jini_error *error);
+/* Runs a request to the archive, which ends with the run's own cancelling. */
+int tiering_ask(const struct tiering_run *run, struct archive_request *request,
+                struct jini_error *error);
 
 /* Closing and cancelling end a run between two packs: one over all of them may take hours. */
 bool tiering_must_end(const struct tiering_run *run);
-
-/* Boot time by which a write, or a request to the archive that moves so many bytes, has to be done. */
-uint64_t tiering_deadline(const struct tiering_run *run, uint64_t bytes);
 
 /* A lost lease, a failing store or a cancelling ends the run; a pack that cannot be moved does not. */
 bool tiering_ends_run(int status);

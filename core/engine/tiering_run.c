@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "engine/jobs.h"
 
-enum { PACKS_PAGE = 64, WALKS_MAX = 4, GARBAGE_PERCENT = 20, SLOWEST_BYTES_PER_MS = 256 };
+enum { PACKS_PAGE = 64, WALKS_MAX = 4, GARBAGE_PERCENT = 20 };
 
 void tiering_report(const struct tiering_run *run, enum jini_tiering_step step,
                     const struct index_pack *pack, uint64_t images, uint64_t bytes,
@@ -40,8 +40,10 @@ static int op_under_lease(struct store_txn *txn, void *argument)
 int tiering_write(const struct tiering_run *run, store_op_fn *op, void *argument)
 {
     struct leased_op leased = {&run->lease, op, argument};
-    return store_write_until(run->jini->store, op_under_lease, &leased, STORE_RELEASE,
-                             tiering_deadline(run, 0));
+    const struct jini *jini = run->jini;
+    return store_write_until(jini->store, op_under_lease, &leased, STORE_RELEASE,
+                             clock_boot_ns(jini->clock) +
+                                 jini->options.background_lease_ms * NS_PER_MS);
 }
 
 int tiering_load_pack(const struct tiering_run *run, const struct jini_id *id,
@@ -108,15 +110,10 @@ int tiering_change_pack(const struct tiering_run *run, const struct index_pack *
     return tiering_write(run, op_change_pack, &change);
 }
 
-int tiering_open_archive(struct tiering_run *run, struct jini_error *error)
+int tiering_ask(const struct tiering_run *run, struct archive_request *request,
+                struct jini_error *error)
 {
-    return run->archive ? 0 : engine_archive(run->jini, &run->archive, error);
-}
-
-uint64_t tiering_deadline(const struct tiering_run *run, uint64_t bytes)
-{
-    uint64_t ms = run->jini->options.background_lease_ms + bytes / SLOWEST_BYTES_PER_MS;
-    return clock_boot_ns(run->jini->clock) + ms * NS_PER_MS;
+    return archives_run(run->jini, &run->request->request, request, error);
 }
 
 void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,

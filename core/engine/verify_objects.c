@@ -4,13 +4,14 @@
  */
 #include "engine/verify_private.h"
 
-#include "archive/archive.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/hash.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+enum { UNANSWERED_MAX = 3 };
 
 static void report(struct verifying *v, const struct index_pack *pack, const char *kind,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -39,52 +40,78 @@ static int add_piece(struct archive_request *request, struct slice piece)
     return 0;
 }
 
+/*
+ * Has the archive do something, for the finding about an object. Returns what ends the check;
+ * `*answer` is what the archive said. One that leaves several requests in a row to their deadlines
+ * is asked no more.
+ */
+static int ask(struct verifying *v, const struct index_pack *pack, struct archive_request *request,
+               int *answer)
+{
+    struct jini_error error;
+    request->deadline_ns = archives_deadline(v->jini, pack->file_bytes);
+    *answer = archives_run(v->jini, &v->request->request, request, &error);
+    v->unanswered = *answer == JINI_E_TIMEOUT ? v->unanswered + 1 : 0;
+    if (*answer == JINI_E_CANCELLED || *answer == JINI_E_NO_MEMORY)
+        return *answer;
+    if (*answer && !verify_pack_changed(v, pack))
+        report(v, pack, *answer == JINI_E_NOT_FOUND ? "object_missing" : "object_unreadable",
+               "%.*s: %s", (int)request->name.length, (const char *)request->name.data,
+               error.message);
+    if (v->unanswered == UNANSWERED_MAX)
+        report(v, pack, "archive_unreachable",
+               "%u requests in a row were not answered in time; the objects of the packs that "
+               "follow are not checked",
+               v->unanswered);
+    return 0;
+}
+
 static int read_object(struct verifying *v, const struct index_pack *pack, const char *name)
 {
     struct object_read read = {.request = {.operation = ARCHIVE_GET,
                                            .name = slice_of_text(name),
                                            .get = {.length = ARCHIVE_TO_END, .sink = add_piece}},
                                .hash = hash_stream_new()};
-    struct jini_error error;
+    int answer;
     if (!read.hash)
         return JINI_E_NO_MEMORY;
-    int status = archive_run(v->archive, &read.request, &error);
+    int status = ask(v, pack, &read.request, &answer);
     struct hash128 hash = hash_stream_128(read.hash);
     hash_stream_free(read.hash);
     v->request->bytes_read += read.request.bytes;
-    if (status == JINI_E_NO_MEMORY)
-        return status;
-    if (status && !verify_pack_changed(v, pack))
-        report(v, pack, "object_unreadable", "%s: %s", name, error.message);
-    else if (!status && !hash128_equal(&hash, &pack->object_hash))
+    if (!status && !answer && !hash128_equal(&hash, &pack->object_hash))
         report(v, pack, "object_damaged", "%s: its checksum is not the one of when it was archived",
                name);
-    return 0;
+    return status;
+}
+
+static int look_at_object(struct verifying *v, const struct index_pack *pack, const char *name)
+{
+    struct archive_request request = {.operation = ARCHIVE_HEAD, .name = slice_of_text(name)};
+    int answer;
+    int status = ask(v, pack, &request, &answer);
+    if (!status && !answer && request.size != pack->file_bytes)
+        report(v, pack, "object_damaged", "%s: %llu bytes instead of %llu", name,
+               (unsigned long long)request.size, (unsigned long long)pack->file_bytes);
+    return status;
 }
 
 int verify_object(struct verifying *v, const struct index_pack *pack)
 {
     char name[INDEX_OBJECT_NAME_MAX];
     struct jini_error error;
-    index_object_name(pack, name);
-    if (!v->archive) {
-        int status = engine_archive(v->jini, &v->archive, &error);
-        if (status) {
-            report(v, pack, "archive_unreachable", "%s", error.message);
-            return status;
-        }
+    if (v->unanswered >= UNANSWERED_MAX)
+        return 0;
+    int status = archives_open(v->jini, &error);
+    if (status) {
+        report(v, pack, "archive_unreachable", "%s", error.message);
+        return status;
     }
+    v->has_archive = true;
     v->request->objects++;
-    if (v->request->flags & JINI_VERIFY_DEEP)
-        return read_object(v, pack, name);
-    struct archive_request request = {.operation = ARCHIVE_HEAD, .name = slice_of_text(name)};
-    int status = archive_run(v->archive, &request, &error);
-    if (status && !verify_pack_changed(v, pack))
-        report(v, pack, "object_missing", "%s: %s", name, error.message);
-    else if (!status && request.size != pack->file_bytes)
-        report(v, pack, "object_damaged", "%s: %llu bytes instead of %llu", name,
-               (unsigned long long)request.size, (unsigned long long)pack->file_bytes);
-    return status == JINI_E_NO_MEMORY ? status : 0;
+    index_object_name(pack, name);
+    return v->request->flags & JINI_VERIFY_DEEP ? read_object(v, pack, name)
+                                                : look_at_object(v, pack, name);
 }
 
 /* ---- Objects that nothing names ---- */
@@ -134,7 +161,7 @@ int verify_unknown_objects(struct verifying *v)
     struct jini_error error;
     struct unknown_walk walk = {.v = v};
     struct store_txn *txn;
-    if (!v->archive)
+    if (!v->has_archive || v->unanswered >= UNANSWERED_MAX)
         return 0; /* nothing of this database is there, or it cannot be reached */
     walk.orphans = base_malloc(sizeof(*walk.orphans) * ORPHANS_MAX);
     if (!walk.orphans)
@@ -146,7 +173,8 @@ int verify_unknown_objects(struct verifying *v)
     }
     error_clear(&error);
     if (status == 0)
-        status = archive_walk(v->archive, slice_of_text("packs/"), visit_object, &walk, &error);
+        status = archives_walk(v->jini, &v->request->request, slice_of_text("packs/"), visit_object,
+                               &walk, &error);
     base_free(walk.orphans);
     if (status == 0 || status == JINI_E_CANCELLED || error.code != status)
         return status;

@@ -36,10 +36,11 @@ struct verify_finding {
 struct verifying {
     struct jini *jini;
     struct jini_verify *request;
-    struct archive *archive; /* opened by the first who needs it */
     const char *phase;
     uint64_t phase_rows; /* when the phase began; 0: not known */
     bool in_snapshot;
+    bool has_archive;    /* one of its packs has an object, and it could be opened */
+    uint32_t unanswered; /* requests to it in a row that met their deadline */
     uint32_t pending;
     struct verify_finding *findings; /* VERIFY_PENDING_MAX of them */
 };
@@ -103,7 +104,10 @@ int verify_merge_end(struct verify_merge *merge);
 /* An ARCHIVED or COLD pack; in depth its bytes too. */
 int verify_object(struct verifying *v, const struct index_pack *pack);
 
-/* Counts the objects that nothing here names, in an archive that verify_object() has opened. */
+/*
+ * Counts the objects that nothing here names, where verify_object() has met an archive that
+ * answers.
+ */
 int verify_unknown_objects(struct verifying *v);
 
 /* True when a pack is gone or in another state than it was found in: then what was found says nothing. */

@@ -63,7 +63,9 @@ enum jini_tiering_flag {
  *   JINI_E_LOCKED     another process was at it until the request's time was up; try again later
  *   JINI_E_CONFLICT   the run was held up for longer than background.lease_ms, and another process
  *                     took over; nothing is lost, what is left is done by that one or a later run
- *   JINI_E_CANCELLED  it ended between two packs
+ *   JINI_E_CANCELLED  it ended between two packs, or with the request to the archive that was under
+ *   way: what was
+ *                     being moved is moved by a later run
  *   JINI_E_TIMEOUT    it waited behind other runs for too long; nothing was done
  *   others            JINI_E_ARCHIVE, JINI_E_FULL, JINI_E_CORRUPT and more: some packs could not be
  *                     moved (`packs_failed`); they stay as they are, `error` names the first, and all
@@ -146,7 +148,13 @@ enum jini_verify_flag {
  * Runs beside other work and gives no false alarm for what changes meanwhile: what is found is read again, in one
  * snapshot, before it is reported. Memory is bounded, and no snapshot is open for long. Changes nothing. `report` is called
  * on a thread of the engine, one finding at a time, and may take its time.
- * Result: 0 also when problems were found; `problems` counts them.
+ *
+ * Each request to the archive has background.lease_ms and a millisecond for each 256 bytes to be
+ * answered. After three in a row that were not, the objects of the other packs are not checked, and
+ * a problem of the kind "archive_unreachable" says so.
+ *
+ * Result: 0 also when problems were found; `problems` counts them. JINI_E_CANCELLED: by
+ * jini_cancel() or jini_close(), wherever it was.
  */
 struct jini_verify {
     struct jini_request request;

@@ -50,9 +50,10 @@ typedef void jini_close_callback(void *context);
 
 /*
  * Closes the engine: new work is refused with JINI_E_CLOSED, queued requests come back with
- * JINI_E_CANCELLED, running ones finish, all callbacks are called, then the handle is freed and
- * `callback` is called, on the caller's attached loop, which is detached by that, else on a thread
- * of its own. Without a callback it blocks. Takes NULL. In a child after fork it frees nothing.
+ * JINI_E_CANCELLED, running ones finish, or end with it out of a request to the archive, all
+ * callbacks are called, then the handle is freed and `callback` is called, on the caller's attached
+ * loop, which is detached by that, else on a thread of its own. Without a callback it blocks. Takes
+ * NULL. In a child after fork it frees nothing.
  *
  * Requests are counted: closing waits for each, also for those that block other threads. Calls
  * without a request (jini_read(), jini_limit_check(), jini_user_get(), jini_copy(), jini_metrics(),

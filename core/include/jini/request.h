@@ -66,7 +66,8 @@ JINI_EXPORT void jini_request_init_as(struct jini_request *request, size_t size)
 
 /*
  * Asks for a request back. Best effort: one that still waits comes back with JINI_E_CANCELLED, one
- * that runs finishes. Its callback comes in either case. Does nothing for a request that is not
+ * that runs finishes, but for jini_verify() and jini_archive_run(), which end early, also out of a
+ * request to the archive. Its callback comes in either case. Does nothing for a request that is not
  * submitted. Any thread.
  */
 JINI_EXPORT void jini_cancel(struct jini *jini, struct jini_request *request);

@@ -215,7 +215,7 @@ CONFORMS(bad_names_are_refused_by_every_operation, "No operation takes a name th
         CHECK_STATUS(test_delete(archive, names[i]), JINI_E_INVALID);
         struct jini_error error;
         if (names[i][0])
-            CHECK_STATUS(archive_walk(archive, slice_of_text(names[i]), collect_name, NULL, &error),
+            CHECK_STATUS(test_walk(archive, slice_of_text(names[i]), collect_name, NULL, &error),
                          JINI_E_INVALID);
     }
     CHECK_INT(access("../a", F_OK), ==, -1);
@@ -610,7 +610,7 @@ static int use_everything(void)
     if (status == 0 || status == JINI_E_EXISTS)
         status = test_get(archive, "a/b", buffer, sizeof(buffer), &length);
     if (status == 0)
-        status = archive_walk(archive, slice_of(NULL, 0), collect_name, &names, NULL);
+        status = test_walk(archive, slice_of(NULL, 0), collect_name, &names, NULL);
     if (status == 0)
         CHECK_TEXT(names.text, "a/b");
     archive_close(archive);

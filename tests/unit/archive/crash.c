@@ -158,7 +158,7 @@ static unsigned verify(const struct log *log, unsigned round, unsigned *acknowle
     CHECK_UINT(statistics.temporaries_collected, ==, left);
     CHECK_UINT(count_temporaries(), ==, 0);
     snprintf(prefix, sizeof(prefix), "r%u/", round);
-    CHECK_OK(archive_walk(archive, slice_of_text(prefix), check_listed, &listed, NULL));
+    CHECK_OK(test_walk(archive, slice_of_text(prefix), check_listed, &listed, NULL));
     for (unsigned w = 0; w < WRITERS; w++) {
         unsigned i = 0;
         for (; i < OBJECTS && atomic_load(&log->states[w][i]) != STATE_NONE; i++) {

@@ -467,7 +467,7 @@ static void use_unwritable(void)
     check_text(archive, "d/one", "1");
     CHECK_INT(chmod("archive/d", 0000), ==, 0);
     CHECK_STATUS(
-        archive_walk(archive, slice_of(NULL, 0), collect_name, &(struct test_names){0}, &error),
+        test_walk(archive, slice_of(NULL, 0), collect_name, &(struct test_names){0}, &error),
         JINI_E_IO);
     CHECK_INT(chmod("archive/d", 0755), ==, 0);
     CHECK_OK(archive_run(archive, &request, &error));

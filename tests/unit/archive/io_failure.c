@@ -241,7 +241,7 @@ static void use_everything(struct told *told)
         told->put[1] = test_put(archive, "a/b/two", bytes, SIZE);
         told->get = test_get(archive, "a/one", buffer, SIZE, &length);
         told->head = test_head(archive, "a/b/two", &size);
-        told->list = archive_walk(archive, slice_of(NULL, 0), collect_name, &names, NULL);
+        told->list = test_walk(archive, slice_of(NULL, 0), collect_name, &names, NULL);
         told->listed = names.count;
         told->delete = test_delete(archive, "a/one");
     }

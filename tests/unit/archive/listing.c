@@ -144,10 +144,10 @@ CONFORMS(long_lists_stay_in_order,
 {
     put_many();
     struct order order = {.count = 0};
-    CHECK_OK(archive_walk(archive, slice_of_text("many/"), check_order, &order, NULL));
+    CHECK_OK(test_walk(archive, slice_of_text("many/"), check_order, &order, NULL));
     CHECK_UINT(order.count, ==, MANY);
     memset(&order, 0, sizeof(order));
-    CHECK_OK(archive_walk(archive, slice_of_text("many/000"), check_order, &order, NULL));
+    CHECK_OK(test_walk(archive, slice_of_text("many/000"), check_order, &order, NULL));
     CHECK_UINT(order.count, ==, 100);
 }
 
@@ -165,7 +165,7 @@ CONFORMS(entries_carry_size_and_time, "A listing gives the size and the time of 
 {
     unsigned count = 0;
     put_names(archive, tree, TREE);
-    CHECK_OK(archive_walk(archive, slice_of(NULL, 0), check_entry, &count, NULL));
+    CHECK_OK(test_walk(archive, slice_of(NULL, 0), check_entry, &count, NULL));
     CHECK_UINT(count, ==, TREE);
 }
 

@@ -477,7 +477,7 @@ CONFORMS(lists_see_whole_objects,
     do {
         last = atomic_load(&done) == THREADS;
         struct order order = {.count = 0};
-        CHECK_OK(archive_walk(archive, slice_of_text("t/"), check_whole, &order, NULL));
+        CHECK_OK(test_walk(archive, slice_of_text("t/"), check_whole, &order, NULL));
         CHECK_UINT(order.count, >=, seen);
         seen = order.count;
     } while (!last);

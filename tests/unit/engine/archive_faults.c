@@ -40,10 +40,9 @@ static struct jini *open_over(const char *spec, uint64_t lease_ms)
 
 static struct archive *archive_of(struct jini *jini)
 {
-    struct archive *archive;
     struct jini_error error;
-    CHECK_OK(engine_archive(jini, &archive, &error));
-    return archive;
+    CHECK_OK(archives_open(jini, &error));
+    return jini->archives.handle->archive;
 }
 
 static void set_faults(struct jini *jini, const char *spec)

@@ -47,10 +47,9 @@ static inline void cold_options(struct jini_options *options)
 
 static inline struct archive *cold_archive(struct jini *jini)
 {
-    struct archive *archive;
     struct jini_error error;
-    CHECK_OK(engine_archive(jini, &archive, &error));
-    return archive;
+    CHECK_OK(archives_open(jini, &error));
+    return jini->archives.handle->archive;
 }
 
 static inline void cold_faults(struct jini *jini, const char *spec)

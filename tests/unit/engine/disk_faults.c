@@ -1,4 +1,4 @@
-/* A pack that fails is given up, and the engine goes on with another one. */
+/* A disk that fails a call: what cannot go on is given up, and the engine goes on. */
 #include "faults.h"
 
 #include "engine_fixture.h"
@@ -60,4 +60,36 @@ TEST(
 {
     check_one_pack_is_given_up(
         &(struct fault_plan){.kinds = FAULT_SYNC, .error = EIO, .nth = 1, .pattern = "*.pack"});
+}
+
+TEST(an_archive_that_cannot_sync_a_directory_is_opened_anew,
+     "One failed sync of a directory of the archive costs the pack that met it and the next one; "
+     "the "
+     "third is archived by the same run, and all by the next.")
+{
+    static const char *const tiers[] = {"Premium", "Basic", "Free"};
+    enum { PACKS = 3 };
+    struct jini_error error;
+    struct jini_id images[PACKS];
+    struct jini_archive_run run;
+    fault_attach(harness_path("control"));
+    struct jini *jini = fixture_open();
+    for (int i = 0; i < PACKS; i++)
+        images[i] = fixture_put(jini, fixture_user(jini, tiers[i], tiers[i]), i);
+    fault_inject(&(struct fault_plan){
+        .kinds = FAULT_SYNC, .error = EIO, .nth = 1, .pattern = "*/archive/packs/*"});
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_IO);
+    CHECK_UINT(fault_injected(), ==, 1);
+    fault_inject_stop();
+    CHECK_UINT(run.packs_failed, ==, 2);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    CHECK_OK(jini_health(jini, &error));
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.packs_archived, ==, 2);
+    for (int i = 0; i < PACKS; i++)
+        CHECK_OK(fixture_get(jini, &images[i], i));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
 }
