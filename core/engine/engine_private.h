@@ -99,6 +99,8 @@ struct jini {
     int directory_fd;
     struct workers *cpu;
     struct workers *passwords;
+    struct workers *verifier;   /* one thread */
+    _Atomic uint32_t verifying; /* a verify is under way */
     struct loop *own_loop;
     struct accounts_ids user_ids;
     struct codec_pool codecs;

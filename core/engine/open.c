@@ -105,9 +105,18 @@ static int open_workers(struct jini *jini, struct jini_error *error)
         .queue_option = "password.queue_max",
         .clock = jini->clock,
     };
+    struct workers_options verifier = {
+        .name = "jini-verify",
+        .threads = 1,
+        .queue_max = 1,
+        .queue_option = "verify",
+        .clock = jini->clock,
+    };
     int status = workers_create(&cpu, &jini->cpu);
     if (status == 0)
         status = workers_create(&passwords, &jini->passwords);
+    if (status == 0)
+        status = workers_create(&verifier, &jini->verifier);
     return status ? error_set(error, status, "cpu.threads", "%s", jini_status_text(status)) : 0;
 }
 
@@ -216,6 +225,7 @@ static void stop_work(struct jini *jini)
     archives_stop(jini); /* nothing below waits for the archive */
     workers_stop(jini->passwords);
     workers_stop(jini->cpu);
+    workers_stop(jini->verifier);
     cold_reads_stop(jini->cold_reads);
     background_stop(jini);
     appender_stop(jini->appender);
@@ -242,6 +252,7 @@ static void destroy(struct jini *jini)
         close(jini->directory_fd);
     workers_free(jini->passwords);
     workers_free(jini->cpu);
+    workers_free(jini->verifier);
     lease_keeper_destroy(&jini->lease_keeper);
     pthread_cond_destroy(&jini->idle);
     pthread_mutex_destroy(&jini->idle_lock);

@@ -2,6 +2,7 @@
 #include "engine/verify_private.h"
 
 #include "base/alloc.h"
+#include "base/error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,6 +100,7 @@ static void run_verify(struct worker_task *task, int status)
         status = v.findings ? verify_all(&v) : JINI_E_NO_MEMORY;
     }
     base_free(v.findings);
+    atomic_store(&v.jini->verifying, 0);
     request_finish(request, status);
 }
 
@@ -110,8 +112,16 @@ int jini_verify(struct jini *jini, struct jini_verify *verify, jini_callback *ca
     verify->users = verify->jobs = verify->images = verify->packs = 0;
     verify->objects = verify->bytes_read = verify->problems = 0;
     verify->objects_unknown = 0;
-    status = request_run_on(jini->cpu, &verify->request, run_verify);
-    if (status)
+    uint32_t idle = 0;
+    if (!atomic_compare_exchange_strong(&jini->verifying, &idle, 1)) {
+        status = error_set(&verify->request.error, JINI_E_BUSY, "verify",
+                           "another verify is under way in this engine; wait for it, or cancel it");
         return request_refuse(&verify->request, status);
+    }
+    status = request_run_on(jini->verifier, &verify->request, run_verify);
+    if (status) {
+        atomic_store(&jini->verifying, 0);
+        return request_refuse(&verify->request, status);
+    }
     return callback ? 0 : request_wait(&verify->request);
 }

@@ -145,16 +145,18 @@ enum jini_verify_flag {
  * Not checked: the sums of bytes and the counts of the trash of a user, the items of lists beyond some 65,000, the
  * records inside of objects whose pack is not on the local disk, used units of quotas, rate limits.
  *
- * Runs beside other work and gives no false alarm for what changes meanwhile: what is found is read again, in one
- * snapshot, before it is reported. Memory is bounded, and no snapshot is open for long. Changes nothing. `report` is called
- * on a thread of the engine, one finding at a time, and may take its time.
+ * Runs beside other work, on a thread of its own, and gives no false alarm for what changes
+ * meanwhile: what is found is read again, in one snapshot, before it is reported. Memory is
+ * bounded, and no snapshot is open for long. Changes nothing. `report` is called on a thread of the
+ * engine, one finding at a time, and may take its time.
  *
  * Each request to the archive has background.lease_ms and a millisecond for each 256 bytes to be
  * answered. After three in a row that were not, the objects of the other packs are not checked, and
  * a problem of the kind "archive_unreachable" says so.
  *
  * Result: 0 also when problems were found; `problems` counts them. JINI_E_CANCELLED: by
- * jini_cancel() or jini_close(), wherever it was.
+ * jini_cancel() or jini_close(), wherever it was. JINI_E_BUSY: another verify of this engine is
+ * under way.
  */
 struct jini_verify {
     struct jini_request request;
