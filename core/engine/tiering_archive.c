@@ -1,8 +1,10 @@
 /*
  * Archive, free, purge.
  *
- *   SEALED --(1) row: ARCHIVING, attempt--> (2) check the file, PUT --> (3) GET, compare --> (4) row: ARCHIVED
- *   ARCHIVED --(1) content rows go--> (2) row: COLD --> (3) delete the file
+ *   SEALED --(1) row: ARCHIVING, attempt--> (2) check the file, PUT --> (3) GET, compare -->
+ *       (4) row: ARCHIVED
+ *   ARCHIVED --(1) GET, compare, unless that was done just now--> (2) content rows go -->
+ *       (3) row: COLD --> (4) delete the file
  *   PURGING --(1) delete the object--> (2) content rows go, delete the file --> (3) delete the row
  *
  * A crash between any two leaves the row in a state that leads to the same step again. An object is only ever
@@ -27,13 +29,12 @@ enum { CONTENT_SLICE = 256 };
 /* ---- Archive ---- */
 
 /* Every checksum in the local file, before it is trusted to be the copy that stays. */
-static int check_local(struct tiering_run *run, const struct index_pack *pack,
-                       const struct pack_source *source, struct jini_error *error)
+static int check_local(const struct index_pack *pack, const struct pack_source *source,
+                       struct jini_error *error)
 {
     struct pack_scan_options options = {.depth = PACK_SCAN_EVERYTHING,
                                         .expected = PACK_STATE_SEALED};
     struct pack_scan_result result;
-    (void)run;
     int status = pack_scan(source, &options, NULL, NULL, &result, error);
     if (status)
         return status;
@@ -57,7 +58,10 @@ static int add_piece(struct archive_request *request, struct slice piece)
     return 0;
 }
 
-/* Reads the object back and compares its hash with that of what was sent. */
+/*
+ * Reads the object back and compares its hash with that of what was sent. JINI_E_CORRUPT: it
+ * differs.
+ */
 static int verify_object(struct tiering_run *run, const struct index_pack *pack, const char *name,
                          const struct hash128 *expected, struct jini_error *error)
 {
@@ -76,7 +80,7 @@ static int verify_object(struct tiering_run *run, const struct index_pack *pack,
     if (status)
         return status;
     if (compare.request.bytes != pack->file_bytes || !hash128_equal(&hash, expected))
-        return error_set(error, JINI_E_ARCHIVE, name,
+        return error_set(error, JINI_E_CORRUPT, name,
                          "what was read back is not what was written; the local copy stays");
     return 0;
 }
@@ -153,7 +157,7 @@ int tiering_archive(struct tiering_run *run, const struct index_pack *row, struc
         status = pack_files_acquire(jini->pack_files, &pack.id, &source, error);
     if (status)
         return status;
-    status = check_local(run, &pack, source, error);
+    status = check_local(&pack, source, error);
     if (status == 0)
         status = hash_file(source, pack.file_bytes, &pack.object_hash, error);
     if (status == 0)
@@ -250,15 +254,27 @@ int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
-/* The object is lost, but the file is here: the pack is archived anew by a later run. */
+/*
+ * The object is lost or damaged, but the file is here: the pack is archived anew by a later run.
+ * Not before the file has proved to be whole: of an object that was only read wrongly on its way it
+ * would take the last good copy.
+ */
 static int begin_anew(struct tiering_run *run, const struct index_pack *pack,
                       struct jini_error *error)
 {
+    const struct pack_source *source;
+    int status = pack_files_acquire(run->jini->pack_files, &pack->id, &source, error);
+    if (status)
+        return status;
+    status = check_local(pack, source, error);
+    pack_files_release(run->jini->pack_files, source);
+    if (status)
+        return status;
     struct index_pack sealed = *pack;
     sealed.state = INDEX_PACK_SEALED;
     sealed.attempt = (struct jini_id){{0}};
     sealed.archived_ms = 0;
-    int status = tiering_change_pack(run, &sealed, INDEX_PACK_ARCHIVED);
+    status = tiering_change_pack(run, &sealed, INDEX_PACK_ARCHIVED);
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
     char name[INDEX_OBJECT_NAME_MAX];
@@ -269,23 +285,37 @@ static int begin_anew(struct tiering_run *run, const struct index_pack *pack,
                      run->jini->options.archive_url, name);
 }
 
-/* The object was read back when it was put. Whether the archive still has it is asked before the file goes. */
-static int check_object(struct tiering_run *run, const struct index_pack *pack,
-                        struct jini_error *error)
+static int look_at_object(struct tiering_run *run, const struct index_pack *pack, const char *name,
+                          struct jini_error *error)
 {
-    int status = archives_open(run->jini, error); /* without one nothing is known of its objects */
-    if (status)
-        return status;
-    char name[INDEX_OBJECT_NAME_MAX];
-    index_object_name(pack, name);
     struct archive_request request = {.operation = ARCHIVE_HEAD,
                                       .name = slice_of_text(name),
                                       .deadline_ns =
                                           archives_deadline(run->jini, pack->file_bytes)};
-    status = tiering_ask(run, &request, error);
-    if (status == JINI_E_NOT_FOUND || (status == 0 && request.size != pack->file_bytes))
-        return begin_anew(run, pack, error);
+    int status = tiering_ask(run, &request, error);
+    if (status == 0 && request.size != pack->file_bytes)
+        return error_set(error, JINI_E_CORRUPT, name, "it does not have its length");
     return status;
+}
+
+/* Within this time of being read back an object is believed to be what it was. */
+enum { VERIFIED_MS = 3600 * 1000 };
+
+/* Before the file goes: the archive still has the object, and every byte of it. */
+static int check_object(struct tiering_run *run, const struct index_pack *pack,
+                        struct jini_error *error)
+{
+    uint64_t now_ms = clock_wall_ns(run->jini->clock) / NS_PER_MS;
+    bool just_read = now_ms >= pack->archived_ms && now_ms - pack->archived_ms <= VERIFIED_MS;
+    char name[INDEX_OBJECT_NAME_MAX];
+    index_object_name(pack, name);
+    int status = archives_open(run->jini, error); /* without one nothing is known of its objects */
+    if (status)
+        return status;
+    status = just_read ? look_at_object(run, pack, name, error)
+                       : verify_object(run, pack, name, &pack->object_hash, error);
+    bool lost = status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT;
+    return lost ? begin_anew(run, pack, error) : status;
 }
 
 int tiering_free(struct tiering_run *run, const struct index_pack *row, struct jini_error *error)

@@ -9,9 +9,11 @@
 #include "archive/fault.h"
 #include "base/hash.h"
 #include "images/index.h"
+#include "images/pack_path.h"
 
 #include "engine_fixture.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 enum { IMAGES_MAX = 400, PACKS_MAX = 400 };
@@ -219,6 +221,84 @@ TEST(a_slow_archive_gets_everything, "Slow answers are waited for, and nothing f
     CHECK_UINT(run.packs_failed, ==, 0);
     CHECK_UINT(run.packs_freed, >, 0);
     read_all(jini);
+    check_recovered(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- What rots later ---- */
+
+/* Changes a byte in the middle of the only pack: of its object, or of its local file. */
+static void rot(struct jini *jini, enum index_pack_state state, bool local)
+{
+    static struct index_pack packs[PACKS_MAX];
+    char path[INDEX_OBJECT_NAME_MAX];
+    char byte;
+    CHECK_UINT(list_packs(jini, packs), ==, 1);
+    CHECK_INT(packs[0].state, ==, state);
+    if (local)
+        pack_path(&packs[0].id, path);
+    else
+        index_object_name(&packs[0], path);
+    int fd = open(harness_path(local ? "db/%s" : "db/archive/%s", path), O_RDWR | O_CLOEXEC);
+    off_t middle = (off_t)packs[0].payload_bytes - 200;
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(pread(fd, &byte, 1, middle), ==, 1);
+    byte ^= 1;
+    CHECK_INT(pwrite(fd, &byte, 1, middle), ==, 1);
+    close(fd);
+}
+
+static struct jini *open_with_an_archived_image(void)
+{
+    struct jini *jini = open_over(HEALTHY, 30000);
+    struct jini_archive_run run;
+    put_images(jini, fixture_user(jini, "alice", "Premium"), 1);
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW;
+    CHECK_OK(jini_archive_run(jini, &run, NULL));
+    return jini;
+}
+
+static int run_regularly(struct jini *jini, struct jini_archive_run *run)
+{
+    jini_request_init(run);
+    return jini_archive_run(jini, run, NULL);
+}
+
+TEST(an_object_that_rots_before_freeing_costs_nothing,
+     "Days after archiving an object is read once more before the local copy goes: one that rotted "
+     "is archived anew from it.")
+{
+    struct jini *jini = open_with_an_archived_image();
+    struct jini_archive_run run;
+    rot(jini, INDEX_PACK_ARCHIVED, false);
+    fixture_days_pass(8);
+    CHECK_STATUS(run_regularly(jini, &run), JINI_E_ARCHIVE);
+    CHECK_UINT(run.packs_freed, ==, 0);
+    read_all(jini);
+    CHECK_OK(run_regularly(jini, &run));
+    CHECK_UINT(run.packs_archived, ==, 1);
+    read_all(jini);
+    fixture_days_pass(8);
+    CHECK_OK(run_regularly(jini, &run));
+    CHECK_UINT(run.packs_freed, ==, 1);
+    check_recovered(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(an_object_is_not_given_up_for_a_damaged_file,
+     "An object that comes back with a wrong bit stays the pack's, if the local copy is no better.")
+{
+    struct jini *jini = open_with_an_archived_image();
+    struct jini_archive_run run;
+    rot(jini, INDEX_PACK_ARCHIVED, true);
+    fixture_days_pass(8);
+    set_faults(jini, "every=1,kinds=flip,operations=get");
+    CHECK_STATUS(run_regularly(jini, &run), JINI_E_CORRUPT);
+    set_faults(jini, HEALTHY);
+    read_all(jini); /* from the archive */
+    CHECK_OK(run_regularly(jini, &run));
+    CHECK_UINT(run.packs_freed, ==, 1);
     check_recovered(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
