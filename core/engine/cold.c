@@ -43,28 +43,3 @@ int cold_record_check(const struct index_location *location, struct cold_record 
                                    &header, &record->metadata, &record->payload, error);
     return status ? status : index_check_record(location, &header, error);
 }
-
-int cold_record_fetch(struct jini *jini, const struct index_pack *pack,
-                      const struct index_location *location, uint64_t deadline_ns,
-                      struct cold_record *out, struct jini_error *error)
-{
-    struct cold_get get;
-    memset(out, 0, sizeof(*out));
-    int status = cold_get_init(&get, pack, location, error);
-    if (status)
-        return status;
-    out->entry = get.entry;
-    get.request.deadline_ns = deadline_ns;
-    status = archives_run(jini, NULL, &get.request, error);
-    if (status == 0)
-        status = cold_record_check(location, out, error);
-    if (status)
-        cold_record_release(out);
-    return status;
-}
-
-void cold_record_release(struct cold_record *record)
-{
-    cache_entry_release(record->entry);
-    record->entry = NULL;
-}

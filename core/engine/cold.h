@@ -44,14 +44,4 @@ int cold_get_init(struct cold_get *get, const struct index_pack *pack,
 int cold_record_check(const struct index_location *location, struct cold_record *record,
                       struct jini_error *error);
 
-/*
- * Gets and checks a record by boot time `deadline_ns`, past the cache, for who reads each record
- * once and may block. JINI_E_CORRUPT, JINI_E_TIMEOUT and what the archive answers. To be released
- * after success.
- */
-int cold_record_fetch(struct jini *jini, const struct index_pack *pack,
-                      const struct index_location *location, uint64_t deadline_ns,
-                      struct cold_record *out, struct jini_error *error);
-void cold_record_release(struct cold_record *record);
-
 #endif

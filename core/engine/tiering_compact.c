@@ -1,34 +1,53 @@
 /*
  * Rewriting packs: what lives in one pack, or in several small ones of a class, moves to a new pack.
  *
- *   (1) create the new file   (2) for each slice: append, sync, then one transaction that adds the new locations and
- *   takes the old ones away   (3) seal, row: SEALED, and the old packs without images: PURGING
+ *   (1) create the new file (2) for each slice: append, sync, read back from the disk, then one
+ *   transaction that adds the new
+ *       locations and takes the old ones away
+ *   (3) seal, read the footer back, row: SEALED, and the old packs without images: PURGING
  *
- * The new pack's row has no owner, so that after a crash the next run seals it as it is; both packs then hold a
- * part of the images. Records are copied as they are stored, checked when read and again when they are archived.
+ * The new pack's row has no owner, so that after a crash the next run seals it as it is; both packs
+ * then hold a part of the images. A slice that does not read back is cut off again, and its images
+ * stay where they are.
+ *
+ * Records that do not hold would keep their old pack, and in it what was purged. They are moved
+ * too, byte for byte, to a second new pack, which stays local: see tiering_record_damaged().
  */
 #include "engine/tiering_private.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "engine/cold.h"
 #include "images/pack_file.h"
+#include "images/pack_footer.h"
 #include "images/pack_path.h"
-#include "images/pack_read.h"
 
-struct compaction {
-    struct tiering_run *run;
-    struct index_pack row;
-    struct pack_file *file;
-    bool has_row;
-    bool
-        may_have_row; /* a commit of unknown fate: the file stays, and goes to the collection if it is nobody's */
-};
+enum kind { WHOLE, DAMAGED };
 
 /* A record of the old pack and its place in the new one. */
 struct moved {
     struct index_location from;
     struct index_location to;
+    bool shares; /* the record of the one before it */
+    bool damaged;
+    struct hash128 body; /* of a damaged one */
+};
+
+struct compaction {
+    struct tiering_run *run;
+    enum kind kind; /* of the records that it takes */
+    struct index_pack row;
+    struct pack_file *file;
+    bool has_row;
+    bool
+        may_have_row; /* a commit of unknown fate: the file stays, and goes to the collection if it is nobody's */
+
+    /* Of the pack that is being copied. */
+    bool any_moved;
+    struct moved last; /* moved */
+    bool any_left;
+    uint32_t last_left; /* sequence of the last record that was passed over */
+    uint64_t left;      /* images of such records */
+    uint64_t damaged;   /* images that were moved with a damaged record */
 };
 
 struct move_slice {
@@ -37,107 +56,26 @@ struct move_slice {
     struct moved moved[TIERING_SLICE];
 };
 
-/* ---- Reading a record as it is stored ---- */
-
-struct stored_record {
-    uint8_t *bytes; /* metadata, then payload */
-    struct slice metadata;
-    struct slice payload;
-};
-
-static int read_local(struct jini *jini, const struct index_location *location,
-                      struct stored_record *out, struct jini_error *error)
-{
-    const struct pack_source *source;
-    struct pack_place place = {location->offset, location->sequence};
-    struct pack_record record;
-    uint8_t *payload = out->bytes + location->metadata_stored_length;
-    int status = pack_files_acquire(jini->pack_files, &location->pack, &source, error);
-    if (status)
-        return status;
-    if (location->metadata_stored_length > 0)
-        status = pack_read_metadata(source, &place, out->bytes, location->metadata_stored_length,
-                                    &record, error);
-    if (status == 0)
-        status =
-            pack_read_payload(source, &place, payload, location->stored_length, &record, error);
-    pack_files_release(jini->pack_files, source);
-    return status ? status : index_check_record(location, &record, error);
-}
-
-static int read_archived(const struct tiering_run *run, const struct index_pack *pack,
-                         const struct index_location *location, struct stored_record *out,
-                         struct jini_error *error)
-{
-    struct cold_record record;
-    int status = cold_record_fetch(run->jini, pack, location,
-                                   archives_deadline(run->jini, pack->file_bytes), &record, error);
-    if (status)
-        return status;
-    memcpy(out->bytes, record.metadata.data, record.metadata.length);
-    memcpy(out->bytes + record.metadata.length, record.payload.data, record.payload.length);
-    cold_record_release(&record);
-    return 0;
-}
-
-static int read_stored(const struct tiering_run *run, const struct index_pack *pack,
-                       const struct index_location *location, struct stored_record *out,
-                       struct jini_error *error)
-{
-    uint64_t length = location->stored_length + location->metadata_stored_length;
-    out->bytes = base_malloc(length ? length : 1);
-    if (!out->bytes)
-        return error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
-    out->metadata = slice_of(out->bytes, location->metadata_stored_length);
-    out->payload = slice_of(out->bytes + location->metadata_stored_length, location->stored_length);
-    bool archived = pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
-    int status = JINI_E_NOT_FOUND;
-    if (pack->state != INDEX_PACK_COLD)
-        status = read_local(run->jini, location, out, error);
-    if (status && archived)
-        status = read_archived(run, pack, location, out, error);
-    if (status) {
-        base_free(out->bytes);
-        out->bytes = NULL;
-    }
-    return status;
-}
-
 /* ---- Copying ---- */
 
 static int append(struct compaction *compaction, const struct index_pack *pack,
-                  const struct index_location *from, struct index_location *to,
-                  struct jini_error *error)
+                  const struct index_location *from, struct moved *out, struct jini_error *error)
 {
-    struct stored_record stored;
-    int status = read_stored(compaction->run, pack, from, &stored, error);
+    struct pack_copy copy;
+    const struct tiering_run *run = compaction->run;
+    int status = compaction->kind == WHOLE ? tiering_record_read(run, pack, from, &copy, error)
+                                           : tiering_record_damaged(run, pack, from, &copy, error);
     if (status)
         return status;
-    struct pack_input input = {
-        .image = from->image,
-        .payload = stored.payload,
-        .codec = {from->codec_id, from->codec_version},
-        .original_length = from->original_length,
-        .original_hash = &from->original_hash,
-        .metadata = stored.metadata,
-        .metadata_codec = {from->metadata_codec_id, from->metadata_codec_version},
-        .metadata_original_length = from->metadata_original_length,
-    };
-    struct pack_prepared prepared = {0};
-    struct pack_prepared *record = &prepared;
+    struct pack_prepared *record = &copy.prepared;
     size_t appended;
-    status = pack_prepare(&input, &prepared, error);
-    if (status == 0)
-        status = pack_file_append(compaction->file, &record, 1, &appended, error);
-    if (status == 0) {
-        *to = *from;
-        to->pack = compaction->row.id;
-        to->sequence = prepared.record.sequence;
-        to->offset = prepared.offset;
-    }
-    pack_prepared_free(&prepared);
-    base_free(stored.bytes);
-    return status;
+    status = pack_file_append(compaction->file, &record, 1, &appended, error);
+    *out = (struct moved){.from = *from, .to = *from, .damaged = copy.damaged, .body = copy.body};
+    out->to.pack = compaction->row.id;
+    out->to.sequence = record->record.sequence;
+    out->to.offset = record->offset;
+    pack_copy_free(&copy);
+    return pack_file_failed(status, error);
 }
 
 int tiering_move_location(struct store_txn *txn, const struct index_location *from,
@@ -166,6 +104,8 @@ static int move_one(struct store_txn *txn, const struct move_slice *slice,
         return 0; /* purged meanwhile */
     if (status == 0)
         status = tiering_move_location(txn, from, &moved->to);
+    if (status || moved->damaged)
+        return status;
     struct index_content content = {
         .tier_group = slice->compaction->row.tier_group,
         .expiry_day = slice->compaction->row.expiry_day,
@@ -174,7 +114,7 @@ static int move_one(struct store_txn *txn, const struct move_slice *slice,
         .pack = moved->to.pack,
         .sequence = moved->to.sequence,
     };
-    return status ? status : index_content_put(txn, &content);
+    return index_content_put(txn, &content);
 }
 
 static int op_move(struct store_txn *txn, void *argument)
@@ -186,7 +126,7 @@ static int op_move(struct store_txn *txn, void *argument)
         return JINI_E_CONFLICT;
     if (status && status != JINI_E_NOT_FOUND)
         return status;
-    if (status == JINI_E_NOT_FOUND) {
+    if (status == JINI_E_NOT_FOUND || found.flags != slice->compaction->row.flags) {
         status = index_pack_put(txn, &slice->compaction->row);
         if (status)
             return status;
@@ -199,34 +139,141 @@ static int op_move(struct store_txn *txn, void *argument)
     return index_pack_note_removal(txn, &slice->moved[0].from.pack, 0);
 }
 
-/* Copies one page of locations; several images that share a record go on sharing it. */
+static void pass_over(struct compaction *compaction, uint32_t sequence)
+{
+    compaction->left++;
+    compaction->any_left = true;
+    compaction->last_left = sequence;
+}
+
+/* Several images that share a record go on sharing it, also over the end of a page. */
+static int append_page(struct compaction *compaction, const struct index_pack *pack,
+                       const struct index_location *page, size_t count, struct move_slice *slice,
+                       struct jini_error *error)
+{
+    slice->compaction = compaction;
+    slice->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct index_location *from = &page[i];
+        struct moved *moved = &slice->moved[slice->count];
+        const struct moved *before = slice->count > 0        ? moved - 1
+                                     : compaction->any_moved ? &compaction->last
+                                                             : NULL;
+        if (compaction->any_left && compaction->last_left == from->sequence) {
+            compaction->left++;
+            continue;
+        }
+        if (before && before->from.sequence == from->sequence) {
+            *moved = *before;
+            moved->from = *from;
+            moved->to.image = from->image;
+            moved->shares = true;
+            slice->count++;
+            continue;
+        }
+        int status = append(compaction, pack, from, moved, error);
+        if (status == JINI_E_CORRUPT && compaction->kind == WHOLE)
+            pass_over(compaction, from->sequence);
+        else if (status)
+            return status;
+        else
+            slice->count++;
+    }
+    return 0;
+}
+
+/* The header of the new pack from the disk: with a damaged one it could never be archived. */
+static int check_header(const struct compaction *compaction, struct jini_error *error)
+{
+    struct pack_files *files = compaction->run->jini->pack_files;
+    const struct jini_id *pack = &compaction->row.id;
+    const struct pack_source *source;
+    uint8_t bytes[PACK_HEADER_BYTES];
+    struct pack_header header;
+    int status = pack_files_acquire(files, pack, &source, error);
+    if (status)
+        return status;
+    pack_source_forget(source, 0, sizeof(bytes));
+    status = pack_source_read(source, 0, bytes, sizeof(bytes), error);
+    pack_files_release(files, source);
+    return status ? status
+                  : pack_header_decode(slice_of(bytes, sizeof(bytes)), pack, &header, error);
+}
+
+/* Makes the slice durable, and sure that it is there. */
+static int settle_slice(const struct compaction *compaction, const struct move_slice *slice,
+                        struct jini_error *error)
+{
+    int status = pack_file_failed(pack_file_sync(compaction->file, NULL, error), error);
+    if (status == 0 && !compaction->has_row)
+        status = check_header(compaction, error);
+    for (size_t i = 0; status == 0 && i < slice->count; i++) {
+        const struct moved *moved = &slice->moved[i];
+        if (!moved->shares)
+            status = tiering_record_check(compaction->run, &moved->to,
+                                          moved->damaged ? &moved->body : NULL, error);
+    }
+    if (status != JINI_E_CORRUPT)
+        return status;
+    struct jini_error found = *error;
+    return error_set(error, JINI_E_IO, "pack",
+                     "what was copied to a new pack does not read back; its images stay where they "
+                     "are: %s",
+                     found.message);
+}
+
 static int copy_page(struct compaction *compaction, const struct index_pack *pack,
                      const struct index_location *page, size_t count, struct move_slice *slice,
                      struct jini_error *error)
 {
-    slice->compaction = compaction;
-    slice->count = count;
-    for (size_t i = 0; i < count; i++) {
-        struct moved *moved = &slice->moved[i];
-        moved->from = page[i];
-        if (i > 0 && page[i].sequence == page[i - 1].sequence) {
-            moved->to = slice->moved[i - 1].to;
-            moved->to.image = page[i].image;
-            continue;
-        }
-        int status = append(compaction, pack, &page[i], &moved->to, error);
-        if (status)
-            return status;
-    }
-    int status = pack_file_sync(compaction->file, NULL, error);
-    if (status)
+    uint32_t records = pack_file_records(compaction->file);
+    int status = append_page(compaction, pack, page, count, slice, error);
+    if (status == 0 && slice->count > 0)
+        status = settle_slice(compaction, slice, error);
+    if (status) {
+        pack_file_cut(compaction->file, records, NULL); /* else the next run finds its end */
         return status;
+    }
+    if (slice->count == 0)
+        return 0;
+    uint64_t damaged = 0;
+    for (size_t i = 0; i < slice->count; i++)
+        damaged += slice->moved[i].damaged;
+    if (damaged > 0)
+        compaction->row.flags |= INDEX_PACK_HAS_DAMAGE;
     status = tiering_write(compaction->run, op_move, slice);
     compaction->may_have_row |= status == JINI_E_POISONED;
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
     compaction->has_row = true;
+    compaction->damaged += damaged;
+    compaction->any_moved = true;
+    compaction->last = slice->moved[slice->count - 1];
     return 0;
+}
+
+static int copy_pages(struct compaction *compaction, const struct index_pack *pack,
+                      struct index_location *page, struct move_slice *slice,
+                      struct jini_error *error)
+{
+    struct tiering_run *run = compaction->run;
+    struct index_location last;
+    bool any = false;
+    for (;;) {
+        size_t count;
+        if (tiering_must_end(run))
+            return JINI_E_CANCELLED;
+        int status = tiering_load_locations(run, &pack->id, any ? &last : NULL, page, &count);
+        if (status || count == 0)
+            return status;
+        last = page[count - 1];
+        any = true;
+        status = copy_page(compaction, pack, page, count, slice, error);
+        if (status == 0)
+            status = lease_renew(&run->lease);
+        if (status)
+            return status;
+    }
 }
 
 static int copy_pack(struct compaction *compaction, const struct index_pack *pack,
@@ -235,16 +282,12 @@ static int copy_pack(struct compaction *compaction, const struct index_pack *pac
     struct index_location *page = base_malloc(sizeof(*page) * TIERING_SLICE);
     struct move_slice *slice = base_malloc(sizeof(*slice));
     int status = page && slice ? 0 : error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
-    while (status == 0) {
-        size_t count;
-        /* What was moved is gone from the old pack: the first page is always the next one. */
-        status = tiering_load_locations(compaction->run, &pack->id, NULL, page, &count);
-        if (status || count == 0)
-            break;
-        status = copy_page(compaction, pack, page, count, slice, error);
-        if (status == 0)
-            status = lease_renew(&compaction->run->lease);
-    }
+    compaction->any_moved = false;
+    compaction->any_left = false;
+    compaction->left = 0;
+    compaction->damaged = 0;
+    if (status == 0)
+        status = copy_pages(compaction, pack, page, slice, error);
     base_free(slice);
     base_free(page);
     if (status && error->code != status)
@@ -270,6 +313,8 @@ static int create(struct compaction *compaction, const struct index_pack *packs,
         flags &= packs[i].flags | (packs[i].state == INDEX_PACK_COLD ? INDEX_PACK_WAS_COLD : 0);
         sealed_ms = packs[i].sealed_ms < sealed_ms ? packs[i].sealed_ms : sealed_ms;
     }
+    if (compaction->kind == DAMAGED)
+        flags = INDEX_PACK_SHARED;
     compaction->row = (struct index_pack){
         .id = id_next(&jini->ids),
         .state = INDEX_PACK_OPEN,
@@ -291,13 +336,39 @@ static int create(struct compaction *compaction, const struct index_pack *packs,
     return pack_file_create(jini->directory_fd, &header, &compaction->file, error);
 }
 
+/*
+ * The footer from the disk: without it the pack could not be archived, and nothing else tells of
+ * its records.
+ */
+static int check_footer(const struct compaction *compaction, const struct index_pack *row,
+                        struct jini_error *error)
+{
+    struct pack_files *files = compaction->run->jini->pack_files;
+    const struct pack_source *source;
+    struct pack_contents contents;
+    int status = pack_files_acquire(files, &row->id, &source, error);
+    if (status)
+        return status;
+    pack_source_forget(source, row->payload_bytes, row->file_bytes - row->payload_bytes);
+    status = pack_contents_read(source, &contents, error);
+    pack_files_release(files, source);
+    if (status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT)
+        return error_set(error, JINI_E_IO, "pack",
+                         "the footer of a new pack does not read back; the next run seals it anew");
+    if (status == 0)
+        pack_contents_free(&contents);
+    return status;
+}
+
 static int seal(struct compaction *compaction, struct jini_error *error)
 {
     struct index_pack row = compaction->row;
     row.records = pack_file_records(compaction->file);
     row.payload_bytes = pack_file_end(compaction->file);
     row.file_bytes = row.payload_bytes + pack_footer_length(row.records) + PACK_TRAILER_BYTES;
-    int status = pack_file_seal(compaction->file, error);
+    int status = pack_file_failed(pack_file_seal(compaction->file, error), error);
+    if (status == 0)
+        status = check_footer(compaction, &row, error);
     if (status)
         return status;
     row.state = INDEX_PACK_SEALED;
@@ -305,28 +376,90 @@ static int seal(struct compaction *compaction, struct jini_error *error)
     return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
 }
 
+static int end(struct compaction *compaction, int status, struct jini_error *error)
+{
+    struct jini *jini = compaction->run->jini;
+    struct jini_error seal_error;
+    int sealed = compaction->has_row ? seal(compaction, &seal_error) : 0;
+    if (status == 0 && sealed) {
+        *error = seal_error;
+        status = sealed;
+    }
+    pack_file_close(compaction->file);
+    if (!compaction->has_row && !compaction->may_have_row && compaction->file) {
+        pack_path_remove(jini->directory_fd, &compaction->row.id, NULL);
+        pack_files_forget(jini->pack_files, &compaction->row.id);
+    }
+    return status;
+}
+
+/* The packs that are rewritten, and how many images of each were passed over. */
+struct sources {
+    const struct index_pack *packs;
+    size_t count;
+    uint64_t left[TIERING_SOURCES_MAX];
+};
+
+/* Several are rewritten together: one that cannot be holds up no other. */
+static int source_failed(struct tiering_run *run, struct sources *sources, size_t index, int status,
+                         const struct jini_error *error)
+{
+    sources->left[index] = 0;
+    if (sources->count == 1 || tiering_ends_run(status))
+        return status;
+    tiering_note_failure(run, &sources->packs[index].id, status, error);
+    return 0;
+}
+
+static int move_whole(struct tiering_run *run, struct sources *sources, struct jini_error *error)
+{
+    struct compaction compaction = {.run = run, .kind = WHOLE};
+    int status = create(&compaction, sources->packs, sources->count, error);
+    for (size_t i = 0; status == 0 && i < sources->count; i++) {
+        status = copy_pack(&compaction, &sources->packs[i], error);
+        sources->left[i] = compaction.left;
+        if (status)
+            status = source_failed(run, sources, i, status, error);
+    }
+    return end(&compaction, status, error);
+}
+
+static void note_damage(const struct compaction *compaction, const struct jini_id *source)
+{
+    struct jini_error error;
+    char id[JINI_ID_TEXT_MAX];
+    jini_id_format(&compaction->row.id, id);
+    error_set(
+        &error, JINI_E_CORRUPT, "pack",
+        "the records of %llu images are damaged; they were put apart as they are, into pack %s",
+        (unsigned long long)compaction->damaged, id);
+    tiering_note_failure(compaction->run, source, JINI_E_CORRUPT, &error);
+}
+
+static int move_damaged(struct tiering_run *run, struct sources *sources, struct jini_error *error)
+{
+    struct compaction compaction = {.run = run, .kind = DAMAGED};
+    int status = create(&compaction, sources->packs, sources->count, error);
+    for (size_t i = 0; status == 0 && i < sources->count; i++) {
+        if (sources->left[i] == 0)
+            continue;
+        status = copy_pack(&compaction, &sources->packs[i], error);
+        if (status)
+            status = source_failed(run, sources, i, status, error);
+        if (compaction.damaged > 0)
+            note_damage(&compaction, &sources->packs[i].id);
+    }
+    return end(&compaction, status, error);
+}
+
 int tiering_compact(struct tiering_run *run, const struct index_pack *packs, size_t count,
                     struct jini_error *error)
 {
-    struct compaction compaction = {.run = run};
-    int status = create(&compaction, packs, count, error);
-    for (size_t i = 0; status == 0 && i < count; i++) {
-        status = copy_pack(&compaction, &packs[i], error);
-        if (status && count > 1 && !tiering_ends_run(status)) { /* it holds up no other */
-            tiering_note_failure(run, &packs[i].id, status, error);
-            status = 0;
-        }
-    }
-    if (compaction.has_row) {
-        struct jini_error seal_error;
-        int sealed = seal(&compaction, &seal_error);
-        if (status == 0 && sealed) {
-            *error = seal_error;
-            status = sealed;
-        }
-    }
-    pack_file_close(compaction.file);
-    if (!compaction.has_row && !compaction.may_have_row && compaction.file)
-        pack_path_remove(run->jini->directory_fd, &compaction.row.id, NULL);
-    return status;
+    struct sources sources = {.packs = packs, .count = count};
+    uint64_t left = 0;
+    JINI_ASSERT(count <= TIERING_SOURCES_MAX);
+    int status = move_whole(run, &sources, error);
+    for (size_t i = 0; i < count; i++)
+        left += sources.left[i];
+    return status == 0 && left > 0 ? move_damaged(run, &sources, error) : status;
 }

@@ -5,11 +5,11 @@
 #include "base/error.h"
 #include "images/pack_format.h"
 
-enum { SMALL_PARTS = 4, CLASSES_MAX = 32, MEMBERS_MAX = 16 };
+enum { SMALL_PARTS = 4, CLASSES_MAX = 32 };
 
 /* Packs of one class that are to become one. */
 struct merge {
-    struct index_pack members[MEMBERS_MAX];
+    struct index_pack members[TIERING_SOURCES_MAX];
     size_t count;
     uint64_t bytes;
     uint64_t records;
@@ -24,7 +24,7 @@ static bool is_small(const struct tiering_run *run, const struct index_pack *pac
 {
     uint64_t now_ms = clock_wall_ns(run->jini->clock) / NS_PER_MS;
     uint64_t age_ms = now_ms > pack->sealed_ms ? now_ms - pack->sealed_ms : 0;
-    return pack->state == INDEX_PACK_SEALED &&
+    return pack->state == INDEX_PACK_SEALED && !(pack->flags & INDEX_PACK_HAS_DAMAGE) &&
            pack->file_bytes < run->jini->options.pack_bytes_max / SMALL_PARTS &&
            (run->policy.now || age_ms >= run->policy.archive_age_ms);
 }
@@ -68,7 +68,7 @@ static int add_small(struct tiering_run *run, const struct index_pack *pack, voi
     if (!merge)
         return 0; /* not small, or left for the next run */
     int status = 0;
-    if (merge->count == MEMBERS_MAX || merge->records + pack->records > PACK_RECORDS_MAX ||
+    if (merge->count == TIERING_SOURCES_MAX || merge->records + pack->records > PACK_RECORDS_MAX ||
         merge->bytes + pack->file_bytes > run->jini->options.pack_bytes_max)
         status = merge_now(run, merge, error);
     merge->members[merge->count++] = *pack;

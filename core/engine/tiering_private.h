@@ -6,6 +6,7 @@
  *   tiering_seal.c     open packs
  *   tiering_share.c    duplicates
  *   tiering_compact.c  rewriting packs without garbage
+ *   tiering_record.c   single records, read to be copied or compared
  *   tiering_merge.c    small packs
  *   tiering_archive.c  archive, free, purge
  *   tiering_expire.c   images whose time is over, and the trash
@@ -20,6 +21,7 @@
 #include "engine/engine_private.h"
 #include "generations/generations.h"
 #include "images/index.h"
+#include "images/pack_copy.h"
 #include "images/pack_files.h"
 #include "images/tiering.h"
 
@@ -27,6 +29,7 @@
 
 enum {
     TIERING_SLICE = 128,                /* images of one transaction */
+    TIERING_SOURCES_MAX = 16,           /* packs that are rewritten into one */
     TIERING_ORPHAN_AGE_MS = 3600 * 1000 /* a PUT or a put may still be under way before */
 };
 
@@ -141,6 +144,31 @@ int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
                         struct jini_error *error);
 int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack,
                           struct jini_error *error);
+
+/* ---- tiering_record.c: single records ---- */
+
+/*
+ * Reads a record and checks it: from the file of the pack, or else from its object. Free with
+ * pack_copy_free(). JINI_E_CORRUPT: no copy that can be read holds.
+ */
+int tiering_record_read(const struct tiering_run *run, const struct index_pack *pack,
+                        const struct index_location *location, struct pack_copy *out,
+                        struct jini_error *error);
+
+/*
+ * Reads such a record as it is. Only if there is no doubt: its own header, or the footer of the
+ * pack, says that it stands where the index means, and two readings agree in every byte.
+ * JINI_E_CORRUPT, JINI_E_IO and others: there is doubt, let it be where it is.
+ */
+int tiering_record_damaged(const struct tiering_run *run, const struct index_pack *pack,
+                           const struct index_location *location, struct pack_copy *out,
+                           struct jini_error *error);
+
+/*
+ * Whether a record that was copied to `location` stands there on the disk; see pack_copy_check().
+ */
+int tiering_record_check(const struct tiering_run *run, const struct index_location *location,
+                         const struct hash128 *body, struct jini_error *error);
 
 /* Deletes the content rows of a pack that has a local file. */
 int tiering_forget_content(struct tiering_run *run, const struct index_pack *pack,

@@ -6,23 +6,29 @@
 
 #include "base/error.h"
 #include "images/appender.h"
-#include "images/pack_format.h"
+#include "images/pack_footer.h"
 #include "images/pack_recover.h"
 
 /* Three seconds: a process that answers does so within one. */
 enum { AWAIT_POLL_MS = 20, AWAIT_POLLS_MAX = 150 };
 
-/* The length of the file, now that it has its footer. */
-static int sealed_length(struct jini *jini, const struct jini_id *pack, uint64_t *out,
-                         struct jini_error *error)
+/* What the file tells of itself, now that it has its footer; damaged records count too. */
+static int measure(struct jini *jini, struct index_pack *sealed, struct jini_error *error)
 {
     const struct pack_source *source;
-    int status = pack_files_acquire(jini->pack_files, pack, &source, error);
+    struct pack_contents contents;
+    int status = pack_files_acquire(jini->pack_files, &sealed->id, &source, error);
     if (status)
         return status;
-    status = pack_source_length(source, out, error);
+    status = pack_source_length(source, &sealed->file_bytes, error);
+    if (status == 0)
+        status = pack_contents_read(source, &contents, error);
     pack_files_release(jini->pack_files, source);
-    return status;
+    if (status)
+        return status;
+    sealed->records = contents.count;
+    pack_contents_free(&contents);
+    return 0;
 }
 
 /* A pack that nobody appends to: cut its torn tail, write its footer, then say so in the index. */
@@ -53,9 +59,8 @@ static int seal_orphan(struct tiering_run *run, const struct index_pack *pack,
         sealed.state = INDEX_PACK_SEALED;
         if (sealed.sealed_ms == 0) /* an interrupted rewriting has brought it along */
             sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
-        sealed.records = result.records;
         sealed.payload_bytes = result.payload_bytes;
-        status = sealed_length(jini, &pack->id, &sealed.file_bytes, error);
+        status = measure(jini, &sealed, error);
         if (status)
             return status;
     }

@@ -76,23 +76,28 @@ static int read_image(struct jini *jini, const struct index_location *location, 
     return stored_read(jini, &part, error);
 }
 
-/* 0 when the bytes are the same, JINI_E_NOT_FOUND when they are not, or cannot be compared here. */
-static int compare(struct tiering_run *run, const struct index_location *a,
-                   const struct index_location *b, struct jini_error *error)
+/*
+ * 0 when the bytes are the same, JINI_E_NOT_FOUND when they are not, or cannot be compared here.
+ * The older record is what stays: it is read from the disk.
+ */
+static int compare(const struct tiering_run *run, const struct index_location *younger,
+                   const struct index_location *older, struct jini_error *error)
 {
-    if (a->original_length != b->original_length)
+    struct jini_error ignored;
+    if (younger->original_length != older->original_length ||
+        tiering_record_check(run, older, NULL, &ignored) != 0)
         return JINI_E_NOT_FOUND;
-    size_t length = a->original_length;
+    size_t length = younger->original_length;
     uint8_t *bytes = base_malloc(2 * length + 1);
     if (!bytes)
         return error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
-    struct jini_error ignored;
-    int status = read_image(run->jini, a, bytes, error);
-    if (status == 0 && (read_image(run->jini, b, bytes + length, &ignored) != 0 ||
-                        memcmp(bytes, bytes + length, length) != 0))
-        status = JINI_E_NOT_FOUND;
+    int status = read_image(run->jini, younger, bytes, error);
+    bool same = status == 0 && read_image(run->jini, older, bytes + length, &ignored) == 0 &&
+                memcmp(bytes, bytes + length, length) == 0;
     base_free(bytes);
-    return status;
+    if (status && status != JINI_E_CORRUPT)
+        return status;
+    return same ? 0 : JINI_E_NOT_FOUND;
 }
 
 struct repoint {

@@ -59,8 +59,9 @@ static int scan_local(struct pack_check *check)
     struct jini_error error;
     const struct verify_place place = {
         .kind = "pack_unreadable", .field = "file", .pack = &pack->id};
+    bool deep = (v->request->flags & JINI_VERIFY_DEEP) || (pack->flags & INDEX_PACK_HAS_DAMAGE);
     struct pack_scan_options options = {
-        .depth = v->request->flags & JINI_VERIFY_DEEP ? PACK_SCAN_EVERYTHING : PACK_SCAN_HEADERS,
+        .depth = deep ? PACK_SCAN_EVERYTHING : PACK_SCAN_HEADERS,
         .expected = pack->state == INDEX_PACK_OPEN ? PACK_STATE_OPEN : PACK_STATE_SEALED,
     };
     int status = acknowledged_end(v, &pack->id, &options.acknowledged_end);

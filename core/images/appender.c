@@ -151,16 +151,6 @@ static int pack_for(struct appender *appender, const struct appender_item *item,
 
 /* ---- Appending ---- */
 
-/* A pack that takes nothing more stops neither the engine nor the next image: that one goes to
- * another pack. */
-static int status_of_pack(int status, struct jini_error *error)
-{
-    if (status != JINI_E_POISONED)
-        return status;
-    error->code = JINI_E_IO;
-    return JINI_E_IO;
-}
-
 /* Appends the items of one pack, which follow each other in the array. */
 static void append_run(struct appender *appender, struct appender_pack *pack,
                        struct appender_item *const *items, size_t count)
@@ -175,8 +165,8 @@ static void append_run(struct appender *appender, struct appender_pack *pack,
     pack->unreleased += (uint32_t)appended;
     pthread_mutex_unlock(&appender->lock);
     pack->touched = true;
-    pack->broken |= status == JINI_E_POISONED;
-    status = status_of_pack(status, &error);
+    pack->broken |= status == JINI_E_POISONED; /* the next image goes to another one */
+    status = pack_file_failed(status, &error);
     for (size_t i = 0; i < count; i++) {
         items[i]->place = i < appended ? pack : NULL;
         items[i]->status = i < appended ? 0 : status;
@@ -242,7 +232,7 @@ static void sync_touched(struct appender *appender, struct appender_item **items
         if (status == 0)
             continue;
         pack->broken = true;
-        status = status_of_pack(status, &error);
+        status = pack_file_failed(status, &error);
         fail_items_of(items, count, pack, status, &error);
         log_record(&appender->options.log, JINI_LOG_ERROR, "pack_sync_failed",
                    LOG_TEXT("message", error.message));
@@ -389,7 +379,7 @@ static void settle_packs(struct appender *appender)
         struct jini_error error;
         int status = pack->broken ? error_set(&error, JINI_E_IO, "pack",
                                               "a pack is left to the next run of tiering to seal")
-                                  : status_of_pack(seal(appender, pack, &error), &error);
+                                  : pack_file_failed(seal(appender, pack, &error), &error);
         if (status) {
             log_record(&appender->options.log, JINI_LOG_ERROR, "pack_not_sealed",
                        LOG_TEXT("message", error.message));

@@ -39,11 +39,12 @@ enum index_pack_state {
 };
 
 enum index_pack_flag {
-    INDEX_PACK_MUST_COMPACT =
-        1 << 0,                  /* its garbage is or may become all that is left of purged images:
-                                         rewrite it soon, whatever its share */
-    INDEX_PACK_SHARED = 1 << 1,  /* its images were looked for among those of other packs */
-    INDEX_PACK_WAS_COLD = 1 << 2 /* of what was cold: archived and freed regardless of age */
+    /* Its garbage is or may become all that is left of purged images: rewrite it soon, whatever its
+     * share. */
+    INDEX_PACK_MUST_COMPACT = 1 << 0,
+    INDEX_PACK_SHARED = 1 << 1,     /* its images were looked for among those of other packs */
+    INDEX_PACK_WAS_COLD = 1 << 2,   /* of what was cold: archived and freed regardless of age */
+    INDEX_PACK_HAS_DAMAGE = 1 << 3, /* of records that did not hold when copied: it stays local */
 };
 
 struct index_pack {

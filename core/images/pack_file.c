@@ -180,20 +180,27 @@ static size_t take_over(struct pack_file *file, struct pack_prepared *const *rec
     return whole;
 }
 
-/* Cuts off what a failed write left behind the last whole record. */
-static int cut_back(struct pack_file *file, int failed_errno, const char *what,
-                    struct jini_error *error)
+/* Cuts off what stands behind the last record. */
+static int cut_tail(struct pack_file *file, struct jini_error *error)
 {
     uint64_t end = atomic_load(&file->end);
     pack_writer_cut(&file->writer, end);
-    if (ftruncate(file->handle.descriptor, (off_t)end) != 0) {
-        error_set_errno(error, errno, "pack", "cannot cut the pack back to %llu bytes",
-                        (unsigned long long)end);
-        if (error)
-            error->code = JINI_E_POISONED;
-        return poison(file);
-    }
-    return error_set_errno(error, failed_errno, "pack", "cannot %s the pack", what);
+    if (ftruncate(file->handle.descriptor, (off_t)end) == 0)
+        return 0;
+    error_set_errno(error, errno, "pack", "cannot cut the pack back to %llu bytes",
+                    (unsigned long long)end);
+    if (error)
+        error->code = JINI_E_POISONED;
+    return poison(file);
+}
+
+/* The end of a failed write. */
+static int cut_back(struct pack_file *file, int failed_errno, const char *what,
+                    struct jini_error *error)
+{
+    int status = cut_tail(file, error);
+    return status ? status
+                  : error_set_errno(error, failed_errno, "pack", "cannot %s the pack", what);
 }
 
 int pack_file_append(struct pack_file *file, struct pack_prepared *const *records, size_t count,
@@ -228,6 +235,17 @@ int pack_file_append(struct pack_file *file, struct pack_prepared *const *record
         return cut_back(file, writer->failed_errno, "append to", error);
     JINI_ASSERT(*appended == count && atomic_load(&file->end) == end);
     return 0;
+}
+
+int pack_file_cut(struct pack_file *file, uint32_t records, struct jini_error *error)
+{
+    int status = check_usable(file, error);
+    if (status || records >= file->count)
+        return status;
+    JINI_ASSERT(atomic_load(&file->state) == FILE_OPEN);
+    atomic_store(&file->end, file->entries[records].offset);
+    file->count = records;
+    return cut_tail(file, error);
 }
 
 /* Syncing and sealing. */

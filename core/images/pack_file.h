@@ -9,7 +9,8 @@
  * Invariants
  *
  *  1. Bytes of a whole record are never overwritten. What a failed append left behind the last
- *     whole record is cut off before anything else is written.
+ *     whole record, and what pack_file_cut() takes back, is cut off before anything else is
+ *     written.
  *  2. Everything below the end that pack_file_sync() answered survives kill -9 and power loss,
  *     together with the name of the file and of the directories above it.
  *  3. After a failed sync nothing is known of what was written since the last good one, and the
@@ -58,6 +59,12 @@ int pack_file_append(struct pack_file *file, struct pack_prepared *const *record
                      size_t *appended, struct jini_error *error);
 
 /*
+ * Takes back all records but the first `records`, of which nobody was told yet. JINI_E_POISONED:
+ * they could not be cut off; close, and append to a new pack. JINI_E_FORKED.
+ */
+int pack_file_cut(struct pack_file *file, uint32_t records, struct jini_error *error);
+
+/*
  * Makes durable what was appended before the call began. `*durable_end` (may be NULL) tells up to
  * which offset. JINI_E_POISONED: the disk did not take it: see invariant 3; no record past the last
  * good sync may be acknowledged. JINI_E_BUSY, JINI_E_NO_MEMORY: a directory could not be opened:
@@ -71,6 +78,19 @@ int pack_file_sync(struct pack_file *file, uint64_t *durable_end, struct jini_er
  * records: try again. JINI_E_POISONED, JINI_E_FORKED.
  */
 int pack_file_seal(struct pack_file *file, struct jini_error *error);
+
+/*
+ * What a failure of one pack is to who can take another one: of a poisoned pack an error of input
+ * and output. `error` may be NULL.
+ */
+static inline int pack_file_failed(int status, struct jini_error *error)
+{
+    if (status != JINI_E_POISONED)
+        return status;
+    if (error)
+        error->code = JINI_E_IO;
+    return JINI_E_IO;
+}
 
 /* The end of the record area, and the number of records. Of the appending thread. */
 uint64_t pack_file_end(const struct pack_file *file);

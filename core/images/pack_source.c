@@ -5,6 +5,7 @@
 #include "images/pack_format.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,4 +75,16 @@ int pack_source_read(const struct pack_source *source, uint64_t offset, void *to
         done += (size_t)got;
     }
     return 0;
+}
+
+void pack_source_forget(const struct pack_source *source, uint64_t offset, uint64_t length)
+{
+    if (source->descriptor < 0)
+        return;
+    /* Pages go whole or not at all, so those at both ends are taken in. */
+    const uint64_t page = 4096;
+    uint64_t begin = offset & ~(page - 1);
+    uint64_t end = (offset + length + page - 1) & ~(page - 1);
+    (void)posix_fadvise(source->descriptor, (off_t)begin, (off_t)(end - begin),
+                        POSIX_FADV_DONTNEED);
 }

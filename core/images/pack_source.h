@@ -30,4 +30,11 @@ int pack_source_length(const struct pack_source *source, uint64_t *out, struct j
 int pack_source_read(const struct pack_source *source, uint64_t offset, void *to, size_t length,
                      struct jini_error *error);
 
+/*
+ * Has the kernel forget what it holds of these bytes, so that the next read comes from the disk, as
+ * far as the system goes along: not of what is not synced, nor on a file system in memory; and what
+ * the disk itself keeps in its cache is out of reach.
+ */
+void pack_source_forget(const struct pack_source *source, uint64_t offset, uint64_t length);
+
 #endif

@@ -62,6 +62,8 @@ static enum tiering_step decide_sealed(const struct tiering_facts *facts,
     uint64_t age = age_ms(facts->pack->sealed_ms, facts->now_ms);
     if (facts->pack->state == INDEX_PACK_ARCHIVING)
         return because(reason, TIERING_ARCHIVE, "an archiving was interrupted");
+    if (facts->pack->flags & INDEX_PACK_HAS_DAMAGE)
+        return because(reason, TIERING_NOTHING, "its records are damaged");
     if (policy->now)
         return because(reason, TIERING_ARCHIVE, "asked for now");
     if (facts->pack->flags & INDEX_PACK_WAS_COLD)
@@ -98,8 +100,10 @@ bool tiering_may_be_due(const struct tiering_facts *facts, const struct tiering_
                (facts->owned_here && (policy->now || age_ms(pack->created_ms, facts->now_ms) >=
                                                          policy->open_age_max_ms));
     case INDEX_PACK_SEALED:
-        return uncounted || was_cold || !(pack->flags & INDEX_PACK_SHARED) ||
-               age_ms(pack->sealed_ms, facts->now_ms) >= policy->archive_age_ms;
+        if (uncounted || !(pack->flags & INDEX_PACK_SHARED))
+            return true;
+        return !(pack->flags & INDEX_PACK_HAS_DAMAGE) &&
+               (was_cold || age_ms(pack->sealed_ms, facts->now_ms) >= policy->archive_age_ms);
     case INDEX_PACK_ARCHIVED:
         return uncounted || was_cold || policy->free_hot ||
                age_ms(pack->archived_ms, facts->now_ms) >= policy->hot_ms;

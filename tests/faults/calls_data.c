@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -56,6 +57,32 @@ static void record_written(int fd, const struct iovec *parts, int count, off_t o
     record_write(info.st_ino, parts, count, (uint64_t)offset, (uint64_t)written, durable);
 }
 
+/* The bytes of the parts as one, with a bit turned over, to be freed. */
+static struct iovec flip_parts(const struct iovec *parts, int count, size_t length)
+{
+    uint8_t *bytes = malloc(length);
+    size_t done = 0;
+    if (!bytes)
+        fault_give_up("malloc", "a write that is to be wrong");
+    for (int i = 0; i < count; i++) {
+        memcpy(bytes + done, parts[i].iov_base, parts[i].iov_len);
+        done += parts[i].iov_len;
+    }
+    bytes[length / 2] ^= 1;
+    return (struct iovec){bytes, length};
+}
+
+static ssize_t write_decided(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    if (!record_begin())
+        return write_really(fd, parts, count, offset, flags);
+    ssize_t written = write_really(fd, parts, count, offset, flags);
+    if (written > 0)
+        record_written(fd, parts, count, offset, flags, written);
+    record_end();
+    return written;
+}
+
 /* Every write ends here. Position -1 is the descriptor's own. */
 static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
@@ -68,13 +95,13 @@ static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t o
         count = cut_parts(parts, count, length / 2, cut);
         parts = cut;
     }
-    if (!record_begin())
-        return write_really(fd, parts, count, offset, flags);
-    ssize_t written = write_really(fd, parts, count, offset, flags);
-    if (written > 0)
-        record_written(fd, parts, count, offset, flags, written);
-    record_end();
-    return written;
+    if (verdict == VERDICT_FLIP && length > 0) {
+        struct iovec flipped = flip_parts(parts, count, length);
+        ssize_t written = write_decided(fd, &flipped, 1, offset, flags);
+        free(flipped.iov_base);
+        return written;
+    }
+    return write_decided(fd, parts, count, offset, flags);
 }
 
 ssize_t write(int fd, const void *data, size_t length)

@@ -279,6 +279,8 @@ static bool plan_counts(const struct fault_block *block, uint32_t kind)
     uint32_t kinds = block ? atomic_load_explicit(&block->kinds, memory_order_acquire) : 0;
     if (kinds && block->effect == FAULT_SHORT)
         kinds &= FAULT_WRITE | FAULT_READ;
+    if (kinds && block->effect == FAULT_FLIP)
+        kinds &= FAULT_WRITE;
     return kinds & kind;
 }
 
@@ -292,6 +294,8 @@ static enum fault_verdict count_call(struct fault_block *block)
         end_here();
     if (block->effect == FAULT_SHORT)
         return VERDICT_SHORT;
+    if (block->effect == FAULT_FLIP)
+        return VERDICT_FLIP;
     errno = block->error;
     return VERDICT_FAIL;
 }

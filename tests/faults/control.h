@@ -107,7 +107,7 @@ void fault_lock(void);
 void fault_unlock(void);
 
 /* What the plan wants of this call, which is counted. */
-enum fault_verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_SHORT };
+enum fault_verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_SHORT, VERDICT_FLIP };
 enum fault_verdict fault_decide(uint32_t kind, int fd); /* -1: of no descriptor */
 
 /* The same of a call on a name below `directory`, which is as openat() takes it. */

@@ -50,6 +50,8 @@ enum fault_kind {
 enum fault_effect {
     FAULT_FAIL,  /* nothing is done; the call answers `error` */
     FAULT_SHORT, /* half of the bytes are written or read; calls of other kinds do not count */
+    FAULT_FLIP,  /* a bit of what is written is wrong, and the call answers well; of writes of memory
+                    only: all other calls do not count, and copy_file_range passes */
     FAULT_KILL   /* nothing is done; the process is killed as by kill -9 */
 };
 

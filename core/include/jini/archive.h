@@ -69,7 +69,8 @@ enum jini_tiering_flag {
  *   JINI_E_TIMEOUT    it waited behind other runs for too long; nothing was done
  *   others            JINI_E_ARCHIVE, JINI_E_FULL, JINI_E_CORRUPT and more: some packs could not be
  *                     moved (`packs_failed`); they stay as they are, `error` names the first, and all
- *                     others were moved
+ *                     others were moved. JINI_E_CORRUPT also tells, once, of damaged records that
+ *                     were put apart when their pack was rewritten; jini_verify() names them
  */
 struct jini_archive_run {
     struct jini_request request;

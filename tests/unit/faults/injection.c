@@ -441,6 +441,26 @@ TEST(short_calls_do_half,
     CHECK_BYTES(room, "abcd\0\0\0\0", 8);
 }
 
+TEST(flipped_writes_are_wrong_by_a_bit,
+     "A flipped write answers as a good one, and one bit of its middle byte is wrong, over several "
+     "parts too; calls of other kinds do not count.")
+{
+    attach();
+    make_files();
+    const struct fault_plan plan = {.kinds = FAULT_ALL, .effect = FAULT_FLIP, .nth = 1};
+    fault_inject(&plan);
+    CHECK_INT(fsync(fd), ==, 0);
+    const struct iovec longer[2] = {{(void *)"ab", 2}, {(void *)"cdefgh", 6}};
+    CHECK_INT(pwritev(fd, longer, 2, 0), ==, 8);
+    CHECK_INT(pwrite(fd, "abcdefgh", 8, 8), ==, 8);
+    CHECK_UINT(fault_injected(), ==, 1);
+    fault_inject_stop();
+    CHECK_INT(pread(fd, room, 8, 0), ==, 8);
+    CHECK_BYTES(room, "abcddfgh", 8);
+    CHECK_INT(pread(fd, room, 8, 8), ==, 8);
+    CHECK_BYTES(room, "abcdefgh", 8);
+}
+
 TEST(a_failed_close_has_closed, "As on Linux the descriptor is gone, whatever close answers.")
 {
     attach();

@@ -335,3 +335,38 @@ TEST(no_memory_is_an_error,
     }
     close(directory);
 }
+
+TEST(records_that_are_taken_back_are_gone, "Records that nobody was told of are cut off: the next "
+                                           "one stands in their place, and the sealed "
+                                           "pack is whole without them.")
+{
+    int directory = support_directory();
+    struct pack_file *file = support_create(directory);
+    struct jini_id pack = pack_file_header(file)->pack;
+    struct jini_id first_id;
+    struct jini_id last_id;
+    struct pack_place first = support_append(file, 5000, 10, &first_id);
+    struct pack_place second = support_append(file, 70000, 0, NULL);
+    support_append(file, 10, 10, NULL);
+    CHECK_OK(pack_file_sync(file, NULL, NULL));
+    CHECK_OK(pack_file_cut(file, 3, NULL)); /* none are behind these */
+    CHECK_OK(pack_file_cut(file, 1, NULL));
+    CHECK_UINT(pack_file_records(file), ==, 1);
+    CHECK_UINT(pack_file_end(file), ==, second.offset);
+    struct pack_place last = support_append(file, 300, 20, &last_id);
+    CHECK_UINT(last.offset, ==, second.offset);
+    CHECK_UINT(last.sequence, ==, second.sequence);
+    CHECK_OK(pack_file_seal(file, NULL));
+    pack_file_close(file);
+    size_t length;
+    uint8_t *bytes = support_load(directory, &pack, &length);
+    struct pack_scan_result result = support_scan(&pack, bytes, length, PACK_STATE_SEALED, 0);
+    CHECK(result.sealed);
+    CHECK_UINT(result.records, ==, 2);
+    CHECK_UINT(result.damaged, ==, 0);
+    struct pack_source source = pack_source_of_bytes(&pack, slice_of(bytes, length));
+    CHECK_OK(support_check(&source, &first, &first_id));
+    CHECK_OK(support_check(&source, &last, &last_id));
+    free(bytes);
+    close(directory);
+}

@@ -125,6 +125,27 @@ TEST(what_was_interrupted_goes_on_and_what_is_damaged_stays,
     CHECK(!tiering_may_be_due(&facts, &patient));
 }
 
+TEST(a_pack_of_damaged_records_stays_local, "It is not archived, whatever its age and whoever "
+                                            "asks; without an image it goes like any other.")
+{
+    struct index_pack pack = pack_in(INDEX_PACK_SEALED);
+    struct tiering_facts facts = facts_of(&pack);
+    struct tiering_policy now = patient;
+    now.now = true;
+    pack.flags |= INDEX_PACK_HAS_DAMAGE;
+    facts.now_ms += 5000;
+    CHECK(!tiering_may_be_due(&facts, &patient));
+    CHECK_INT(step_of(&facts, &patient), ==, TIERING_NOTHING);
+    CHECK_INT(step_of(&facts, &now), ==, TIERING_NOTHING);
+    pack.removals++;
+    pack.flags |= INDEX_PACK_MUST_COMPACT;
+    facts.live_records = 9;
+    CHECK(tiering_may_be_due(&facts, &patient));
+    CHECK_INT(step_of(&facts, &patient), ==, TIERING_COMPACT);
+    facts.live_images = 0;
+    CHECK_INT(step_of(&facts, &patient), ==, TIERING_PURGE_BEGIN);
+}
+
 /*
  * Counting garbage costs a walk over the images; packs from which nothing was taken since the last
  * count are spared.
@@ -137,7 +158,7 @@ TEST(the_look_without_counting_hides_no_step,
         struct index_pack pack = pack_in(harness_random() % (INDEX_PACK_PURGING + 1));
         struct tiering_policy policy = patient;
         struct tiering_facts facts = facts_of(&pack);
-        pack.flags = harness_random() % 8;
+        pack.flags = harness_random() % 16;
         pack.removals = harness_random() % 2;
         facts.now_ms += harness_random() % 6000;
         facts.owned_here = harness_random() % 2;
