@@ -87,6 +87,8 @@ static int verify_all(struct verifying *v)
     int status = verify_records(v);
     if (status == 0)
         status = verify_locations(v);
+    if (status == 0)
+        status = verify_shared(v);
     return status ? status : verify_packs(v);
 }
 

@@ -5,6 +5,7 @@
  *   verify_records.c  users, jobs, images, lists, the due queue
  *   verify_quotas.c   quotas and the jobs that run
  *   verify_places.c   images and locations; locations and the records of a pack
+ *   verify_shared.c   records that others may share, objects that are to go
  *   verify_packs.c    rows of packs, their files
  *   verify_objects.c  packs and the archive
  *
@@ -75,6 +76,7 @@ static inline bool verify_is_damage(int status)
 /* Space by space; 0, or why the check could not go on. */
 int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);
+int verify_shared(struct verifying *v);
 int verify_packs(struct verifying *v);
 
 /* Part of the check of a user's or an address's rows, in their snapshot: its quotas. */

@@ -369,6 +369,11 @@ static bool read_orphan(struct slice key, struct index_orphan *out)
            tuple_next_id(&reader, &out->attempt) == 0 && reader.rest.length == 0;
 }
 
+int index_orphan_read(struct slice key, struct slice value, struct index_orphan *out)
+{
+    return read_orphan(key, out) && value.length == 0 ? 0 : JINI_E_CORRUPT;
+}
+
 int index_orphan_list(struct store_txn *txn, uint64_t now_ms, struct index_orphan *out,
                       size_t capacity, size_t *count)
 {
@@ -586,6 +591,20 @@ static struct tuple content_key(const struct index_content *content)
     return key;
 }
 
+static int read_content_place(struct slice value, struct index_content *out)
+{
+    uint64_t sequence;
+    struct tuple_reader reader = tuple_reader_of(value);
+    int status = tuple_next_id(&reader, &out->pack);
+    if (status == 0)
+        status = tuple_next_uint(&reader, &sequence);
+    if (status == 0 && sequence > UINT32_MAX)
+        status = JINI_E_CORRUPT;
+    if (status == 0)
+        out->sequence = (uint32_t)sequence;
+    return status;
+}
+
 int index_content_get(struct store_txn *txn, struct index_content *content)
 {
     struct tuple key = content_key(content);
@@ -594,16 +613,26 @@ int index_content_get(struct store_txn *txn, struct index_content *content)
     int status = store_get(txn, STORE_SPACE_CONTENT, tuple_key(&key), &value);
     if (status)
         return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
-    uint64_t sequence;
-    struct tuple_reader reader = tuple_reader_of(buffer_slice(&value));
-    status = tuple_next_id(&reader, &content->pack);
-    if (status == 0)
-        status = tuple_next_uint(&reader, &sequence);
-    if (status == 0 && sequence > UINT32_MAX)
-        status = JINI_E_CORRUPT;
-    if (status == 0)
-        content->sequence = (uint32_t)sequence;
-    return status;
+    return read_content_place(buffer_slice(&value), content);
+}
+
+int index_content_read(struct slice key, struct slice value, struct index_content *out)
+{
+    uint64_t tier_group;
+    uint64_t expiry_day;
+    struct tuple_element hash;
+    struct tuple_reader reader = tuple_reader_of(key);
+    memset(out, 0, sizeof(*out));
+    if (tuple_next_uint(&reader, &tier_group) != 0 || tier_group > UINT32_MAX ||
+        tuple_next_uint(&reader, &expiry_day) != 0 || expiry_day > UINT32_MAX ||
+        tuple_next(&reader, &hash) != 0 || hash.type != TUPLE_BYTES ||
+        hash.length != sizeof(out->hash.bytes) || tuple_next_uint(&reader, &out->length) != 0 ||
+        reader.rest.length != 0)
+        return JINI_E_CORRUPT;
+    out->tier_group = (uint32_t)tier_group;
+    out->expiry_day = (uint32_t)expiry_day;
+    memcpy(out->hash.bytes, hash.bytes, sizeof(out->hash.bytes));
+    return read_content_place(value, out);
 }
 
 int index_content_put(struct store_txn *txn, const struct index_content *content)

@@ -136,6 +136,9 @@ struct index_orphan {
 int index_orphan_put(struct store_txn *txn, const struct index_orphan *orphan);
 int index_orphan_delete(struct store_txn *txn, const struct index_orphan *orphan);
 
+/* A row as it is stored. JINI_E_CORRUPT: it is none of this space. */
+int index_orphan_read(struct slice key, struct slice value, struct index_orphan *out);
+
 /*
  * Lists orphans that are due at `now_ms`, the oldest first; `*count` of up to `capacity`. Keys that
  * are none of this space are passed over.
@@ -184,6 +187,9 @@ struct index_content {
 /* Fills in `pack` and `sequence`. JINI_E_NOT_FOUND. */
 int index_content_get(struct store_txn *txn, struct index_content *content);
 int index_content_put(struct store_txn *txn, const struct index_content *content);
+
+/* A row as it is stored. JINI_E_CORRUPT: key or value is none of this space. */
+int index_content_read(struct slice key, struct slice value, struct index_content *out);
 
 /* Deletes the row, if it still names this pack. */
 int index_content_delete(struct store_txn *txn, const struct index_content *content);

@@ -138,7 +138,9 @@ enum jini_verify_flag {
  *   records     users by name, address and tier; jobs and images against the due queue, the users' lists with their
  *               counts of items, and the rows of running jobs, in both directions; what quotas have
  *               reserved against the jobs that run; images against their jobs; prompts
- *   the index   images against locations, in both directions; rows of packs; keys that are none of their space
+ *   the index   images against locations, in both directions; rows of packs; rows of shared content
+ *               against the records that they name; objects that are down to be deleted, which must
+ *               be nobody's; keys that are none of their space
  *   packs       each file from record to record, and each location against the record that it names; images with the
  *               same bytes share a record, so its image id alone proves nothing
  *   the archive objects by presence and length; in depth by the checksum of their bytes

@@ -1,0 +1,192 @@
+/* Verify of the rows that share records, and of those that let objects go. */
+#include "plant.h"
+
+#include "images/index.h"
+
+enum { IMAGES = 3 };
+
+/* What a verify found of one kind. */
+struct found {
+    const char *kind;
+    const char *field;
+    struct jini_id pack;
+    unsigned count;
+    unsigned others;
+};
+
+static void on_problem(void *context, const struct jini_verify_problem *problem)
+{
+    struct found *found = context;
+    if (strcmp(problem->kind, found->kind) != 0) {
+        found->others++;
+        fprintf(stderr, "found %s, %s: %s\n", problem->kind, problem->field, problem->message);
+        return;
+    }
+    found->count++;
+    CHECK_TEXT(problem->field, found->field);
+    CHECK(problem->message[0] != '\0');
+    found->pack = problem->pack_id;
+}
+
+/* It is found once, and nothing else. */
+static void check_found(struct jini *jini, const char *kind, const char *field,
+                        const struct jini_id *pack)
+{
+    struct found found = {.kind = kind, .field = field};
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    verify.report = on_problem;
+    verify.context = &found;
+    fixture_must(jini_verify(jini, &verify, NULL), "verify", &verify.request.error);
+    CHECK_UINT(found.count, ==, 1);
+    CHECK_UINT(found.others, ==, 0);
+    if (pack)
+        CHECK(id_equal(&found.pack, pack));
+}
+
+/* A sealed pack in the archive, and the row of its first record. */
+struct world {
+    struct jini *jini;
+    struct index_pack pack;
+    struct index_location locations[IMAGES];
+    struct index_content right;
+};
+
+static struct world make_world(void)
+{
+    struct world world = {.jini = fixture_open()};
+    struct store_txn *txn;
+    size_t count;
+    uint64_t user = fixture_user(world.jini, "alice", "Premium");
+    for (uint64_t i = 0; i < IMAGES; i++)
+        fixture_put(world.jini, user, i);
+    fixture_tier(world.jini, JINI_TIERING_NOW, NULL);
+    CHECK_OK(store_read_begin(world.jini->store, &txn));
+    CHECK_OK(index_pack_list(txn, NULL, &world.pack, 1, &count));
+    CHECK_UINT(count, ==, 1);
+    CHECK_OK(index_location_list(txn, &world.pack.id, NULL, world.locations, IMAGES, &count));
+    CHECK_UINT(count, ==, IMAGES);
+    world.right = (struct index_content){.tier_group = world.pack.tier_group,
+                                         .expiry_day = world.pack.expiry_day,
+                                         .length = world.locations[0].original_length,
+                                         .hash = world.locations[0].original_hash};
+    CHECK_OK(index_content_get(txn, &world.right));
+    store_read_end(txn);
+    fixture_verify(world.jini);
+    return world;
+}
+
+static int op_put_content(struct store_txn *txn, void *argument)
+{
+    return index_content_put(txn, argument);
+}
+
+static int op_delete_content(struct store_txn *txn, void *argument)
+{
+    return index_content_delete(txn, argument);
+}
+
+static void check_content(const struct world *world, struct index_content wrong, const char *kind,
+                          const char *field)
+{
+    struct index_content right = world->right;
+    CHECK_OK(store_write(world->jini->store, op_put_content, &wrong));
+    check_found(world->jini, kind, field, &wrong.pack);
+    CHECK_OK(store_write(world->jini->store, op_delete_content, &wrong));
+    CHECK_OK(store_write(world->jini->store, op_put_content, &right));
+    fixture_verify(world->jini);
+}
+
+TEST(
+    a_content_row_of_another_record_is_found,
+    "A row that names a record with another checksum or length, one of another class, and one that "
+    "its pack does not have, are found with the pack.")
+{
+    struct world world = make_world();
+    struct index_content wrong = world.right;
+    wrong.sequence = world.locations[1].sequence;
+    check_content(&world, wrong, "content_differs_from_record", "hash");
+    wrong = world.right;
+    wrong.length++;
+    check_content(&world, wrong, "content_differs_from_record", "length");
+    wrong = world.right;
+    wrong.tier_group++;
+    check_content(&world, wrong, "content_of_another_class", "class");
+    wrong = world.right;
+    wrong.sequence = IMAGES;
+    check_content(&world, wrong, "content_without_record", "sequence");
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+static int op_forget(struct store_txn *txn, void *argument)
+{
+    return index_location_delete(txn, argument);
+}
+
+TEST(a_content_row_of_a_record_without_images_is_compared,
+     "Of a record that no image has any more the pack's footer tells: a row that says the same is "
+     "right, and another one is found.")
+{
+    struct world world = make_world();
+    struct index_content wrong = world.right;
+    struct tuple image = plant_key_id(&world.locations[0].image);
+    CHECK_OK(store_write(world.jini->store, op_forget, &world.locations[0]));
+    plant_row(world.jini, STORE_SPACE_IMAGES, &image, NULL, 0);
+    struct found found = {.kind = "content_differs_from_record", .field = "hash"};
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    verify.report = on_problem; /* the lists of the user miss the image, too */
+    verify.context = &found;
+    CHECK_OK(jini_verify(world.jini, &verify, NULL));
+    CHECK_UINT(found.count, ==, 0);
+    wrong.hash.bytes[0] ^= 1;
+    CHECK_OK(store_write(world.jini->store, op_put_content, &wrong));
+    CHECK_OK(jini_verify(world.jini, &verify, NULL));
+    CHECK_UINT(found.count, ==, 1);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+TEST(a_content_row_that_cannot_be_read_is_found,
+     "A key or a value that is none of the space is found; the row of a pack that is gone is none.")
+{
+    struct world world = make_world();
+    struct tuple key = plant_key_id(&world.pack.id);
+    plant_row(world.jini, STORE_SPACE_CONTENT, &key, "rot", 3);
+    check_found(world.jini, "content_damaged", "row", NULL);
+    plant_row(world.jini, STORE_SPACE_CONTENT, &key, NULL, 0);
+    struct index_content gone = world.right;
+    gone.hash.bytes[0] ^= 1;
+    gone.pack = id_next(&world.jini->ids);
+    CHECK_OK(store_write(world.jini->store, op_put_content, &gone));
+    fixture_verify(world.jini);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+static int op_put_orphan(struct store_txn *txn, void *argument)
+{
+    return index_orphan_put(txn, argument);
+}
+
+static int op_delete_orphan(struct store_txn *txn, void *argument)
+{
+    return index_orphan_delete(txn, argument);
+}
+
+TEST(an_orphan_that_is_somebodys_is_found,
+     "A row that lets the object of a pack go is found, one of an earlier attempt is not, and one "
+     "that cannot be read is.")
+{
+    struct world world = make_world();
+    struct index_orphan orphan = {UINT64_C(1) << 50, world.pack.id, id_next(&world.jini->ids)};
+    CHECK_OK(store_write(world.jini->store, op_put_orphan, &orphan));
+    fixture_verify(world.jini);
+    CHECK_OK(store_write(world.jini->store, op_delete_orphan, &orphan));
+    orphan.attempt = world.pack.attempt;
+    CHECK_OK(store_write(world.jini->store, op_put_orphan, &orphan));
+    check_found(world.jini, "orphan_of_a_pack", "attempt", &world.pack.id);
+    CHECK_OK(store_write(world.jini->store, op_delete_orphan, &orphan));
+    struct tuple key = plant_key_id(&world.pack.id);
+    plant_row(world.jini, STORE_SPACE_ORPHANS, &key, "", 0);
+    check_found(world.jini, "orphan_damaged", "row", NULL);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
