@@ -43,6 +43,13 @@ static int refuse_early(struct jini_request *request, int status, const char *fi
     return error_set(&request->error, status, field, "%s", message);
 }
 
+static int refuse_stranger(struct jini_request *request)
+{
+    return refuse_early(request, JINI_E_INVALID, "request",
+                        "size or version is not the one of this library; call "
+                        "jini_request_init() and build against the same release");
+}
+
 /*
  * The last touch of the engine by a request. jini_close() frees the engine as soon as it has seen 0 under the
  * lock, so nothing is read after the subtraction; a count that ends just as closing begins is found by its polling.
@@ -59,19 +66,22 @@ static void count_down(struct jini *jini)
     pthread_mutex_unlock(&jini->idle_lock);
 }
 
+/*
+ * A struct that is under way is the engine's, whichever function it is given to: nothing of it is
+ * touched, and only the result tells.
+ */
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
                   enum request_kind kind, jini_callback *callback)
 {
-    if (request->version != JINI_REQUEST_VERSION || request->size != size)
-        return refuse_early(request, JINI_E_INVALID, "request",
-                            "size or version is not the one of this library; call "
-                            "jini_request_init() and build against the same release");
     struct request_state *state = request_state(request);
+    if (request->version != JINI_REQUEST_VERSION)
+        return refuse_stranger(request);
     if (jini->fork_generation != fork_generation())
         return refuse_early(request, JINI_E_FORKED, "jini", jini_status_text(JINI_E_FORKED));
     if (atomic_load(&state->submitted))
-        return refuse_early(request, JINI_E_INVALID, "request",
-                            "it is under way; wait for it to come back");
+        return JINI_E_INVALID;
+    if (request->size != size)
+        return refuse_stranger(request);
     if (!callback && loop_thread_must_not_block(jini))
         return refuse_early(request, JINI_E_ON_LOOP, "callback",
                             "a loop or worker thread must not block; pass a callback");
@@ -84,19 +94,21 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
             return store_health(jini->store, &request->error);
         return error_set(&request->error, status, "jini", "%s", jini_status_text(status));
     }
-    memset(state, 0, sizeof(*state));
     error_clear(&request->error);
     request->status = 0;
+    /* One by one: what queues keep in it stays, which jini_cancel() may be looking at. */
     state->jini = jini;
     state->callback = callback;
+    state->loop = callback ? loop_of_thread(jini) : NULL;
+    state->work = NULL;
     state->kind = (uint32_t)kind;
     uint64_t timeout_ms =
         request->timeout_ms ? request->timeout_ms : jini->options.request_timeout_ms;
     state->deadline_ns = clock_boot_ns(jini->clock) + timeout_ms * NS_PER_MS;
-    if (callback) {
-        state->loop = loop_of_thread(jini);
+    atomic_store(&state->cancelled, 0);
+    atomic_store(&state->finished, 0);
+    if (callback)
         loop_hold(state->loop);
-    }
     atomic_store(&state->submitted, 1);
     return 0;
 }

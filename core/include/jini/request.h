@@ -23,7 +23,8 @@
  * Any thread may submit. A request may be used again after it came back, without a new init.
  *
  * Errors of every request, beside its own:
- *   JINI_E_INVALID    a member breaks a rule; `error.field` names it
+ *   JINI_E_INVALID    a member breaks a rule; `error.field` names it. Or the request is under way:
+ *                     then nothing of it is touched, and only the function's result tells
  *   JINI_E_BUSY       a queue is full: slow down and try again
  *   JINI_E_TIMEOUT    its deadline passed while it waited; nothing was done. What waits
  *                     to be written comes back within about a second of it, also while a

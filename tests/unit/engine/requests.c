@@ -352,20 +352,29 @@ TEST(a_deadline_passes_while_another_process_writes,
 }
 
 TEST(a_request_under_way_is_not_taken_twice,
-     "A second submit of a request that is under way is refused, and the first comes back once.")
+     "A second submit of a request that is under way, by whichever function, is refused by its "
+     "result "
+     "alone: status and error of the first stay, and it comes back once.")
 {
     struct jini *jini = open_engine();
     struct gate gate = {0};
     struct followed running = {0};
+    struct jini_request *request = &running.write.request;
     follow(jini, &running, pass_gate, &gate);
     wait_for(&gate.entered, 1);
     CHECK_STATUS(jini_write(jini, &running.write, on_followed), JINI_E_INVALID);
     CHECK_STATUS(jini_write(jini, &running.write, NULL), JINI_E_INVALID);
+    CHECK_STATUS(jini_settle(jini, (struct jini_settle *)(void *)request, on_followed),
+                 JINI_E_INVALID);
+    CHECK_INT(request->status, ==, 0);
+    CHECK_INT(request->error.code, ==, 0);
+    CHECK_TEXT(request->error.message, "");
     atomic_store(&gate.open, 1);
     wait_for(&running.returned, 1);
     CHECK_OK(jini_close(jini, NULL, NULL));
     CHECK_UINT(running.returned, ==, 1);
-    CHECK_OK(running.write.request.status);
+    CHECK_OK(request->status);
+    CHECK_INT(request->error.code, ==, 0);
 }
 
 static int fail_late(struct jini_txn *txn, void *argument)
