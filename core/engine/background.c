@@ -26,44 +26,28 @@ struct background {
     struct jini *jini;
     pthread_t thread;
     bool thread_runs;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct jini_request *first; /* runs that were asked for */
-    struct jini_request *last;
-    bool stopping;
+    struct task_queue queue; /* runs that were asked for; closed: the thread is to end */
 
     /* Of the thread alone; boot time. */
     uint64_t rest_until_ns;
 };
 
-/* Waits for the next request or the interval. NULL: neither; the regular work is due. */
-static struct jini_request *next_request(struct background *background)
+/* Waits for the next run or the interval. NULL: neither; the regular work is due. */
+static struct worker_task *next_run(struct background *background, int *status)
 {
+    struct task_queue *queue = &background->queue;
     uint64_t interval_ms = background->jini->options.background_interval_ms;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     uint64_t ns = (uint64_t)until.tv_nsec + interval_ms * NS_PER_MS;
     until.tv_sec += (time_t)(ns / NS_PER_S);
     until.tv_nsec = (long)(ns % NS_PER_S);
-    pthread_mutex_lock(&background->lock);
-    if (!background->first && !background->stopping)
-        pthread_cond_timedwait(&background->wake, &background->lock, &until);
-    struct jini_request *request = background->first;
-    if (request) {
-        background->first = request_state(request)->next;
-        if (!background->first)
-            background->last = NULL;
-    }
-    pthread_mutex_unlock(&background->lock);
-    return request;
-}
-
-static bool is_stopping(struct background *background)
-{
-    pthread_mutex_lock(&background->lock);
-    bool stopping = background->stopping;
-    pthread_mutex_unlock(&background->lock);
-    return stopping;
+    pthread_mutex_lock(&queue->lock);
+    if (!queue->first && !queue->closed)
+        pthread_cond_timedwait(&queue->wake, &queue->lock, &until);
+    struct worker_task *task = task_queue_take(queue, status);
+    pthread_mutex_unlock(&queue->lock);
+    return task;
 }
 
 /* Another process's regular run is short: worth waiting for, up to the request's deadline. */
@@ -71,10 +55,8 @@ static int run_when_free(struct background *background, struct jini_archive_run 
 {
     struct jini *jini = background->jini;
     struct request_state *state = request_state(&run->request);
-    if (clock_boot_ns(jini->clock) > state->deadline_ns)
-        return JINI_E_TIMEOUT; /* it waited behind another run for too long */
     for (;;) {
-        if (is_stopping(background) || atomic_load(&state->cancelled))
+        if (task_queue_closed(&background->queue) || atomic_load(&state->cancelled))
             return JINI_E_CANCELLED;
         int status = tiering_run(jini, run, &run->request.error);
         if (status != JINI_E_LOCKED || clock_boot_ns(jini->clock) > state->deadline_ns)
@@ -82,6 +64,15 @@ static int run_when_free(struct background *background, struct jini_archive_run 
         struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
+}
+
+static void run_archive(struct worker_task *task, int status)
+{
+    struct jini_request *request = request_of_task(task);
+    if (status == 0)
+        status = run_when_free(request_state(request)->jini->background,
+                               (struct jini_archive_run *)request);
+    request_finish(request, status);
 }
 
 static bool moved_something(const struct jini_archive_run *run)
@@ -142,13 +133,14 @@ static void run_regular(struct background *background)
 static void *background_main(void *argument)
 {
     struct background *background = argument;
-    prctl(PR_SET_NAME, "jini-background", 0, 0, 0);
+    prctl(PR_SET_NAME, background->queue.options.threads, 0, 0, 0);
     loop_mark_worker_thread();
     for (;;) {
-        struct jini_request *request = next_request(background);
-        if (request)
-            request_finish(request, run_when_free(background, (struct jini_archive_run *)request));
-        else if (is_stopping(background))
+        int status;
+        struct worker_task *task = next_run(background, &status);
+        if (task)
+            task->run(task, status);
+        else if (task_queue_closed(&background->queue))
             return NULL;
         else
             run_regular(background);
@@ -161,12 +153,13 @@ int background_start(struct jini *jini, struct jini_error *error)
     if (!background)
         return error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
     background->jini = jini;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&background->lock, NULL);
-    pthread_cond_init(&background->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    struct task_queue_options queue = {
+        .threads = "jini-background",
+        .queue_option = "background.queue_max",
+        .queue_max = (uint32_t)jini->options.background_queue_max,
+        .clock = jini->clock,
+    };
+    task_queue_init(&background->queue, &queue);
     jini->background = background;
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -178,15 +171,18 @@ int background_start(struct jini *jini, struct jini_error *error)
                   : 0;
 }
 
+void background_sweep(struct jini *jini)
+{
+    if (jini->background)
+        task_queue_sweep(&jini->background->queue);
+}
+
 void background_stop(struct jini *jini)
 {
     struct background *background = jini->background;
     if (!background || !background->thread_runs)
         return;
-    pthread_mutex_lock(&background->lock);
-    background->stopping = true;
-    pthread_mutex_unlock(&background->lock);
-    pthread_cond_signal(&background->wake);
+    task_queue_close(&background->queue);
     pthread_join(background->thread, NULL);
     background->thread_runs = false;
 }
@@ -196,9 +192,8 @@ void background_free(struct jini *jini)
     struct background *background = jini->background;
     if (!background)
         return;
-    JINI_ASSERT(!background->thread_runs && !background->first);
-    pthread_cond_destroy(&background->wake);
-    pthread_mutex_destroy(&background->lock);
+    JINI_ASSERT(!background->thread_runs);
+    task_queue_destroy(&background->queue);
     base_free(background);
     jini->background = NULL;
 }
@@ -223,21 +218,10 @@ static void look(struct worker_task *task, int status)
 
 static int queue_run(struct background *background, struct jini_archive_run *run)
 {
-    int status = 0;
     if (!background)
         return error_set(&run->request.error, JINI_E_READ_ONLY, "jini", "opened read-only");
-    pthread_mutex_lock(&background->lock);
-    if (background->stopping) {
-        status = JINI_E_CLOSED;
-    } else {
-        request_state(&run->request)->next = NULL;
-        *(background->last ? &request_state(background->last)->next : &background->first) =
-            &run->request;
-        background->last = &run->request;
-        pthread_cond_signal(&background->wake);
-    }
-    pthread_mutex_unlock(&background->lock);
-    return status;
+    return task_queue_submit(&background->queue, request_task(&run->request, run_archive),
+                             &run->request.error);
 }
 
 int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)

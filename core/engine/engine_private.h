@@ -3,7 +3,8 @@
  *
  *   options.c    the table of options         open.c       opening, closing, health
  *   request.c    a request's way              loop.c       loops and completions
- *   workers.c    threads for CPU work         txn.c        the caller's transactions
+ *   tasks.c      queues for threads           workers.c    threads for CPU work
+ *   txn.c        the caller's transactions
  *   users.c      users and passwords          tiers.c      tiers
  *   allowance.c  what a subject may           plans.c      limits texts made ready
  *   rate*.c      rate limits                  admission.c  admit
@@ -28,6 +29,7 @@
 #include "codec/codec.h"
 #include "engine/archives.h"
 #include "engine/lease.h"
+#include "engine/tasks.h"
 #include "store/store.h"
 
 #include <jini/engine.h>
@@ -132,16 +134,6 @@ struct jini_txn {
 
 typedef void request_step_fn(struct jini_request *request);
 
-/* A task of a workers; part of a request, or standing alone. */
-struct worker_task {
-    void (*run)(struct worker_task *task,
-                int status); /* status: 0, or JINI_E_TIMEOUT, _CANCELLED */
-    struct worker_task *next;
-    uint64_t deadline_ns;        /* 0: none */
-    _Atomic uint32_t *cancelled; /* NULL: cannot be */
-    bool continues;              /* what has begun: not refused when the queue is full */
-};
-
 /* What the engine keeps in `reserved` of a request that it has. */
 struct request_state {
     struct jini *jini;
@@ -196,10 +188,11 @@ int request_wait(struct jini_request *request);
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after);
 
-/*
- * Runs `step` on a workers; its second argument is not 0 when the request was late or cancelled.
- * Where the queue is full the request's error says so.
- */
+/* The task of a request, made ready; `step` gets not 0 when the request was late or cancelled. */
+struct worker_task *request_task(struct jini_request *request,
+                                 void (*step)(struct worker_task *task, int status));
+
+/* Runs it on a workers. Where the queue is full the request's error says so. */
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status));
 
@@ -252,23 +245,20 @@ void loop_detach_and_call(struct loop *loop, jini_close_callback *callback, void
 /* ---- workers.c ------------------------------------------------------------------------------------- */
 
 struct workers_options {
-    const char *name; /* of its threads */
     uint32_t threads;
-    uint32_t queue_max;
-    const char *queue_option; /* by which users know queue_max; static */
-    const struct jini_clock *clock;
+    struct task_queue_options queue;
 };
 int workers_create(const struct workers_options *options, struct workers **out);
 
-/* Runs what runs, completes what waits with JINI_E_CANCELLED, and ends the threads. Both take NULL. */
+/* Ends what waits with JINI_E_CANCELLED, and the threads once what runs is done. Both take NULL. */
 void workers_stop(struct workers *workers);
 void workers_free(struct workers *workers);
 
-/*
- * Queues a task. JINI_E_BUSY: queue_max tasks wait. JINI_E_NO_MEMORY: no thread could be started.
- * `error` is left alone after 0.
- */
+/* Queues a task; errors of task_queue_put(). JINI_E_NO_MEMORY: no thread could be started. */
 int workers_submit(struct workers *workers, struct worker_task *task, struct jini_error *error);
+
+/* As task_queue_sweep(). */
+void workers_sweep(struct workers *workers);
 uint32_t workers_waiting(struct workers *workers);
 
 /* ---- Others ------------------------------------------------------------------------------------- */
@@ -298,6 +288,7 @@ void quotas_clean(struct jini *jini);
 
 /* background.c */
 int background_start(struct jini *jini, struct jini_error *error);
+void background_sweep(struct jini *jini); /* as task_queue_sweep(); any engine */
 void background_stop(struct jini *jini);
 void background_free(struct jini *jini);
 

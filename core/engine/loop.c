@@ -5,9 +5,9 @@
  *  1. The list is guarded by the loop's lock; everything else of a loop belongs to the thread that runs it.
  *  2. An attached loop is kept running by our handle only while requests are under way that come back on it.
  *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping
- *     timer, which ticks the store, renews the lease of a long run, ends late reads and lets go
- *     of files that another process removed; so what it uses is freed only after the own loop has
- *     ended.
+ *     timer, which ends what has waited for too long for the writer, a thread or the archive,
+ *     renews the lease of a long run and lets go of files that another process removed; so what it
+ *     uses is made before the own loop and freed only after it has ended.
  */
 #include "engine/engine_private.h"
 
@@ -248,6 +248,9 @@ static void on_tick(uv_timer_t *timer)
     struct loop *loop = timer->data;
     struct jini *jini = loop->jini; /* whose parts are freed after this loop has ended */
     store_tick(jini->store);
+    workers_sweep(jini->cpu);
+    workers_sweep(jini->passwords);
+    background_sweep(jini);
     lease_tick(jini);
     cold_reads_sweep(jini->cold_reads, clock_boot_ns(jini->clock));
     if (++loop->ticks % DROP_REMOVED_TICKS == 0)

@@ -1,7 +1,7 @@
 /*
  * Opening and closing an engine.
  *
- * Open: options, store, images, limits, workers, own loop, background; what fails is taken down in
+ * Open: options, store, images, limits, workers, background, own loop; what fails is taken down in
  * reverse order.
  *
  * Close: refuse new work; cancel what is under way in the archive; stop workers, reads of the
@@ -92,18 +92,14 @@ static int open_workers(struct jini *jini, struct jini_error *error)
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t automatic = processors < 1 ? 1 : processors > 64 ? 64 : (uint32_t)processors;
     struct workers_options cpu = {
-        .name = "jini-cpu",
         .threads = options->cpu_threads ? (uint32_t)options->cpu_threads : automatic,
-        .queue_max = (uint32_t)options->cpu_queue_max,
-        .queue_option = "cpu.queue_max",
-        .clock = jini->clock,
+        .queue = {"jini-cpu", "cpu.threads", "cpu.queue_max", (uint32_t)options->cpu_queue_max,
+                  jini->clock},
     };
     struct workers_options passwords = {
-        .name = "jini-password",
         .threads = (uint32_t)options->password_threads,
-        .queue_max = (uint32_t)options->password_queue_max,
-        .queue_option = "password.queue_max",
-        .clock = jini->clock,
+        .queue = {"jini-password", "password.threads", "password.queue_max",
+                  (uint32_t)options->password_queue_max, jini->clock},
     };
     struct workers_options verifier = {
         .name = "jini-verify",
@@ -272,11 +268,9 @@ static int open_parts(struct jini *jini, struct jini_error *error)
         status = open_limits(jini, error);
     if (status == 0)
         status = open_workers(jini, error);
-    if (status == 0)
-        status = loop_start_own(jini, error);
     if (status == 0 && !jini->options.read_only)
         status = background_start(jini, error);
-    return status;
+    return status ? status : loop_start_own(jini, error);
 }
 
 int jini_open(struct jini **out, const char *path, const struct jini_options *options,

@@ -252,27 +252,30 @@ int request_write(struct jini_request *request, store_op_fn *op, enum store_clas
     return status;
 }
 
-static int run_on(struct workers *workers, struct jini_request *request,
-                  void (*step)(struct worker_task *task, int status), bool continues)
+/* One by one: what its queue keeps in it stays, which jini_cancel() may be looking at. */
+struct worker_task *request_task(struct jini_request *request,
+                                 void (*step)(struct worker_task *task, int status))
 {
     struct request_state *state = request_state(request);
-    state->task = (struct worker_task){.run = step,
-                                       .deadline_ns = state->deadline_ns,
-                                       .cancelled = &state->cancelled,
-                                       .continues = continues};
-    return workers_submit(workers, &state->task, &request->error);
+    state->task.run = step;
+    state->task.deadline_ns = state->deadline_ns;
+    state->task.cancelled = &state->cancelled;
+    state->task.continues = false;
+    return &state->task;
 }
 
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status))
 {
-    return run_on(workers, request, step, false);
+    return workers_submit(workers, request_task(request, step), &request->error);
 }
 
 int request_continue_on(struct workers *workers, struct jini_request *request,
                         void (*step)(struct worker_task *task, int status))
 {
-    return run_on(workers, request, step, true);
+    struct worker_task *task = request_task(request, step);
+    task->continues = true;
+    return workers_submit(workers, task, &request->error);
 }
 
 void jini_cancel(struct jini *jini, struct jini_request *request)
@@ -285,6 +288,7 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
     if (atomic_load(&jini->state) != ENGINE_OPEN)
         return; /* closing cancels all that waits */
     store_cancel(jini->store, &state->write);
+    task_cancel(&state->task);
     if (state->kind == REQUEST_IMAGE_GET)
         cold_reads_cancel(jini->cold_reads, request);
 }

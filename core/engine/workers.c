@@ -1,78 +1,46 @@
 /*
- * A bounded queue of tasks and the threads that run them. Threads are started when there is work for them and
- * live until the workers are stopped. A task that waits past its deadline, or was cancelled, is run with that
- * status, so that every task ends the same way.
+ * Threads that run tasks from a bounded queue (tasks.h). They are started when there is work for
+ * them and live until the workers are stopped.
  */
 #include "engine/engine_private.h"
 
 #include "base/alloc.h"
-#include "base/error.h"
 
-#include <stdio.h>
 #include <sys/prctl.h>
 
 enum { STACK_BYTES = 512 * 1024, THREADS_MAX = 256 };
 
 struct workers {
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct worker_task *first;
-    struct worker_task *last;
-    uint32_t waiting;
-    uint32_t queue_max;
-    const char *queue_option;
+    struct task_queue queue; /* whose lock guards the numbers too */
     uint32_t idle;
     uint32_t running_threads;
     uint32_t threads_max;
-    bool ending;
-    const struct jini_clock *clock;
-    char name[16];
     pthread_t threads[THREADS_MAX];
 };
-
-static struct worker_task *take(struct workers *workers)
-{
-    struct worker_task *task = workers->first;
-    if (task) {
-        workers->first = task->next;
-        if (!workers->first)
-            workers->last = NULL;
-        workers->waiting--;
-    }
-    return task;
-}
-
-static int status_of(const struct workers *workers, const struct worker_task *task)
-{
-    if (workers->ending || (task->cancelled && atomic_load(task->cancelled)))
-        return JINI_E_CANCELLED;
-    if (task->deadline_ns && clock_boot_ns(workers->clock) > task->deadline_ns)
-        return JINI_E_TIMEOUT;
-    return 0;
-}
 
 static void *thread_main(void *argument)
 {
     struct workers *workers = argument;
-    prctl(PR_SET_NAME, workers->name, 0, 0, 0);
+    struct task_queue *queue = &workers->queue;
+    prctl(PR_SET_NAME, queue->options.threads, 0, 0, 0);
     loop_mark_worker_thread();
-    pthread_mutex_lock(&workers->lock);
+    pthread_mutex_lock(&queue->lock);
     for (;;) {
-        struct worker_task *task = take(workers);
+        int status;
+        struct worker_task *task = task_queue_take(queue, &status);
         if (task) {
-            int status = status_of(workers, task);
-            pthread_mutex_unlock(&workers->lock);
+            pthread_mutex_unlock(&queue->lock);
             task->run(task, status);
-            pthread_mutex_lock(&workers->lock);
+            pthread_mutex_lock(&queue->lock);
             continue;
         }
-        if (workers->ending)
+        if (queue->closed)
             break;
         workers->idle++;
-        pthread_cond_wait(&workers->wake, &workers->lock);
+        pthread_cond_wait(&queue->wake, &queue->lock);
         workers->idle--;
     }
-    pthread_mutex_unlock(&workers->lock);
+    pthread_mutex_unlock(&queue->lock);
     return NULL;
 }
 
@@ -83,13 +51,8 @@ int workers_create(const struct workers_options *options, struct workers **out)
     struct workers *workers = base_calloc(1, sizeof(*workers));
     if (!workers)
         return JINI_E_NO_MEMORY;
-    pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->wake, NULL);
-    workers->queue_max = options->queue_max;
-    workers->queue_option = options->queue_option;
+    task_queue_init(&workers->queue, &options->queue);
     workers->threads_max = options->threads;
-    workers->clock = options->clock;
-    snprintf(workers->name, sizeof(workers->name), "%s", options->name);
     *out = workers;
     return 0;
 }
@@ -98,14 +61,10 @@ void workers_stop(struct workers *workers)
 {
     if (!workers)
         return;
-    pthread_mutex_lock(&workers->lock);
-    workers->ending = true;
-    pthread_mutex_unlock(&workers->lock);
-    pthread_cond_broadcast(&workers->wake);
+    task_queue_close(&workers->queue);
     for (uint32_t i = 0; i < workers->running_threads; i++)
         pthread_join(workers->threads[i], NULL);
     workers->running_threads = 0;
-    JINI_ASSERT(workers->first == NULL);
 }
 
 void workers_free(struct workers *workers)
@@ -113,8 +72,7 @@ void workers_free(struct workers *workers)
     if (!workers)
         return;
     JINI_ASSERT(workers->running_threads == 0);
-    pthread_cond_destroy(&workers->wake);
-    pthread_mutex_destroy(&workers->lock);
+    task_queue_destroy(&workers->queue);
     base_free(workers);
 }
 
@@ -132,36 +90,34 @@ static bool start_thread(struct workers *workers)
     return !failed;
 }
 
+/* Held under the lock, with a task in the queue. False: there is no thread, and none to be had. */
+static bool ensure_thread(struct workers *workers)
+{
+    bool enough = workers->idle >= workers->queue.waiting;
+    if (enough || workers->running_threads == workers->threads_max)
+        return true;
+    return start_thread(workers) || workers->running_threads > 0;
+}
+
 int workers_submit(struct workers *workers, struct worker_task *task, struct jini_error *error)
 {
-    int status = 0;
-    task->next = NULL;
-    pthread_mutex_lock(&workers->lock);
-    if (workers->ending)
-        status = JINI_E_CLOSED;
-    else if (workers->waiting >= workers->queue_max && !task->continues)
-        status = error_set(error, JINI_E_BUSY, workers->queue_option,
-                           "%u tasks wait for a thread of %s, as many as %s allows; come back when "
-                           "some are done, or raise it",
-                           workers->waiting, workers->name, workers->queue_option);
-    else if (workers->idle <= workers->waiting && workers->running_threads < workers->threads_max &&
-             !start_thread(workers) && workers->running_threads == 0)
+    struct task_queue *queue = &workers->queue;
+    pthread_mutex_lock(&queue->lock);
+    int status = task_queue_put(queue, task, error);
+    if (status == 0 && !ensure_thread(workers)) {
+        task_queue_take_out(queue, task);
         status = JINI_E_NO_MEMORY;
-    if (status == 0) {
-        *(workers->last ? &workers->last->next : &workers->first) = task;
-        workers->last = task;
-        workers->waiting++;
-        /* Under the lock: the task's end may close the engine before this function returns. */
-        pthread_cond_signal(&workers->wake);
     }
-    pthread_mutex_unlock(&workers->lock);
+    pthread_mutex_unlock(&queue->lock);
     return status;
+}
+
+void workers_sweep(struct workers *workers)
+{
+    task_queue_sweep(&workers->queue);
 }
 
 uint32_t workers_waiting(struct workers *workers)
 {
-    pthread_mutex_lock(&workers->lock);
-    uint32_t waiting = workers->waiting;
-    pthread_mutex_unlock(&workers->lock);
-    return waiting;
+    return task_queue_waiting(&workers->queue);
 }

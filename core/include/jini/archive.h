@@ -67,6 +67,7 @@ enum jini_tiering_flag {
  *   way: what was
  *                     being moved is moved by a later run
  *   JINI_E_TIMEOUT    it waited behind other runs for too long; nothing was done
+ *   JINI_E_BUSY       background.queue_max of this process wait already
  *   others            JINI_E_ARCHIVE, JINI_E_FULL, JINI_E_CORRUPT and more: some packs could not be
  *                     moved (`packs_failed`); they stay as they are, `error` names the first, and all
  *                     others were moved. JINI_E_CORRUPT also tells, once, of damaged records that

@@ -153,6 +153,8 @@ enum jini_when_full {
            "take part in expiry, sealing, archiving and purging")                                  \
     NUMBER(background_interval_ms, "background.interval_ms", 1000, 10, 3600000,                    \
            "how often background work looks for something to do")                                  \
+    NUMBER(background_queue_max, "background.queue_max", 16, 1, 1024,                              \
+           "archive runs that may wait; more are refused as busy")                                 \
     NUMBER(background_lease_ms, "background.lease_ms", 30000, 100, 3600000,                        \
            "how long a stopped process keeps its background work")
 

@@ -26,9 +26,10 @@
  *   JINI_E_INVALID    a member breaks a rule; `error.field` names it. Or the request is under way:
  *                     then nothing of it is touched, and only the function's result tells
  *   JINI_E_BUSY       a queue is full: slow down and try again
- *   JINI_E_TIMEOUT    its deadline passed while it waited; nothing was done. What waits
- *                     to be written comes back within about a second of it, also while a
- *                     long write runs
+ *   JINI_E_TIMEOUT    its deadline passed while it waited; nothing was done. What waits for the
+ *                     writer or for a thread comes back within about a second of it, also while
+ *                     they are at work for long; an image that waits to be written to a pack, when
+ *                     those before it have been
  *   JINI_E_CANCELLED  jini_cancel() or jini_close() came first; nothing was done
  *   JINI_E_FULL       disk or map are down to the reserve
  *   JINI_E_NO_MEMORY, JINI_E_IO, JINI_E_CLOSED, JINI_E_FORKED, JINI_E_POISONED, JINI_E_READ_ONLY
@@ -66,10 +67,12 @@ struct jini_request {
 JINI_EXPORT void jini_request_init_as(struct jini_request *request, size_t size);
 
 /*
- * Asks for a request back. Best effort: one that still waits comes back with JINI_E_CANCELLED, one
- * that runs finishes, but for jini_verify() and jini_archive_run(), which end early, also out of a
- * request to the archive. Its callback comes in either case. Does nothing for a request that is not
- * submitted. Any thread.
+ * Asks for a request back. Best effort: one that still waits comes back with JINI_E_CANCELLED, as
+ * soon as a late one does and at once where it waits for a thread or the archive; one that runs
+ * finishes, but for jini_verify() and jini_archive_run(), which end early, also out of a request to
+ * the archive. Its callback comes in either case, later. Does nothing for a request that is not
+ * submitted. Any thread; the struct stays until this has returned, though the request may come back
+ * before.
  */
 JINI_EXPORT void jini_cancel(struct jini *jini, struct jini_request *request);
 
