@@ -226,8 +226,7 @@ void archives_release(struct archive_handle *handle)
 
 uint64_t archives_deadline(const struct jini *jini, uint64_t bytes)
 {
-    uint64_t ms = jini->options.background_lease_ms + bytes / SLOWEST_BYTES_PER_MS;
-    return clock_boot_ns(jini->clock) + ms * NS_PER_MS;
+    return background_deadline(jini) + bytes / SLOWEST_BYTES_PER_MS * NS_PER_MS;
 }
 
 /*

@@ -286,7 +286,15 @@ void jobs_clean(struct jini *jini);
 /* quota_clean.c: one slice of removing what addresses no longer count. The background thread only. */
 void quotas_clean(struct jini *jini);
 
-/* background.c */
+/*
+ * background.c: boot time by which a write of the background has to be done. A process that was
+ * stopped with the write lock may keep it for ever, and whoever waits for the background with it.
+ */
+static inline uint64_t background_deadline(const struct jini *jini)
+{
+    return clock_boot_ns(jini->clock) + jini->options.background_lease_ms * NS_PER_MS;
+}
+
 int background_start(struct jini *jini, struct jini_error *error);
 void background_sweep(struct jini *jini); /* as task_queue_sweep(); any engine */
 void background_stop(struct jini *jini);

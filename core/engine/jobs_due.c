@@ -75,7 +75,8 @@ void jobs_expire(struct jini *jini)
         status = is_due(jini, GENERATIONS_DUE_JOB, expire->now_ms, &due);
         if (status || !due)
             break;
-        status = store_write_class(jini->store, op_expire_jobs, expire, STORE_RELEASE);
+        status = store_write_until(jini->store, op_expire_jobs, expire, STORE_RELEASE,
+                                   background_deadline(jini));
         if (status)
             break;
         for (size_t i = 0; i < expire->count; i++)
@@ -147,7 +148,8 @@ void jobs_clean(struct jini *jini)
         status = is_due(jini, GENERATIONS_DUE_ENDED, clean.now_ms, &due);
         if (status || !due)
             break;
-        status = store_write_class(jini->store, op_clean_jobs, &clean, STORE_RELEASE);
+        status = store_write_until(jini->store, op_clean_jobs, &clean, STORE_RELEASE,
+                                   background_deadline(jini));
         if (status)
             break;
         atomic_fetch_add_explicit(&jini->jobs_removed, clean.removed, memory_order_relaxed);

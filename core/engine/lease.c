@@ -83,14 +83,18 @@ static bool is_free(struct jini *jini, const struct row *row, uint64_t now_ns)
     return mine || !store_process_alive(jini->store, row->holder);
 }
 
-/* A lease is what gives room back: it may use the reserve. Later than its own time it is of no use. */
-static int write_change(struct jini *jini, struct change *change)
+/*
+ * A lease is what gives room back: it may use the reserve. Later than its own time it is of no use.
+ * `until_ns` bounds it further, unless it is 0.
+ */
+static int write_change(struct jini *jini, struct change *change, uint64_t until_ns)
 {
+    uint64_t own_ns = background_deadline(jini);
     return store_write_until(jini->store, op_change, change, STORE_RELEASE,
-                             clock_boot_ns(jini->clock) + length_ns(jini));
+                             until_ns && until_ns < own_ns ? until_ns : own_ns);
 }
 
-int lease_take(struct jini *jini, const char *name, struct lease *out)
+int lease_take(struct jini *jini, const char *name, uint64_t until_ns, struct lease *out)
 {
     struct store_txn *txn;
     struct row row;
@@ -109,7 +113,7 @@ int lease_take(struct jini *jini, const char *name, struct lease *out)
         .expected = row.epoch,
         .row = {row.epoch + 1, store_self(jini->store), now + length_ns(jini)},
     };
-    status = write_change(jini, &change);
+    status = write_change(jini, &change, until_ns);
     *out = (struct lease){jini, name, row.epoch + 1};
     return status == JINI_E_CONFLICT ? JINI_E_LOCKED : status;
 }
@@ -117,7 +121,7 @@ int lease_take(struct jini *jini, const char *name, struct lease *out)
 static int change_mine(const struct lease *lease, struct store_process holder, uint64_t until_ns)
 {
     struct change change = {lease->name, lease->epoch, {lease->epoch, holder, until_ns}};
-    return write_change(lease->jini, &change);
+    return write_change(lease->jini, &change, 0);
 }
 
 /* True when the lease was renewed a moment ago, by this function or the timer. */

@@ -38,8 +38,11 @@ struct lease_keeper {
 void lease_keeper_init(struct lease_keeper *keeper);
 void lease_keeper_destroy(struct lease_keeper *keeper);
 
-/* Takes or renews. JINI_E_LOCKED: a live process has it. Blocks for a commit. */
-int lease_take(struct jini *jini, const char *name, struct lease *out);
+/*
+ * Takes or renews. JINI_E_LOCKED: a live process has it. Blocks for a commit, until `until_ns` at
+ * most (boot time; 0: for as long as a lease lasts): JINI_E_TIMEOUT.
+ */
+int lease_take(struct jini *jini, const char *name, uint64_t until_ns, struct lease *out);
 
 /*
  * Makes it last for another background.lease_ms, once a third of it has passed: cheap to call often.

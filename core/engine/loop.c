@@ -250,6 +250,7 @@ static void on_tick(uv_timer_t *timer)
     store_tick(jini->store);
     workers_sweep(jini->cpu);
     workers_sweep(jini->passwords);
+    workers_sweep(jini->verifier);
     background_sweep(jini);
     lease_tick(jini);
     cold_reads_sweep(jini->cold_reads, clock_boot_ns(jini->clock));

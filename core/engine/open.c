@@ -4,11 +4,12 @@
  * Open: options, store, images, limits, workers, background, own loop; what fails is taken down in
  * reverse order.
  *
- * Close: refuse new work; cancel what is under way in the archive; stop workers, reads of the
- * archive, background, appender and the store's writer, in the order in which a request passes
- * them: each finishes what runs and cancels what waits; wait until every request has been
- * delivered; stop the own loop; only then free the store, which the loop's timer and a submit on
- * its way may still look at, and the rest. The callback, if any, comes last.
+ * Close: refuse new work; cancel what is under way in the archive; bound what still waits for the
+ * write lock; stop workers, reads of the archive, background, appender and the store's writer, in
+ * the order in which a request passes them: each finishes what runs and cancels what waits; wait
+ * until every request has been delivered; stop the own loop; only then free the store, which the
+ * loop's timer and a submit on its way may still look at, and the rest. The callback, if any, comes
+ * last.
  */
 #include "engine/engine_private.h"
 
@@ -102,11 +103,8 @@ static int open_workers(struct jini *jini, struct jini_error *error)
                   (uint32_t)options->password_queue_max, jini->clock},
     };
     struct workers_options verifier = {
-        .name = "jini-verify",
         .threads = 1,
-        .queue_max = 1,
-        .queue_option = "verify",
-        .clock = jini->clock,
+        .queue = {"jini-verify", NULL, "verify", 1, jini->clock},
     };
     int status = workers_create(&cpu, &jini->cpu);
     if (status == 0)
@@ -204,21 +202,20 @@ static int op_give_ids_back(struct store_txn *txn, void *argument)
     return accounts_ids_give_back(txn, argument);
 }
 
-/* Closing does not wait for ever behind a process that was stopped while it writes. */
-enum { CLOSE_WRITE_S = 10 };
-
 /* The ids of a block that was begun go back, so that short processes do not leave large gaps. */
 static void give_ids_back(struct jini *jini)
 {
     struct accounts_id_range rest = accounts_ids_drain(&jini->user_ids);
     if (rest.count > 0)
-        store_write_until(jini->store, op_give_ids_back, &rest, STORE_RELEASE,
-                          clock_boot_ns(jini->clock) + CLOSE_WRITE_S * NS_PER_S);
+        store_write_class(jini->store, op_give_ids_back, &rest, STORE_RELEASE);
 }
 
+/* What still writes does not wait for ever behind a process that was stopped while it wrote. */
 static void stop_work(struct jini *jini)
 {
     archives_stop(jini); /* nothing below waits for the archive */
+    if (jini->store)
+        store_bound_wait(jini->store, (uint32_t)jini->options.store_close_wait_ms);
     workers_stop(jini->passwords);
     workers_stop(jini->cpu);
     workers_stop(jini->verifier);

@@ -36,7 +36,8 @@ static int clean_slice(struct jini *jini, struct quota_cleaning *cleaning)
     if (status || cleaning->sweep.count == 0)
         return status;
     cleaning->found = true;
-    status = store_write_class(jini->store, op_remove_ended, cleaning, STORE_RELEASE);
+    status = store_write_until(jini->store, op_remove_ended, cleaning, STORE_RELEASE,
+                               background_deadline(jini));
     if (status == 0)
         atomic_fetch_add_explicit(&jini->rates->quota_rows_removed, cleaning->removed,
                                   memory_order_relaxed);

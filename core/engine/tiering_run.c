@@ -393,7 +393,8 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
     error_clear(error);
     if (request->flags & JINI_TIERING_DRY_RUN) /* writes nothing, so it needs no lease */
         return result_of(&run, run_all(&run, error), error);
-    int status = lease_take(jini, "tiering", &run.lease);
+    int status =
+        lease_take(jini, "tiering", request_state(&request->request)->deadline_ns, &run.lease);
     if (status == JINI_E_LOCKED)
         return error_set(error, status, "tiering", "another process is at it; try again later");
     if (status)

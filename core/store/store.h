@@ -143,6 +143,14 @@ void store_options_init(struct store_options *options);
 int store_open(const struct store_options *options, struct store **out, struct jini_error *error);
 
 /*
+ * The first step of closing: from now on the writer waits for its turn for `wait_ms` at most, in
+ * all and not for each write. What is queued by then, and what is submitted later while the turn is
+ * not to be had, completes with JINI_E_CANCELLED: a process that was stopped with the lock may keep
+ * it for ever. Any thread.
+ */
+void store_bound_wait(struct store *store, uint32_t wait_ms);
+
+/*
  * Stops the writer after the batch that it runs and completes what waits with JINI_E_CANCELLED.
  * Each `done` has returned then. Reading goes on; a write is refused with JINI_E_CLOSED. Takes
  * NULL; once or more. Not on the writer's thread and not in a `done`.

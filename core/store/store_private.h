@@ -109,6 +109,9 @@ struct store {
     uint32_t cancels;       /* queued writes marked as cancelled and not yet taken out */
     uint32_t gather_target; /* queued ops that the writer waits for a moment; 0: it does not */
     bool closing;
+    uint64_t wait_max_ns;       /* for the turn to write; 0: as long as it takes */
+    uint64_t waits_since_ns;    /* boot time, of the wait that goes on; 0: none does */
+    bool gave_up;               /* the wait before this one was too long */
     pthread_mutex_t sweep_lock; /* held by a tick while it sweeps; before `lock` */
 
     /* The writer thread and what it alone uses. */

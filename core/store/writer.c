@@ -155,14 +155,26 @@ static void complete_all(struct store_write *list)
     }
 }
 
+/* True when the turn to write has not come within the bound of a closing. Held under `lock`. */
+static bool waits_in_vain(const struct store *store, uint64_t now_ns)
+{
+    if (store->wait_max_ns == 0 || store->waits_since_ns == 0)
+        return false;
+    return store->gave_up || now_ns - store->waits_since_ns >= store->wait_max_ns;
+}
+
 /* Completes what is late or cancelled. False when the store is closing. */
 bool writer_sweep(struct store *store)
 {
     struct store_write *found = NULL;
     uint64_t now = clock_boot_ns(store->options.clock);
     pthread_mutex_lock(&store->lock);
-    if (store->cancels > 0 || now >= store->earliest_deadline_ns)
+    if (waits_in_vain(store, now)) {
+        store->gave_up = true;
+        found = extract(store, judge_closed, now);
+    } else if (store->cancels > 0 || now >= store->earliest_deadline_ns) {
         found = extract(store, judge_swept, now);
+    }
     bool closing = store->closing;
     pthread_mutex_unlock(&store->lock);
     complete_all(found);
@@ -194,20 +206,37 @@ void store_cancel(struct store *store, struct store_write *write)
     pthread_mutex_unlock(&store->lock);
 }
 
+void store_bound_wait(struct store *store, uint32_t wait_ms)
+{
+    pthread_mutex_lock(&store->lock);
+    store->wait_max_ns = wait_ms * NS_PER_MS;
+    if (store->waits_since_ns)
+        store->waits_since_ns = clock_boot_ns(store->options.clock);
+    pthread_mutex_unlock(&store->lock);
+}
+
 static bool on_wait(void *argument)
 {
     struct store *store = argument;
+    pthread_mutex_lock(&store->lock);
+    if (store->waits_since_ns == 0)
+        store->waits_since_ns = clock_boot_ns(store->options.clock);
+    pthread_mutex_unlock(&store->lock);
     bool goes_on = writer_sweep(store);
     pthread_mutex_lock(&store->lock);
-    bool wanted = store->first != NULL;
+    bool wanted = goes_on && store->first != NULL;
+    if (!wanted)
+        store->waits_since_ns = 0;
     pthread_mutex_unlock(&store->lock);
-    return goes_on && wanted;
+    return wanted;
 }
 
-/* Moves the head of the queue into the batch. */
+/* The turn is ours: moves the head of the queue into the batch. */
 static void fill_batch(struct store *store)
 {
     pthread_mutex_lock(&store->lock);
+    store->waits_since_ns = 0;
+    store->gave_up = false;
     store->batch_count = 0;
     while (store->first && store->batch_count < store->options.batch_ops_max) {
         struct store_write *write = store->first;

@@ -55,6 +55,10 @@ typedef void jini_close_callback(void *context);
  * loop, which is detached by that, else on a thread of its own. Without a callback it blocks. Takes
  * NULL. In a child after fork it frees nothing.
  *
+ * What the engine itself still writes then, the end of packs and unused user ids, is left out when
+ * another process keeps the write lock for longer than store.close_wait_ms, as one that was stopped
+ * does: the next run of tiering makes up for it.
+ *
  * Requests are counted: closing waits for each, also for those that block other threads. Calls
  * without a request (jini_read(), jini_limit_check(), jini_user_get(), jini_copy(), jini_metrics(),
  * jini_cancel() and all others that take no callback) are not counted: the caller ends them on all

@@ -90,6 +90,8 @@ enum jini_when_full {
            "how long growth of the map waits for running readers")                                 \
     NUMBER(store_migrate_wait_ms, "store.migrate_wait_ms", 10000, 0, 3600000,                      \
            "how long a migration waits for processes of an older version")                         \
+    NUMBER(store_close_wait_ms, "store.close_wait_ms", 10000, 1, 600000,                           \
+           "how long closing waits for the write lock, which a stopped process may keep")          \
     SWITCH(store_allow_unsafe_filesystem, "store.allow_unsafe_filesystem", 0,                      \
            "open on network and overlay filesystems, for one process at a time")                   \
     SWITCH(store_run_twice, "store.run_twice", JINI_RUN_TWICE,                                     \

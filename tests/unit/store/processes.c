@@ -286,6 +286,39 @@ TEST(a_process_stopped_with_the_lock_is_named_and_waited_for_with_a_bound,
     store_close(store);
 }
 
+TEST(a_store_about_to_close_does_not_wait_for_ever,
+     "Its wait bounded, a store cancels what waits behind a stopped process, and what is submitted "
+     "after that without another wait of that length; with the lock free again it writes.")
+{
+    enum { BOUND_MS = 300, LATER = 20 };
+    struct holder holder = new_holder();
+    store_close(open_shared());
+    pid_t pid = fixture_spawn(hold_the_lock, &holder);
+    fixture_await(holder.inside);
+    fixture_stop(pid);
+    struct store *store = open_shared();
+    struct fixture_write write;
+    struct fixture_number one = {STORE_SPACE_APPLICATION, 1, 1};
+    uint64_t begin = fixture_ms();
+    fixture_prepare(&write, fixture_op_add, &one);
+    CHECK_OK(store_submit(store, &write.write));
+    fixture_sleep_ms(BOUND_MS);
+    store_bound_wait(store, BOUND_MS);
+    CHECK_STATUS(fixture_wait(&write), JINI_E_CANCELLED);
+    CHECK_UINT(fixture_ms() - begin, >=, 2 * BOUND_MS);
+    begin = fixture_ms();
+    for (int i = 0; i < LATER; i++)
+        CHECK_STATUS(store_write(store, fixture_op_add, &one), JINI_E_CANCELLED);
+    CHECK_UINT(fixture_ms() - begin, <, LATER * BOUND_MS / 2);
+    fixture_raise(holder.go_on);
+    CHECK(kill(pid, SIGCONT) == 0);
+    fixture_await(holder.completed);
+    CHECK_OK(store_write(store, fixture_op_add, &one));
+    CHECK_UINT(fixture_number(store, 1), ==, 112);
+    harness_wait_exit(pid, 0);
+    store_close(store);
+}
+
 TEST(a_process_killed_with_the_lock_holds_up_nobody,
      "When a process is killed inside an op, others go on at once and nothing of the op is there.")
 {
