@@ -65,9 +65,9 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struc
 {
     struct store_txn *txn;
     memset(out, 0, sizeof(*out));
-    int status = store_read_begin(jini->store, &txn);
+    int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
-        return error_set(error, status, "jini", "%s", jini_status_text(status));
+        return status;
     status = allowance_in(txn, jini, user_id, out);
     store_read_end(txn);
     if (status == JINI_E_NOT_FOUND)

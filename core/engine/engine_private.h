@@ -3,8 +3,8 @@
  *
  *   options.c    the table of options         open.c       opening, closing, health
  *   request.c    a request's way              loop.c       loops and completions
- *   tasks.c      queues for threads           workers.c    threads for CPU work
- *   txn.c        the caller's transactions
+ *   explain.c    refusals in words            tasks.c      queues for threads
+ *   workers.c    threads for CPU work         txn.c        the caller's transactions
  *   users.c      users and passwords          tiers.c      tiers
  *   allowance.c  what a subject may           plans.c      limits texts made ready
  *   rate*.c      rate limits                  admission.c  admit
@@ -210,8 +210,30 @@ static inline struct jini_request *request_of_task(struct worker_task *task)
 /* 0, or why nothing is taken any more: JINI_E_FORKED, JINI_E_CLOSED, JINI_E_POISONED. */
 int engine_check(const struct jini *jini);
 
-/* Opens a snapshot for a call that returns directly. */
+/* Opens a snapshot for a call that returns directly. `error` says what refuses it. */
 int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error);
+
+/* ---- explain.c: refusals in words ------------------------------------------------------------ */
+
+/* Fills in the error of a request that ends with `status` and says nothing of it yet. */
+void explain_end(struct jini_request *request, int status);
+
+/*
+ * Says why the store gave a write back with `status`, which no op answered: the holder of the write
+ * lock, what is full, or whatever else stands in its way now. `waited_ms` is the time that it had.
+ * Clears the error where that is not known.
+ */
+void explain_write(struct jini *jini, int status, uint64_t waited_ms, struct jini_error *error);
+
+/* Says why the queue of writes did not take the one of a request. */
+void explain_queue(struct jini_request *request, int status);
+
+/* Says that a function of the caller's answered `status`, which it returns. */
+int explain_function(struct jini_error *error, int status);
+
+/* The name of a kind in figures; how long a request may wait. */
+const char *request_kind_name(enum request_kind kind);
+uint64_t request_timeout_ms(const struct jini *jini, const struct jini_request *request);
 
 /* ---- loop.c ------------------------------------------------------------------------------------- */
 

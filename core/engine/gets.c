@@ -126,9 +126,9 @@ static int load_place(struct jini *jini, const struct jini_id *id, struct place 
                       struct jini_error *error)
 {
     struct store_txn *txn;
-    int status = store_read_begin(jini->store, &txn);
+    int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
-        return error_set(error, status, "id", "%s", jini_status_text(status));
+        return status;
     status = generations_image_get(txn, id, &out->image, error);
     if (status == 0 && (out->image.image.flags & JINI_IMAGE_TRASHED))
         status = error_set(error, JINI_E_NOT_FOUND, "id", "the image is in the trash");
@@ -197,7 +197,7 @@ static int read_inline(struct jini *jini, struct jini_image_get *get)
 {
     struct store_txn *txn;
     struct buffer out = buffer_of(get->buffer, get->capacity);
-    int status = store_read_begin(jini->store, &txn);
+    int status = store_read_begin_explained(jini->store, &txn, &get->request.error);
     if (status)
         return status;
     status = generations_image_metadata(txn, &get->id, &out, &get->request.error);

@@ -93,11 +93,6 @@ static void store_part(struct metrics_page *page, const struct store_figures *f)
 /* Every kind stands there from the beginning, with its successes; other ends once they came. */
 static void request_part(struct metrics_page *page, struct jini *jini)
 {
-    static const char *const kinds[] = {
-#define KIND_NAME(name, text) text,
-        REQUEST_KIND_MAP(KIND_NAME)
-#undef KIND_NAME
-    };
     metrics_head(page, "requests_total", "counter",
                  "Requests to this process that ended, by kind and status.");
     for (int kind = 0; kind < REQUEST_KINDS; kind++) {
@@ -105,7 +100,8 @@ static void request_part(struct metrics_page *page, struct jini *jini)
             uint64_t count = atomic_load_explicit(&jini->ended[kind][status], memory_order_relaxed);
             if (count > 0 || status == 0)
                 metrics_add(page, "jini_requests_total{kind=\"%s\",status=\"%s\"} %llu\n",
-                            kinds[kind], jini_status_name(-status), (unsigned long long)count);
+                            request_kind_name((enum request_kind)kind), jini_status_name(-status),
+                            (unsigned long long)count);
         }
     }
     metrics_number(page, "jobs_removed_total", "counter",

@@ -267,6 +267,16 @@ static void after_put(struct jini_request *request)
 
 /* ---- On the appender's thread ---- */
 
+static void explain_late_pack(struct jini_request *request, int status)
+{
+    const struct jini *jini = request_state(request)->jini;
+    if (status == JINI_E_TIMEOUT)
+        error_set(&request->error, status, "request.timeout_ms",
+                  "it waited for its turn to be written to a pack for %llu ms, and nothing of it "
+                  "was done; send fewer at once, or allow more time",
+                  (unsigned long long)request_timeout_ms(jini, request));
+}
+
 static void on_appended(struct appender_item *item, int status)
 {
     struct put_work *work =
@@ -281,6 +291,7 @@ static void on_appended(struct appender_item *item, int status)
             appender_release(state->jini->appender, item);
     } else {
         request->error = item->error;
+        explain_late_pack(request, status);
     }
     if (status)
         finish(request, status);

@@ -152,13 +152,13 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
 int rate_peek_quotas(struct jini *jini, struct quota_charge *quotas, struct jini_error *error)
 {
     struct store_txn *txn;
-    int status = store_read_begin(jini->store, &txn);
-    if (status == 0) {
-        status = quota_peek(txn, quotas);
-        store_read_end(txn);
-        if (status == JINI_E_BUSY)
-            return rate_quotas_full(quotas, error);
-    }
+    int status = store_read_begin_explained(jini->store, &txn, error);
+    if (status)
+        return status;
+    status = quota_peek(txn, quotas);
+    store_read_end(txn);
+    if (status == JINI_E_BUSY)
+        return rate_quotas_full(quotas, error);
     return status ? error_set(error, status, "quota", "%s", jini_status_text(status)) : 0;
 }
 

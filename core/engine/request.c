@@ -102,9 +102,7 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
     state->loop = callback ? loop_of_thread(jini) : NULL;
     state->work = NULL;
     state->kind = (uint32_t)kind;
-    uint64_t timeout_ms =
-        request->timeout_ms ? request->timeout_ms : jini->options.request_timeout_ms;
-    state->deadline_ns = clock_boot_ns(jini->clock) + timeout_ms * NS_PER_MS;
+    state->deadline_ns = clock_boot_ns(jini->clock) + request_timeout_ms(jini, request) * NS_PER_MS;
     atomic_store(&state->cancelled, 0);
     atomic_store(&state->finished, 0);
     if (callback)
@@ -113,7 +111,7 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
     return 0;
 }
 
-/* Counts the end. Every status that ends a request has at least its own text as an error. */
+/* Counts the end. Every status that ends a request is said in words. */
 static void settle(struct jini_request *request, int status)
 {
     const struct request_state *state = request_state(request);
@@ -125,7 +123,7 @@ static void settle(struct jini_request *request, int status)
     if (status == 0)
         error_clear(&request->error);
     else if (request->error.code != status)
-        error_set(&request->error, status, "", "%s", jini_status_text(status));
+        explain_end(request, status);
 }
 
 int request_refuse(struct jini_request *request, int status)
@@ -200,36 +198,14 @@ static void on_written(struct store_write *write)
     struct request_state *state = request_state(request);
     int status = write->status;
     if (status && request->error.code != status)
-        error_clear(&request->error);
+        explain_write(state->jini, status, request_timeout_ms(state->jini, request),
+                      &request->error);
     if (state->after) {
         request->status = status;
         state->after(request);
     } else {
         request_finish(request, status);
     }
-}
-
-/* Why the queue of writes does not take one. */
-static void explain_queue(struct jini_request *request, int status)
-{
-    const struct request_state *state = request_state(request);
-    const struct store_write *write = &state->write;
-    const struct jini_options *options = &state->jini->options;
-    unsigned long long ops_max = options->store_queue_ops_max;
-    unsigned long long bytes_max = options->store_queue_bytes_max;
-    if (status == JINI_E_TOO_BIG)
-        error_set(&request->error, status, "store.queue_bytes_max",
-                  "a write of %u bytes is more than the %llu that may wait", write->bytes,
-                  bytes_max);
-    else if (status == JINI_E_BUSY && write->queue_ops >= ops_max)
-        error_set(&request->error, status, "store.queue_ops_max",
-                  "%u writes wait, and %llu may; come back when some are done, or raise it",
-                  write->queue_ops, ops_max);
-    else if (status == JINI_E_BUSY)
-        error_set(&request->error, status, "store.queue_bytes_max",
-                  "writes of %llu bytes wait, one of %u more came, and %llu may; come back when "
-                  "some are done, or raise it",
-                  (unsigned long long)write->queue_bytes, write->bytes, bytes_max);
 }
 
 int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
@@ -297,9 +273,9 @@ int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error 
 {
     error_clear(error);
     int status = engine_check(jini);
-    if (status == JINI_E_CLOSED || status == JINI_E_FORKED)
+    if (status == JINI_E_POISONED)
+        return store_health(jini->store, error);
+    if (status)
         return error_set(error, status, "jini", "%s", jini_status_text(status));
-    if (status == 0)
-        status = store_read_begin(jini->store, out);
-    return status ? store_explain_read(jini->store, status, error) : 0;
+    return store_read_begin_explained(jini->store, out, error);
 }

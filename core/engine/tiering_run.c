@@ -397,8 +397,10 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
         lease_take(jini, "tiering", request_state(&request->request)->deadline_ns, &run.lease);
     if (status == JINI_E_LOCKED)
         return error_set(error, status, "tiering", "another process is at it; try again later");
+    if (status == JINI_E_TIMEOUT)
+        explain_write(jini, status, request_timeout_ms(jini, &request->request), error);
     if (status)
-        return error_set(error, status, "tiering", "%s", jini_status_text(status));
+        return error_complete(error, status, "tiering", "the lease of a run");
     lease_keep(&run.lease);
     status = run_all(&run, error);
     lease_keep_none(jini);

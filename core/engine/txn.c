@@ -16,7 +16,9 @@ static int op_run_function(struct store_txn *store, void *argument)
         return error_set(
             &write->request.error, JINI_E_INVALID, "function",
             "it returned %d; a function of a transaction returns 0 or a negative status", status);
-    return status;
+    /* What is full or too big for the store answers through the function. */
+    bool the_functions = status && status != JINI_E_FULL && status != JINI_E_TOO_BIG;
+    return the_functions ? explain_function(&write->request.error, status) : status;
 }
 
 int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callback)
@@ -44,9 +46,7 @@ int jini_read(struct jini *jini, jini_txn_fn *function, void *argument, struct j
         return status;
     status = function(&txn, argument);
     store_read_end(txn.store);
-    if (status)
-        error_set(error, status, "function", "%s", jini_status_text(status));
-    return status;
+    return status ? explain_function(error, status) : 0;
 }
 
 /* How long a value is that did not fit: read once more, into a buffer for the longest. */

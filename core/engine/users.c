@@ -272,10 +272,11 @@ static void after_login(struct jini_request *request)
     finish_with_work(request, status == JINI_E_NOT_FOUND ? JINI_E_DENIED : status);
 }
 
-static int find_credentials(struct jini *jini, const char *login, struct accounts_credentials *out)
+static int find_credentials(struct jini *jini, const char *login, struct accounts_credentials *out,
+                            struct jini_error *error)
 {
     struct store_txn *txn;
-    int status = store_read_begin(jini->store, &txn);
+    int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
         return status;
     status = accounts_credentials_find(txn, login, out);
@@ -283,10 +284,10 @@ static int find_credentials(struct jini *jini, const char *login, struct account
     return status;
 }
 
-static int verify_login(struct jini *jini, const struct jini_login *login, struct login_work *work)
+static int verify_login(struct jini *jini, struct jini_login *login, struct login_work *work)
 {
     struct crypto_password_cost cost = password_cost(jini);
-    int status = find_credentials(jini, login->login, &work->credentials);
+    int status = find_credentials(jini, login->login, &work->credentials, &login->request.error);
     if (status && status != JINI_E_NOT_FOUND)
         return status;
     const char *stored = status == 0 ? work->credentials.password_hash : NULL;
@@ -302,7 +303,7 @@ static void check_login(struct worker_task *task, int status)
     struct jini_request *request = request_of_task(task);
     struct request_state *state = request_state(request);
     struct login_work *work = state->work;
-    const struct jini_login *login = (const struct jini_login *)request;
+    struct jini_login *login = (struct jini_login *)request;
     if (status == 0)
         status = verify_login(state->jini, login, work);
     if (status == 0) {

@@ -49,7 +49,7 @@ void verify_problem(struct verifying *v, const struct verify_place *place, const
 int verify_snapshot(struct verifying *v, struct store_txn **out)
 {
     JINI_ASSERT(!v->in_snapshot);
-    int status = store_read_begin(v->jini->store, out);
+    int status = store_read_begin_explained(v->jini->store, out, &v->request->request.error);
     v->in_snapshot = status == 0;
     return status;
 }

@@ -50,7 +50,10 @@ struct driver_ops {
     int (*create_spaces)(struct driver *driver, struct jini_error *error);
     bool (*has_spaces)(struct driver *driver);
 
-    /* A reader is made once and then begun and ended many times, by one thread at a time. */
+    /*
+     * A reader is made once and then begun and ended many times, by one thread at a time.
+     * JINI_E_BUSY: the table that all processes share is full.
+     */
     int (*reader_new)(struct driver *driver, struct driver_txn **out);
     int (*reader_begin)(struct driver_txn *reader);
     void (*reader_end)(struct driver_txn *reader);

@@ -79,3 +79,8 @@ size_t store_processes(struct store *store, struct store_process_info *out, size
 {
     return store_check(store) == JINI_E_FORKED ? 0 : registry_list(store->registry, out, capacity);
 }
+
+bool store_lock_holder(struct store *store, struct store_process_info *out)
+{
+    return store_check(store) != JINI_E_FORKED && registry_holder(store->registry, out);
+}

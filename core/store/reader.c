@@ -127,50 +127,67 @@ static int begin_on(struct store *store, struct reader *reader)
     return store->ops->reader_begin(txn->driver_txn);
 }
 
+static int refuse_behind_gate(const struct store *store, struct jini_error *error)
+{
+    return error_set(error, JINI_E_BUSY, "store.gate_wait_ms",
+                     "the database grows, and has waited for snapshots that are open for longer "
+                     "than %u ms (store.gate_wait_ms); keep them short, and try again",
+                     store->options.gate_wait_ms);
+}
+
+static int refuse_one_more(const struct store *store, struct jini_error *error)
+{
+    return error_set(error, JINI_E_BUSY, "store.readers_max",
+                     "all %u snapshots that this process may have open at once "
+                     "(store.readers_max) are open; end some, or raise it",
+                     store->options.readers_max);
+}
+
+static int refuse_driver(int status, struct jini_error *error)
+{
+    if (status != JINI_E_BUSY)
+        return error_set(error, status, "store", "a snapshot cannot be opened: %s",
+                         jini_status_text(status));
+    return error_set(error, JINI_E_BUSY, "lock.mdb",
+                     "the table of snapshots, which all processes of the database share, is full; "
+                     "end processes, or lower their store.readers_max");
+}
+
 int store_read_begin(struct store *store, struct store_txn **out)
+{
+    return store_read_begin_explained(store, out, NULL);
+}
+
+int store_read_begin_explained(struct store *store, struct store_txn **out,
+                               struct jini_error *error)
 {
     *out = NULL;
     for (;;) {
-        int status = store_look(store);
-        if (status)
-            return status;
+        if (store_look(store))
+            return store_health(store, error);
         struct reader *reader = take_reader(store);
         if (!reader)
-            return JINI_E_BUSY;
+            return refuse_one_more(store, error);
         if (atomic_load(&store->gate_closed)) {
             give_reader(reader);
             if (!wait_for_gate(store))
-                return JINI_E_BUSY;
+                return refuse_behind_gate(store, error);
             continue;
         }
-        status = begin_on(store, reader);
+        int status = begin_on(store, reader);
         if (status == 0) {
             *out = &reader->txn;
             return 0;
         }
         give_reader(reader);
         if (status != DRIVER_MAP_RESIZED)
-            return status;
+            return refuse_driver(status, error);
         status = gate_resize(store, 0);
+        if (status == JINI_E_BUSY)
+            return refuse_behind_gate(store, error);
         if (status)
-            return status;
+            return refuse_driver(status, error);
     }
-}
-
-int store_explain_read(const struct store *store, int status, struct jini_error *error)
-{
-    if (status == JINI_E_POISONED || status == JINI_E_FORKED)
-        return store_health(store, error);
-    if (status != JINI_E_BUSY)
-        return error_set(error, status, "store", "cannot open a snapshot: %s",
-                         jini_status_text(status));
-    if (atomic_load(&store->gate_closed))
-        return error_set(error, status, "store.gate_wait_ms",
-                         "the map of the database is being grown and waits for running snapshots");
-    return error_set(error, status, "store.readers_max",
-                     "this process may have %u snapshots open at once, and has; end some, or raise "
-                     "the bound",
-                     store->options.readers_max);
 }
 
 void store_read_end(struct store_txn *txn)

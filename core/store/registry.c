@@ -416,6 +416,13 @@ size_t registry_list(struct registry *registry, struct store_process_info *out, 
     return count;
 }
 
+bool registry_holder(struct registry *registry, struct store_process_info *out)
+{
+    uint32_t holder = atomic_load(&registry->map->header.holder);
+    return holder != 0 && holder <= REGISTRY_SLOTS && describe(registry, holder - 1, out) &&
+           out->holds_write_lock;
+}
+
 void registry_format_target(struct registry *registry, uint32_t format)
 {
     atomic_store(&registry->map->slots[registry->self.slot].format_target, format);

@@ -71,6 +71,9 @@ _Atomic uint64_t *registry_shared_word(struct registry *registry, uint32_t index
 _Atomic uint64_t *registry_change_word(struct registry *registry, uint32_t index);
 size_t registry_list(struct registry *registry, struct store_process_info *out, size_t capacity);
 
+/* The live process whose turn it is. False: nobody's. */
+bool registry_holder(struct registry *registry, struct store_process_info *out);
+
 /* True for a process that has no slot and so is seen by nobody. */
 bool registry_looks_on(const struct registry *registry);
 

@@ -21,6 +21,8 @@
  */
 #include "store/store_private.h"
 
+#include "base/error.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -107,6 +109,31 @@ static uint64_t map_reserve(const struct store *store)
 uint64_t reserve_soft_map_bytes(const struct store *store)
 {
     return store->options.map_bytes_max - map_reserve(store);
+}
+
+bool store_is_full(const struct store *store)
+{
+    return atomic_load(&store->full) != 0;
+}
+
+int store_explain_full(const struct store *store, struct jini_error *error)
+{
+    const struct store_options *options = &store->options;
+    uint32_t causes = atomic_load(&store->full);
+    struct statvfs disk = {0};
+    if (causes & RESERVE_MAP)
+        return error_set(error, JINI_E_FULL, "store.map_bytes_max",
+                         "the database has grown to the %llu bytes that it may have, of which %llu "
+                         "are kept for what gives room back; delete something, or raise it",
+                         (unsigned long long)options->map_bytes_max,
+                         (unsigned long long)map_reserve(store));
+    if (!store->directory || statvfs(store->directory, &disk) != 0)
+        return error_set(error, JINI_E_FULL, "store", "%s", jini_status_text(JINI_E_FULL));
+    return error_set(error, JINI_E_FULL, "disk",
+                     "the disk of the database has %llu bytes left; new work is refused until it "
+                     "has %llu, twice store.reserve_bytes: free some, or delete something",
+                     (unsigned long long)(disk.f_bavail * (uint64_t)disk.f_frsize),
+                     2 * (unsigned long long)options->reserve_bytes);
 }
 
 void reserve_enter(struct store *store, enum reserve_cause cause)

@@ -268,10 +268,11 @@ int store_write_at_open(struct store *store, store_op_fn *op, void *argument,
  * longer than the bound.
  */
 int store_read_begin(struct store *store, struct store_txn **out);
-void store_read_end(struct store_txn *txn);
 
-/* Fills `error` with what a `status` of store_read_begin() was about, and returns it. */
-int store_explain_read(const struct store *store, int status, struct jini_error *error);
+/* The same; a refusal is said in words, with option and number. After 0 `error` is as it was. */
+int store_read_begin_explained(struct store *store, struct store_txn **out,
+                               struct jini_error *error);
+void store_read_end(struct store_txn *txn);
 
 /* ---- In a transaction ------------------------------------------------------------------------ */
 
@@ -489,5 +490,12 @@ struct store_process_info {
 
 /* Lists up to `capacity` live processes; returns how many. Any thread, never waits. */
 size_t store_processes(struct store *store, struct store_process_info *out, size_t capacity);
+
+/* The process that has the write lock now, which may be this one. False: none has. As above. */
+bool store_lock_holder(struct store *store, struct store_process_info *out);
+
+/* True while disk or map are down to the reserve; and JINI_E_FULL in words: which, and how full. */
+bool store_is_full(const struct store *store);
+int store_explain_full(const struct store *store, struct jini_error *error);
 
 #endif

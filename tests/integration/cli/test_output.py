@@ -300,7 +300,7 @@ class Database(Case):
         self.assertEqual(len(self.json(*looking, "user", "list").lines()), 1)
         self.json(*looking, "stat")
         self.json(*looking, "limit", "peek", "alice", code=22)
-        self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "", "read-only")
+        self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "jini", "read-only")
         self.run_jini("--db", "copy", "user", "add", "bob")
 
     def test_stat(self):

@@ -186,6 +186,7 @@ static void check_run_times_out(struct scene *scene)
     uint64_t begin_ms = now_ms();
     CHECK_STATUS(jini_archive_run(scene->jini, &run, NULL), JINI_E_TIMEOUT);
     CHECK_UINT(now_ms() - begin_ms, <, PATIENCE_MS / 2);
+    CHECK_TEXT(run.request.error.field, "request.timeout_ms");
     CHECK_OK(jini_close(scene->jini, NULL, NULL));
     continue_holder(scene);
 }
@@ -203,6 +204,37 @@ TEST(a_run_without_its_lease_is_late,
     struct scene scene = open_scene();
     stop_holder(&scene);
     check_run_times_out(&scene);
+}
+
+static int put_x(struct jini_txn *txn, void *argument)
+{
+    (void)argument;
+    return jini_txn_put(txn, "x", 1, "x", 1);
+}
+
+TEST(a_late_write_names_who_has_the_lock,
+     "A write, and an archive run, that are late behind it name the stopped process by pid and "
+     "name, and for how long it has had the lock.")
+{
+    struct scene scene = open_scene();
+    struct jini_write write;
+    struct jini_archive_run run;
+    char who[64];
+    stop_holder(&scene);
+    snprintf(who, sizeof(who), "process %d (holder) has held the write lock for", (int)scene.pid);
+    jini_request_init(&write);
+    write.request.timeout_ms = 400;
+    write.function = put_x;
+    CHECK_STATUS(jini_write(scene.jini, &write, NULL), JINI_E_TIMEOUT);
+    CHECK_TEXT(write.request.error.field, "request.timeout_ms");
+    CHECK_CONTAINS(write.request.error.message, who);
+    CHECK_CONTAINS(write.request.error.message, "400 ms");
+    jini_request_init(&run);
+    run.request.timeout_ms = 100;
+    CHECK_STATUS(jini_archive_run(scene.jini, &run, NULL), JINI_E_TIMEOUT);
+    CHECK_CONTAINS(run.request.error.message, who);
+    CHECK_OK(jini_close(scene.jini, NULL, NULL));
+    continue_holder(&scene);
 }
 
 /* ---- Everything under way ---- */
@@ -230,12 +262,6 @@ static void on_closed(void *context)
 {
     struct under_way *all = context;
     all->closed++;
-}
-
-static int put_x(struct jini_txn *txn, void *argument)
-{
-    (void)argument;
-    return jini_txn_put(txn, "x", 1, "x", 1);
 }
 
 /* A request of each kind that comes to write. */

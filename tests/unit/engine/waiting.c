@@ -198,7 +198,19 @@ static void check_cancelled(struct scene *scene, struct jini_request *request)
     uv_run(&scene->loop, UV_RUN_NOWAIT);
     CHECK_UINT(scene->returned, ==, before + 1);
     CHECK_STATUS(request->status, JINI_E_CANCELLED);
+    CHECK_CONTAINS(request->error.message, "taken back");
     jini_cancel(scene->jini, request);
+}
+
+/* It says which threads it waited for, for how long, and what to do. */
+static void check_late(const struct jini_request *request, const char *threads, const char *advice)
+{
+    CHECK_STATUS(request->status, JINI_E_TIMEOUT);
+    CHECK_INT(request->error.code, ==, JINI_E_TIMEOUT);
+    CHECK_TEXT(request->error.field, "request.timeout_ms");
+    CHECK_CONTAINS(request->error.message, "100 ms");
+    CHECK_CONTAINS(request->error.message, threads);
+    CHECK_CONTAINS(request->error.message, advice);
 }
 
 static void submit_get(struct scene *scene, struct jini_image_get *get)
@@ -230,7 +242,7 @@ TEST(what_waits_for_a_cpu_thread_comes_back,
     check_cancelled(&scene, &put.request);
     check_cancelled(&scene, &get.request);
     turn_until(&scene, 4);
-    CHECK_STATUS(late.request.status, JINI_E_TIMEOUT);
+    check_late(&late.request, "jini-cpu", "raise cpu.threads");
     CHECK_UINT(scene.gate.entered, ==, 1);
     close_scene(&scene, 5);
     free(file);
@@ -249,7 +261,7 @@ TEST(what_waits_for_a_password_thread_comes_back,
     submit_login(&scene, &late);
     check_cancelled(&scene, &login.request);
     turn_until(&scene, 3);
-    CHECK_STATUS(late.request.status, JINI_E_TIMEOUT);
+    check_late(&late.request, "jini-password", "raise password.threads");
     CHECK_UINT(scene.gate.entered, ==, 1);
     atomic_store(&password_gate, NULL);
     close_scene(&scene, 4);
@@ -268,7 +280,7 @@ TEST(what_waits_for_the_background_comes_back,
     check_cancelled(&scene, &run.request);
     submit_run(&scene, &late);
     turn_until(&scene, 3);
-    CHECK_STATUS(late.request.status, JINI_E_TIMEOUT);
+    check_late(&late.request, "jini-background", "try again later");
     close_scene(&scene, 4);
 }
 

@@ -14,6 +14,10 @@ STORE_TEST(snapshots_are_bounded,
         CHECK_OK(store_read_begin(store, &txns[i]));
     CHECK_STATUS(store_read_begin(store, &txns[3]), JINI_E_BUSY);
     CHECK(txns[3] == NULL);
+    struct jini_error error;
+    CHECK_STATUS(store_read_begin_explained(store, &txns[3], &error), JINI_E_BUSY);
+    CHECK_TEXT(error.field, "store.readers_max");
+    CHECK_CONTAINS(error.message, "all 3 snapshots");
     store_read_end(txns[1]);
     CHECK_OK(store_read_begin(store, &txns[3]));
     store_read_end(txns[0]);
