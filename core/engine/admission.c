@@ -10,6 +10,7 @@
  */
 #include "engine/jobs.h"
 #include "engine/rate.h"
+#include "engine/txn.h"
 
 #include "accounts/accounts.h"
 #include "base/alloc.h"
@@ -195,9 +196,10 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
     return status ? status : generations_job_get(txn, &work->job_id, &admit->job, error);
 }
 
-static int op_admit(struct store_txn *txn, void *argument)
+static int op_admit(struct jini_txn *inside, void *request)
 {
-    struct jini_admit *admit = argument;
+    struct store_txn *txn = inside->store;
+    struct jini_admit *admit = request;
     struct request_state *state = request_state(&admit->request);
     struct admit_work *work = state->work;
     struct jini_error *error = &admit->request.error;

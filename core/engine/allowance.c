@@ -1,5 +1,6 @@
 /* What a subject may: its tier's allowance with the user's overrides; addresses have a tier of the options. */
 #include "engine/rate.h"
+#include "engine/txn.h"
 
 #include "accounts/accounts.h"
 #include "base/error.h"
@@ -13,6 +14,29 @@ int limits_text_check(const char *text, struct jini_error *error)
     if (text[0] == '\0')
         return 0;
     return limit_parse(slice_of_text(text), out, error);
+}
+
+/* Looking a zone up reads its file, which a transaction must not do. */
+static int check_inside(const char *text, struct jini_error *error)
+{
+    struct limit_list list;
+    if (text[0] == '\0')
+        return 0;
+    int status = limit_parse_pure(slice_of_text(text), &list, error);
+    for (uint32_t i = 0; status == 0 && i < list.count; i++) {
+        const char *zone = list.limits[i].zone;
+        if (zone[0] != '\0' && strcmp(zone, "UTC") != 0)
+            status = error_set(error, JINI_E_INVALID, "zone",
+                               "whether there is a time zone \"%s\" is read from a file, which a "
+                               "transaction must not do; set such limits by a request of their own",
+                               zone);
+    }
+    return status;
+}
+
+accounts_check_limits_fn *txn_limits_check(enum txn_place place)
+{
+    return place == TXN_INSIDE ? check_inside : limits_text_check;
 }
 
 int limits_text_is_checked(const char *text, struct jini_error *error)

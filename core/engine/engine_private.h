@@ -5,6 +5,7 @@
  *   request.c    a request's way              loop.c       loops and completions
  *   explain.c    refusals in words            tasks.c      queues for threads
  *   workers.c    threads for CPU work         txn.c        the caller's transactions
+ *   txn_calls.c  calls in them, and alone
  *   users.c      users and passwords          tiers.c      tiers
  *   allowance.c  what a subject may           plans.c      limits texts made ready
  *   rate*.c      rate limits                  admission.c  admit
@@ -125,14 +126,14 @@ struct jini {
     pthread_cond_t idle;
 };
 
-struct jini_txn {
-    struct jini *jini;
-    struct store_txn *store;
-};
-
 /* ---- request.c: a request's way ---------------------------------------------------------------- */
 
 typedef void request_step_fn(struct jini_request *request);
+
+/* The op of a request, which is its argument; txn.h has the rules. */
+struct jini_txn;
+struct txn_effect;
+typedef int txn_op_fn(struct jini_txn *txn, void *request);
 
 /* What the engine keeps in `reserved` of a request that it has. */
 struct request_state {
@@ -140,10 +141,11 @@ struct request_state {
     jini_callback *callback; /* NULL: somebody waits */
     struct loop *loop;       /* where the callback runs */
     struct jini_request *next;
-    store_op_fn *op;
+    txn_op_fn *op;
     request_step_fn *after;
-    void *work; /* what the request keeps beside itself; freed before it is finished */
-    uint64_t now_ms;
+    struct txn_effect *effects; /* of the last run of the op */
+    void *work;      /* what the request keeps beside itself; freed before it is finished */
+    uint64_t now_ms; /* wall time of the write */
     struct store_write write;
     struct worker_task task;
     uint64_t deadline_ns;
@@ -168,6 +170,9 @@ static inline struct request_state *request_state(struct jini_request *request)
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
                   enum request_kind kind, jini_callback *callback);
 
+/* 0, or JINI_E_INVALID: the struct is not of this library, or under way, and then not touched. */
+int request_check(struct jini_request *request, size_t size);
+
 /* On a loop thread: hands a request that is finished back to its caller. */
 void request_deliver(struct jini_request *request);
 
@@ -185,7 +190,7 @@ int request_wait(struct jini_request *request);
  * `after` runs on the writer thread, or for a write that was late or cancelled in the queue on the
  * engine's own loop, beside the writer. Where the queue is full the request's error says so.
  */
-int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
+int request_write(struct jini_request *request, txn_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after);
 
 /* The task of a request, made ready; `step` gets not 0 when the request was late or cancelled. */

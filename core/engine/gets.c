@@ -23,6 +23,7 @@
 #include "codec/metadata.h"
 #include "engine/cold_reads.h"
 #include "engine/stored.h"
+#include "engine/txn.h"
 #include "generations/generations.h"
 #include "images/index.h"
 
@@ -109,17 +110,26 @@ static int locate(struct store_txn *txn, const struct jini_id *id, struct jini_i
     return 0;
 }
 
+int jini_txn_image_locate(struct jini_txn *txn, const struct jini_id *id,
+                          struct jini_image_place *out, struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    memset(out, 0, sizeof(*out));
+    int status = locate(txn->store, id, out, said);
+    return txn_answer(txn, status, said, "id", "image");
+}
+
 int jini_image_locate(struct jini *jini, const struct jini_id *id, struct jini_image_place *out,
                       struct jini_error *error)
 {
-    struct store_txn *txn;
+    struct jini_txn txn;
     memset(out, 0, sizeof(*out));
-    int status = snapshot_begin(jini, &txn, error);
+    int status = txn_snapshot(jini, &txn, error);
     if (status)
         return status;
-    status = locate(txn, id, out, error);
-    store_read_end(txn);
-    return status ? error_complete(error, status, "id", "image") : 0;
+    status = jini_txn_image_locate(&txn, id, out, error);
+    txn_snapshot_end(&txn);
+    return status;
 }
 
 static int load_place(struct jini *jini, const struct jini_id *id, struct place *out,

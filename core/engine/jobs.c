@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/txn.h"
 
 #include <jini/admission.h>
 
@@ -208,113 +209,128 @@ static int explain_conflict(struct store_txn *txn, const struct jini_id *id, str
     return JINI_E_CONFLICT;
 }
 
-static int op_renew(struct store_txn *txn, void *argument)
+static int check_renew(void *request, enum txn_place place)
 {
-    struct jini_renew *renew = argument;
-    const struct request_state *state = request_state(&renew->request);
-    uint64_t lease_ms = renew->lease_ms ? renew->lease_ms : state->jini->options.admission_lease_ms;
+    struct jini_renew *renew = request;
+    (void)place;
+    if (renew->state == JINI_JOB_IN_QUEUE || renew->state == JINI_JOB_IN_PROGRESS)
+        return 0;
+    return error_set(&renew->request.error, JINI_E_INVALID, "state",
+                     "a job is renewed as IN_QUEUE or IN_PROGRESS");
+}
+
+static int op_renew(struct jini_txn *txn, void *request)
+{
+    struct jini_renew *renew = request;
+    uint64_t lease_ms = renew->lease_ms ? renew->lease_ms : txn->jini->options.admission_lease_ms;
     struct generations_job_change change = {.id = renew->job_id,
                                             .to = renew->state,
-                                            .now_ms = state->now_ms,
-                                            .expires_ms = state->now_ms + lease_ms};
-    int status = generations_job_transition(txn, &change, &renew->request.error);
+                                            .now_ms = txn->now_ms,
+                                            .expires_ms = txn->now_ms + lease_ms};
+    int status = generations_job_transition(txn->store, &change, &renew->request.error);
     if (status == 0)
         renew->job = change.job;
-    return status == JINI_E_CONFLICT ? explain_conflict(txn, &renew->job_id, &renew->job) : status;
+    return status == JINI_E_CONFLICT ? explain_conflict(txn->store, &renew->job_id, &renew->job)
+                                     : status;
 }
+
+static const struct txn_form renew_form = {
+    .kind = REQUEST_RENEW,
+    .size = sizeof(struct jini_renew),
+    .bytes = END_OP_BYTES,
+    .class = STORE_RELEASE,
+    .check = check_renew,
+    .op = op_renew,
+};
 
 int jini_renew(struct jini *jini, struct jini_renew *renew, jini_callback *callback)
 {
-    struct jini_request *request = &renew->request;
-    int status = request_begin(jini, request, sizeof(*renew), REQUEST_RENEW, callback);
-    if (status)
-        return status;
-    if (renew->state != JINI_JOB_IN_QUEUE && renew->state != JINI_JOB_IN_PROGRESS)
-        status = error_set(&request->error, JINI_E_INVALID, "state",
-                           "a job is renewed as IN_QUEUE or IN_PROGRESS");
-    request_state(request)->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
-    if (status == 0)
-        status = request_write(request, op_renew, STORE_RELEASE, END_OP_BYTES, NULL);
-    if (status)
-        return request_refuse(request, status);
-    return callback ? 0 : request_wait(request);
+    return txn_submit(jini, &renew->request, &renew_form, callback);
 }
 
-static int op_settle(struct store_txn *txn, void *argument)
+int jini_txn_renew(struct jini_txn *txn, struct jini_renew *renew)
 {
-    struct jini_settle *settle = argument;
-    const struct request_state *state = request_state(&settle->request);
-    int status = settle_job(txn, state->jini, &settle->job_id, state->now_ms, &settle->job,
+    return txn_call(txn, &renew->request, &renew_form);
+}
+
+static int op_settle(struct jini_txn *txn, void *request)
+{
+    struct jini_settle *settle = request;
+    int status = settle_job(txn->store, txn->jini, &settle->job_id, txn->now_ms, &settle->job,
                             &settle->request.error);
-    return status == JINI_E_CONFLICT ? explain_conflict(txn, &settle->job_id, &settle->job)
+    return status == JINI_E_CONFLICT ? explain_conflict(txn->store, &settle->job_id, &settle->job)
                                      : status;
 }
+
+static const struct txn_form settle_form = {
+    .kind = REQUEST_SETTLE,
+    .size = sizeof(struct jini_settle),
+    .bytes = END_OP_BYTES,
+    .class = STORE_RELEASE,
+    .op = op_settle,
+};
 
 int jini_settle(struct jini *jini, struct jini_settle *settle, jini_callback *callback)
 {
-    int status = request_begin(jini, &settle->request, sizeof(*settle), REQUEST_SETTLE, callback);
-    if (status)
-        return status;
-    request_state(&settle->request)->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
-    status = request_write(&settle->request, op_settle, STORE_RELEASE, END_OP_BYTES, NULL);
-    if (status)
-        return request_refuse(&settle->request, status);
-    return callback ? 0 : request_wait(&settle->request);
+    return txn_submit(jini, &settle->request, &settle_form, callback);
 }
 
-struct release_work {
-    struct job_end end;
-};
-
-static int op_release(struct store_txn *txn, void *argument)
+int jini_txn_settle(struct jini_txn *txn, struct jini_settle *settle)
 {
-    struct jini_release *release = argument;
-    struct release_work *work = request_state(&release->request)->work;
-    int status = job_end_in(txn, &work->end, &release->request.error);
+    return txn_call(txn, &settle->request, &settle_form);
+}
+
+static int check_release(void *request, enum txn_place place)
+{
+    struct jini_release *release = request;
+    struct jini_error *error = &release->request.error;
+    (void)place;
+    if (release->state != JINI_JOB_FAILED && release->state != JINI_JOB_CANCELLED)
+        return error_set(error, JINI_E_INVALID, "state",
+                         "a job is released as FAILED or CANCELLED");
+    if (release->reason && !text_is_utf8(slice_of_text(release->reason)))
+        return error_set(error, JINI_E_INVALID, "reason", "it is not UTF-8");
+    return 0;
+}
+
+static void refund_rates(struct jini *jini, const void *receipts)
+{
+    rate_refund(jini, receipts);
+}
+
+static int op_release(struct jini_txn *txn, void *request)
+{
+    struct jini_release *release = request;
+    struct job_end end = {.options = &txn->jini->options,
+                          .id = release->job_id,
+                          .to = release->state,
+                          .now_ms = txn->now_ms,
+                          .reason = release->reason};
+    int status = job_end_in(txn->store, &end, &release->request.error);
+    if (status == JINI_E_CONFLICT)
+        return explain_conflict(txn->store, &release->job_id, &release->job);
     if (status == 0)
-        release->job = work->end.job;
-    return status == JINI_E_CONFLICT ? explain_conflict(txn, &release->job_id, &release->job)
-                                     : status;
+        release->job = end.job;
+    if (status || end.rates.count == 0)
+        return status;
+    return txn_after_commit(txn, refund_rates, &end.rates, sizeof(end.rates));
 }
 
-static void after_release(struct jini_request *request)
-{
-    struct request_state *state = request_state(request);
-    struct release_work *work = state->work;
-    if (request->status == 0)
-        rate_refund(state->jini, &work->end.rates);
-    base_free(work);
-    state->work = NULL;
-    request_finish(request, request->status);
-}
+static const struct txn_form release_form = {
+    .kind = REQUEST_RELEASE,
+    .size = sizeof(struct jini_release),
+    .bytes = END_OP_BYTES,
+    .class = STORE_RELEASE,
+    .check = check_release,
+    .op = op_release,
+};
 
 int jini_release(struct jini *jini, struct jini_release *release, jini_callback *callback)
 {
-    struct jini_request *request = &release->request;
-    int status = request_begin(jini, request, sizeof(*release), REQUEST_RELEASE, callback);
-    if (status)
-        return status;
-    if (release->state != JINI_JOB_FAILED && release->state != JINI_JOB_CANCELLED)
-        status = error_set(&request->error, JINI_E_INVALID, "state",
-                           "a job is released as FAILED or CANCELLED");
-    else if (release->reason && !text_is_utf8(slice_of_text(release->reason)))
-        status = error_set(&request->error, JINI_E_INVALID, "reason", "it is not UTF-8");
-    struct release_work *work = status == 0 ? base_calloc(1, sizeof(*work)) : NULL;
-    if (status == 0 && !work)
-        status = JINI_E_NO_MEMORY;
-    if (status)
-        return request_refuse(request, status);
-    work->end = (struct job_end){.options = &jini->options,
-                                 .id = release->job_id,
-                                 .to = release->state,
-                                 .now_ms = clock_wall_ns(jini->clock) / NS_PER_MS,
-                                 .reason = release->reason};
-    request_state(request)->work = work;
-    status = request_write(request, op_release, STORE_RELEASE, END_OP_BYTES, after_release);
-    if (status) {
-        base_free(work);
-        request_state(request)->work = NULL;
-        return request_refuse(request, status);
-    }
-    return callback ? 0 : request_wait(request);
+    return txn_submit(jini, &release->request, &release_form, callback);
+}
+
+int jini_txn_release(struct jini_txn *txn, struct jini_release *release)
+{
+    return txn_call(txn, &release->request, &release_form);
 }

@@ -18,6 +18,7 @@
 #include "codec/image.h"
 #include "engine/coding.h"
 #include "engine/rate.h"
+#include "engine/txn.h"
 #include "generations/generations.h"
 #include "images/appender.h"
 
@@ -224,9 +225,10 @@ static int check_owner(struct store_txn *txn, const struct jini_image_put *put,
     return 0;
 }
 
-static int op_put(struct store_txn *txn, void *argument)
+static int op_put(struct jini_txn *inside, void *request)
 {
-    struct jini_image_put *put = argument;
+    struct store_txn *txn = inside->store;
+    struct jini_image_put *put = request;
     struct put_work *work = request_state(&put->request)->work;
     struct jini_error *error = &put->request.error;
     int status = check_owner(txn, put, error);

@@ -1,5 +1,6 @@
 /* Rate limits of the engine: opening them, whom they count, and forgetting what they counted. */
 #include "engine/rate_private.h"
+#include "engine/txn.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -169,11 +170,11 @@ int rate_subject(struct table_subject *out, const struct jini_subject *subject, 
 
 /* ---- Reset ---- */
 
-static int op_reset_quotas(struct store_txn *txn, void *argument)
+static int op_reset_quotas(struct jini_txn *txn, void *request)
 {
-    struct jini_limit_reset *reset = argument;
+    struct jini_limit_reset *reset = request;
     struct quota_subject subject = quota_subject_of(&reset->subject);
-    return quota_reset(txn, &subject);
+    return quota_reset(txn->store, &subject);
 }
 
 static int reset_rates(struct jini *jini, const struct jini_subject *subject,

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/fork.h"
 #include "engine/cold_reads.h"
+#include "engine/txn.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -43,13 +44,6 @@ static int refuse_early(struct jini_request *request, int status, const char *fi
     return error_set(&request->error, status, field, "%s", message);
 }
 
-static int refuse_stranger(struct jini_request *request)
-{
-    return refuse_early(request, JINI_E_INVALID, "request",
-                        "size or version is not the one of this library; call "
-                        "jini_request_init() and build against the same release");
-}
-
 /*
  * The last touch of the engine by a request. jini_close() frees the engine as soon as it has seen 0 under the
  * lock, so nothing is read after the subtraction; a count that ends just as closing begins is found by its polling.
@@ -70,23 +64,32 @@ static void count_down(struct jini *jini)
  * A struct that is under way is the engine's, whichever function it is given to: nothing of it is
  * touched, and only the result tells.
  */
+int request_check(struct jini_request *request, size_t size)
+{
+    bool known = request->version == JINI_REQUEST_VERSION;
+    if (known && atomic_load(&request_state(request)->submitted))
+        return JINI_E_INVALID;
+    if (known && request->size == size)
+        return 0;
+    return refuse_early(request, JINI_E_INVALID, "request",
+                        "size or version is not the one of this library; call "
+                        "jini_request_init() and build against the same release");
+}
+
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
                   enum request_kind kind, jini_callback *callback)
 {
     struct request_state *state = request_state(request);
-    if (request->version != JINI_REQUEST_VERSION)
-        return refuse_stranger(request);
     if (jini->fork_generation != fork_generation())
         return refuse_early(request, JINI_E_FORKED, "jini", jini_status_text(JINI_E_FORKED));
-    if (atomic_load(&state->submitted))
-        return JINI_E_INVALID;
-    if (request->size != size)
-        return refuse_stranger(request);
+    int status = request_check(request, size);
+    if (status)
+        return status;
     if (!callback && loop_thread_must_not_block(jini))
         return refuse_early(request, JINI_E_ON_LOOP, "callback",
                             "a loop or worker thread must not block; pass a callback");
     atomic_fetch_add(&jini->active, 1);
-    int status = engine_check(jini);
+    status = engine_check(jini);
     if (status) {
         count_down(jini);
         request->status = status;
@@ -101,6 +104,7 @@ int request_begin(struct jini *jini, struct jini_request *request, size_t size,
     state->callback = callback;
     state->loop = callback ? loop_of_thread(jini) : NULL;
     state->work = NULL;
+    state->effects = NULL;
     state->kind = (uint32_t)kind;
     state->deadline_ns = clock_boot_ns(jini->clock) + request_timeout_ms(jini, request) * NS_PER_MS;
     atomic_store(&state->cancelled, 0);
@@ -180,15 +184,22 @@ static struct jini_request *request_of_write(struct store_write *write)
     return (struct jini_request *)(void *)((char *)state - offsetof(struct jini_request, reserved));
 }
 
-/* Each run of an op begins without the error of the run before. */
-static int run_op(struct store_txn *txn, void *argument)
+/* Each run of an op begins without error and effects of the run before. */
+static int run_op(struct store_txn *store, void *argument)
 {
     struct jini_request *request = argument;
+    struct request_state *state = request_state(request);
+    struct jini_txn txn = {.jini = state->jini,
+                           .store = store,
+                           .now_ms = state->now_ms,
+                           .error = &request->error,
+                           .effects = &state->effects};
     loop_mark_worker_thread(); /* a blocking call in a caller's function would wait for itself */
     error_clear(&request->error);
-    int status = request_state(request)->op(txn, request);
+    txn_effects_drop(&state->effects, NULL);
+    int status = state->op(&txn, request);
     if (status == JINI_E_TOO_BIG && request->error.code != status)
-        store_explain(txn, &request->error);
+        store_explain(store, &request->error);
     return status;
 }
 
@@ -197,6 +208,10 @@ static void on_written(struct store_write *write)
     struct jini_request *request = request_of_write(write);
     struct request_state *state = request_state(request);
     int status = write->status;
+    if (status == 0)
+        txn_effects_run(state->jini, &state->effects);
+    else
+        txn_effects_drop(&state->effects, NULL);
     if (status && request->error.code != status)
         explain_write(state->jini, status, request_timeout_ms(state->jini, request),
                       &request->error);
@@ -208,13 +223,14 @@ static void on_written(struct store_write *write)
     }
 }
 
-int request_write(struct jini_request *request, store_op_fn *op, enum store_class class,
+int request_write(struct jini_request *request, txn_op_fn *op, enum store_class class,
                   uint32_t bytes, request_step_fn *after)
 {
     struct request_state *state = request_state(request);
     struct store_write *write = &state->write;
     state->op = op;
     state->after = after;
+    state->now_ms = clock_wall_ns(state->jini->clock) / NS_PER_MS;
     /* One by one: the store's own members stay, which jini_cancel() may be looking at. */
     write->op = run_op;
     write->argument = request;

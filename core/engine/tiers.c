@@ -1,79 +1,129 @@
 /* Tiers: what they allow is data, changed at run time. */
-#include "engine/engine_private.h"
+#include "engine/txn.h"
 
 #include "accounts/accounts.h"
 #include "base/error.h"
 
-static int op_tier_set(struct store_txn *txn, void *argument)
+enum { REMOVE_OP_BYTES = 128 };
+
+/* ---- Setting ---- */
+
+static int check_set(void *request, enum txn_place place)
 {
-    struct jini_tier_set *set = argument;
+    struct jini_tier_set *set = request;
+    return accounts_tier_check(&set->tier, set->fields ? set->fields : JINI_TIER_FIELD_ALL,
+                               txn_limits_check(place), &set->request.error);
+}
+
+static int op_set(struct jini_txn *txn, void *request)
+{
+    struct jini_tier_set *set = request;
     struct accounts_tier_change change = {.tier = &set->tier,
                                           .fields = set->fields,
                                           .mode = set->mode,
                                           .check_limits = limits_text_is_checked};
-    return accounts_tier_set(txn, &change, &set->request.error);
+    return accounts_tier_set(txn->store, &change, &set->request.error);
 }
+
+static const struct txn_form set_form = {
+    .kind = REQUEST_TIER_SET,
+    .size = sizeof(struct jini_tier_set),
+    .bytes = sizeof(struct jini_tier),
+    .class = STORE_NEW_WORK,
+    .check = check_set,
+    .op = op_set,
+};
 
 int jini_tier_set(struct jini *jini, struct jini_tier_set *set, jini_callback *callback)
 {
-    int status = request_begin(jini, &set->request, sizeof(*set), REQUEST_TIER_SET, callback);
-    if (status)
-        return status;
-    status = accounts_tier_check(&set->tier, set->fields ? set->fields : JINI_TIER_FIELD_ALL,
-                                 limits_text_check, &set->request.error);
-    if (status == 0)
-        status = request_write(&set->request, op_tier_set, STORE_NEW_WORK, sizeof(set->tier), NULL);
-    if (status)
-        return request_refuse(&set->request, status);
-    return callback ? 0 : request_wait(&set->request);
+    return txn_submit(jini, &set->request, &set_form, callback);
 }
 
-static int op_tier_remove(struct store_txn *txn, void *argument)
+int jini_txn_tier_set(struct jini_txn *txn, struct jini_tier_set *set)
 {
-    struct jini_tier_remove *remove = argument;
-    return accounts_tier_remove(txn, remove->name, &remove->request.error);
+    return txn_call(txn, &set->request, &set_form);
 }
+
+/* ---- Removing ---- */
+
+static int check_remove(void *request, enum txn_place place)
+{
+    struct jini_tier_remove *remove = request;
+    (void)place;
+    if (memchr(remove->name, '\0', sizeof(remove->name)))
+        return 0;
+    return error_set(&remove->request.error, JINI_E_INVALID, "name",
+                     "the name of a tier has 1 to %d bytes", JINI_TIER_NAME_MAX - 1);
+}
+
+static int op_remove(struct jini_txn *txn, void *request)
+{
+    struct jini_tier_remove *remove = request;
+    return accounts_tier_remove(txn->store, remove->name, &remove->request.error);
+}
+
+static const struct txn_form remove_form = {
+    .kind = REQUEST_TIER_REMOVE,
+    .size = sizeof(struct jini_tier_remove),
+    .bytes = REMOVE_OP_BYTES,
+    .class = STORE_RELEASE,
+    .check = check_remove,
+    .op = op_remove,
+};
 
 int jini_tier_remove(struct jini *jini, struct jini_tier_remove *remove, jini_callback *callback)
 {
-    int status =
-        request_begin(jini, &remove->request, sizeof(*remove), REQUEST_TIER_REMOVE, callback);
+    return txn_submit(jini, &remove->request, &remove_form, callback);
+}
+
+int jini_txn_tier_remove(struct jini_txn *txn, struct jini_tier_remove *remove)
+{
+    return txn_call(txn, &remove->request, &remove_form);
+}
+
+/* ---- Reading ---- */
+
+int jini_txn_tier_get(struct jini_txn *txn, const char *name, struct jini_tier *out,
+                      struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    int status = accounts_tier_get(txn->store, name, out);
     if (status)
-        return status;
-    if (!memchr(remove->name, '\0', sizeof(remove->name)))
-        status = error_set(&remove->request.error, JINI_E_INVALID, "name",
-                           "the name of a tier has 1 to %d bytes", JINI_TIER_NAME_MAX - 1);
-    if (status == 0)
-        status = request_write(&remove->request, op_tier_remove, STORE_RELEASE, 128, NULL);
-    if (status)
-        return request_refuse(&remove->request, status);
-    return callback ? 0 : request_wait(&remove->request);
+        error_set(said, status, "tier", "tier \"%s\": %s", name, jini_status_text(status));
+    return txn_answer(txn, status, said, "tier", "tier");
 }
 
 int jini_tier_get(struct jini *jini, const char *name, struct jini_tier *out,
                   struct jini_error *error)
 {
-    struct store_txn *txn;
+    struct jini_txn txn;
     memset(out, 0, sizeof(*out));
-    int status = snapshot_begin(jini, &txn, error);
+    int status = txn_snapshot(jini, &txn, error);
     if (status)
         return status;
-    status = accounts_tier_get(txn, name, out);
-    store_read_end(txn);
-    return status
-               ? error_set(error, status, "tier", "tier \"%s\": %s", name, jini_status_text(status))
-               : 0;
+    status = jini_txn_tier_get(&txn, name, out, error);
+    txn_snapshot_end(&txn);
+    return status;
+}
+
+int jini_txn_tier_list(struct jini_txn *txn, struct jini_tier *out, size_t capacity, size_t *count,
+                       struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    *count = 0;
+    int status = accounts_tier_list(txn->store, out, capacity, count);
+    return txn_answer(txn, status, said, "tier", "tiers");
 }
 
 int jini_tier_list(struct jini *jini, struct jini_tier *out, size_t capacity, size_t *count,
                    struct jini_error *error)
 {
-    struct store_txn *txn;
+    struct jini_txn txn;
     *count = 0;
-    int status = snapshot_begin(jini, &txn, error);
+    int status = txn_snapshot(jini, &txn, error);
     if (status)
         return status;
-    status = accounts_tier_list(txn, out, capacity, count);
-    store_read_end(txn);
-    return status ? error_set(error, status, "tier", "%s", jini_status_text(status)) : 0;
+    status = jini_txn_tier_list(&txn, out, capacity, count, error);
+    txn_snapshot_end(&txn);
+    return status;
 }

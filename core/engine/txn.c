@@ -1,24 +1,24 @@
 /* The caller's own transactions: its records in a space of their own, and the engine's calls beside them. */
-#include "engine/engine_private.h"
+#include "engine/txn.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 
 enum { DEFAULT_BYTES = 256 };
 
-static int op_run_function(struct store_txn *store, void *argument)
+static int op_run_function(struct jini_txn *txn, void *argument)
 {
     struct jini_write *write = argument;
-    struct jini_txn txn = {request_state(&write->request)->jini, store};
-    loop_mark_worker_thread(); /* a blocking request of the function would wait for this thread */
-    int status = write->function(&txn, write->argument);
+    int status = write->function(txn, write->argument);
     if (status > 0)
         return error_set(
             &write->request.error, JINI_E_INVALID, "function",
             "it returned %d; a function of a transaction returns 0 or a negative status", status);
-    /* What is full or too big for the store answers through the function. */
+    /* A call that failed has said so; what is full or too big answers through the function. */
     bool the_functions = status && status != JINI_E_FULL && status != JINI_E_TOO_BIG;
-    return the_functions ? explain_function(&write->request.error, status) : status;
+    if (the_functions && write->request.error.code != status)
+        explain_function(&write->request.error, status);
+    return status;
 }
 
 int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callback)
@@ -40,13 +40,16 @@ int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callb
 
 int jini_read(struct jini *jini, jini_txn_fn *function, void *argument, struct jini_error *error)
 {
-    struct jini_txn txn = {.jini = jini};
-    int status = snapshot_begin(jini, &txn.store, error);
+    struct jini_txn txn;
+    int status = txn_snapshot(jini, &txn, error);
     if (status)
         return status;
+    txn.error = error;
     status = function(&txn, argument);
-    store_read_end(txn.store);
-    return status ? explain_function(error, status) : 0;
+    txn_snapshot_end(&txn);
+    if (status && error && error->code != status)
+        explain_function(error, status);
+    return status;
 }
 
 /* How long a value is that did not fit: read once more, into a buffer for the longest. */

@@ -1,5 +1,5 @@
 /* Users: adding, changing, logging in, reading. Passwords are hashed on threads of their own. */
-#include "engine/engine_private.h"
+#include "engine/txn.h"
 
 #include "accounts/accounts.h"
 #include "base/alloc.h"
@@ -17,11 +17,6 @@ static struct crypto_password_cost password_cost(const struct jini *jini)
 static struct slice text_slice(const char *text)
 {
     return slice_of_text(text);
-}
-
-static uint64_t now_ms(const struct jini *jini)
-{
-    return clock_wall_ns(jini->clock) / NS_PER_MS;
 }
 
 /* Frees what a request kept beside itself, and ends it. */
@@ -46,27 +41,30 @@ static int refuse_with_work(struct jini_request *request, int status)
 
 struct add_work {
     struct accounts_draw draw;
-    uint64_t now_ms;
     uint64_t suffix_seed;
     bool derive_username;
     const char *hash; /* the caller's, or `made` */
     char made[CRYPTO_PASSWORD_HASH_MAX];
 };
 
-static int op_user_add(struct store_txn *txn, void *argument)
+static int create_user(struct jini_txn *txn, struct jini_user_add *add, struct add_work *work)
 {
-    struct jini_user_add *add = argument;
-    struct add_work *work = request_state(&add->request)->work;
     struct accounts_create create = {
         .user = &add->user,
         .derive_username = work->derive_username,
         .password_hash = work->hash,
-        .now_ms = work->now_ms,
+        .now_ms = txn->now_ms,
         .suffix_seed = work->suffix_seed,
         .draw = &work->draw,
         .check_limits = limits_text_is_checked,
     };
-    return accounts_user_create(txn, &create, &add->request.error);
+    return accounts_user_create(txn->store, &create, &add->request.error);
+}
+
+static int op_user_add(struct jini_txn *txn, void *request)
+{
+    struct jini_user_add *add = request;
+    return create_user(txn, add, request_state(&add->request)->work);
 }
 
 static void after_user_add(struct jini_request *request)
@@ -105,13 +103,14 @@ static void hash_for_add(struct worker_task *task, int status)
         finish_with_work(request, status);
 }
 
-static int check_add(const struct jini_user_add *add, struct jini_error *error)
+static int check_add(struct jini_user_add *add, enum txn_place place)
 {
+    struct jini_error *error = &add->request.error;
     uint32_t fields = JINI_USER_FIELD_EMAIL | JINI_USER_FIELD_NAMES | JINI_USER_FIELD_FLAGS |
                       JINI_USER_FIELD_TIER | JINI_USER_FIELD_OVERRIDES;
     if (add->user.username[0] != '\0' || add->user.email[0] == '\0')
         fields |= JINI_USER_FIELD_USERNAME;
-    int status = accounts_user_check(&add->user, fields, limits_text_check, error);
+    int status = accounts_user_check(&add->user, fields, txn_limits_check(place), error);
     if (status)
         return status;
     if (add->password && add->password_hash)
@@ -128,13 +127,12 @@ int jini_user_add(struct jini *jini, struct jini_user_add *add, jini_callback *c
     int status = request_begin(jini, request, sizeof(*add), REQUEST_USER_ADD, callback);
     if (status)
         return status;
-    status = check_add(add, &request->error);
+    status = check_add(add, TXN_ALONE);
     if (status)
         return request_refuse(request, status);
     struct add_work *work = base_calloc(1, sizeof(*work));
     if (!work)
         return request_refuse(request, JINI_E_NO_MEMORY);
-    work->now_ms = now_ms(jini);
     work->derive_username = add->user.username[0] == '\0';
     work->hash = add->password_hash;
     crypto_random(&work->suffix_seed, sizeof(work->suffix_seed));
@@ -146,44 +144,100 @@ int jini_user_add(struct jini *jini, struct jini_user_add *add, jini_callback *c
     return callback ? 0 : request_wait(request);
 }
 
+/*
+ * Inside a transaction nothing is hashed, and the id comes from the counter itself, since an id of
+ * the pool would have to be drawn before. A name that is made from the address would be drawn anew
+ * at each run.
+ */
+static int check_add_inside(void *request, enum txn_place place)
+{
+    struct jini_user_add *add = request;
+    struct jini_error *error = &add->request.error;
+    if (add->password)
+        return error_set(error, JINI_E_INVALID, "password",
+                         "hashing takes too long for a transaction; give password_hash, or set the "
+                         "password by jini_password_set()");
+    if (add->user.username[0] == '\0')
+        return error_set(error, JINI_E_INVALID, "username",
+                         "empty; a transaction makes no names, so give one");
+    return check_add(add, place);
+}
+
+static int op_user_add_inside(struct jini_txn *txn, void *request)
+{
+    struct jini_user_add *add = request;
+    struct add_work work = {.draw = {.take = 1}, .hash = add->password_hash};
+    return create_user(txn, add, &work);
+}
+
+static const struct txn_form add_inside_form = {
+    .kind = REQUEST_USER_ADD,
+    .size = sizeof(struct jini_user_add),
+    .check = check_add_inside,
+    .op = op_user_add_inside,
+};
+
+int jini_txn_user_add(struct jini_txn *txn, struct jini_user_add *add)
+{
+    return txn_call(txn, &add->request, &add_inside_form);
+}
+
 /* ---- Changing ----------------------------------------------------------------------------------- */
 
-static int op_user_set(struct store_txn *txn, void *argument)
+/* Of the overrides those that change: the others may be what the last run gave back. */
+static int check_user_set(void *request, enum txn_place place)
 {
-    struct jini_user_set *set = argument;
+    struct jini_user_set *set = request;
+    struct jini_user named = set->user;
+    if (set->override_fields)
+        named.override_mask &= set->override_fields | ~(uint32_t)JINI_ALLOWANCE_ALL;
+    return accounts_user_check(&named, set->fields, txn_limits_check(place), &set->request.error);
+}
+
+static int op_user_set(struct jini_txn *txn, void *request)
+{
+    struct jini_user_set *set = request;
     struct accounts_update update = {
         .user = &set->user,
         .fields = set->fields,
         .override_fields = set->override_fields,
         .check_limits = limits_text_is_checked,
     };
-    return accounts_user_update(txn, &update, &set->request.error);
+    return accounts_user_update(txn->store, &update, &set->request.error);
 }
+
+static const struct txn_form user_set_form = {
+    .kind = REQUEST_USER_SET,
+    .size = sizeof(struct jini_user_set),
+    .bytes = USER_OP_BYTES,
+    .class = STORE_NEW_WORK,
+    .check = check_user_set,
+    .op = op_user_set,
+};
 
 int jini_user_set(struct jini *jini, struct jini_user_set *set, jini_callback *callback)
 {
-    int status = request_begin(jini, &set->request, sizeof(*set), REQUEST_USER_SET, callback);
-    if (status)
-        return status;
-    status = accounts_user_check(&set->user, set->fields, limits_text_check, &set->request.error);
-    if (status == 0)
-        status = request_write(&set->request, op_user_set, STORE_NEW_WORK, USER_OP_BYTES, NULL);
-    if (status)
-        return request_refuse(&set->request, status);
-    return callback ? 0 : request_wait(&set->request);
+    return txn_submit(jini, &set->request, &user_set_form, callback);
 }
+
+int jini_txn_user_set(struct jini_txn *txn, struct jini_user_set *set)
+{
+    return txn_call(txn, &set->request, &user_set_form);
+}
+
+/* ---- Passwords ------------------------------------------------------------------------------- */
 
 struct password_work {
     bool has_password;
     char hash[CRYPTO_PASSWORD_HASH_MAX];
 };
 
-static int op_password_set(struct store_txn *txn, void *argument)
+static int op_password_set(struct jini_txn *txn, void *request)
 {
-    struct jini_password_set *set = argument;
+    struct jini_password_set *set = request;
     const struct password_work *work = request_state(&set->request)->work;
     struct accounts_password_change change = {set->user_id, work->has_password ? work->hash : NULL};
-    return accounts_password_set(txn, &change, &set->request.error);
+    return accounts_password_set(txn->store, &change, &set->request.error);
 }
 
 static void after_password_set(struct jini_request *request)
@@ -236,7 +290,6 @@ int jini_password_set(struct jini *jini, struct jini_password_set *set, jini_cal
 
 struct login_work {
     struct accounts_credentials credentials;
-    uint64_t now_ms;
     unsigned tries;
     bool renewed;
     char hash[CRYPTO_PASSWORD_HASH_MAX];
@@ -244,17 +297,17 @@ struct login_work {
 
 static void check_login(struct worker_task *task, int status);
 
-static int op_login(struct store_txn *txn, void *argument)
+static int op_login(struct jini_txn *txn, void *request)
 {
-    struct jini_login *login = argument;
+    struct jini_login *login = request;
     const struct login_work *work = request_state(&login->request)->work;
     struct accounts_login record = {
         .verified = work->credentials,
         .renewed_hash = work->renewed ? work->hash : NULL,
-        .now_ms = work->now_ms,
+        .now_ms = txn->now_ms,
         .user = &login->user,
     };
-    return accounts_login_record(txn, &record, &login->request.error);
+    return accounts_login_record(txn->store, &record, &login->request.error);
 }
 
 /* A password that was changed between the check and its record is checked again. */
@@ -306,10 +359,8 @@ static void check_login(struct worker_task *task, int status)
     struct jini_login *login = (struct jini_login *)request;
     if (status == 0)
         status = verify_login(state->jini, login, work);
-    if (status == 0) {
-        work->now_ms = now_ms(state->jini);
+    if (status == 0)
         status = request_write(request, op_login, STORE_NEW_WORK, USER_OP_BYTES, after_login);
-    }
     if (status) {
         crypto_wipe(work, sizeof(*work));
         finish_with_work(request, status);
@@ -338,49 +389,72 @@ int jini_login(struct jini *jini, struct jini_login *login, jini_callback *callb
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
 
+int jini_txn_user_get(struct jini_txn *txn, uint64_t id, struct jini_user *out,
+                      struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    int status = accounts_user_get(txn->store, id, out);
+    if (status)
+        error_set(said, status, "id", "user %llu: %s", (unsigned long long)id,
+                  jini_status_text(status));
+    return txn_answer(txn, status, said, "id", "user");
+}
+
 int jini_user_get(struct jini *jini, uint64_t id, struct jini_user *out, struct jini_error *error)
 {
-    struct store_txn *txn;
-    int status = snapshot_begin(jini, &txn, error);
+    struct jini_txn txn;
+    int status = txn_snapshot(jini, &txn, error);
     if (status) {
         memset(out, 0, sizeof(*out));
         return status;
     }
-    status = accounts_user_get(txn, id, out);
-    store_read_end(txn);
+    status = jini_txn_user_get(&txn, id, out, error);
+    txn_snapshot_end(&txn);
+    return status;
+}
+
+int jini_txn_user_find(struct jini_txn *txn, const char *login, struct jini_user *out,
+                       struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    int status = accounts_user_find(txn->store, login, out);
     if (status)
-        return error_set(error, status, "id", "user %llu: %s", (unsigned long long)id,
-                         jini_status_text(status));
-    if (error)
-        error->code = 0;
-    return 0;
+        error_set(said, status, "login", "user \"%s\": %s", login, jini_status_text(status));
+    return txn_answer(txn, status, said, "login", "user");
 }
 
 int jini_user_find(struct jini *jini, const char *login, struct jini_user *out,
                    struct jini_error *error)
 {
-    struct store_txn *txn;
-    int status = snapshot_begin(jini, &txn, error);
+    struct jini_txn txn;
+    int status = txn_snapshot(jini, &txn, error);
     if (status) {
         memset(out, 0, sizeof(*out));
         return status;
     }
-    status = accounts_user_find(txn, login, out);
-    store_read_end(txn);
-    return status ? error_set(error, status, "login", "user \"%s\": %s", login,
-                              jini_status_text(status))
-                  : 0;
+    status = jini_txn_user_find(&txn, login, out, error);
+    txn_snapshot_end(&txn);
+    return status;
+}
+
+int jini_txn_user_list(struct jini_txn *txn, uint64_t after, struct jini_user *out, size_t capacity,
+                       size_t *count, struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    *count = 0;
+    int status = accounts_user_list(txn->store, after, out, capacity, count);
+    return txn_answer(txn, status, said, "user", "users");
 }
 
 int jini_user_list(struct jini *jini, uint64_t after, struct jini_user *out, size_t capacity,
                    size_t *count, struct jini_error *error)
 {
-    struct store_txn *txn;
+    struct jini_txn txn;
     *count = 0;
-    int status = snapshot_begin(jini, &txn, error);
+    int status = txn_snapshot(jini, &txn, error);
     if (status)
         return status;
-    status = accounts_user_list(txn, after, out, capacity, count);
-    store_read_end(txn);
-    return status ? error_set(error, status, "user", "%s", jini_status_text(status)) : 0;
+    status = jini_txn_user_list(&txn, after, out, capacity, count, error);
+    txn_snapshot_end(&txn);
+    return status;
 }

@@ -10,6 +10,7 @@
 
 /* `rest` is what is left of the text; `index` counts the limits from 1 for messages. */
 struct parser {
+    int (*check)(struct limit *limit, struct jini_error *error);
     struct slice rest;
     unsigned index;
     struct jini_error *error;
@@ -235,7 +236,7 @@ static int parse_limit(struct parser *parser, struct limit *limit)
             "calendar [ZONE] or anchor [ZONE], and shadow at the end.",
             shown(word), (const char *)word.data);
     struct jini_error rule;
-    status = limit_check(limit, &rule);
+    status = parser->check(limit, &rule);
     return status ? fail(parser, rule.field, "%s", rule.message) : 0;
 }
 
@@ -255,10 +256,11 @@ static void number_alike(struct limit_list *list)
     }
 }
 
-int limit_parse(struct slice text, struct limit_list *out, struct jini_error *error)
+static int parse_text(struct parser parser, struct limit_list *out)
 {
     struct limit_list list;
-    struct parser parser = {.rest = text, .index = 1, .error = error};
+    struct slice text = parser.rest;
+    struct jini_error *error = parser.error;
     memset(&list, 0, sizeof(list));
     memset(out, 0, sizeof(*out));
     error_clear(error);
@@ -282,4 +284,16 @@ int limit_parse(struct slice text, struct limit_list *out, struct jini_error *er
     number_alike(&list);
     *out = list;
     return 0;
+}
+
+int limit_parse(struct slice text, struct limit_list *out, struct jini_error *error)
+{
+    return parse_text(
+        (struct parser){.check = limit_check, .rest = text, .index = 1, .error = error}, out);
+}
+
+int limit_parse_pure(struct slice text, struct limit_list *out, struct jini_error *error)
+{
+    return parse_text(
+        (struct parser){.check = limit_check_pure, .rest = text, .index = 1, .error = error}, out);
 }

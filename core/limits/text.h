@@ -92,11 +92,15 @@ struct limit_span limit_span(const struct limit *limit);
  */
 int limit_parse(struct slice text, struct limit_list *out, struct jini_error *error);
 
+/* The same, but that a time zone is taken by its name: whether there is one is not asked. Pure. */
+int limit_parse_pure(struct slice text, struct limit_list *out, struct jini_error *error);
+
 /*
  * Checks a limit that was not read from text, and fills `period_ms`, an unset zone and an unset
- * burst in. The rules and errors are those of limit_parse().
+ * burst in. The rules and errors are those of limit_parse(), and of limit_parse_pure().
  */
 int limit_check(struct limit *limit, struct jini_error *error);
+int limit_check_pure(struct limit *limit, struct jini_error *error);
 
 /*
  * Appends the canonical text, which limit_parse() reads back as the same list.

@@ -99,7 +99,14 @@ static int check_zone(struct limit *limit, struct jini_error *error)
     static const char utc[] = "UTC";
     if (limit->zone[0] == '\0')
         memcpy(limit->zone, utc, sizeof(utc));
-    if (!memchr(limit->zone, 0, sizeof(limit->zone)) || !period_zone_is_known(limit->zone))
+    if (!memchr(limit->zone, 0, sizeof(limit->zone)))
+        return error_set(error, JINI_E_INVALID, "zone", "The name of a time zone is too long.");
+    return 0;
+}
+
+static int check_zone_known(const struct limit *limit, struct jini_error *error)
+{
+    if (limit->zone[0] != '\0' && !period_zone_is_known(limit->zone))
         return error_set(error, JINI_E_INVALID, "zone",
                          "\"%.*s\" is no time zone that this machine knows; write a name of the "
                          "IANA database, such "
@@ -138,13 +145,19 @@ static int check_quota(struct limit *limit, struct jini_error *error)
     return check_zone(limit, error);
 }
 
-int limit_check(struct limit *limit, struct jini_error *error)
+int limit_check_pure(struct limit *limit, struct jini_error *error)
 {
     error_clear(error);
     int status = check_period(limit, error);
     if (status)
         return status;
     return limit_is_quota(limit) ? check_quota(limit, error) : check_rate(limit, error);
+}
+
+int limit_check(struct limit *limit, struct jini_error *error)
+{
+    int status = limit_check_pure(limit, error);
+    return status ? status : check_zone_known(limit, error);
 }
 
 size_t limit_human(const struct limit *limit, char out[LIMIT_HUMAN_MAX])

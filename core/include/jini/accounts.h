@@ -106,6 +106,12 @@ struct jini_user_add {
 JINI_EXPORT int jini_user_add(struct jini *jini, struct jini_user_add *add,
                               jini_callback *callback);
 
+/*
+ * The same inside a transaction: see jini_txn_fn. Here `password` is NULL, since hashing takes too
+ * long, and `user.username` is not empty; JINI_E_INVALID names them.
+ */
+JINI_EXPORT int jini_txn_user_add(struct jini_txn *txn, struct jini_user_add *add);
+
 /* Members of struct jini_user that jini_user_set() replaces. */
 enum jini_user_field {
     JINI_USER_FIELD_USERNAME = 1 << 0,
@@ -139,6 +145,9 @@ struct jini_user_set {
 };
 JINI_EXPORT int jini_user_set(struct jini *jini, struct jini_user_set *set,
                               jini_callback *callback);
+
+/* The same inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_user_set(struct jini_txn *txn, struct jini_user_set *set);
 
 /*
  * Sets a password, 1 to 1,024 bytes, or with NULL none that fits, and ends all sessions. Hashing
@@ -192,6 +201,14 @@ JINI_EXPORT int jini_user_find(struct jini *jini, const char *login, struct jini
 JINI_EXPORT int jini_user_list(struct jini *jini, uint64_t after, struct jini_user *out,
                                size_t capacity, size_t *count, struct jini_error *error);
 
+/* The same three inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_user_get(struct jini_txn *txn, uint64_t id, struct jini_user *out,
+                                  struct jini_error *error);
+JINI_EXPORT int jini_txn_user_find(struct jini_txn *txn, const char *login, struct jini_user *out,
+                                   struct jini_error *error);
+JINI_EXPORT int jini_txn_user_list(struct jini_txn *txn, uint64_t after, struct jini_user *out,
+                                   size_t capacity, size_t *count, struct jini_error *error);
+
 struct jini_tier {
     char name[JINI_TIER_NAME_MAX];    /* letters, digits, - and _; unique without regard to case */
     char currency[JINI_CURRENCY_MAX]; /* ISO 4217, "EUR"; may be empty where the price is 0 */
@@ -229,6 +246,9 @@ struct jini_tier_set {
 JINI_EXPORT int jini_tier_set(struct jini *jini, struct jini_tier_set *set,
                               jini_callback *callback);
 
+/* The same inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_tier_set(struct jini_txn *txn, struct jini_tier_set *set);
+
 /*
  * Deletes a tier. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, so move them first; or it is the
  * default one, "Free", which stays. Durable.
@@ -240,6 +260,9 @@ struct jini_tier_remove {
 JINI_EXPORT int jini_tier_remove(struct jini *jini, struct jini_tier_remove *remove,
                                  jini_callback *callback);
 
+/* The same inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_tier_remove(struct jini_txn *txn, struct jini_tier_remove *remove);
+
 /* Reads a tier by name, without regard to case. JINI_E_NOT_FOUND. */
 JINI_EXPORT int jini_tier_get(struct jini *jini, const char *name, struct jini_tier *out,
                               struct jini_error *error);
@@ -250,6 +273,12 @@ JINI_EXPORT int jini_tier_get(struct jini *jini, const char *name, struct jini_t
  */
 JINI_EXPORT int jini_tier_list(struct jini *jini, struct jini_tier *out, size_t capacity,
                                size_t *count, struct jini_error *error);
+
+/* The same two inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_tier_get(struct jini_txn *txn, const char *name, struct jini_tier *out,
+                                  struct jini_error *error);
+JINI_EXPORT int jini_txn_tier_list(struct jini_txn *txn, struct jini_tier *out, size_t capacity,
+                                   size_t *count, struct jini_error *error);
 
 #ifdef __cplusplus
 }

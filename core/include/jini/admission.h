@@ -27,7 +27,8 @@ extern "C" {
  * tier; rate limits are charged; then the transaction checks user, tier, quotas and parallel jobs
  * again, reserves, and writes the job. Whatever refuses or fails after that charge, a quota too,
  * gives it back. A refusal writes nothing durable; jobs of the user that were given up may end
- * with it.
+ * with it. There is no form of it inside a transaction of the caller's, which may run more than
+ * once and be undone, while rate limits are charged outside of any.
  *
  * In: `subject`, a user or an address (which gets the tier anonymous.tier with its bound on
  * parallel jobs, IPv6 by its /64; its images expire as that tier's do); `parameters`; `prompt` and
@@ -92,6 +93,9 @@ struct jini_renew {
 };
 JINI_EXPORT int jini_renew(struct jini *jini, struct jini_renew *renew, jini_callback *callback);
 
+/* The same inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_renew(struct jini_txn *txn, struct jini_renew *renew);
+
 /*
  * Ends a job that is done: what it reserved becomes used. In: `job_id`. Out: `job`.
  * JINI_E_NOT_FOUND; JINI_E_CONFLICT: it has ended already, `job` says how. Durable.
@@ -102,6 +106,9 @@ struct jini_settle {
     struct jini_job job;
 };
 JINI_EXPORT int jini_settle(struct jini *jini, struct jini_settle *settle, jini_callback *callback);
+
+/* The same inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_settle(struct jini_txn *txn, struct jini_settle *settle);
 
 /*
  * Ends a job that is not going to be done: what it reserved is given back, quotas and, where their
@@ -119,6 +126,9 @@ struct jini_release {
 };
 JINI_EXPORT int jini_release(struct jini *jini, struct jini_release *release,
                              jini_callback *callback);
+
+/* The same inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_release(struct jini_txn *txn, struct jini_release *release);
 
 #ifdef __cplusplus
 }

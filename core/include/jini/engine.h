@@ -99,26 +99,57 @@ JINI_EXPORT int jini_detach(struct jini *jini);
 
 /* ---- Transactions of the caller's own -------------------------------------------------------- */
 
-struct jini_txn;
-
 /*
  * A function of a transaction. In jini_write() it may run more than once before it counts: it must
  * give the same writes and the same result each time, take time and random values from its
  * argument, do no input or output, and read and check before it writes. It returns 0, or a negative
  * status that undoes all that it wrote.
+ *
+ * Calls of the engine join it in their forms jini_txn_*(), which stand beside the ones that they
+ * are a form of and differ from them only in this:
+ *
+ *     static int close_account(struct jini_txn *txn, void *argument)
+ *     {
+ *         struct closing *closing = argument;
+ *         int status = jini_txn_user_set(txn, &closing->set);
+ *         if (status == 0)
+ *             status = jini_txn_release(txn, &closing->release);
+ *         return status ? status : jini_txn_put(txn, closing->key, ...);
+ *     }
+ *
+ *  - Those that write take the struct of the request, filled in and made ready by
+ *    jini_request_init(); they use its `status` and `error` and what it gives back, and no deadline
+ *    or callback. They belong to functions of jini_write(): on a snapshot they are
+ *    JINI_E_READ_ONLY ("txn"). Those that read work in both, and see what the transaction wrote.
+ *  - One that fails leaves nothing in the transaction, and the function may go on. If it answers
+ *    with the status of the call, the error of jini_write() or jini_read() is that of the call.
+ *  - What they give back is written at each run. It counts once the transaction has committed: of
+ *    one that was undone it tells nothing.
+ *  - Time is that of jini_write(), the same in all of them.
+ *  - Rate limits that jini_txn_release() gives back are given back after the commit.
+ *  - A limits text inside of a transaction names no time zone, since that is looked up in a file:
+ *    JINI_E_INVALID.
+ *
+ * Not there are those that need more than records: jini_admit(), whose rate limits are charged
+ * before its transaction, jini_limit_reset(), jini_image_put() and jini_image_get(), which work on
+ * files, jini_login() and jini_password_set(), which hash. A call without a transaction in such a
+ * function, as jini_user_get(), reads what was committed before it.
+ *
+ * `txn` is the function's until it returns, and belongs to its thread.
  */
 typedef int jini_txn_fn(struct jini_txn *txn, void *argument);
 
 /*
  * Runs a function in a durable transaction, on the engine's writer thread, together with what other
  * threads write: the caller's own records and calls of the engine commit or fail as one.
- * Result: what `function` returned; JINI_E_UNREPEATABLE with store.run_twice.
+ * Result: what `function` returned, with the error of the call that failed or the field "function";
+ * JINI_E_UNREPEATABLE with store.run_twice.
  */
 struct jini_write {
     struct jini_request request;
     jini_txn_fn *function;
     void *argument; /* borrowed until the request comes back */
-    uint32_t bytes; /* about how much it writes; 0: 256 */
+    uint32_t bytes; /* about how much it writes, 1,024 for each call; 0: 256 */
     uint32_t releases; /* 1: it deletes or gives back, and may use the reserve of a full disk */
 };
 JINI_EXPORT int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callback);

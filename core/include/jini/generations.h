@@ -176,6 +176,28 @@ struct jini_usage {
 JINI_EXPORT int jini_usage_get(struct jini *jini, uint64_t user_id, struct jini_usage *out,
                                struct jini_error *error);
 
+/* All of them inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_job_get(struct jini_txn *txn, const struct jini_id *id,
+                                 struct jini_job *out, struct jini_error *error);
+JINI_EXPORT int jini_txn_job_prompts(struct jini_txn *txn, const struct jini_id *id, char *prompt,
+                                     size_t prompt_capacity, char *negative,
+                                     size_t negative_capacity, struct jini_error *error);
+JINI_EXPORT int jini_txn_job_images(struct jini_txn *txn, const struct jini_id *id,
+                                    struct jini_id *out, size_t capacity, size_t *count,
+                                    struct jini_error *error);
+JINI_EXPORT int jini_txn_job_list(struct jini_txn *txn, uint64_t user_id,
+                                  struct jini_list_cursor *cursor, struct jini_job *out,
+                                  size_t capacity, size_t *count, struct jini_error *error);
+JINI_EXPORT int jini_txn_image_stat(struct jini_txn *txn, const struct jini_id *id,
+                                    struct jini_image *out, struct jini_error *error);
+JINI_EXPORT int jini_txn_image_locate(struct jini_txn *txn, const struct jini_id *id,
+                                      struct jini_image_place *out, struct jini_error *error);
+JINI_EXPORT int jini_txn_image_list(struct jini_txn *txn, uint64_t user_id,
+                                    struct jini_list_cursor *cursor, struct jini_image *out,
+                                    size_t capacity, size_t *count, struct jini_error *error);
+JINI_EXPORT int jini_txn_usage_get(struct jini_txn *txn, uint64_t user_id, struct jini_usage *out,
+                                   struct jini_error *error);
+
 #ifdef __cplusplus
 }
 #endif

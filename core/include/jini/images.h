@@ -112,6 +112,10 @@ JINI_EXPORT int jini_image_remove(struct jini *jini, struct jini_image_remove *r
 JINI_EXPORT int jini_image_restore(struct jini *jini, struct jini_image_remove *restore,
                                    jini_callback *callback);
 
+/* The same two inside a transaction: see jini_txn_fn. */
+JINI_EXPORT int jini_txn_image_remove(struct jini_txn *txn, struct jini_image_remove *remove);
+JINI_EXPORT int jini_txn_image_restore(struct jini_txn *txn, struct jini_image_remove *restore);
+
 #ifdef __cplusplus
 }
 #endif

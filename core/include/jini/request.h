@@ -48,6 +48,7 @@ extern "C" {
 
 struct jini;
 struct jini_request;
+struct jini_txn; /* see jini_write() */
 
 typedef void jini_callback(struct jini_request *request);
 
@@ -61,7 +62,7 @@ struct jini_request {
                             request.timeout_ms */
     int32_t status;      /* the result */
     struct jini_error error;
-    void *reserved[32]; /* the engine's while it has the request */
+    void *reserved[40]; /* the engine's while it has the request */
 };
 
 /* Makes any request struct ready: all zero, but for size and version. */

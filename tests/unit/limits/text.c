@@ -149,6 +149,27 @@ TEST(words_after_the_period, "Algorithms, bursts, zones and shadow mode are read
                   "no name of a time zone");
 }
 
+TEST(a_zone_may_be_taken_by_its_name,
+     "Read without files, a text keeps all rules but that its time zones are known here.")
+{
+    struct limit_list list;
+    struct limit_list same;
+    struct jini_error error;
+    struct slice text = slice_of_text("5/minute; 30/day calendar Europe/Nowhere; 9/day calendar");
+    CHECK_STATUS(limit_parse(text, &list, &error), JINI_E_INVALID);
+    CHECK_OK(limit_parse_pure(text, &list, &error));
+    CHECK_UINT(list.count, ==, 3);
+    CHECK_TEXT(list.limits[0].zone, "");
+    CHECK_TEXT(list.limits[1].zone, "Europe/Nowhere");
+    CHECK_TEXT(list.limits[2].zone, "UTC");
+    text = slice_of_text("5/minute gcra burst 5; 30/day anchor Europe/Berlin");
+    CHECK_OK(limit_parse(text, &list, &error));
+    CHECK_OK(limit_parse_pure(text, &same, &error));
+    CHECK_BYTES(&list, &same, sizeof(list));
+    CHECK_STATUS(limit_parse_pure(slice_of_text("5/day sliding"), &list, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "algorithm");
+}
+
 TEST(rates_and_quotas_part_at_an_hour,
      "Below an hour a limit is a rate, from an hour on a quota, and each has its own algorithms.")
 {
