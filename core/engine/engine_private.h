@@ -250,6 +250,9 @@ struct loop *loop_of_thread(struct jini *jini);
 
 /* True on a thread that must not block: one that runs a loop of the engine, or works for it. */
 bool loop_thread_must_not_block(struct jini *jini);
+
+/* True on a thread that some engine has made. */
+bool loop_thread_is_an_engines(void);
 void loop_mark_worker_thread(void);
 
 /* A request that will come back there is under way, or was refused after all. On the loop's thread, if attached. */

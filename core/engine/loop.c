@@ -48,11 +48,20 @@ struct loop {
 };
 
 static _Thread_local struct loop *loops_of_thread;
-static _Thread_local bool is_worker_thread;
+
+/* A thread of an engine; in a forked child the thread that remains is none. */
+static _Thread_local bool works;
+static _Thread_local uint32_t works_generation;
 
 void loop_mark_worker_thread(void)
 {
-    is_worker_thread = true;
+    works = true;
+    works_generation = fork_generation();
+}
+
+static bool is_worker_thread(void)
+{
+    return works && works_generation == fork_generation();
 }
 
 static struct loop *find_of_thread(struct jini *jini)
@@ -89,7 +98,17 @@ uint32_t loop_attached_count(struct jini *jini)
 
 bool loop_thread_must_not_block(struct jini *jini)
 {
-    return is_worker_thread || (loops_of_thread && find_of_thread(jini));
+    return is_worker_thread() || (loops_of_thread && find_of_thread(jini));
+}
+
+bool loop_thread_is_an_engines(void)
+{
+    uint32_t generation = fork_generation();
+    for (const struct loop *loop = loops_of_thread; loop; loop = loop->next_of_thread) {
+        if (loop->own && loop->fork_generation == generation)
+            return true;
+    }
+    return is_worker_thread();
 }
 
 void loop_hold(struct loop *loop)

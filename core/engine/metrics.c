@@ -229,6 +229,10 @@ int jini_copy(struct jini *jini, const char *path, enum jini_copy_form form,
         return error_set(error, JINI_E_INVALID, "path", "a path is needed");
     if (form != JINI_COPY_COMPACT && form != JINI_COPY_PLAIN)
         return error_set(error, JINI_E_INVALID, "form", "%d is no form of a copy", (int)form);
+    if (loop_thread_must_not_block(jini))
+        return error_set(error, JINI_E_ON_LOOP, "path",
+                         "copying the database takes as long as the disk does; call it on a thread "
+                         "that runs no loop");
     return store_copy(jini->store, path,
                       form == JINI_COPY_PLAIN ? STORE_COPY_PLAIN : STORE_COPY_COMPACT, error);
 }

@@ -277,6 +277,10 @@ int jini_open(struct jini **out, const char *path, const struct jini_options *op
     error_clear(error);
     if (!path || path[0] == '\0' || strlen(path) > 4000)
         return error_set(error, JINI_E_INVALID, "path", "a directory of 1 to 4000 bytes is needed");
+    if (loop_thread_is_an_engines())
+        return error_set(error, JINI_E_ON_LOOP, "path",
+                         "opening may wait for long; do it on a thread of your own, not in a "
+                         "callback or a function of a transaction");
     struct jini *jini = base_calloc(1, sizeof(*jini));
     if (!jini)
         return error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");

@@ -22,8 +22,13 @@ JINI_EXPORT const char *jini_version(void);
  * file jini.conf of that directory, then the environment. Several processes may have one database
  * open; one process opens it once. Blocks: usually a few milliseconds; longer for a migration, or
  * behind one (store.migrate_wait_ms); up to ten seconds for the write lock, where something has to
- * be made. Not on a loop thread that must not wait. A database opens on a full disk too, if need be
- * without a table of rate limits: limits.when_full answers until there is room for one.
+ * be made. A database opens on a full disk too, if need be without a table of rate limits:
+ * limits.when_full answers until there is room for one.
+ *
+ * In a callback or a function of jini_write() that run on a thread of an engine it is
+ * JINI_E_ON_LOOP. On a thread whose loop is attached to another engine it is taken, since nobody
+ * but the caller knows whether that loop is to turn meanwhile: programs open several databases one
+ * after the other before they run their loop.
  *
  * With `read_only` the database may lie on read-only media, be mounted read-only, or belong to a
  * user who gives no right but to read. Where this process may not write the files by which
@@ -41,6 +46,7 @@ JINI_EXPORT const char *jini_version(void);
  * JINI_E_BUSY         64 processes have it open, or one stands still in its own opening or with the
  *                     write lock, while something has to be made or migrated; the error names it
  * JINI_E_INVALID      an option; `error.field` names it
+ * JINI_E_ON_LOOP      see above
  * JINI_E_CORRUPT, JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
  */
 JINI_EXPORT int jini_open(struct jini **out, const char *path, const struct jini_options *options,
@@ -214,7 +220,8 @@ enum jini_copy_form {
 /*
  * Copies the records of a database in use (not the image bytes) to the new file `path`, synced.
  * What cp(1) makes of the file of a live database is damaged; this is of one moment. To use it, put
- * it into a directory as data.mdb. Blocks for as long as the disk takes.
+ * it into a directory as data.mdb. Blocks for as long as the disk takes: on a thread whose loop is
+ * attached to this engine, in a callback and in a function of a transaction it is JINI_E_ON_LOOP.
  *
  * The file appears when it is whole. It is written as PATH.jini-partial; a process that is killed
  * over it leaves that, and the next copy to the same path takes it over.

@@ -202,6 +202,111 @@ TEST(a_read_only_handle_only_reads,
     CHECK(jini == NULL);
 }
 
+/* ---- Calls that block ---- */
+
+struct blocking {
+    struct jini *jini;
+    _Atomic int copied;
+    _Atomic int opened;
+    _Atomic uint32_t returned;
+};
+
+static void try_to_block(struct blocking *blocking)
+{
+    struct jini_options options;
+    struct jini_error error;
+    struct jini *other;
+    fixture_options(&options);
+    atomic_store(&blocking->copied,
+                 jini_copy(blocking->jini, harness_path("copy"), JINI_COPY_PLAIN, &error));
+    int status = jini_open(&other, harness_path("other"), &options, &error);
+    CHECK(status != 0 || jini_close(other, NULL, NULL) == 0);
+    atomic_store(&blocking->opened, status);
+}
+
+static void block_in_callback(struct jini_request *request)
+{
+    struct blocking *blocking = request->data;
+    try_to_block(blocking);
+    atomic_store(&blocking->returned, 1);
+}
+
+static int block_in_transaction(struct jini_txn *txn, void *argument)
+{
+    (void)txn;
+    try_to_block(argument);
+    return 0;
+}
+
+static void submit_blocking(struct blocking *blocking, struct jini_write *write)
+{
+    jini_request_init(write);
+    write->request.data = blocking;
+    write->function = read_nothing;
+    CHECK_OK(jini_write(blocking->jini, write, block_in_callback));
+}
+
+TEST(a_loop_does_not_wait_for_a_copy_or_an_open,
+     "jini_copy() is refused on an attached loop, in callbacks and in transactions, jini_open() on "
+     "the engine's threads; on a thread of the caller's both work.")
+{
+    struct blocking blocking = {.jini = fixture_open()};
+    struct jini_write write;
+    struct jini_error error;
+    uv_loop_t loop;
+    submit_blocking(&blocking, &write);
+    while (!atomic_load(&blocking.returned))
+        usleep(1000);
+    CHECK_STATUS(blocking.copied, JINI_E_ON_LOOP);
+    CHECK_STATUS(blocking.opened, JINI_E_ON_LOOP);
+    jini_request_init(&write);
+    write.function = block_in_transaction;
+    write.argument = &blocking;
+    CHECK_OK(jini_write(blocking.jini, &write, NULL));
+    CHECK_STATUS(blocking.copied, JINI_E_ON_LOOP);
+    CHECK_STATUS(blocking.opened, JINI_E_ON_LOOP);
+    CHECK_INT(uv_loop_init(&loop), ==, 0);
+    CHECK_OK(jini_attach(blocking.jini, &loop, &error));
+    try_to_block(&blocking);
+    CHECK_STATUS(blocking.copied, JINI_E_ON_LOOP);
+    CHECK_OK(blocking.opened);
+    CHECK_OK(jini_detach(blocking.jini));
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK_INT(uv_loop_close(&loop), ==, 0);
+    try_to_block(&blocking);
+    CHECK_OK(blocking.copied);
+    CHECK_OK(blocking.opened);
+    CHECK_OK(jini_close(blocking.jini, NULL, NULL));
+}
+
+static int fork_and_open(struct jini_txn *txn, void *argument)
+{
+    struct blocking *blocking = argument;
+    (void)txn;
+    pid_t child = fork();
+    if (child == 0) {
+        try_to_block(blocking);
+        _exit(blocking->copied == JINI_E_FORKED && blocking->opened == 0 ? 0 : 1);
+    }
+    harness_wait_exit(child, 0);
+    return 0;
+}
+
+TEST(a_child_of_an_engines_thread_may_block,
+     "A child that was forked on a thread of an engine is no thread of it, and opens anew.")
+{
+#ifdef __SANITIZE_THREAD__
+    harness_skip("ThreadSanitizer ends a process that starts threads after a fork with threads");
+#endif
+    struct blocking blocking = {.jini = fixture_open()};
+    struct jini_write write;
+    jini_request_init(&write);
+    write.function = fork_and_open;
+    write.argument = &blocking;
+    CHECK_OK(jini_write(blocking.jini, &write, NULL));
+    CHECK_OK(jini_close(blocking.jini, NULL, NULL));
+}
+
 TEST(one_process_opens_once, "A second open in one process is JINI_E_LOCKED, by whatever path.")
 {
     struct jini *jini = fixture_open();
