@@ -1,0 +1,186 @@
+/*
+ * Closing while threads of the engine are at work: what waits for them comes back at once, what
+ * runs finishes, and the close callback is the last.
+ */
+#include "held.h"
+
+#include <pthread.h>
+
+enum { MANY = 20 };
+
+static struct scene scene;
+
+static void open_scene(void)
+{
+    struct jini_options options;
+    fixture_options(&options);
+    options.cpu_threads = 1;
+    options.password_threads = 1;
+    options.request_timeout_ms = 60000; /* longer than the scene waits */
+    options.clock = &held_clock;
+    scene_open(&scene, &options);
+}
+
+/* What ran finished, or was taken back where it came to wait again. */
+static void check_ran(const struct jini_request *request)
+{
+    CHECK(request->status == 0 || request->status == JINI_E_CANCELLED);
+}
+
+static void begin_closing(void)
+{
+    CHECK_OK(jini_close(scene.jini, scene_on_closed, &scene));
+}
+
+TEST(a_login_is_hashed_and_another_waits,
+     "Closing brings back the login that waits while the first still holds the thread, then that.")
+{
+    struct jini_login running;
+    struct jini_login waiting;
+    open_scene();
+    scene_add_alice(&scene);
+    hold_thread("jini-password", &scene.gate);
+    scene_login(&scene, &running);
+    gate_await(&scene.gate);
+    scene_login(&scene, &waiting);
+    begin_closing();
+    scene_turn_until(&scene, 2);
+    CHECK_STATUS(waiting.request.status, JINI_E_CANCELLED);
+    scene_end(&scene, 3);
+    check_ran(&running.request);
+}
+
+TEST(verify_runs_and_a_read_waits,
+     "Closing brings back the read that waits behind a verify, and ends the verify.")
+{
+    struct jini_verify verify;
+    struct jini_image_get get;
+    open_scene();
+    scene_store(&scene, 1);
+    scene_verify(&scene, &verify);
+    gate_await(&scene.gate);
+    jini_request_init(&get);
+    get.request.data = &scene;
+    CHECK_OK(jini_image_get(scene.jini, &get, scene_on_return));
+    begin_closing();
+    scene_turn_until(&scene, 2);
+    CHECK_STATUS(get.request.status, JINI_E_CANCELLED);
+    scene_end(&scene, 3);
+    check_ran(&verify.request);
+}
+
+TEST(an_archive_run_is_under_way_and_another_waits,
+     "Closing brings back the run that waits, and ends the other one between two packs.")
+{
+    struct jini_archive_run running;
+    struct jini_archive_run waiting;
+    open_scene();
+    scene_store(&scene, 1);
+    scene_run(&scene, &running);
+    gate_await(&scene.gate);
+    scene_run(&scene, &waiting);
+    begin_closing();
+    scene_turn_until(&scene, 2);
+    CHECK_STATUS(waiting.request.status, JINI_E_CANCELLED);
+    scene_end(&scene, 3);
+    check_ran(&running.request);
+    struct jini *jini = fixture_open();
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_put_is_being_written, "Closing waits for the thread that writes images, and what it answers "
+                             "holds: the image is there, or nothing is.")
+{
+    static struct jini_image_put puts[MANY];
+    open_scene();
+    hold_thread("jini-appender", &scene.gate);
+    for (int i = 0; i < MANY; i++)
+        scene_put(&scene, &puts[i], (uint64_t)i);
+    gate_await(&scene.gate);
+    begin_closing();
+    scene_end(&scene, MANY);
+    struct jini *jini = fixture_open();
+    for (int i = 0; i < MANY; i++) {
+        check_ran(&puts[i].request);
+        if (puts[i].request.status == 0)
+            CHECK_OK(fixture_get(jini, &puts[i].image.id, (uint64_t)i));
+        free((void *)(uintptr_t)puts[i].bytes);
+    }
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(reads_are_under_way, "Closing in the middle of reads brings each back, whole or cancelled.")
+{
+    static struct jini_image_get gets[MANY];
+    static uint8_t bytes[MANY][1 << 15];
+    struct png_request png = {64, 64, 1, "made for a test", NULL};
+    size_t length;
+    uint8_t *file = png_make(&png, &length);
+    open_scene();
+    struct jini_id id = scene_store(&scene, 1);
+    for (int i = 0; i < MANY; i++) {
+        jini_request_init(&gets[i]);
+        gets[i].request.data = &scene;
+        gets[i].id = id;
+        gets[i].buffer = bytes[i];
+        gets[i].capacity = sizeof(bytes[i]);
+        CHECK_OK(jini_image_get(scene.jini, &gets[i], scene_on_return));
+    }
+    begin_closing();
+    scene_end(&scene, MANY + 1);
+    for (int i = 0; i < MANY; i++) {
+        check_ran(&gets[i].request);
+        if (gets[i].request.status == 0)
+            CHECK_BYTES(bytes[i], file, length);
+    }
+    free(file);
+}
+
+static void *close_main(void *argument)
+{
+    CHECK_OK(jini_close(argument, NULL, NULL));
+    return NULL;
+}
+
+static void on_own_loop(struct jini_request *request)
+{
+    _Atomic uint32_t *returned = request->data;
+    atomic_fetch_add(returned, 1);
+}
+
+TEST(
+    a_blocking_close_waits_for_what_runs,
+    "Closing without a callback returns after a verify that runs, and after what waited behind it.")
+{
+    struct jini_options options;
+    struct jini_verify verify;
+    struct jini_verify waiting;
+    struct gate gate = {0};
+    _Atomic uint32_t returned = 0;
+    pthread_t thread;
+    fixture_options(&options);
+    options.cpu_threads = 1;
+    options.request_timeout_ms = 60000;
+    struct jini *jini = fixture_open_with(&options);
+    fixture_put(jini, 0, 1);
+    jini_request_init(&verify);
+    verify.request.data = &returned;
+    verify.progress = hold_in_verify;
+    verify.context = &gate;
+    CHECK_OK(jini_verify(jini, &verify, on_own_loop));
+    gate_await(&gate);
+    jini_request_init(&waiting);
+    waiting.request.data = &returned;
+    CHECK_OK(jini_verify(jini, &waiting, on_own_loop));
+    CHECK_INT(pthread_create(&thread, NULL, close_main, jini), ==, 0);
+    for (int i = 0; i < 10000 && atomic_load(&returned) == 0; i++)
+        usleep(1000);
+    CHECK_UINT(returned, ==, 1);
+    CHECK_STATUS(waiting.request.status, JINI_E_CANCELLED);
+    atomic_store(&gate.open, 1);
+    pthread_join(thread, NULL);
+    CHECK_UINT(returned, ==, 2);
+    check_ran(&verify.request);
+}
