@@ -2,61 +2,19 @@
 #include "all.h"
 
 #include "chart.h"
+#include "child.h"
 #include "machine.h"
 #include "table.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-extern char **environ;
 
 enum { ARGUMENTS_MAX = 12, NUMBER_MAX = 32 };
-
-/* Reads a pipe to its end; to be freed. */
-static char *read_all(int descriptor)
-{
-    size_t capacity = 64 * 1024;
-    size_t length = 0;
-    char *text = bench_alloc(capacity + 1, 1);
-    for (;;) {
-        ssize_t got = read(descriptor, text + length, capacity - length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            bench_fail("cannot read what a case printed: %s", strerror(errno));
-        if (got == 0 || length == capacity)
-            return text;
-        length += (size_t)got;
-    }
-}
-
-static pid_t start(char *const *arguments, int *out)
-{
-    int ends[2];
-    pid_t child;
-    posix_spawn_file_actions_t actions;
-    if (pipe(ends) != 0)
-        bench_fail("pipe: %s", strerror(errno));
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    posix_spawn_file_actions_addclose(&actions, ends[1]);
-    int failed = posix_spawn(&child, "/proc/self/exe", &actions, NULL, arguments, environ);
-    if (failed)
-        bench_fail("cannot start a case: %s", strerror(failed));
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    *out = ends[0];
-    return child;
-}
 
 /* Runs one case. NULL: it printed no object. `*failed` is set when it ended with an error. */
 static json_t *run_case(const struct bench_options *options, const char *name, bool *failed)
@@ -76,14 +34,11 @@ static json_t *run_case(const struct bench_options *options, const char *name, b
                                             scale,
                                             name,
                                             options->quick ? "--quick" : NULL};
-    int output;
-    int status;
-    pid_t child = start((char *const *)(uintptr_t)arguments, &output);
-    char *text = read_all(output);
-    close(output);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    *failed |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    bool case_failed;
+    char *text = child_output("/proc/self/exe", arguments, false, &case_failed);
+    if (!text)
+        bench_fail("cannot start a case");
+    *failed |= case_failed;
     json_t *object = json_loads(text, 0, NULL);
     free(text);
     return object;

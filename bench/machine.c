@@ -2,6 +2,7 @@
 #include "machine.h"
 
 #include "bench.h"
+#include "child.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,13 +45,15 @@ static bool is_virtual(void)
 
 json_t *machine_commit(void)
 {
-    char commit[80] = "unknown";
-    FILE *git = popen("git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null", "re");
-    if (git && fgets(commit, sizeof(commit), git))
-        commit[strcspn(commit, "\n")] = '\0';
-    if (git)
-        pclose(git);
-    return json_string(commit);
+    static const char *const describe[] = {"git",         "describe",    "--always", "--dirty",
+                                           "--abbrev=40", "--exclude=*", NULL};
+    bool failed;
+    char *text = child_output("git", describe, true, &failed);
+    if (text)
+        text[strcspn(text, "\n")] = '\0';
+    json_t *commit = json_string(failed ? "unknown" : text);
+    free(text);
+    return commit;
 }
 
 json_t *machine_describe(const char *directory)

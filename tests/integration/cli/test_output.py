@@ -134,8 +134,8 @@ class Terminal(Case):
         self.assertNotIn("\x1b", seen)
 
     # What the figures of each long verb look like, bar and phase aside.
-    LONG = {"put": r"\d+ of 30 files", "get": r"\d+ of 30 images", "archive run": r"[\d.]+ KiB of [\d.]+ KiB",
-            "verify": r"\d+ of \d+ checked", "backup": r"[\d.]+ KiB of [\d.]+ KiB"}
+    LONG = {"put": r"\d+ of 30 files", "get": r"\d+ of 30 images", "archive run": r"[\d.]+ (Ki)?B of [\d.]+ KiB",
+            "verify": r"\d+ of \d+ checked", "backup": r"[\d.]+ (Ki)?B of [\d.]+ KiB"}
 
     def long_verbs(self):
         """The command lines of all long verbs, each of which finds 30 images to work on."""

@@ -50,14 +50,14 @@ TEST(a_login_is_hashed_and_another_waits,
     check_ran(&running.request);
 }
 
-TEST(verify_runs_and_a_read_waits,
-     "Closing brings back the read that waits behind a verify, and ends the verify.")
+TEST(a_plan_is_made_and_a_read_waits,
+     "Closing brings back the read that waits behind a plan of tiering, and ends the plan.")
 {
-    struct jini_verify verify;
+    struct jini_archive_run plan;
     struct jini_image_get get;
     open_scene();
     scene_store(&scene, 1);
-    scene_verify(&scene, &verify);
+    scene_run(&scene, &plan, JINI_TIERING_DRY_RUN);
     gate_await(&scene.gate);
     jini_request_init(&get);
     get.request.data = &scene;
@@ -66,7 +66,19 @@ TEST(verify_runs_and_a_read_waits,
     scene_turn_until(&scene, 2);
     CHECK_STATUS(get.request.status, JINI_E_CANCELLED);
     scene_end(&scene, 3);
-    check_ran(&verify.request);
+    check_ran(&plan.request);
+}
+
+TEST(verify_runs, "Closing ends a verify that runs.")
+{
+    struct jini_verify verify;
+    open_scene();
+    scene_store(&scene, 1);
+    scene_verify(&scene, &verify);
+    gate_await(&scene.gate);
+    begin_closing();
+    scene_end(&scene, 2);
+    CHECK_STATUS(verify.request.status, JINI_E_CANCELLED);
 }
 
 TEST(an_archive_run_is_under_way_and_another_waits,
@@ -76,9 +88,9 @@ TEST(an_archive_run_is_under_way_and_another_waits,
     struct jini_archive_run waiting;
     open_scene();
     scene_store(&scene, 1);
-    scene_run(&scene, &running);
+    scene_run(&scene, &running, 0);
     gate_await(&scene.gate);
-    scene_run(&scene, &waiting);
+    scene_run(&scene, &waiting, 0);
     begin_closing();
     scene_turn_until(&scene, 2);
     CHECK_STATUS(waiting.request.status, JINI_E_CANCELLED);
@@ -150,13 +162,12 @@ static void on_own_loop(struct jini_request *request)
     atomic_fetch_add(returned, 1);
 }
 
-TEST(
-    a_blocking_close_waits_for_what_runs,
-    "Closing without a callback returns after a verify that runs, and after what waited behind it.")
+TEST(a_blocking_close_waits_for_what_runs,
+     "Closing without a callback returns after a plan that runs, and after what waited behind it.")
 {
     struct jini_options options;
-    struct jini_verify verify;
-    struct jini_verify waiting;
+    struct jini_archive_run plan;
+    struct jini_image_get waiting;
     struct gate gate = {0};
     _Atomic uint32_t returned = 0;
     pthread_t thread;
@@ -164,16 +175,17 @@ TEST(
     options.cpu_threads = 1;
     options.request_timeout_ms = 60000;
     struct jini *jini = fixture_open_with(&options);
-    fixture_put(jini, 0, 1);
-    jini_request_init(&verify);
-    verify.request.data = &returned;
-    verify.progress = hold_in_verify;
-    verify.context = &gate;
-    CHECK_OK(jini_verify(jini, &verify, on_own_loop));
-    gate_await(&gate);
     jini_request_init(&waiting);
+    waiting.id = fixture_put(jini, 0, 1);
+    jini_request_init(&plan);
+    plan.request.data = &returned;
+    plan.flags = JINI_TIERING_NOW | JINI_TIERING_DRY_RUN;
+    plan.report = hold_in_tiering;
+    plan.report_context = &gate;
+    CHECK_OK(jini_archive_run(jini, &plan, on_own_loop));
+    gate_await(&gate);
     waiting.request.data = &returned;
-    CHECK_OK(jini_verify(jini, &waiting, on_own_loop));
+    CHECK_OK(jini_image_get(jini, &waiting, on_own_loop));
     CHECK_INT(pthread_create(&thread, NULL, close_main, jini), ==, 0);
     for (int i = 0; i < 10000 && atomic_load(&returned) == 0; i++)
         usleep(1000);
@@ -182,5 +194,5 @@ TEST(
     atomic_store(&gate.open, 1);
     pthread_join(thread, NULL);
     CHECK_UINT(returned, ==, 2);
-    check_ran(&verify.request);
+    check_ran(&plan.request);
 }

@@ -190,11 +190,12 @@ static inline void scene_verify(struct scene *scene, struct jini_verify *verify)
     CHECK_OK(jini_verify(scene->jini, verify, scene_on_return));
 }
 
-static inline void scene_run(struct scene *scene, struct jini_archive_run *run)
+/* A run on the background's thread, or with JINI_TIERING_DRY_RUN a plan on one for CPU work. */
+static inline void scene_run(struct scene *scene, struct jini_archive_run *run, uint32_t flags)
 {
     jini_request_init(run);
     scene_begin(scene, &run->request);
-    run->flags = JINI_TIERING_NOW;
+    run->flags = JINI_TIERING_NOW | flags;
     run->report = hold_in_tiering;
     run->report_context = &scene->gate;
     CHECK_OK(jini_archive_run(scene->jini, run, scene_on_return));

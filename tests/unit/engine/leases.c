@@ -32,7 +32,7 @@ static void hold(struct holder *holder, uint64_t lease_ms)
     holder->process = fork();
     if (holder->process == 0) {
         struct lease lease;
-        CHECK_OK(lease_take(open_with(lease_ms), NAME, &lease));
+        CHECK_OK(lease_take(open_with(lease_ms), NAME, 0, &lease));
         CHECK_INT(write(holder->ready[1], &byte, 1), ==, 1);
         CHECK_INT(read(holder->go[0], &byte, 1), ==, 1);
         _exit(0); /* without giving it back */
@@ -59,9 +59,9 @@ TEST(a_longer_lease_is_not_taken_from_the_living,
     struct lease lease;
     hold(&holder, LONG_MS);
     struct jini *jini = open_with(SHORT_MS);
-    CHECK_STATUS(lease_take(jini, NAME, &lease), JINI_E_LOCKED);
+    CHECK_STATUS(lease_take(jini, NAME, 0, &lease), JINI_E_LOCKED);
     let_go(&holder);
-    CHECK_OK(lease_take(jini, NAME, &lease));
+    CHECK_OK(lease_take(jini, NAME, 0, &lease));
     CHECK_UINT(lease.epoch, ==, 2);
     lease_give(&lease);
     CHECK_OK(jini_close(jini, NULL, NULL));
@@ -82,7 +82,7 @@ TEST(
     store_le64(row + 16, UINT64_C(1) << 62); /* until */
     plant_row(jini, STORE_SPACE_LEASES, &key, row, sizeof(row));
     struct lease lease;
-    CHECK_OK(lease_take(jini, NAME, &lease));
+    CHECK_OK(lease_take(jini, NAME, 0, &lease));
     CHECK_UINT(lease.epoch, ==, 8);
     lease_give(&lease);
     CHECK_OK(jini_close(jini, NULL, NULL));

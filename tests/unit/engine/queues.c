@@ -57,11 +57,14 @@ static void run_nothing(struct worker_task *task, int status)
 /* Keeps the one thread busy, and lets `count` tasks wait for it. */
 static void crowd(struct workers *workers, struct worker_task *tasks, unsigned count)
 {
-    static struct worker_task running = {.run = run_behind_gate};
+    static _Atomic uint32_t never;
+    static struct worker_task running = {
+        .run = run_behind_gate, .deadline_ns = UINT64_MAX, .cancelled = &never};
     CHECK_OK(workers_submit(workers, &running, NULL));
     gate_wait_entered();
     for (unsigned i = 0; i < count; i++) {
-        tasks[i] = (struct worker_task){.run = run_nothing};
+        tasks[i] = (struct worker_task){
+            .run = run_nothing, .deadline_ns = UINT64_MAX, .cancelled = &never};
         CHECK_OK(workers_submit(workers, &tasks[i], NULL));
     }
 }

@@ -9,7 +9,7 @@
 enum { TIMEOUT_MS = 100 };
 
 static struct scene scene;
-static struct jini_verify verify;
+static struct jini_archive_run plan;
 static struct jini_login running_login;
 static struct jini_archive_run running_run;
 
@@ -28,7 +28,7 @@ static void open_scene(void)
 static void hold_cpu(void)
 {
     scene_store(&scene, 1);
-    scene_verify(&scene, &verify);
+    scene_run(&scene, &plan, JINI_TIERING_DRY_RUN);
     gate_await(&scene.gate);
 }
 
@@ -43,7 +43,7 @@ static void hold_passwords(void)
 static void hold_background(void)
 {
     scene_store(&scene, 1);
-    scene_run(&scene, &running_run);
+    scene_run(&scene, &running_run, 0);
     gate_await(&scene.gate);
 }
 
@@ -79,7 +79,7 @@ static void submit_get(struct jini_image_get *get)
 }
 
 TEST(what_waits_for_a_cpu_thread_comes_back,
-     "Behind a verify that holds the only thread, a read and a put that are cancelled come back at "
+     "Behind a plan that holds the only thread, a read and a put that are cancelled come back at "
      "once, and others when their time is up; nothing of them is done.")
 {
     struct jini_image_get get;
@@ -126,10 +126,10 @@ TEST(what_waits_for_the_background_comes_back,
     struct jini_archive_run late;
     open_scene();
     hold_background();
-    scene_run(&scene, &run);
+    scene_run(&scene, &run, 0);
     check_cancelled(&run.request);
     scene.timeout_ms = TIMEOUT_MS;
-    scene_run(&scene, &late);
+    scene_run(&scene, &late, 0);
     scene_turn_until(&scene, 3);
     check_late(&late.request, "jini-background", "try again later");
     scene_close(&scene, 4);
@@ -142,14 +142,14 @@ TEST(archive_runs_do_not_pile_up,
     struct jini_archive_run refused;
     open_scene();
     hold_background();
-    scene_run(&scene, &waiting);
+    scene_run(&scene, &waiting, 0);
     jini_request_init(&refused);
     refused.request.data = &scene;
     CHECK_STATUS(jini_archive_run(scene.jini, &refused, scene_on_return), JINI_E_BUSY);
     CHECK_TEXT(refused.request.error.field, "background.queue_max");
     CHECK_CONTAINS(refused.request.error.message, "1 tasks wait");
     check_cancelled(&waiting.request);
-    scene_run(&scene, &waiting);
+    scene_run(&scene, &waiting, 0);
     scene_close(&scene, 4);
 }
 
