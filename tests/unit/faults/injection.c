@@ -533,9 +533,8 @@ TEST(a_killed_process_has_not_done_its_call,
     int pid = fork();
     CHECK_INT(pid, >=, 0);
     if (pid == 0) {
-        pwrite(fd, "a", 1, 0);
-        pwrite(fd, "b", 1, 0);
-        _exit(0);
+        bool both = pwrite(fd, "a", 1, 0) == 1 && pwrite(fd, "b", 1, 0) == 1;
+        _exit(!both);
     }
     int status;
     CHECK_INT(waitpid(pid, &status, 0), ==, pid);
