@@ -8,7 +8,7 @@ enum { ADDRESSES = QUOTA_SWEEP_ROWS + 40, RUNNING = (ADDRESSES + 9) / 10 };
 
 #define REST_NS (UINT64_C(600) * NS_PER_S)
 
-static uint64_t boot_offset_ns;
+static _Atomic uint64_t boot_offset_ns;
 
 static uint64_t moved_boot_ns(void *context)
 {
