@@ -67,9 +67,11 @@ TEST(a_full_disk_cuts_back_to_whole_records,
 {
     signal(SIGXFSZ, SIG_IGN);
     int directory = support_directory();
-    for (uint64_t room = PACK_HEADER_BYTES; room < 6000; room += 113)
+    uint64_t step = harness_sanitized() ? 1130 : 113;
+    int rooms = harness_sanitized() ? 15 : 150;
+    for (uint64_t room = PACK_HEADER_BYTES; room < 6000; room += step)
         append_into(directory, room);
-    for (int i = 0; i < 150; i++)
+    for (int i = 0; i < rooms; i++)
         append_into(directory, PACK_HEADER_BYTES + harness_random_below(1300000));
     close(directory);
 }

@@ -292,28 +292,35 @@ TEST(a_plain_copy_begins_anew_when_its_commit_is_gone_over,
     store_close(store);
 }
 
-static void hold_lmdb_lock(void *argument)
+struct lock_holder {
+    struct fixture_flag hold;
+    struct fixture_flag held;
+};
+
+static void hold_when_told(void *argument)
 {
-    const struct fixture_flag *held = argument;
+    const struct lock_holder *holder = argument;
+    fixture_await(holder->hold);
     struct store_options options = options_at("db");
     struct store *store = fixture_open_with(&options);
     struct driver_txn *txn;
     CHECK_OK(store->ops->write_begin(store->driver, &txn));
-    fixture_raise(*held);
+    fixture_raise(holder->held);
     pause();
 }
 
 TEST(a_copy_waits_for_no_writer,
      "Copies of both forms are made beside a process that stands still with LMDB's write lock.")
 {
-    struct fixture_flag held = fixture_flag();
+    struct lock_holder holder = {fixture_flag(), fixture_flag()};
     struct jini_error error;
+    pid_t pid = fixture_spawn(hold_when_told, &holder); /* before there are threads */
     struct store_options options = options_at("db");
     options.run_twice = false;
     struct store *store = fixture_open_with(&options);
     fixture_put(store, "a", "1");
-    pid_t pid = fixture_spawn(hold_lmdb_lock, &held);
-    fixture_await(held);
+    fixture_raise(holder.hold);
+    fixture_await(holder.held);
     fixture_stop(pid);
     CHECK_OK(store_copy(store, "compact", STORE_COPY_COMPACT, &error));
     CHECK_OK(store_copy(store, "plain", STORE_COPY_PLAIN, &error));
