@@ -179,7 +179,7 @@ void demo_report(const struct demo *demo)
            mib(demo->archived.bytes_archived), mib(after->bytes_local));
     printf("  archive        %8.1f MiB in %llu objects\n", mib(after->bytes_archived),
            (unsigned long long)demo->archived.packs_archived);
-    printf("  images         %llu hot before, %llu cold now\n",
+    printf("  images         %6llu hot before, %llu cold now\n",
            (unsigned long long)(before->images_hot + before->images_hot_archived),
            (unsigned long long)after->images_cold);
     printf("  admit + store  %8.1f MiB/s, %.0f images/s, each durable when it returned\n",

@@ -35,7 +35,7 @@ class Demo(Case):
             self.assertIn('limits "6/minute; 30/day"', out)
             self.assertIn("fay         1 refused  Rate limit exceeded: 5 per 1 minute; 0 left", out)
         self.assertIn("all identical", out)
-        self.assertIn(f"images {count:10} hot before, {count} cold now\n", out)
+        self.assertIn(f"  images         {count:6} hot before, {count} cold now\n", out)
         self.assertIn(f"{count} jobs, {count} images, 3 packs, 3 objects: 0 problems\n", out)
         self.assertEqual((out.splitlines()[-1], error), ("Nothing was lost.", ""))
         self.environment["JINI_DB"] = str(self.directory / "data/demo")
