@@ -156,8 +156,9 @@ int tiering_record_read(const struct tiering_run *run, const struct index_pack *
                         struct jini_error *error);
 
 /*
- * Reads such a record as it is. Only if there is no doubt: its own header, or the footer of the
- * pack, says that it stands where the index means, and two readings agree in every byte.
+ * Reads such a record once more, and as it is if no reading holds. Only if there is no doubt: its
+ * own header, or the footer of the pack, says that it stands where the index means, and two
+ * readings agree in every byte; of a pack that is here and in the archive two of each copy.
  * JINI_E_CORRUPT, JINI_E_IO and others: there is doubt, let it be where it is.
  */
 int tiering_record_damaged(const struct tiering_run *run, const struct index_pack *pack,

@@ -11,7 +11,7 @@ static bool has_object(const struct index_pack *pack)
 
 /* ---- Bytes, unchecked ---- */
 
-enum reading { CACHED, FROM_DISK };
+enum reading { CACHED, FROM_DISK, FROM_OBJECT };
 
 /* Of a file that has become shorter the missing bytes are zeros. */
 static int read_file(const struct pack_source *source, const struct index_location *location,
@@ -41,6 +41,7 @@ static int read_local(const struct tiering_run *run, const struct index_location
     return status;
 }
 
+/* Of an object that ends before the record does all bytes are zeros. */
 static int read_object(const struct tiering_run *run, const struct index_pack *pack,
                        const struct index_location *location, struct pack_copy *out,
                        struct jini_error *error)
@@ -56,7 +57,11 @@ static int read_object(const struct tiering_run *run, const struct index_pack *p
                 .buffer = out->bytes,
                 .capacity = out->length},
     };
-    return tiering_ask(run, &request, error);
+    int status = tiering_ask(run, &request, error);
+    if (status != JINI_E_CORRUPT)
+        return status;
+    memset(out->bytes, 0, out->length);
+    return 0;
 }
 
 /* ---- Records that hold ---- */
@@ -134,30 +139,31 @@ static bool footer_names(const struct tiering_run *run, const struct index_locat
     return named;
 }
 
-static int read_again(const struct tiering_run *run, const struct index_pack *pack,
-                      const struct index_location *location, struct pack_copy *out,
-                      struct jini_error *error)
-{
-    return pack->state == INDEX_PACK_COLD ? read_object(run, pack, location, out, error)
-                                          : read_local(run, location, FROM_DISK, out, error);
-}
-
+/*
+ * Reads the record twice at one place. 0: a reading holds, it was the way that was bad. `*agree`:
+ * none does, and they agree in every byte. Else there is doubt.
+ */
 static int read_twice(const struct tiering_run *run, const struct index_pack *pack,
-                      const struct index_location *location, struct pack_copy *out,
-                      struct jini_error *error)
+                      const struct index_location *location, enum reading reading,
+                      struct pack_copy *out, bool *agree, struct jini_error *error)
 {
-    int status = read_again(run, pack, location, out, error);
-    if (status)
-        return status;
-    struct hash128 first = hash128(slice_of(out->bytes, out->length));
-    status = read_again(run, pack, location, out, error);
-    if (status)
-        return status;
-    struct hash128 second = hash128(slice_of(out->bytes, out->length));
-    if (hash128_equal(&first, &second))
-        return 0;
-    return error_set(error, JINI_E_IO, "pack",
-                     "two readings of record %u differ; it stays where it is", location->sequence);
+    struct hash128 readings[2];
+    *agree = false;
+    for (int i = 0; i < 2; i++) {
+        int status = reading == FROM_OBJECT ? read_object(run, pack, location, out, error)
+                                            : read_local(run, location, reading, out, error);
+        if (status)
+            return status;
+        status = pack_copy_take(out, location, error);
+        if (status != JINI_E_CORRUPT)
+            return status;
+        readings[i] = hash128(slice_of(out->bytes, out->length));
+    }
+    *agree = hash128_equal(&readings[0], &readings[1]);
+    return *agree ? JINI_E_CORRUPT
+                  : error_set(error, JINI_E_IO, "pack",
+                              "two readings of record %u differ; it stays where it is",
+                              location->sequence);
 }
 
 /* JINI_E_CORRUPT: what was read may be a record, or not. */
@@ -165,8 +171,6 @@ static int take_damaged(const struct tiering_run *run, const struct index_pack *
                         const struct index_location *location, struct pack_copy *copy,
                         struct jini_error *error)
 {
-    if (pack_copy_take(copy, location, error) == 0)
-        return 0; /* it was the way that was bad */
     bool local = pack->state != INDEX_PACK_COLD;
     if (!pack_copy_is_named(copy, location) && !(local && footer_names(run, location)))
         return pack_corrupt(error, &location->pack, location->offset,
@@ -181,9 +185,14 @@ int tiering_record_damaged(const struct tiering_run *run, const struct index_pac
                            struct jini_error *error)
 {
     int status = pack_copy_alloc(location, out, error);
-    if (status == 0)
-        status = read_twice(run, pack, location, out, error);
-    if (status == 0)
+    if (status)
+        return status;
+    bool agree = false;
+    if (has_object(pack))
+        status = read_twice(run, pack, location, FROM_OBJECT, out, &agree, error);
+    if (pack->state != INDEX_PACK_COLD && (agree || !has_object(pack)))
+        status = read_twice(run, pack, location, FROM_DISK, out, &agree, error);
+    if (agree)
         status = take_damaged(run, pack, location, out, error);
     if (status)
         pack_copy_free(out);
