@@ -6,7 +6,8 @@
  *   appender     append it to a pack, sync the pack
  *   writer       one transaction: image record, location, pack row, and the end of the job
  *
- * What fails before the last step leaves garbage in a pack at worst, which rewriting the pack drops.
+ * What fails in the last step leaves garbage in a pack, which is rewritten for it as soon as it is
+ * sealed: a purge of the same image, stored at the next try, would not find these bytes.
  */
 #include "engine/engine_private.h"
 
@@ -113,6 +114,26 @@ static int take_metadata(struct jini *jini, struct put_work *work, struct pack_i
     return 0;
 }
 
+static int check_owner(struct store_txn *txn, const struct jini_image_put *put,
+                       struct jini_error *error)
+{
+    if (!id_is_zero(&put->job_id)) {
+        struct jini_job job;
+        int status = generations_job_get(txn, &put->job_id, &job, error);
+        if (status == JINI_E_NOT_FOUND)
+            return error_set(error, status, "job", "there is no such job");
+        if (status)
+            return status;
+        if (generations_job_ended(job.state))
+            return error_set(error, JINI_E_CONFLICT, "job", "the job has ended: it is %s",
+                             jini_job_state_name(job.state));
+        if (job.user_id != put->user_id)
+            return error_set(error, JINI_E_FORBIDDEN, "user_id",
+                             "the job is another user's: an image belongs to whom its job belongs");
+    }
+    return 0;
+}
+
 /* What a probe says, in the words of the public record. */
 static void describe_file(const struct codec_image *probe, size_t length, struct jini_image *image)
 {
@@ -155,6 +176,24 @@ static void describe(struct put_work *work, const struct jini_image_put *put)
     image->created_ms = work->now_ms;
 }
 
+/*
+ * What would be refused is refused before it is in a pack, which would have to be rewritten to be
+ * rid of it. The transaction looks again.
+ */
+static int look_at_owner(struct jini *jini, const struct jini_image_put *put,
+                         struct jini_error *error)
+{
+    struct store_txn *txn;
+    if (id_is_zero(&put->job_id))
+        return 0;
+    int status = store_read_begin_explained(jini->store, &txn, error);
+    if (status)
+        return status;
+    status = check_owner(txn, put, error);
+    store_read_end(txn);
+    return status;
+}
+
 static int prepare(struct jini *jini, struct put_work *work, const struct jini_image_put *put,
                    struct jini_error *error)
 {
@@ -163,6 +202,8 @@ static int prepare(struct jini *jini, struct put_work *work, const struct jini_i
     int status = codec_image_probe(bytes, CODEC_PROBE_DEFAULT, &work->probe, error);
     if (status == 0)
         status = choose_class(jini, work, put->user_id, error);
+    if (status == 0)
+        status = look_at_owner(jini, put, error);
     if (status == 0)
         status = take_metadata(jini, work, &input, error);
     if (status)
@@ -205,26 +246,6 @@ static void fill_location(struct put_work *work)
     };
 }
 
-static int check_owner(struct store_txn *txn, const struct jini_image_put *put,
-                       struct jini_error *error)
-{
-    if (!id_is_zero(&put->job_id)) {
-        struct jini_job job;
-        int status = generations_job_get(txn, &put->job_id, &job, error);
-        if (status == JINI_E_NOT_FOUND)
-            return error_set(error, status, "job", "there is no such job");
-        if (status)
-            return status;
-        if (generations_job_ended(job.state))
-            return error_set(error, JINI_E_CONFLICT, "job", "the job has ended: it is %s",
-                             jini_job_state_name(job.state));
-        if (job.user_id != put->user_id)
-            return error_set(error, JINI_E_FORBIDDEN, "user_id",
-                             "the job is another user's: an image belongs to whom its job belongs");
-    }
-    return 0;
-}
-
 static int op_put(struct jini_txn *inside, void *request)
 {
     struct store_txn *txn = inside->store;
@@ -254,7 +275,10 @@ static void after_put(struct jini_request *request)
     struct put_work *work = state->work;
     struct jini_image_put *put = put_of(request);
     int status = request->status;
-    appender_release(state->jini->appender, &work->item);
+    if (status == 0)
+        appender_release(state->jini->appender, &work->item);
+    else
+        appender_abandon(state->jini->appender, &work->item);
     if (status == JINI_E_CONFLICT && work->item.status == JINI_E_CONFLICT &&
         ++work->tries < PUT_TRIES) {
         submit_to_appender(request); /* the pack was taken from us: append to another one */
@@ -290,7 +314,7 @@ static void on_appended(struct appender_item *item, int status)
         item->status = 0;
         status = request_write(request, op_put, STORE_NEW_WORK, PUT_OP_BYTES, after_put);
         if (status)
-            appender_release(state->jini->appender, item);
+            appender_abandon(state->jini->appender, item);
     } else {
         request->error = item->error;
         explain_late_pack(request, status);

@@ -1,14 +1,14 @@
 /*
  * Rewriting packs: what lives in one pack, or in several small ones of a class, moves to a new pack.
  *
- *   (1) create the new file (2) for each slice: append, sync, read back from the disk, then one
- *   transaction that adds the new
- *       locations and takes the old ones away
+ *   (1) create the new file
+ *   (2) for each slice: append, sync, read back from the disk, then one transaction that adds the
+ *       new locations and takes the old ones away
  *   (3) seal, read the footer back, row: SEALED, and the old packs without images: PURGING
  *
  * The new pack's row has no owner, so that after a crash the next run seals it as it is; both packs
- * then hold a part of the images. A slice that does not read back is cut off again, and its images
- * stay where they are.
+ * then hold a part of the images. A slice that does not read back, or whose transaction fails, is
+ * cut off again, and its images stay where they are.
  *
  * Records that do not hold would keep their old pack, and in it what was purged. They are moved
  * too, byte for byte, to a second new pack, which stays local: see tiering_record_damaged().
@@ -38,8 +38,8 @@ struct compaction {
     struct index_pack row;
     struct pack_file *file;
     bool has_row;
-    bool
-        may_have_row; /* a commit of unknown fate: the file stays, and goes to the collection if it is nobody's */
+    /* A commit of unknown fate: the file stays, and goes to the collection if it is nobody's. */
+    bool may_have_row;
 
     /* Of the pack that is being copied. */
     bool any_moved;
@@ -222,26 +222,15 @@ static int settle_slice(const struct compaction *compaction, const struct move_s
                      found.message);
 }
 
-static int copy_page(struct compaction *compaction, const struct index_pack *pack,
-                     const struct index_location *page, size_t count, struct move_slice *slice,
-                     struct jini_error *error)
+static int move_slice(struct compaction *compaction, struct move_slice *slice,
+                      struct jini_error *error)
 {
-    uint32_t records = pack_file_records(compaction->file);
-    int status = append_page(compaction, pack, page, count, slice, error);
-    if (status == 0 && slice->count > 0)
-        status = settle_slice(compaction, slice, error);
-    if (status) {
-        pack_file_cut(compaction->file, records, NULL); /* else the next run finds its end */
-        return status;
-    }
-    if (slice->count == 0)
-        return 0;
     uint64_t damaged = 0;
     for (size_t i = 0; i < slice->count; i++)
         damaged += slice->moved[i].damaged;
     if (damaged > 0)
         compaction->row.flags |= INDEX_PACK_HAS_DAMAGE;
-    status = tiering_write(compaction->run, op_move, slice);
+    int status = tiering_write(compaction->run, op_move, slice);
     compaction->may_have_row |= status == JINI_E_POISONED;
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
@@ -250,6 +239,22 @@ static int copy_page(struct compaction *compaction, const struct index_pack *pac
     compaction->any_moved = true;
     compaction->last = slice->moved[slice->count - 1];
     return 0;
+}
+
+static int copy_page(struct compaction *compaction, const struct index_pack *pack,
+                     const struct index_location *page, size_t count, struct move_slice *slice,
+                     struct jini_error *error)
+{
+    uint32_t records = pack_file_records(compaction->file);
+    int status = append_page(compaction, pack, page, count, slice, error);
+    if (status == 0 && slice->count > 0)
+        status = settle_slice(compaction, slice, error);
+    if (status == 0 && slice->count > 0)
+        status = move_slice(compaction, slice, error);
+    /* Else it stays for ever. If it cannot be cut off, the run that seals the pack counts it. */
+    if (status && !compaction->may_have_row)
+        pack_file_cut(compaction->file, records, NULL);
+    return status;
 }
 
 static int copy_pages(struct compaction *compaction, const struct index_pack *pack,

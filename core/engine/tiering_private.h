@@ -112,6 +112,13 @@ int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context
 /* What the row of a pack and the table of processes tell, without counting its images. */
 struct tiering_facts tiering_facts_of(const struct tiering_run *run, const struct index_pack *pack);
 
+/*
+ * Counts images and records of a pack into the facts, and adds up the images' bytes. A pack holds
+ * at most 65,536 records; slices keep snapshots short.
+ */
+int tiering_count_live(const struct tiering_run *run, const struct index_pack *pack,
+                       struct tiering_facts *facts, uint64_t *bytes);
+
 /* Takes a pack through all steps that are due, or reports them in a dry run. */
 int tiering_advance(struct tiering_run *run, const struct jini_id *id, struct jini_error *error);
 

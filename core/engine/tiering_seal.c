@@ -31,6 +31,24 @@ static int measure(struct jini *jini, struct index_pack *sealed, struct jini_err
     return 0;
 }
 
+/*
+ * Records that nothing names were appended, and their transaction never came: a put or a rewriting
+ * that a crash has ended. They may hold what an image elsewhere holds, and are to go before that is
+ * purged, for nothing would find them then.
+ */
+static int note_unnamed(const struct tiering_run *run, struct index_pack *sealed,
+                        struct jini_error *error)
+{
+    struct tiering_facts facts = {.pack = sealed};
+    uint64_t bytes;
+    int status = tiering_count_live(run, sealed, &facts, &bytes);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    if (sealed->records > facts.live_records)
+        sealed->flags |= INDEX_PACK_MUST_COMPACT;
+    return 0;
+}
+
 /* A pack that nobody appends to: cut its torn tail, write its footer, then say so in the index. */
 static int seal_orphan(struct tiering_run *run, const struct index_pack *pack,
                        struct jini_error *error)
@@ -61,6 +79,8 @@ static int seal_orphan(struct tiering_run *run, const struct index_pack *pack,
             sealed.sealed_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         sealed.payload_bytes = result.payload_bytes;
         status = measure(jini, &sealed, error);
+        if (status == 0)
+            status = note_unnamed(run, &sealed, error);
         if (status)
             return status;
     }

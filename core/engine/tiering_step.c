@@ -10,9 +10,8 @@ enum { STEPS_MAX = 8 };
 
 /* ---- Facts ---- */
 
-/* Counts images and records of a pack. Packs hold at most 65,536 records; slices keep snapshots short. */
-static int count_live(const struct tiering_run *run, const struct index_pack *pack,
-                      struct tiering_facts *facts, uint64_t *bytes)
+int tiering_count_live(const struct tiering_run *run, const struct index_pack *pack,
+                       struct tiering_facts *facts, uint64_t *bytes)
 {
     struct index_location page[TIERING_SLICE];
     struct index_location last;
@@ -181,7 +180,7 @@ static int foresee(struct tiering_run *run, const struct jini_id *id, struct jin
         facts = tiering_facts_of(run, &pack);
         if (!tiering_may_be_due(&facts, &run->policy))
             return 0;
-        status = count_live(run, &pack, &facts, &bytes);
+        status = tiering_count_live(run, &pack, &facts, &bytes);
     }
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
@@ -229,7 +228,7 @@ static int decide(struct tiering_run *run, const struct jini_id *id, struct inde
         *facts = tiering_facts_of(run, pack);
         if (!tiering_may_be_due(facts, &run->policy))
             return 0;
-        status = count_live(run, pack, facts, bytes);
+        status = tiering_count_live(run, pack, facts, bytes);
     }
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));

@@ -33,6 +33,7 @@ struct appender_pack {
     atomic_bool retired; /* takes no more records; sealed when all are released */
     atomic_bool broken;  /* not to be written to: the next run of tiering seals it */
     bool touched;        /* by the batch that runs */
+    bool has_abandoned;  /* a record that no image has; under the lock */
 };
 
 struct appender {
@@ -281,7 +282,7 @@ static void run_batch(struct appender *appender, struct appender_item **items, s
     for (size_t i = 0; i < count; i++) {
         struct appender_item *item = items[i];
         if (item->status && item->place)
-            appender_release(appender, item);
+            appender_abandon(appender, item);
         item->done(item, item->status);
     }
 }
@@ -299,7 +300,7 @@ static int op_seal(struct store_txn *txn, void *argument)
         return status;
     if (found.state != INDEX_PACK_OPEN)
         return JINI_E_CONFLICT;
-    sealed.flags = found.flags;
+    sealed.flags |= found.flags;
     sealed.removals =
         found.removals + 1; /* images that were appended and not committed are garbage */
     return index_pack_put(txn, &sealed);
@@ -314,6 +315,7 @@ static int seal(struct appender *appender, struct appender_pack *pack, struct ji
         return status;
     struct index_pack row = pack->row;
     row.state = INDEX_PACK_SEALED;
+    row.flags |= pack->has_abandoned ? INDEX_PACK_MUST_COMPACT : 0;
     row.sealed_ms = clock_wall_ns(appender->options.clock) / NS_PER_MS;
     row.records = records;
     row.payload_bytes = payload_end;
@@ -530,7 +532,7 @@ int appender_submit(struct appender *appender, struct appender_item *item)
     return status;
 }
 
-void appender_release(struct appender *appender, struct appender_item *item)
+static void let_go(struct appender *appender, struct appender_item *item, bool abandoned)
 {
     struct appender_pack *pack = item->place;
     if (!pack)
@@ -539,11 +541,22 @@ void appender_release(struct appender *appender, struct appender_item *item)
     pthread_mutex_lock(&appender->lock);
     JINI_ASSERT(pack->unreleased > 0);
     pack->unreleased--;
+    pack->has_abandoned |= abandoned;
     bool wake = pack->unreleased == 0 && (pack->retired || pack->broken || appender->stopping);
     appender->check_packs |= wake;
     pthread_mutex_unlock(&appender->lock);
     if (wake)
         pthread_cond_signal(&appender->wake);
+}
+
+void appender_release(struct appender *appender, struct appender_item *item)
+{
+    let_go(appender, item, false);
+}
+
+void appender_abandon(struct appender *appender, struct appender_item *item)
+{
+    let_go(appender, item, true);
 }
 
 int appender_seal(struct appender *appender, struct jini_error *error)

@@ -51,7 +51,7 @@ struct appender_item {
     uint32_t expiry_day;
     /*
      * On the appender's thread; must not block for long. After status 0 the caller calls
-     * appender_release() later.
+     * appender_release() or appender_abandon() later.
      */
     void (*done)(struct appender_item *item, int status);
     /* Checked when its turn comes: JINI_E_TIMEOUT, JINI_E_CANCELLED. */
@@ -74,8 +74,14 @@ struct appender_item {
  */
 int appender_submit(struct appender *appender, struct appender_item *item);
 
-/* The index names the record, or never will. Any thread. */
+/* The index names the record. Any thread. */
 void appender_release(struct appender *appender, struct appender_item *item);
+
+/*
+ * The index does not name the record, and never will: its pack is to be rewritten soon after it is
+ * sealed, for nothing else would ever find these bytes. Any thread.
+ */
+void appender_abandon(struct appender *appender, struct appender_item *item);
 
 /*
  * Seals all packs that are open now, and waits for it. Not from done(). The first error; the other
