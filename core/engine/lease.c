@@ -55,6 +55,7 @@ static int write_row(struct store_txn *txn, const char *name, const struct row *
 struct change {
     const char *name;
     uint64_t expected;
+    uint64_t until_ns_max; /* of a lease that lasts longer: it was renewed, and is not changed */
     struct row row;
 };
 
@@ -65,8 +66,9 @@ static int op_change(struct store_txn *txn, void *argument)
     int status = read_row(txn, change->name, &found);
     if (status)
         return status;
-    return found.epoch == change->expected ? write_row(txn, change->name, &change->row)
-                                           : JINI_E_CONFLICT;
+    bool held = found.holder.slot != nobody && found.until_ns > change->until_ns_max;
+    return found.epoch == change->expected && !held ? write_row(txn, change->name, &change->row)
+                                                    : JINI_E_CONFLICT;
 }
 
 static uint64_t length_ns(const struct jini *jini)
@@ -111,6 +113,7 @@ int lease_take(struct jini *jini, const char *name, uint64_t until_ns, struct le
     struct change change = {
         .name = name,
         .expected = row.epoch,
+        .until_ns_max = row.until_ns,
         .row = {row.epoch + 1, store_self(jini->store), now + length_ns(jini)},
     };
     status = write_change(jini, &change, until_ns);
@@ -120,7 +123,8 @@ int lease_take(struct jini *jini, const char *name, uint64_t until_ns, struct le
 
 static int change_mine(const struct lease *lease, struct store_process holder, uint64_t until_ns)
 {
-    struct change change = {lease->name, lease->epoch, {lease->epoch, holder, until_ns}};
+    struct change change = {
+        lease->name, lease->epoch, UINT64_MAX, {lease->epoch, holder, until_ns}};
     return write_change(lease->jini, &change, 0);
 }
 

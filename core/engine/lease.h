@@ -6,7 +6,8 @@
  *
  *  1. The epoch grows whenever the lease changes hands, so (name, epoch) names one holding for ever.
  *  2. Every transaction of the work checks the epoch: a holder that was stopped and wakes up late changes nothing.
- *  3. A lease is taken over when its holder is dead (the kernel's lock says so), or its time is up.
+ *  3. A lease is taken over when its holder is dead (the kernel's lock says so), or its time is up,
+ *     and it was not renewed meanwhile.
  *     That time is the holder's own: processes may keep leases of different lengths. One from before
  *     a restart of the machine may lie far ahead in boot time, and nobody who is alive holds it.
  */

@@ -9,11 +9,39 @@
 
 enum { LONG_MS = 120000, SHORT_MS = 30000, ROW_BYTES = 32 };
 
+/* Runs once, when this thread asks for the time next. */
+static _Thread_local struct jini *renew_at_look;
+
+static void plant_lease(struct jini *jini, uint64_t epoch, uint64_t until_ns)
+{
+    struct tuple key;
+    uint8_t row[ROW_BYTES] = {0};
+    tuple_begin(&key);
+    tuple_add_text(&key, slice_of_text(NAME));
+    store_le64(row, epoch);
+    store_le32(row + 8, 3);   /* slot */
+    store_le32(row + 12, 99); /* incarnation */
+    store_le64(row + 16, until_ns);
+    plant_row(jini, STORE_SPACE_LEASES, &key, row, sizeof(row));
+}
+
+static uint64_t boot_ns(void *context)
+{
+    struct jini *jini = renew_at_look;
+    renew_at_look = NULL;
+    if (jini)
+        plant_lease(jini, 7, UINT64_C(1) << 62);
+    return fixture_boot_ns(context);
+}
+
+static const struct jini_clock renewing_clock = {fixture_wall_ns, boot_ns, NULL};
+
 static struct jini *open_with(uint64_t lease_ms)
 {
     struct jini_options options;
     fixture_options(&options);
     options.background_lease_ms = lease_ms;
+    options.clock = &renewing_clock;
     return fixture_open_with(&options);
 }
 
@@ -72,16 +100,25 @@ TEST(
     "A lease whose end lies far ahead in boot time, of a process that is not there, is taken over.")
 {
     struct jini *jini = open_with(SHORT_MS);
-    struct tuple key;
-    uint8_t row[ROW_BYTES] = {0};
-    tuple_begin(&key);
-    tuple_add_text(&key, slice_of_text(NAME));
-    store_le64(row, 7);                      /* epoch */
-    store_le32(row + 8, 3);                  /* slot */
-    store_le32(row + 12, 99);                /* incarnation */
-    store_le64(row + 16, UINT64_C(1) << 62); /* until */
-    plant_row(jini, STORE_SPACE_LEASES, &key, row, sizeof(row));
+    plant_lease(jini, 7, UINT64_C(1) << 62);
     struct lease lease;
+    CHECK_OK(lease_take(jini, NAME, 0, &lease));
+    CHECK_UINT(lease.epoch, ==, 8);
+    lease_give(&lease);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_lease_that_was_just_renewed_is_not_taken,
+     "A lease whose time is up, and that its holder renews between the look at it and the commit, "
+     "stays the holder's.")
+{
+    struct jini *jini = open_with(SHORT_MS);
+    struct lease lease;
+    plant_lease(jini, 7, 1);
+    renew_at_look = jini;
+    CHECK_STATUS(lease_take(jini, NAME, 0, &lease), JINI_E_LOCKED);
+    CHECK(!renew_at_look);
+    plant_lease(jini, 7, 1);
     CHECK_OK(lease_take(jini, NAME, 0, &lease));
     CHECK_UINT(lease.epoch, ==, 8);
     lease_give(&lease);
