@@ -585,7 +585,10 @@ int appender_seal(struct appender *appender, struct jini_error *error)
 void appender_ask_others(struct appender *appender)
 {
     pthread_mutex_lock(&appender->lock);
-    appender->seals_seen = atomic_fetch_add(seals_word(appender), 1) + 1;
+    /* An ask of another process that was not looked at yet still counts. */
+    uint64_t asked = atomic_fetch_add(seals_word(appender), 1);
+    if (appender->seals_seen == asked)
+        appender->seals_seen = asked + 1;
     pthread_mutex_unlock(&appender->lock);
 }
 

@@ -142,8 +142,7 @@ TEST(what_waited_too_long_is_not_written,
 
 TEST(a_pack_is_held_until_its_last_item_is_released,
      "appender_holds() is true from the first record until the pack is sealed; a pack that the "
-     "index "
-     "never named gets no row by sealing.")
+     "index never named gets no row by sealing.")
 {
     struct scene scene;
     begin(&scene);
@@ -159,6 +158,44 @@ TEST(a_pack_is_held_until_its_last_item_is_released,
     CHECK_OK(appender_seal(scene.appender, NULL));
     CHECK(!appender_holds(scene.appender, &pack));
     CHECK(!is_named(&scene, &pack));
+    end(&scene);
+}
+
+static bool holds_for(const struct scene *scene, const struct jini_id *pack, unsigned ms)
+{
+    while (ms-- > 0 && appender_holds(scene->appender, pack))
+        usleep(1000);
+    return appender_holds(scene->appender, pack);
+}
+
+TEST(an_ask_is_not_lost_behind_ones_own,
+     "A pack that another process has asked for is sealed, though this one asks the others before "
+     "its thread has looked; its own asking alone seals nothing here.")
+{
+    enum { WHILE_MS = 50, LONG_MS = 10000 };
+    struct scene scene;
+    begin(&scene);
+    _Atomic uint64_t *asks = store_shared_word(scene.store, STORE_SHARED_SEALS);
+    struct entry *first = prepare(&scene, 0);
+    struct entry *second = prepare(&scene, 1);
+    struct entry *third = prepare(&scene, 2);
+    submit(&scene, first);
+    wait_for(&first->done);
+    struct jini_id pack = first->item.pack.id;
+    appender_ask_others(scene.appender);
+    submit(&scene, second); /* has the thread look */
+    wait_for(&second->done);
+    appender_release(scene.appender, &first->item);
+    appender_release(scene.appender, &second->item);
+    CHECK(holds_for(&scene, &pack, WHILE_MS));
+    third->gate = &scene.gate; /* holds the thread meanwhile */
+    submit(&scene, third);
+    wait_for(&third->done);
+    atomic_fetch_add(asks, 1);
+    appender_ask_others(scene.appender);
+    appender_release(scene.appender, &third->item);
+    atomic_store(&scene.gate, 1);
+    CHECK(!holds_for(&scene, &pack, LONG_MS));
     end(&scene);
 }
 
