@@ -1,5 +1,6 @@
 /*
- * Rewriting packs: what lives in one pack, or in several small ones of a class, moves to a new pack.
+ * Rewriting packs: what lives in one pack, or in several small ones of a class, moves to a new
+ * pack.
  *
  *   (1) create the new file
  *   (2) for each slice: append, sync, read back from the disk, then one transaction that adds the

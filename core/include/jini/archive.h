@@ -64,8 +64,7 @@ enum jini_tiering_flag {
  *   JINI_E_CONFLICT   the run was held up for longer than background.lease_ms, and another process
  *                     took over; nothing is lost, what is left is done by that one or a later run
  *   JINI_E_CANCELLED  it ended between two packs, or with the request to the archive that was under
- *   way: what was
- *                     being moved is moved by a later run
+ *                     way: what was being moved is moved by a later run
  *   JINI_E_TIMEOUT    it waited behind other runs for too long; nothing was done
  *   JINI_E_BUSY       background.queue_max of this process wait already
  *   others            JINI_E_ARCHIVE, JINI_E_FULL, JINI_E_CORRUPT and more: some packs could not be

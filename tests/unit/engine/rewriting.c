@@ -137,8 +137,7 @@ static void sweep(struct world (*make)(uint32_t flags), uint32_t flags, uint64_t
 
 TEST(a_byte_that_rots_on_its_way_costs_nothing,
      "Whatever write to the new pack is wrong by a bit, the images of a pack that is rewritten for "
-     "a "
-     "purge are all there, at once and after the next runs, and the purge is done.")
+     "a purge are all there, at once and after the next runs, and the purge is done.")
 {
     sweep(make_purged, 0, DOOMED);
 }
