@@ -69,7 +69,7 @@ void jobs_expire(struct jini *jini)
     struct expire_jobs *expire = base_malloc(sizeof(*expire));
     int status = expire ? 0 : JINI_E_NO_MEMORY;
     bool due;
-    while (status == 0) {
+    while (status == 0 && atomic_load(&jini->state) == ENGINE_OPEN) {
         expire->options = &jini->options;
         expire->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         status = is_due(jini, GENERATIONS_DUE_JOB, expire->now_ms, &due);

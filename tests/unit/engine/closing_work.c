@@ -196,3 +196,68 @@ TEST(a_blocking_close_waits_for_what_runs,
     CHECK_UINT(returned, ==, 2);
     check_ran(&plan.request);
 }
+
+static struct jini_id admitted(struct jini *jini, uint64_t user)
+{
+    struct jini_admit admit;
+    jini_request_init(&admit);
+    admit.subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = user};
+    admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 20, .count = 1};
+    fixture_must(jini_admit(jini, &admit, NULL), "admit", &admit.request.error);
+    return admit.job.id;
+}
+
+static uint64_t unlimited_user(struct jini *jini)
+{
+    struct jini_user_add add;
+    jini_request_init(&add);
+    snprintf(add.user.username, sizeof(add.user.username), "alice");
+    add.user.flags = JINI_USER_ACTIVE;
+    add.user.override_mask = JINI_ALLOWANCE_LIMITS | JINI_ALLOWANCE_PARALLEL;
+    fixture_must(jini_user_add(jini, &add, NULL), "user", &add.request.error);
+    return add.user.id;
+}
+
+static void on_closed(void *context)
+{
+    atomic_store((_Atomic uint32_t *)context, 1);
+}
+
+TEST(
+    many_jobs_are_given_up,
+    "Closing waits for one slice of the jobs that are given up, not for all; the next opening does "
+    "the rest.")
+{
+    enum { JOBS = 100 };
+    struct jini_id jobs[JOBS];
+    struct gate gate = {0};
+    _Atomic uint32_t closed = 0;
+    struct jini_options options;
+    struct jini_error error;
+    struct jini_job job;
+    fixture_options(&options);
+    options.clock = &held_clock;
+    options.background_run = 1;
+    options.background_interval_ms = 10;
+    struct jini *jini = fixture_open_with(&options);
+    uint64_t user = unlimited_user(jini);
+    for (int i = 0; i < JOBS; i++)
+        jobs[i] = admitted(jini, user);
+    hold_thread("jini-background", &gate);
+    gate_await(&gate);
+    fixture_days_pass(1);
+    CHECK_OK(jini_close(jini, on_closed, &closed));
+    atomic_store(&held_gate, NULL);
+    atomic_store(&gate.open, 1);
+    while (!atomic_load(&closed))
+        usleep(1000);
+    jini = fixture_open();
+    unsigned left = 0;
+    for (int i = 0; i < JOBS; i++) {
+        CHECK_OK(jini_job_get(jini, &jobs[i], &job, &error));
+        left += job.state <= JINI_JOB_IN_PROGRESS;
+    }
+    CHECK_UINT(left, >, JOBS / 2);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
