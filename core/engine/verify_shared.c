@@ -6,8 +6,11 @@
  */
 #include "engine/verify_private.h"
 
+#include "base/alloc.h"
 #include "images/pack_files.h"
 #include "images/pack_footer.h"
+
+#include <stdlib.h>
 
 static void report_content(struct verifying *v, const struct index_content *content,
                            const char *kind, const char *field, const char *what)
@@ -37,35 +40,53 @@ static int get_again(struct store_txn *txn, const struct index_content *content)
     return status || same ? status : JINI_E_NOT_FOUND;
 }
 
+static bool has_file(const struct index_pack *pack)
+{
+    return pack->state >= INDEX_PACK_SEALED && pack->state <= INDEX_PACK_ARCHIVED;
+}
+
 /* `*to_file`: no image has the record; its pack's file has to tell. */
 static int check_content(struct verifying *v, struct store_txn *txn,
-                         const struct index_content *content, struct index_pack *pack,
-                         bool *to_file)
+                         const struct index_content *content, bool *to_file)
 {
     struct index_location location;
+    struct index_pack pack;
     int status = get_again(txn, content);
     if (status == 0)
-        status = index_pack_get(txn, &content->pack, pack);
-    if (status || pack->state == INDEX_PACK_PURGING)
+        status = index_pack_get(txn, &content->pack, &pack);
+    if (status || pack.state == INDEX_PACK_PURGING)
         return status;
-    if (pack->tier_group != content->tier_group || pack->expiry_day != content->expiry_day)
+    if (pack.tier_group != content->tier_group || pack.expiry_day != content->expiry_day)
         report_content(v, content, "content_of_another_class", "class",
                        "which is of another class");
     status = index_location_of_record(txn, &content->pack, content->sequence, &location);
     if (status == 0)
         compare(v, content, location.original_length, &location.original_hash);
-    *to_file = status == JINI_E_NOT_FOUND && pack->state >= INDEX_PACK_SEALED &&
-               pack->state <= INDEX_PACK_ARCHIVED;
+    *to_file = status == JINI_E_NOT_FOUND && has_file(&pack);
     return status;
 }
 
-static const struct pack_entry *find_entry(const struct pack_contents *contents, uint32_t sequence)
+/* ---- Rows that the files of their packs have to tell of ---- */
+
+/*
+ * Rows come in the order of their hashes, and reading a footer for each would take rows times
+ * records. So many of them are collected and gone through pack by pack.
+ */
+enum { WAITING_MAX = 4096 };
+
+struct shared_run {
+    struct verifying *v;
+    uint64_t rows;
+    size_t waiting_count;
+    struct index_content *waiting; /* WAITING_MAX of them */
+};
+
+static int by_record(const void *left, const void *right)
 {
-    for (uint32_t i = 0; i < contents->count; i++) {
-        if (contents->entries[i].sequence == sequence)
-            return &contents->entries[i];
-    }
-    return NULL;
+    const struct index_content *a = left;
+    const struct index_content *b = right;
+    int order = jini_id_compare(&a->pack, &b->pack);
+    return order ? order : (a->sequence > b->sequence) - (a->sequence < b->sequence);
 }
 
 /* True when nothing has changed since the row was read. */
@@ -80,35 +101,79 @@ static bool still_holds(struct verifying *v, const struct index_content *content
     return status == 0;
 }
 
-/* A file that cannot be read, and its footer, are told of elsewhere. */
-static int check_file(struct verifying *v, const struct index_content *content,
-                      const struct index_pack *pack)
+/* Both are in the order of the records. */
+static int compare_with_footer(struct verifying *v, const struct index_content *rows, size_t count,
+                               const struct index_pack *pack, const struct pack_contents *contents)
+{
+    uint32_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (verify_cancelled(v))
+            return JINI_E_CANCELLED;
+        while (at < contents->count && contents->entries[at].sequence < rows[i].sequence)
+            at++;
+        if (!still_holds(v, &rows[i], pack))
+            continue;
+        const struct pack_entry *entry = &contents->entries[at];
+        if (at < contents->count && entry->sequence == rows[i].sequence)
+            compare(v, &rows[i], entry->original_length, &entry->original_hash);
+        else
+            report_content(v, &rows[i], "content_without_record", "sequence",
+                           "which the pack does not have");
+    }
+    return 0;
+}
+
+/* The rows of one pack. A file that cannot be read, and its footer, are told of elsewhere. */
+static int check_file(struct verifying *v, const struct index_content *rows, size_t count)
 {
     const struct pack_source *source;
     struct pack_contents contents;
-    int status = pack_files_acquire(v->jini->pack_files, &content->pack, &source, NULL);
+    struct index_pack pack;
+    struct store_txn *txn;
+    int status = verify_snapshot(v, &txn);
+    if (status)
+        return status;
+    status = index_pack_get(txn, &rows->pack, &pack);
+    verify_snapshot_end(v, txn);
+    if (status || !has_file(&pack))
+        return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+    status = pack_files_acquire(v->jini->pack_files, &pack.id, &source, NULL);
     if (status)
         return status == JINI_E_NO_MEMORY ? status : 0;
     status = pack_contents_read(source, &contents, NULL);
     pack_files_release(v->jini->pack_files, source);
     if (status)
         return status == JINI_E_NO_MEMORY ? status : 0;
-    const struct pack_entry *entry = find_entry(&contents, content->sequence);
-    if (still_holds(v, content, pack)) {
-        if (entry)
-            compare(v, content, entry->original_length, &entry->original_hash);
-        else
-            report_content(v, content, "content_without_record", "sequence",
-                           "which the pack does not have");
-    }
+    status = compare_with_footer(v, rows, count, &pack, &contents);
     pack_contents_free(&contents);
-    return 0;
+    return status;
 }
 
-struct shared_run {
-    struct verifying *v;
-    uint64_t rows;
-};
+static int check_waiting(struct shared_run *run)
+{
+    struct index_content *rows = run->waiting;
+    size_t left = run->waiting_count;
+    int status = 0;
+    qsort(rows, left, sizeof(*rows), by_record);
+    run->waiting_count = 0;
+    while (status == 0 && left > 0) {
+        size_t count = 1;
+        while (count < left && id_equal(&rows[count].pack, &rows->pack))
+            count++;
+        status = check_file(run->v, rows, count);
+        rows += count;
+        left -= count;
+    }
+    return status;
+}
+
+static int await_file(struct shared_run *run, const struct index_content *content)
+{
+    run->waiting[run->waiting_count++] = *content;
+    return run->waiting_count == WAITING_MAX ? check_waiting(run) : 0;
+}
+
+/* ---- Content ---- */
 
 static int begin_row(struct shared_run *run)
 {
@@ -124,7 +189,6 @@ static int visit_content(void *context, struct slice key, struct slice value)
     struct shared_run *run = context;
     struct verifying *v = run->v;
     struct index_content content;
-    struct index_pack pack;
     struct store_txn *txn;
     bool to_file = false;
     int status = begin_row(run);
@@ -141,11 +205,25 @@ static int visit_content(void *context, struct slice key, struct slice value)
     status = verify_snapshot(v, &txn);
     if (status)
         return status;
-    status = check_content(v, txn, &content, &pack, &to_file);
+    status = check_content(v, txn, &content, &to_file);
     verify_snapshot_end(v, txn);
     if (to_file)
-        return check_file(v, &content, &pack);
+        return await_file(run, &content);
     return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+}
+
+static int verify_content(struct verifying *v)
+{
+    struct slice all = slice_of(NULL, 0);
+    struct shared_run run = {.v = v, .waiting = base_malloc(WAITING_MAX * sizeof(*run.waiting))};
+    if (!run.waiting)
+        return JINI_E_NO_MEMORY;
+    verify_phase(v, "content", STORE_SPACE_CONTENT);
+    int status = store_each(v->jini->store, STORE_SPACE_CONTENT, all, all, visit_content, &run);
+    if (status == 0)
+        status = check_waiting(&run);
+    base_free(run.waiting);
+    return status;
 }
 
 /* ---- Orphans ---- */
@@ -194,13 +272,10 @@ static int visit_orphan(void *context, struct slice key, struct slice value)
 int verify_shared(struct verifying *v)
 {
     struct slice all = slice_of(NULL, 0);
-    struct shared_run content = {v, 0};
-    struct shared_run orphans = {v, 0};
-    struct store *store = v->jini->store;
-    verify_phase(v, "content", STORE_SPACE_CONTENT);
-    int status = store_each(store, STORE_SPACE_CONTENT, all, all, visit_content, &content);
+    struct shared_run orphans = {.v = v};
+    int status = verify_content(v);
     if (status)
         return status;
     verify_phase(v, "orphans", STORE_SPACE_ORPHANS);
-    return store_each(store, STORE_SPACE_ORPHANS, all, all, visit_orphan, &orphans);
+    return store_each(v->jini->store, STORE_SPACE_ORPHANS, all, all, visit_orphan, &orphans);
 }

@@ -1,4 +1,6 @@
 /* Verify of the rows that share records, and of those that let objects go. */
+#include "faults.h"
+
 #include "plant.h"
 
 #include "images/index.h"
@@ -144,6 +146,45 @@ TEST(a_content_row_of_a_record_without_images_is_compared,
     CHECK_OK(jini_verify(world.jini, &verify, NULL));
     CHECK_UINT(found.count, ==, 1);
     CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+/* How often a verify reads from files of packs. */
+static uint64_t pack_reads(struct jini *jini)
+{
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    fault_inject(
+        &(struct fault_plan){.kinds = FAULT_READ, .nth = UINT64_MAX, .pattern = "*/packs/*.pack"});
+    CHECK_OK(jini_verify(jini, &verify, NULL));
+    fault_inject_stop();
+    return fault_calls();
+}
+
+TEST(many_content_rows_without_images_cost_one_reading,
+     "However many rows name records of a pack that no image has any more, its footer is read once "
+     "for them: its trailer, and its entries.")
+{
+    enum { RECORDS = 20 };
+    struct index_location locations[RECORDS];
+    struct index_pack pack;
+    struct store_txn *txn;
+    size_t count;
+    fault_attach(harness_path("control"));
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    for (uint64_t i = 0; i < RECORDS; i++)
+        fixture_put(jini, user, i);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    CHECK_OK(store_read_begin(jini->store, &txn));
+    CHECK_OK(index_pack_list(txn, NULL, &pack, 1, &count));
+    CHECK_OK(index_location_list(txn, &pack.id, NULL, locations, RECORDS, &count));
+    store_read_end(txn);
+    CHECK_UINT(count, ==, RECORDS);
+    uint64_t before = pack_reads(jini);
+    for (size_t i = 1; i < RECORDS; i++)
+        CHECK_OK(store_write(jini->store, op_forget, &locations[i]));
+    CHECK_UINT(pack_reads(jini), ==, before + 2);
+    CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
 TEST(a_content_row_that_cannot_be_read_is_found,
