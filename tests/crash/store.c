@@ -268,22 +268,25 @@ static void verify(struct verifier *verifier, bool every_page)
 }
 
 /*
- * So many rounds, and more of them while a busy machine lets the writers acknowledge less than one op
- * a round: kills that come before anything was done prove nothing.
+ * So many rounds, and while a busy machine lets the writers acknowledge less than one op a round more
+ * of them, which are longer: kills that come before anything was done prove nothing.
  */
 static void run_rounds(unsigned rounds, enum store_sync sync)
 {
     struct verifier verifier = {.last_stamp = 0};
+    uint64_t life_ns_max = 60000000;
     unsigned done = 0;
     for (; done < rounds || (verifier.acknowledgements <= done && done < rounds * 10); done++) {
         int writers = 1 + (int)harness_random_below(WRITERS);
-        uint64_t life_ns = harness_random_below(harness_sanitized() ? 200000000 : 60000000);
+        uint64_t life_ns = harness_random_below(life_ns_max);
         for (int k = 0; k < writers; k++)
             start(&verifier, k, sync);
         nanosleep(&(struct timespec){.tv_nsec = (long)life_ns}, NULL);
         for (int k = 0; k < writers; k++)
             kill_and_read(&verifier, k);
         verify(&verifier, done % 16 == 15);
+        if (verifier.acknowledgements <= done && life_ns_max < 900000000)
+            life_ns_max += life_ns_max / 10;
     }
     verify(&verifier, true);
     printf("     %u rounds, %" PRIu64 " acknowledged, %" PRIu64 " there beyond that\n", done,
