@@ -38,7 +38,9 @@ int cold_record_check(const struct index_location *location, struct cold_record 
                       struct jini_error *error)
 {
     struct pack_record header;
-    struct slice bytes = slice_of(cache_entry_bytes(record->entry), cold_length(location));
+    /* As long as what was fetched, whatever this row says: it may be damaged, or that other was. */
+    struct slice bytes =
+        slice_of(cache_entry_bytes(record->entry), cache_entry_length(record->entry));
     int status = pack_record_check(bytes, &location->pack, location->offset, location->sequence,
                                    &header, &record->metadata, &record->payload, error);
     return status ? status : index_check_record(location, &header, error);

@@ -177,6 +177,13 @@ static struct cold_read *send_more(struct cold_reads *reads, struct cold_read *t
     return told;
 }
 
+/* True when one GET serves both: images that share a record may differ in rows that are damaged. */
+static bool same_range(const struct index_location *a, const struct index_location *b)
+{
+    return id_equal(&a->pack, &b->pack) && a->sequence == b->sequence && a->offset == b->offset &&
+           cold_length(a) == cold_length(b);
+}
+
 /* What has the record on its way or will, by the deadline; or NULL. */
 static struct cold_flight *find(struct cold_reads *reads, const struct index_location *location,
                                 uint64_t deadline_ns)
@@ -184,8 +191,7 @@ static struct cold_flight *find(struct cold_reads *reads, const struct index_loc
     struct cold_flight *flight = reads->flights;
     for (; flight; flight = flight->next) {
         bool late = flight->sent && flight->get.request.deadline_ns > deadline_ns;
-        if (!late && flight->location.sequence == location->sequence &&
-            id_equal(&flight->location.pack, &location->pack))
+        if (!late && same_range(&flight->location, location))
             break;
     }
     return flight;

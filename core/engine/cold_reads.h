@@ -9,8 +9,9 @@
  *       |                                             late, closing
  *       '<--- refused: nothing was begun, done() does not come
  *
- *  1. Whoever wants a record that is on its way waits for the same GET, if that ends by his own
- *     deadline; so a record is asked for once, however many want it, and nobody waits too long.
+ *  1. Whoever wants a record that is on its way, the same bytes of it, waits for the same GET, if
+ *     that ends by his own deadline; so a record is asked for once, however many want it, and
+ *     nobody waits too long.
  *  2. Of the option archive.read_bytes_max is the memory of records, from the GET until the last
  *     reader has ended; a record that is larger goes alone. What would be more waits for its turn,
  *     in order, without memory of its own.

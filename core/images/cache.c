@@ -90,6 +90,11 @@ uint8_t *cache_entry_bytes(struct cache_entry *entry)
     return entry->bytes;
 }
 
+size_t cache_entry_length(const struct cache_entry *entry)
+{
+    return entry->length;
+}
+
 void cache_entry_release(struct cache_entry *entry)
 {
     if (atomic_fetch_sub(&entry->references, 1) != 1)

@@ -29,6 +29,7 @@ void cache_free(struct cache *cache); /* takes NULL; nothing may be held */
 /* An entry of its own, to be filled and then put. NULL when out of memory. Held once. */
 struct cache_entry *cache_entry_new(const struct cache_key *key, size_t length);
 uint8_t *cache_entry_bytes(struct cache_entry *entry);
+size_t cache_entry_length(const struct cache_entry *entry);
 void cache_entry_release(struct cache_entry *entry);
 
 /* The entry of a key, held, or NULL. */

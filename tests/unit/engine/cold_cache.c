@@ -1,6 +1,7 @@
 /* The cache between reads of cold images and the archive. */
 #include "cold_fixture.h"
 
+#include "engine/cold.h"
 #include "generations/generations.h"
 #include "images/cache.h"
 #include "images/index.h"
@@ -138,6 +139,61 @@ TEST(a_cached_copy_is_checked_each_time,
         CHECK_OK(fixture_get(jini, &id, 0));
         CHECK_UINT(cold_gets(jini) - before, ==, 1);
     }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static int op_put_location(struct store_txn *txn, void *argument)
+{
+    return index_location_put(txn, argument);
+}
+
+TEST(a_damaged_row_harms_no_image_beside_it,
+     "Of two images that share a record, one whose row has a wrong length is damaged, and the "
+     "other is read as if that were not there: it does not wait for the same GET.")
+{
+    static struct cold_get_later reads[2];
+    struct jini_id ids[2];
+    struct jini *jini = open_with_cache(1 << 20);
+    uint64_t user = fixture_user(jini, "bob", "Premium");
+    for (unsigned i = 0; i < 2; i++)
+        ids[i] = fixture_put(jini, user, 0);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    struct index_location damaged = location_of(jini, &ids[0]);
+    CHECK_UINT(location_of(jini, &ids[1]).sequence, ==, damaged.sequence);
+    damaged.stored_length -= 200;
+    CHECK_OK(store_write(jini->store, op_put_location, &damaged));
+    cold_faults(jini, "script=hang+pass,operations=get");
+    CHECK_OK(cold_submit(jini, &reads[0], &ids[0], 0, 0));
+    cold_wait_for(jini, "jini_archive_reads 1");
+    CHECK_OK(cold_submit(jini, &reads[1], &ids[1], 0, 0));
+    CHECK_OK(cold_result(&reads[1]));
+    jini_cancel(jini, &reads[0].get.request);
+    CHECK_STATUS(cold_result(&reads[0]), JINI_E_CANCELLED);
+    CHECK_STATUS(fixture_get(jini, &ids[0], 0), JINI_E_CORRUPT);
+    CHECK_OK(fixture_get(jini, &ids[1], 0));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_short_entry_is_not_read_past_its_end,
+     "A record that was fetched by a row with too small a length is refused as cut by a row that "
+     "says more.")
+{
+    struct jini_id id;
+    struct jini_error error;
+    struct cold_record record;
+    struct jini *jini = open_with_cache(1 << 20);
+    cold_images(jini, 0, &id, 1);
+    CHECK_OK(fixture_get(jini, &id, 0));
+    struct index_location location = location_of(jini, &id);
+    struct cache_key key = {location.pack, location.sequence};
+    struct cache_entry *whole = cached(jini, &location);
+    size_t length = cache_entry_length(whole) - 200;
+    record.entry = cache_entry_new(&key, length);
+    memcpy(cache_entry_bytes(record.entry), cache_entry_bytes(whole), length);
+    CHECK_STATUS(cold_record_check(&location, &record, &error), JINI_E_CORRUPT);
+    CHECK(strstr(error.message, "is cut after") != NULL);
+    cache_entry_release(record.entry);
+    cache_entry_release(whole);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
