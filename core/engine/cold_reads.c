@@ -98,6 +98,7 @@ static struct cold_read *take(struct cold_read **link, int status, struct cold_r
 {
     struct cold_read *read = *link;
     *link = read->next;
+    read->asked = read->flight->sent;
     read->status = error_set(&read->error, status, "image", "%s", jini_status_text(status));
     read->next = told;
     return read;
@@ -120,12 +121,12 @@ static void abandon(struct cold_flight *flight)
 
 static void answered(struct archive_request *request);
 
-/* The readers of a flight wait as long as the first of them can; the others ask again. */
+/* A GET runs as long as the last of those who wait when it is sent can. */
 static uint64_t deadline_of(const struct cold_flight *flight)
 {
-    uint64_t deadline_ns = UINT64_MAX;
+    uint64_t deadline_ns = 0;
     for (const struct cold_read *read = flight->waiting; read; read = read->next)
-        deadline_ns = read->deadline_ns < deadline_ns ? read->deadline_ns : deadline_ns;
+        deadline_ns = read->deadline_ns > deadline_ns ? read->deadline_ns : deadline_ns;
     return deadline_ns;
 }
 
@@ -184,16 +185,12 @@ static bool same_range(const struct index_location *a, const struct index_locati
            cold_length(a) == cold_length(b);
 }
 
-/* What has the record on its way or will, by the deadline; or NULL. */
-static struct cold_flight *find(struct cold_reads *reads, const struct index_location *location,
-                                uint64_t deadline_ns)
+/* What has the record on its way or will; or NULL. */
+static struct cold_flight *find(struct cold_reads *reads, const struct index_location *location)
 {
     struct cold_flight *flight = reads->flights;
-    for (; flight; flight = flight->next) {
-        bool late = flight->sent && flight->get.request.deadline_ns > deadline_ns;
-        if (!late && same_range(&flight->location, location))
-            break;
-    }
+    while (flight && !same_range(&flight->location, location))
+        flight = flight->next;
     return flight;
 }
 
@@ -243,6 +240,7 @@ static void answered(struct archive_request *request)
     flight->waiting = NULL;
     unlist(flight);
     for (struct cold_read *read = told; read; read = read->next) {
+        read->asked = true;
         read->status = request->status;
         read->error = request->error;
         read->entry = flight->get.entry;
@@ -264,7 +262,7 @@ int cold_reads_begin(struct cold_reads *reads, struct archive_handle *archive,
     read->entry = NULL;
     pthread_mutex_lock(&reads->lock);
     int status = check_bounds(reads, read, error);
-    struct cold_flight *flight = status ? NULL : find(reads, location, read->deadline_ns);
+    struct cold_flight *flight = status ? NULL : find(reads, location);
     bool joins = flight != NULL;
     if (status == 0 && !flight) {
         flight = new_flight(reads, archive, pack, location);
@@ -319,7 +317,7 @@ static struct cold_read *take_those(struct cold_flight *flight, leaves_fn *leave
     return told;
 }
 
-/* The same of all flights. Those that were sent end by a deadline of their own. */
+/* The same of all flights. */
 static void end_those(struct cold_reads *reads, leaves_fn *leaves, const void *context, int status)
 {
     struct cold_read *told = NULL;
@@ -327,8 +325,7 @@ static void end_those(struct cold_reads *reads, leaves_fn *leaves, const void *c
     pthread_mutex_lock(&reads->lock);
     for (struct cold_flight *flight = reads->flights; flight; flight = next) {
         next = flight->next;
-        if (status != JINI_E_TIMEOUT || !flight->sent)
-            told = take_those(flight, leaves, context, status, told);
+        told = take_those(flight, leaves, context, status, told);
     }
     told = send_more(reads, told);
     pthread_mutex_unlock(&reads->lock);
@@ -345,9 +342,16 @@ void cold_reads_cancel(struct cold_reads *reads, const struct jini_request *requ
     end_those(reads, is_of, request, JINI_E_CANCELLED);
 }
 
-static bool is_late(const struct cold_read *read, const void *now_ns)
+/*
+ * Also who waits, with time left, for a GET that is late itself: a thread of the archive that a
+ * call of the system holds does not notice.
+ */
+static bool is_late(const struct cold_read *read, const void *context)
 {
-    return read->deadline_ns < *(const uint64_t *)now_ns;
+    const struct cold_flight *flight = read->flight;
+    uint64_t now_ns = *(const uint64_t *)context;
+    return read->deadline_ns < now_ns ||
+           (flight->sent && flight->get.request.deadline_ns < now_ns);
 }
 
 void cold_reads_sweep(struct cold_reads *reads, uint64_t now_ns)

@@ -9,16 +9,18 @@
  *       |                                             late, closing
  *       '<--- refused: nothing was begun, done() does not come
  *
- *  1. Whoever wants a record that is on its way, the same bytes of it, waits for the same GET, if
- *     that ends by his own deadline; so a record is asked for once, however many want it, and
- *     nobody waits too long.
+ *  1. Whoever wants a record that is on its way, the same bytes of it, waits for the same GET; so a
+ *     record is asked for once, however many want it.
  *  2. Of the option archive.read_bytes_max is the memory of records, from the GET until the last
  *     reader has ended; a record that is larger goes alone. What would be more waits for its turn,
  *     in order, without memory of its own.
  *  3. Of archive.reads_max is the number of readers, from begin to end. One more is refused.
  *  4. After begin answered 0, done() comes once: on a thread of the archive, of whoever cancels,
  *     sweeps or stops, or of another reader.
- *  5. A GET for which nobody waits any more is cancelled.
+ *  5. Nobody waits past his deadline by more than the time between two sweeps, whatever the
+ *     threads of the archive do. A GET ends by the last deadline of those for whom it was sent; who
+ *     came later, and has time left, is then done with JINI_E_TIMEOUT and asks again.
+ *  6. A GET for which nobody waits any more is cancelled.
  */
 #ifndef ENGINE_COLD_READS_H
 #define ENGINE_COLD_READS_H
@@ -38,6 +40,7 @@ struct cold_read {
 
     /* Out: the bytes, not checked, after status 0; borrowed until cold_reads_end(). */
     int status;
+    bool asked; /* the archive was: it did not end while it waited for its turn */
     struct cache_entry *entry;
     struct jini_error error;
 
@@ -76,10 +79,7 @@ void cold_reads_end(struct cold_reads *reads, struct cold_read *read);
 /* The read of this request, if it waits, is done with JINI_E_CANCELLED. Any thread. */
 void cold_reads_cancel(struct cold_reads *reads, const struct jini_request *request);
 
-/*
- * Ends the reads whose deadline has passed, at boot time `now_ns`, before their turn came. Any
- * thread.
- */
+/* Ends the reads that are late at boot time `now_ns`. About once a second, on one thread. */
 void cold_reads_sweep(struct cold_reads *reads, uint64_t now_ns);
 
 struct cold_reads_figures {

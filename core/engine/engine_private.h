@@ -201,7 +201,10 @@ struct worker_task *request_task(struct jini_request *request,
 int request_run_on(struct workers *workers, struct jini_request *request,
                    void (*step)(struct worker_task *task, int status));
 
-/* The same for a later step of a request whose number is bounded elsewhere: never JINI_E_BUSY. */
+/*
+ * The same for a later step of a request whose number is bounded elsewhere: never JINI_E_BUSY, nor
+ * is it late, since what it waited for is there.
+ */
 int request_continue_on(struct workers *workers, struct jini_request *request,
                         void (*step)(struct worker_task *task, int status));
 
@@ -235,6 +238,9 @@ void explain_queue(struct jini_request *request, int status);
 
 /* Says that a function of the caller's answered `status`, which it returns. */
 int explain_function(struct jini_error *error, int status);
+
+/* A read of a cold image that ended at its deadline; `asked`: its turn had come. */
+void explain_late_read(struct jini_request *request, bool asked);
 
 /* The name of a kind in figures; how long a request may wait. */
 const char *request_kind_name(enum request_kind kind);

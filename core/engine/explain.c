@@ -130,6 +130,23 @@ static void explain_late(const struct jini *jini, struct jini_request *request)
             queue->options.threads, waited_ms);
 }
 
+void explain_late_read(struct jini_request *request, bool asked)
+{
+    const struct jini *jini = request_state(request)->jini;
+    unsigned long long waited_ms = request_timeout_ms(jini, request);
+    if (asked)
+        error_set(&request->error, JINI_E_TIMEOUT, late_field,
+                  "it waited for the archive for %llu ms, and no answer came: see whether the "
+                  "archive answers at all, try again later, or allow more time",
+                  waited_ms);
+    else
+        error_set(&request->error, JINI_E_TIMEOUT, late_field,
+                  "it waited for its turn to be read from the archive for %llu ms, behind reads of "
+                  "as many bytes as archive.read_bytes_max allows (%llu): see whether the archive "
+                  "answers at all, send fewer at once, raise it, or allow more time",
+                  waited_ms, (unsigned long long)jini->options.archive_read_bytes_max);
+}
+
 int explain_function(struct jini_error *error, int status)
 {
     return error_set(error, status, "function", "the function of the transaction answered %s",

@@ -287,7 +287,7 @@ static int attempt(struct jini_request *request, struct reading *reading)
                                                              : read_cold(request, reading);
 }
 
-/* A GET that others wait for may end by a deadline of theirs. */
+/* A GET that was sent for others ends by a deadline of theirs. */
 static bool has_time(const struct request_state *state)
 {
     return clock_boot_ns(state->jini->clock) < state->deadline_ns;
@@ -369,6 +369,15 @@ static void finish(struct jini_request *request, int status)
     request_finish(request, status);
 }
 
+/* What came of the read, before its bytes were looked at. */
+static int answer_of(struct jini_request *request, const struct cold_read *read)
+{
+    request->error = read->error;
+    if (read->status == JINI_E_TIMEOUT)
+        explain_late_read(request, read->asked);
+    return read->status;
+}
+
 /* On a CPU thread, with the answer of the archive. */
 static void run_answered(struct worker_task *task, int status)
 {
@@ -378,8 +387,7 @@ static void run_answered(struct worker_task *task, int status)
     struct get_work *work = state->work;
     struct cold_read *read = &work->read;
     if (status == 0) {
-        status = read->status;
-        request->error = read->error;
+        status = answer_of(request, read);
         if (status == 0)
             status = hand_out(jini, get_of(request), &work->reading.place, read->entry);
         if (status == 0)

@@ -266,6 +266,7 @@ int request_continue_on(struct workers *workers, struct jini_request *request,
                         void (*step)(struct worker_task *task, int status))
 {
     struct worker_task *task = request_task(request, step);
+    task->deadline_ns = UINT64_MAX; /* what it waited for, in time or not, is there */
     task->continues = true;
     return workers_submit(workers, task, &request->error);
 }

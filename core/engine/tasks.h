@@ -27,7 +27,7 @@ struct task_queue;
 struct worker_task {
     /* With a status other than 0 it only ends: it must not block then. */
     void (*run)(struct worker_task *task, int status);
-    uint64_t deadline_ns;              /* boot time */
+    uint64_t deadline_ns;              /* boot time; UINT64_MAX: none */
     bool continues;                    /* what has begun: not refused when the queue is full */
     const _Atomic uint32_t *cancelled; /* set before task_cancel() */
 
