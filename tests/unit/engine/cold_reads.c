@@ -83,6 +83,7 @@ TEST(closing_ends_reads_that_wait,
     read_all_later(jini, ids, READS);
     for (unsigned i = 0; i < READS; i++) /* some of them share a GET */
         CHECK_OK(cold_submit(jini, &reads[READS + i], &ids[i % 3], i % 3, 0));
+    cold_wait_for(jini, "jini_archive_reads 16");
     CHECK_OK(jini_close(jini, NULL, NULL));
     for (unsigned i = 0; i < 2 * READS; i++)
         CHECK_STATUS(cold_result(&reads[i]), JINI_E_CANCELLED);
@@ -200,6 +201,7 @@ TEST(closing_ends_reads_that_wait_for_their_turn,
     cold_faults(jini, "every=1,kinds=hang,operations=get");
     for (unsigned i = 0; i < 4; i++)
         submit_large(jini, &reads[i], &id[i % 2], 0);
+    cold_wait_for(jini, "jini_archive_reads 4");
     CHECK_OK(jini_close(jini, NULL, NULL));
     for (unsigned i = 0; i < 4; i++)
         CHECK_STATUS(large_result(&reads[i]), JINI_E_CANCELLED);
