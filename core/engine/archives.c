@@ -117,9 +117,9 @@ static int open_handle(struct jini *jini, struct archive_handle **out, struct ji
     return status;
 }
 
-/* The handle that is open, with one more user, or NULL. */
-static struct archive_handle *find_handle(struct archives *archives)
+struct archive_handle *archives_find(struct jini *jini)
 {
+    struct archives *archives = &jini->archives;
     pthread_mutex_lock(&archives->lock);
     struct archive_handle *handle = archives->handle;
     if (handle)
@@ -159,11 +159,11 @@ static int acquire(struct jini *jini, struct archive_handle **out, struct jini_e
 {
     struct archives *archives = &jini->archives;
     int status = 0;
-    *out = find_handle(archives);
+    *out = archives_find(jini);
     if (*out)
         return 0;
     pthread_mutex_lock(&archives->opening);
-    *out = find_handle(archives); /* another thread was faster */
+    *out = archives_find(jini); /* another thread was faster */
     if (!*out) {
         reap(archives);
         status = open_handle(jini, out, error);
@@ -205,6 +205,14 @@ static int of_the_archive(struct jini_error *error)
 {
     error->code = JINI_E_ARCHIVE;
     return JINI_E_ARCHIVE;
+}
+
+int archives_answer(struct archive_handle *handle, int status, struct jini_error *error)
+{
+    if (status != JINI_E_POISONED)
+        return status;
+    let_go(handle);
+    return of_the_archive(error);
 }
 
 int archives_acquire(struct jini *jini, struct archive_handle **out, struct jini_error *error)
@@ -278,10 +286,7 @@ int archives_run(struct jini *jini, struct jini_request *asker, struct archive_r
     }
     if (status)
         *error = request->error;
-    if (status == JINI_E_POISONED) {
-        let_go(call.handle);
-        status = of_the_archive(error);
-    }
+    status = archives_answer(call.handle, status, error);
     archives_release(call.handle);
     return status;
 }

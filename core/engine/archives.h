@@ -50,12 +50,22 @@ void archives_destroy(struct archives *archives); /* closes the archive */
 int archives_open(struct jini *jini, struct jini_error *error);
 
 /*
- * A use of the handle, opened if it is not, for requests that no thread waits for; for threads that
- * may block. It may be released on any thread, also in a callback of the archive. JINI_E_ARCHIVE
- * when there is no archive, for JINI_E_NOT_FOUND is said of objects alone.
+ * A use of the handle, opened if it is not; for threads that may block. JINI_E_ARCHIVE when there
+ * is no archive, for JINI_E_NOT_FOUND is said of objects alone.
  */
 int archives_acquire(struct jini *jini, struct archive_handle **out, struct jini_error *error);
+
+/* A use of the handle if it is open, else NULL. Does not block. */
+struct archive_handle *archives_find(struct jini *jini);
+
+/* Ends a use. Any thread, also in a callback of the archive. */
 void archives_release(struct archive_handle *handle);
+
+/*
+ * How the engine tells what a request to the handle, which is in use, answered: as rule 3 says.
+ * Returns the status; `error`, of the request, may change.
+ */
+int archives_answer(struct archive_handle *handle, int status, struct jini_error *error);
 
 /*
  * Runs a request for `asker` (may be NULL: only closing ends it early) and waits; for threads that

@@ -1,7 +1,8 @@
 /*
  * The table of records that somebody waits for, under one lock, which is taken before the locks of
- * the archive: requests are submitted and cancelled under it, so that a cancel meets a request that
- * is submitted or none. The archive calls back with no lock held, and so are readers told.
+ * the archive and of the opener's queue: requests are submitted and cancelled under it, so that a
+ * cancel meets a request that is submitted or none. The archive calls back with no lock held, and
+ * so are readers told.
  */
 #include "engine/cold_reads.h"
 
@@ -12,7 +13,7 @@
 struct cold_flight {
     struct cold_get get;
     struct cold_reads *reads;
-    struct archive_handle *archive; /* held until the GET is answered, or will not be sent */
+    struct archive_handle *archive; /* held while the GET runs */
     struct index_pack pack;
     struct index_location location;
     uint32_t holders; /* one while it is listed or its GET runs, and its readers until they end */
@@ -22,19 +23,29 @@ struct cold_flight {
 };
 
 struct cold_reads {
+    struct jini *jini;
     struct cold_reads_options options;
+    struct worker_task opening_task;
+    _Atomic uint32_t opening_cancelled; /* never */
     pthread_mutex_t lock;
     bool stopping;
+    bool opening; /* the archive; nothing is sent before */
     struct cold_reads_figures figures;
     struct cold_flight *flights; /* that can be waited for, in the order in which they came */
 };
 
-struct cold_reads *cold_reads_new(const struct cold_reads_options *options)
+static void open_archive(struct worker_task *task, int status);
+
+struct cold_reads *cold_reads_new(struct jini *jini, const struct cold_reads_options *options)
 {
     struct cold_reads *reads = base_calloc(1, sizeof(*reads));
     if (!reads)
         return NULL;
+    reads->jini = jini;
     reads->options = *options;
+    reads->opening_task.run = open_archive;
+    reads->opening_task.deadline_ns = UINT64_MAX;
+    reads->opening_task.cancelled = &reads->opening_cancelled;
     pthread_mutex_init(&reads->lock, NULL);
     return reads;
 }
@@ -98,7 +109,7 @@ static struct cold_read *take(struct cold_read **link, int status, struct cold_r
 {
     struct cold_read *read = *link;
     *link = read->next;
-    read->asked = read->flight->sent;
+    read->asked = read->flight->sent || read->flight->reads->opening;
     read->status = error_set(&read->error, status, "image", "%s", jini_status_text(status));
     read->next = told;
     return read;
@@ -115,8 +126,19 @@ static void abandon(struct cold_flight *flight)
         archive_cancel(flight->archive->archive, &flight->get.request);
         return;
     }
-    archives_release(flight->archive);
     let_go(flight);
+}
+
+/* What was not sent ends with this error. */
+static struct cold_read *refuse(struct cold_flight *flight, const struct jini_error *error,
+                                struct cold_read *told)
+{
+    while (flight->waiting) {
+        told = take(&flight->waiting, error->code, told);
+        told->error = *error;
+    }
+    abandon(flight);
+    return told;
 }
 
 static void answered(struct archive_request *request);
@@ -130,18 +152,33 @@ static uint64_t deadline_of(const struct cold_flight *flight)
     return deadline_ns;
 }
 
+/* A system that hangs in it holds the opener alone. */
+static int begin_opening(struct cold_reads *reads, struct jini_error *error)
+{
+    int status = workers_submit(reads->jini->opener, &reads->opening_task, error);
+    reads->opening = status == 0;
+    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+}
+
+/* Sends it, or has the archive opened. */
 static int send_get(struct cold_flight *flight, struct jini_error *error)
 {
     struct archive_request *request = &flight->get.request;
+    struct archive_handle *archive = archives_find(flight->reads->jini);
+    if (!archive)
+        return begin_opening(flight->reads, error);
     int status = cold_get_init(&flight->get, &flight->pack, &flight->location, error);
-    if (status)
-        return status;
-    request->done = answered;
-    request->user = flight;
-    request->deadline_ns = deadline_of(flight);
-    status = archive_submit(flight->archive->archive, request);
+    if (status == 0) {
+        request->done = answered;
+        request->user = flight;
+        request->deadline_ns = deadline_of(flight);
+        flight->archive = archive; /* before an answer */
+        status = archive_submit(archive->archive, request);
+        if (status)
+            *error = request->error;
+    }
     if (status) {
-        *error = request->error;
+        archives_release(archive);
         return status;
     }
     flight->sent = true;
@@ -164,16 +201,22 @@ static struct cold_read *send_more(struct cold_reads *reads, struct cold_read *t
         next = flight->next;
         if (flight->sent)
             continue;
-        if (!fits(reads, flight))
+        if (reads->opening || !fits(reads, flight))
             break;
-        int status = send_get(flight, &error);
-        if (status == 0)
-            continue;
-        while (flight->waiting) {
-            told = take(&flight->waiting, status, told);
-            told->error = error;
-        }
-        abandon(flight);
+        if (send_get(flight, &error) != 0)
+            told = refuse(flight, &error, told);
+    }
+    return told;
+}
+
+static struct cold_read *refuse_all(struct cold_reads *reads, const struct jini_error *error)
+{
+    struct cold_read *told = NULL;
+    struct cold_flight *next;
+    for (struct cold_flight *flight = reads->flights; flight; flight = next) {
+        next = flight->next;
+        if (!flight->sent)
+            told = refuse(flight, error, told);
     }
     return told;
 }
@@ -207,9 +250,7 @@ static int check_bounds(const struct cold_reads *reads, const struct cold_read *
                      reads->figures.readers);
 }
 
-static struct cold_flight *new_flight(struct cold_reads *reads,
-                                      struct archive_handle *archive,
-                                      const struct index_pack *pack,
+static struct cold_flight *new_flight(struct cold_reads *reads, const struct index_pack *pack,
                                       const struct index_location *location)
 {
     struct cold_flight *flight = base_calloc(1, sizeof(*flight));
@@ -217,7 +258,6 @@ static struct cold_flight *new_flight(struct cold_reads *reads,
     if (!flight)
         return NULL;
     flight->reads = reads;
-    flight->archive = archive;
     flight->pack = *pack;
     flight->location = *location;
     flight->holders = 1;
@@ -227,7 +267,27 @@ static struct cold_flight *new_flight(struct cold_reads *reads,
     return flight;
 }
 
-/* ---- The interface ---- */
+/* ---- The archive ---- */
+
+/* On the opener. The archive stays open until it is let go of; then it is opened again. */
+static void open_archive(struct worker_task *task, int status)
+{
+    struct cold_reads *reads =
+        (struct cold_reads *)(void *)((char *)task - offsetof(struct cold_reads, opening_task));
+    struct archive_handle *archive;
+    struct jini_error error;
+    if (status)
+        error_set(&error, status, "archive", "%s", jini_status_text(status));
+    else
+        status = archives_acquire(reads->jini, &archive, &error);
+    pthread_mutex_lock(&reads->lock);
+    reads->opening = false;
+    struct cold_read *told = status ? refuse_all(reads, &error) : send_more(reads, NULL);
+    pthread_mutex_unlock(&reads->lock);
+    if (status == 0)
+        archives_release(archive);
+    tell(told);
+}
 
 /* On a thread of the archive. */
 static void answered(struct archive_request *request)
@@ -235,13 +295,14 @@ static void answered(struct archive_request *request)
     struct cold_flight *flight = request->user;
     struct cold_reads *reads = flight->reads;
     struct archive_handle *archive = flight->archive;
+    int status = archives_answer(archive, request->status, &request->error);
     pthread_mutex_lock(&reads->lock);
     struct cold_read *told = flight->waiting;
     flight->waiting = NULL;
     unlist(flight);
     for (struct cold_read *read = told; read; read = read->next) {
         read->asked = true;
-        read->status = request->status;
+        read->status = status;
         read->error = request->error;
         read->entry = flight->get.entry;
     }
@@ -254,24 +315,22 @@ static void answered(struct archive_request *request)
     tell(told);
 }
 
-int cold_reads_begin(struct cold_reads *reads, struct archive_handle *archive,
-                     const struct index_pack *pack, const struct index_location *location,
-                     struct cold_read *read, struct jini_error *error)
+/* ---- The interface ---- */
+
+int cold_reads_begin(struct cold_reads *reads, const struct index_pack *pack,
+                     const struct index_location *location, struct cold_read *read,
+                     struct jini_error *error)
 {
     struct cold_read *told = NULL;
     read->entry = NULL;
     pthread_mutex_lock(&reads->lock);
     int status = check_bounds(reads, read, error);
     struct cold_flight *flight = status ? NULL : find(reads, location);
-    bool joins = flight != NULL;
     if (status == 0 && !flight) {
-        flight = new_flight(reads, archive, pack, location);
+        flight = new_flight(reads, pack, location);
         if (!flight)
             status = error_set(error, JINI_E_NO_MEMORY, "image", "out of memory");
     }
-    /* Under the lock, since the engine may be gone once the read is done. */
-    if (status || joins)
-        archives_release(archive);
     if (status == 0) {
         read->flight = flight;
         read->next = flight->waiting;
@@ -350,8 +409,7 @@ static bool is_late(const struct cold_read *read, const void *context)
 {
     const struct cold_flight *flight = read->flight;
     uint64_t now_ns = *(const uint64_t *)context;
-    return read->deadline_ns < now_ns ||
-           (flight->sent && flight->get.request.deadline_ns < now_ns);
+    return read->deadline_ns < now_ns || (flight->sent && flight->get.request.deadline_ns < now_ns);
 }
 
 void cold_reads_sweep(struct cold_reads *reads, uint64_t now_ns)

@@ -1,8 +1,9 @@
 /*
  * Reads of records in the archive: who waits for which GET. No thread of the engine waits with
- * them, so a slow archive takes nothing from those who put images or read hot ones.
+ * them, but for one that opens the archive, so a slow archive takes nothing from those who put
+ * images or read hot ones.
  *
- *             begin            its turn: GET      the archive answers
+ *             begin      open, its turn: GET      the archive answers
  *    reader ---------> waiting -------------> waiting -----------> done() ---> looks ---> end
  *       |                 |                      |                   ^
  *       |                 '----------------------'--- cancelled, ----'
@@ -15,12 +16,14 @@
  *     reader has ended; a record that is larger goes alone. What would be more waits for its turn,
  *     in order, without memory of its own.
  *  3. Of archive.reads_max is the number of readers, from begin to end. One more is refused.
- *  4. After begin answered 0, done() comes once: on a thread of the archive, of whoever cancels,
- *     sweeps or stops, or of another reader.
+ *  4. After begin answered 0, done() comes once: on a thread of the archive, the opener, or the
+ *     thread of whoever cancels, sweeps or stops, or of another reader.
  *  5. Nobody waits past his deadline by more than the time between two sweeps, whatever the
  *     threads of the archive do. A GET ends by the last deadline of those for whom it was sent; who
  *     came later, and has time left, is then done with JINI_E_TIMEOUT and asks again.
  *  6. A GET for which nobody waits any more is cancelled.
+ *  7. Where the archive is not open, the first who needs it has it opened by a thread of its own;
+ *     readers wait for that as for their turn, and all who wait end with its error if it fails.
  */
 #ifndef ENGINE_COLD_READS_H
 #define ENGINE_COLD_READS_H
@@ -54,8 +57,8 @@ struct cold_reads_options {
     uint64_t bytes_max;
 };
 
-/* NULL when out of memory. */
-struct cold_reads *cold_reads_new(const struct cold_reads_options *options);
+/* NULL when out of memory. The engine's opener and archives are used from the first read on. */
+struct cold_reads *cold_reads_new(struct jini *jini, const struct cold_reads_options *options);
 
 /*
  * No more is begun, and what waits ends with JINI_E_CANCELLED. Does not block; may be called again.
@@ -65,13 +68,12 @@ void cold_reads_stop(struct cold_reads *reads);
 void cold_reads_free(struct cold_reads *reads);
 
 /*
- * Has the record of `location` fetched from the object of `pack`. The caller's use of `archive`
- * passes over to it, whatever it answers. JINI_E_BUSY: readers_max wait. JINI_E_CANCELLED: the
- * request was, or reading is stopped. JINI_E_NO_MEMORY.
+ * Has the record of `location` fetched from the object of `pack`. Does not block. JINI_E_BUSY:
+ * readers_max wait. JINI_E_CANCELLED: the request was, or reading is stopped. JINI_E_NO_MEMORY.
  */
-int cold_reads_begin(struct cold_reads *reads, struct archive_handle *archive,
-                     const struct index_pack *pack, const struct index_location *location,
-                     struct cold_read *read, struct jini_error *error);
+int cold_reads_begin(struct cold_reads *reads, const struct index_pack *pack,
+                     const struct index_location *location, struct cold_read *read,
+                     struct jini_error *error);
 
 /* Gives back what a read that is done has held; `read` is free to be used again. */
 void cold_reads_end(struct cold_reads *reads, struct cold_read *read);

@@ -103,6 +103,7 @@ struct jini {
     struct workers *cpu;
     struct workers *passwords;
     struct workers *verifier;   /* one thread */
+    struct workers *opener;     /* one, for reads of an archive that is not open */
     _Atomic uint32_t verifying; /* a verify is under way */
     struct loop *own_loop;
     struct accounts_ids user_ids;

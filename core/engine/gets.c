@@ -235,16 +235,12 @@ static void on_answer(struct cold_read *read);
 /* After UNDER_WAY the request may be gone, and `reading` with it. */
 static int wait_for_archive(struct jini_request *request, const struct reading *reading)
 {
-    struct archive_handle *archive;
     struct request_state *state = request_state(request);
     struct get_work *work = state->work;
     if (!work)
         work = state->work = base_calloc(1, sizeof(*work));
     if (!work)
         return error_set(&request->error, JINI_E_NO_MEMORY, "image", "out of memory");
-    int status = archives_acquire(state->jini, &archive, &request->error);
-    if (status)
-        return status;
     if (reading != &work->reading)
         work->reading = *reading;
     work->request = request;
@@ -253,8 +249,8 @@ static int wait_for_archive(struct jini_request *request, const struct reading *
                                     .cancelled = &state->cancelled,
                                     .deadline_ns = state->deadline_ns};
     const struct place *place = &work->reading.place;
-    status = cold_reads_begin(state->jini->cold_reads, archive, &place->pack, &place->location,
-                              &work->read, &request->error);
+    int status = cold_reads_begin(state->jini->cold_reads, &place->pack, &place->location,
+                                  &work->read, &request->error);
     return status ? status : UNDER_WAY;
 }
 

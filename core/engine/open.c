@@ -106,11 +106,17 @@ static int open_workers(struct jini *jini, struct jini_error *error)
         .threads = 1,
         .queue = {"jini-verify", NULL, "verify", 1, jini->clock},
     };
+    struct workers_options opener = {
+        .threads = 1,
+        .queue = {"jini-opener", NULL, "archive", 1, jini->clock},
+    };
     int status = workers_create(&cpu, &jini->cpu);
     if (status == 0)
         status = workers_create(&passwords, &jini->passwords);
     if (status == 0)
         status = workers_create(&verifier, &jini->verifier);
+    if (status == 0)
+        status = workers_create(&opener, &jini->opener);
     return status ? error_set(error, status, "cpu.threads", "%s", jini_status_text(status)) : 0;
 }
 
@@ -148,7 +154,7 @@ static int open_images(struct jini *jini, struct jini_error *error)
         .readers_max = (uint32_t)jini->options.archive_reads_max,
         .bytes_max = jini->options.archive_read_bytes_max,
     };
-    jini->cold_reads = cold_reads_new(&reads);
+    jini->cold_reads = cold_reads_new(jini, &reads);
     if (!jini->cold_reads)
         return error_set(error, JINI_E_NO_MEMORY, "archive.reads_max", "out of memory");
     return jini->options.read_only ? 0 : open_appender(jini, error);
@@ -220,6 +226,7 @@ static void stop_work(struct jini *jini)
     workers_stop(jini->cpu);
     workers_stop(jini->verifier);
     cold_reads_stop(jini->cold_reads);
+    workers_stop(jini->opener); /* for which no read waits any more */
     background_stop(jini);
     appender_stop(jini->appender);
     if (jini->store)
@@ -246,6 +253,7 @@ static void destroy(struct jini *jini)
     workers_free(jini->passwords);
     workers_free(jini->cpu);
     workers_free(jini->verifier);
+    workers_free(jini->opener);
     lease_keeper_destroy(&jini->lease_keeper);
     pthread_cond_destroy(&jini->idle);
     pthread_mutex_destroy(&jini->idle_lock);

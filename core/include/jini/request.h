@@ -28,10 +28,10 @@
  *   JINI_E_BUSY       a queue is full, or as many snapshots are open as may be: slow down and try
  *                     again; `error.field` names the option that bounds it
  *   JINI_E_TIMEOUT    its deadline passed while it waited; nothing was done. What waits for the
- *                     writer or for a thread comes back within about a second of it, also while
- *                     they are at work for long; an image that waits to be written to a pack, when
- *                     those before it have been. `error` names what it waited for, and the process
- *                     that has the write lock if that has had it for long
+ *                     writer, a thread or the archive comes back within about a second of it, also
+ *                     while they are at work for long; an image that waits to be written to a pack,
+ *                     when those before it have been. `error` names what it waited for, and the
+ *                     process that has the write lock if that has had it for long
  *   JINI_E_CANCELLED  jini_cancel() or jini_close() came first; nothing was done
  *   JINI_E_FULL       disk or map are down to the reserve; `error` says which, and by how much
  *   JINI_E_NO_MEMORY, JINI_E_IO, JINI_E_CLOSED, JINI_E_FORKED, JINI_E_POISONED, JINI_E_READ_ONLY

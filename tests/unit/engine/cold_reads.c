@@ -307,3 +307,20 @@ TEST(a_bad_answer_is_asked_for_again,
     CHECK_STATUS(fixture_get(jini, &ids[2], 2), JINI_E_ARCHIVE);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+TEST(a_poisoned_archive_is_opened_anew_by_the_next_read,
+     "A read that meets an archive which can no longer say what is durable fails as of the "
+     "archive; the engine is not poisoned, and the next read is served by one that was opened "
+     "anew.")
+{
+    struct jini_id ids[2];
+    struct jini *jini = open_with_two_threads();
+    cold_images(jini, 0, ids, 2);
+    cold_faults(jini, "every=1,kinds=refuse,status=E_POISONED,operations=get");
+    CHECK_OK(cold_submit(jini, &reads[0], &ids[0], 0, 0));
+    CHECK_STATUS(cold_result(&reads[0]), JINI_E_ARCHIVE);
+    CHECK_INT(reads[0].get.request.error.code, ==, JINI_E_ARCHIVE);
+    for (unsigned i = 0; i < 2; i++)
+        CHECK_OK(fixture_get(jini, &ids[i], i));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}

@@ -10,7 +10,8 @@
 #include <sys/syscall.h>
 
 static struct {
-    _Atomic bool reading; /* pread() by the threads of the archive does not return */
+    _Atomic bool opening; /* open() of the archive does not return */
+    _Atomic bool reading; /* nor pread() by the threads of the archive */
     _Atomic bool hot;     /* nor by those for CPU work */
     _Atomic unsigned held;
 } stuck;
@@ -39,6 +40,18 @@ ssize_t pread(int descriptor, void *to, size_t length, off_t offset)
     if (on_thread("jini-cpu"))
         hold(&stuck.hot);
     return syscall(SYS_pread64, descriptor, to, length, offset);
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    int mode = va_arg(arguments, int);
+    va_end(arguments);
+    const char *name = strrchr(path, '/');
+    if (name && strcmp(name, "/archive") == 0)
+        hold(&stuck.opening);
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 static void wait_until_held(unsigned count)
@@ -124,5 +137,99 @@ TEST(bytes_that_arrived_in_time_are_handed_out,
     atomic_store(&stuck.hot, false);
     CHECK_OK(cold_result(&reads[0]));
     CHECK_OK(cold_result(&reads[1]));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* With images in an archive that this process has not opened, and whose opening does not return. */
+static struct jini *open_over_a_closed_archive(struct jini_id *cold, struct jini_id *hot)
+{
+    struct jini_options options;
+    cold_options(&options);
+    options.cpu_threads = 2;
+    struct jini *jini = fixture_open_with(&options);
+    cold_images(jini, 0, cold, READS);
+    *hot = fixture_put(jini, 0, 100);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open_with(&options);
+    atomic_store(&stuck.opening, true);
+    return jini;
+}
+
+TEST(an_archive_whose_opening_hangs_holds_up_cold_reads_alone,
+     "While the archive is being opened and the system hangs in that, hot images are read and put; "
+     "cold reads wait for it, end when cancelled or late, and go on when it is open.")
+{
+    struct jini_id ids[READS];
+    struct jini_id hot;
+    static struct cold_get_later later;
+    struct jini *jini = open_over_a_closed_archive(ids, &hot);
+    for (unsigned i = 0; i < READS; i++)
+        CHECK_OK(cold_submit(jini, &reads[i], &ids[i], i, i == 1 ? 60 : 0));
+    cold_wait_for(jini, "jini_archive_reads 4");
+    wait_until_held(1);
+    CHECK_OK(cold_submit(jini, &later, &hot, 100, 0));
+    CHECK_OK(cold_result(&later));
+    fixture_put(jini, 0, 101);
+    jini_cancel(jini, &reads[0].get.request);
+    CHECK_STATUS(cold_result(&reads[0]), JINI_E_CANCELLED);
+    cold_seconds_pass(61);
+    CHECK_STATUS(cold_result(&reads[1]), JINI_E_TIMEOUT);
+    CHECK_CONTAINS(reads[1].get.request.error.message, "waited for the archive for 60000 ms");
+    CHECK_UINT(atomic_load(&stuck.held), ==, 1);
+    CHECK_UINT(atomic_load(&reads[2].times), ==, 0);
+    atomic_store(&stuck.opening, false);
+    for (unsigned i = 2; i < READS; i++)
+        CHECK_OK(cold_result(&reads[i]));
+    for (unsigned i = 0; i < READS; i++)
+        CHECK_OK(fixture_get(jini, &ids[i], i));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static void *close_it(void *argument)
+{
+    CHECK_OK(jini_close(argument, NULL, NULL));
+    return NULL;
+}
+
+TEST(closing_hands_back_reads_that_wait_for_the_archive_to_be_opened,
+     "Closing hands back the reads that wait for an archive whose opening hangs, and waits for "
+     "nothing but that call of the system.")
+{
+    struct jini_id ids[READS];
+    struct jini_id hot;
+    pthread_t thread;
+    struct jini *jini = open_over_a_closed_archive(ids, &hot);
+    for (unsigned i = 0; i < READS; i++)
+        CHECK_OK(cold_submit(jini, &reads[i], &ids[i], i, 0));
+    cold_wait_for(jini, "jini_archive_reads 4");
+    wait_until_held(1);
+    CHECK_INT(pthread_create(&thread, NULL, close_it, jini), ==, 0);
+    for (unsigned i = 0; i < READS; i++)
+        CHECK_STATUS(cold_result(&reads[i]), JINI_E_CANCELLED);
+    atomic_store(&stuck.opening, false);
+    pthread_join(thread, NULL);
+}
+
+TEST(reads_of_an_archive_that_is_not_there_say_so,
+     "Where the archive cannot be opened, all reads that wait for it answer as of the archive, and "
+     "it is tried anew by the next one.")
+{
+    char there[600];
+    char gone[600];
+    struct jini_id ids[READS];
+    struct jini_id hot;
+    struct jini *jini = open_over_a_closed_archive(ids, &hot);
+    for (unsigned i = 0; i < READS; i++)
+        CHECK_OK(cold_submit(jini, &reads[i], &ids[i], i, 0));
+    cold_wait_for(jini, "jini_archive_reads 4");
+    wait_until_held(1);
+    snprintf(there, sizeof(there), "%s/archive", fixture_db());
+    snprintf(gone, sizeof(gone), "%s/gone", fixture_db());
+    CHECK(rename(there, gone) == 0);
+    atomic_store(&stuck.opening, false);
+    for (unsigned i = 0; i < READS; i++)
+        CHECK_STATUS(cold_result(&reads[i]), JINI_E_ARCHIVE);
+    CHECK(rename(gone, there) == 0);
+    CHECK_OK(fixture_get(jini, &ids[0], 0));
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
