@@ -47,7 +47,9 @@ int jini_read(struct jini *jini, jini_txn_fn *function, void *argument, struct j
     txn.error = error;
     status = function(&txn, argument);
     txn_snapshot_end(&txn);
-    if (status && error && error->code != status)
+    if (status == 0)
+        error_clear(error); /* of what a call inside said, and the function made good */
+    else if (error && error->code != status)
         explain_function(error, status);
     return status;
 }

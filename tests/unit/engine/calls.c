@@ -244,6 +244,26 @@ TEST(the_error_of_a_call_is_that_of_the_whole,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static int do_without_nobody(struct jini_txn *txn, void *argument)
+{
+    (void)find_nobody(txn, argument);
+    return 0;
+}
+
+TEST(what_a_function_makes_good_leaves_no_error,
+     "A function that answers 0 although a call in it failed leaves the error clear.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_write write;
+    struct jini_error error;
+    CHECK_OK(jini_read(jini, do_without_nobody, NULL, &error));
+    CHECK_INT(error.code, ==, 0);
+    CHECK_TEXT(error.message, "");
+    CHECK_OK(write_with(jini, &write, do_without_nobody, NULL));
+    CHECK_INT(write.request.error.code, ==, 0);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 /* ---- A snapshot ---- */
 
 struct all_calls {

@@ -230,10 +230,14 @@ struct nested {
 static int read_deeper(struct jini_txn *txn, void *argument)
 {
     struct nested *nested = argument;
+    struct jini_error error;
     (void)txn;
     nested->depth++;
-    int status = jini_read(nested->jini, read_deeper, nested, &nested->error);
-    return status == JINI_E_BUSY && nested->depth == READERS_MAX ? 0 : status;
+    int status = jini_read(nested->jini, read_deeper, nested, &error);
+    if (status != JINI_E_BUSY || nested->depth != READERS_MAX)
+        return status;
+    nested->error = error;
+    return 0;
 }
 
 TEST(snapshots_are_bounded_and_the_bound_is_named,
