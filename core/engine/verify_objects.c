@@ -58,7 +58,8 @@ static int ask(struct verifying *v, const struct index_pack *pack, struct archiv
         report(v, pack, *answer == JINI_E_NOT_FOUND ? "object_missing" : "object_unreadable",
                "%.*s: %s", (int)request->name.length, (const char *)request->name.data,
                error.message);
-    if (v->unanswered == UNANSWERED_MAX)
+    v->archive_lost = v->unanswered == UNANSWERED_MAX;
+    if (v->archive_lost)
         report(v, pack, "archive_unreachable",
                "%u requests in a row were not answered in time; the objects of the packs that "
                "follow are not checked",
@@ -100,12 +101,17 @@ int verify_object(struct verifying *v, const struct index_pack *pack)
 {
     char name[INDEX_OBJECT_NAME_MAX];
     struct jini_error error;
-    if (v->unanswered >= UNANSWERED_MAX)
+    if (v->archive_lost)
         return 0;
     int status = archives_open(v->jini, &error);
-    if (status) {
-        report(v, pack, "archive_unreachable", "%s", error.message);
+    if (status == JINI_E_NO_MEMORY)
         return status;
+    if (status) {
+        v->archive_lost = true;
+        report(v, pack, "archive_unreachable",
+               "%s; the objects of this pack and of those that follow are not checked",
+               error.message);
+        return 0;
     }
     v->has_archive = true;
     v->request->objects++;
@@ -161,7 +167,7 @@ int verify_unknown_objects(struct verifying *v)
     struct jini_error error;
     struct unknown_walk walk = {.v = v};
     struct store_txn *txn;
-    if (!v->has_archive || v->unanswered >= UNANSWERED_MAX)
+    if (!v->has_archive || v->archive_lost)
         return 0; /* nothing of this database is there, or it cannot be reached */
     walk.orphans = base_malloc(sizeof(*walk.orphans) * ORPHANS_MAX);
     if (!walk.orphans)

@@ -126,7 +126,7 @@ static int check_pack(struct verifying *v, const struct index_pack *pack)
     int status = pack->state == INDEX_PACK_COLD ? 0 : check_local(v, pack);
     if (status == 0 && (pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD))
         status = verify_object(v, pack);
-    return status == JINI_E_ARCHIVE || status == JINI_E_NOT_FOUND ? 0 : status;
+    return status;
 }
 
 /* Reads a row as it is now. JINI_E_NOT_FOUND: there is nothing more to say of it. */

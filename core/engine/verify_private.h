@@ -41,6 +41,7 @@ struct verifying {
     uint64_t phase_rows; /* when the phase began; 0: not known */
     bool in_snapshot;
     bool has_archive;    /* one of its packs has an object, and it could be opened */
+    bool archive_lost;   /* it cannot be opened or does not answer: it is asked no more */
     uint32_t unanswered; /* requests to it in a row that met their deadline */
     uint32_t pending;
     struct verify_finding *findings; /* VERIFY_PENDING_MAX of them */
@@ -103,7 +104,10 @@ struct pack_entry;
 int verify_merge_record(struct verify_merge *merge, const struct pack_entry *entry);
 int verify_merge_end(struct verify_merge *merge);
 
-/* An ARCHIVED or COLD pack; in depth its bytes too. */
+/*
+ * An ARCHIVED or COLD pack; in depth its bytes too. That the archive cannot be reached is told once,
+ * and then nothing more is said of objects.
+ */
 int verify_object(struct verifying *v, const struct index_pack *pack);
 
 /*

@@ -154,8 +154,9 @@ enum jini_verify_flag {
  * engine, one finding at a time, and may take its time.
  *
  * Each request to the archive has background.lease_ms and a millisecond for each 256 bytes to be
- * answered. After three in a row that were not, the objects of the other packs are not checked, and
- * a problem of the kind "archive_unreachable" says so.
+ * answered. After three in a row that were not, or where the archive cannot be opened, the objects
+ * of the other packs are not checked, and one problem of the kind "archive_unreachable" says so and
+ * why; all else is checked.
  *
  * Result: 0 also when problems were found; `problems` counts them. JINI_E_CANCELLED: by
  * jini_cancel() or jini_close(), wherever it was. JINI_E_BUSY: another verify of this engine is

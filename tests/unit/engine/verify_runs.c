@@ -1,6 +1,8 @@
 /* A verify beside other work: it holds up nobody, and there is one at a time. */
 #include "engine_fixture.h"
 
+#include "images/pack_path.h"
+
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -100,4 +102,72 @@ TEST(one_verify_runs_at_a_time,
     for (int i = 0; i < 50; i++)
         fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+struct told {
+    unsigned unreachable;
+    unsigned missing;
+    unsigned others;
+};
+
+static void count_problem(void *context, const struct jini_verify_problem *problem)
+{
+    struct told *told = context;
+    told->unreachable += strcmp(problem->kind, "archive_unreachable") == 0;
+    told->missing += strcmp(problem->kind, "pack_missing") == 0;
+    told->others++;
+}
+
+static void lose_file(const struct jini_id *pack)
+{
+    char path[PACK_PATH_MAX];
+    char whole[600];
+    pack_path(pack, path);
+    snprintf(whole, sizeof(whole), "%s/%s", fixture_db(), path);
+    CHECK_INT(unlink(whole), ==, 0);
+}
+
+/* All of `packs` are looked at, of which one has lost its local file. */
+static void verify_without_archive(unsigned packs)
+{
+    struct told told = {0};
+    struct jini_verify verify;
+    struct jini *jini = fixture_open();
+    jini_request_init(&verify);
+    verify.report = count_problem;
+    verify.context = &told;
+    fixture_must(jini_verify(jini, &verify, NULL), "verify", &verify.request.error);
+    CHECK_UINT(verify.packs, ==, packs);
+    CHECK_UINT(told.unreachable, ==, 1);
+    CHECK_UINT(told.missing, ==, 1);
+    CHECK_UINT(told.others, ==, 2);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_verify_without_its_archive_checks_the_rest,
+     "Where the archive is gone, or something else stands in its place, a verify says so once and "
+     "checks all that is not in it.")
+{
+    enum { COLD = 3 };
+    char there[600];
+    char gone[600];
+    struct jini_image_place place;
+    struct jini_error error;
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    for (uint64_t i = 0; i < COLD; i++) {
+        fixture_put(jini, user, i);
+        fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    }
+    struct jini_id hot = fixture_put(jini, user, COLD); /* in the last pack */
+    fixture_must(jini_image_locate(jini, &hot, &place, &error), "locate", &error);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    lose_file(&place.pack_id);
+    snprintf(there, sizeof(there), "%s/archive", fixture_db());
+    snprintf(gone, sizeof(gone), "%s/gone", fixture_db());
+    CHECK(rename(there, gone) == 0);
+    verify_without_archive(COLD + 1);
+    FILE *file = fopen(there, "w");
+    CHECK(file != NULL && fclose(file) == 0);
+    verify_without_archive(COLD + 1);
 }
