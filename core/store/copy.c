@@ -4,7 +4,9 @@
  * A copy is written under another name beside the one that it is to have, PATH.jini-partial,
  * synced, and only then given its name, which replaces nothing; so what has the name is whole. Who
  * writes the file holds a lock on it (flock), so that one that can be locked is what a copy left
- * that was interrupted, and is used again.
+ * that was interrupted, and is used again. Only if it can be that: a regular file of this user that
+ * nobody else may open, since whoever may would read the records, and with no other name, which it
+ * has where a copy was interrupted between getting its name and losing this one.
  */
 #include "store/store_private.h"
 
@@ -28,26 +30,59 @@ struct target {
     int fd; /* of the partial file, locked; -1 */
 };
 
-/* 0, an errno, or EAGAIN where another copy gave the file its name just now. */
-static int lock_partial(struct target *target)
+static bool is_of_a_copy(const struct stat *info)
+{
+    return S_ISREG(info->st_mode) && info->st_uid == geteuid() &&
+           (info->st_mode & ALLPERMS & ~(mode_t)(S_IRUSR | S_IWUSR)) == 0;
+}
+
+/* Makes the partial file, or opens the one that is there. As lock_partial(). */
+static int open_partial(struct target *target, bool *made)
+{
+    const int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    target->fd = open(target->partial, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
+    *made = target->fd >= 0;
+    if (!*made && errno == EEXIST) {
+        target->fd = open(target->partial, flags);
+        if (target->fd < 0 && errno == ENOENT)
+            return EAGAIN;
+        if (target->fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
+            return EEXIST;
+    }
+    return target->fd < 0 ? errno : 0;
+}
+
+/* Whether the file that is locked is the one to write. As lock_partial(). */
+static int check_partial(const struct target *target, bool made)
 {
     struct stat info;
-    target->fd = open(target->partial, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-                      S_IRUSR | S_IWUSR);
-    if (target->fd < 0)
-        return errno;
-    int failed = 0;
     struct stat named;
-    if (flock(target->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        failed = EBUSY;
-    else if (fstat(target->fd, &info) != 0)
-        failed = errno;
-    else if (!S_ISREG(info.st_mode))
-        failed = EINVAL;
-    else if (stat(target->partial, &named) != 0 || named.st_ino != info.st_ino)
-        failed = EAGAIN;
-    else if (ftruncate(target->fd, 0) != 0)
-        failed = errno;
+    if (fstat(target->fd, &info) != 0)
+        return errno;
+    if (!made && !is_of_a_copy(&info))
+        return EEXIST;
+    if (lstat(target->partial, &named) != 0 || named.st_ino != info.st_ino ||
+        named.st_dev != info.st_dev)
+        return EAGAIN;
+    if (!made && info.st_nlink > 1) /* a whole copy by now, which keeps its other name */
+        return unlink(target->partial) == 0 ? EAGAIN : errno;
+    return ftruncate(target->fd, 0) == 0 ? 0 : errno;
+}
+
+/*
+ * 0, an errno, EAGAIN where the name has to be looked at again, since another copy gave the file
+ * its own just now, or EEXIST where it is one that no copy has left.
+ */
+static int lock_partial(struct target *target)
+{
+    bool made;
+    int failed = open_partial(target, &made);
+    if (failed)
+        return failed;
+    if (flock(target->fd, LOCK_EX | LOCK_NB) != 0)
+        failed = errno == EWOULDBLOCK ? EBUSY : errno;
+    else
+        failed = check_partial(target, made);
     if (failed) {
         close(target->fd);
         target->fd = -1;
@@ -70,6 +105,10 @@ static int open_target(const char *path, struct target *target, struct jini_erro
         failed = lock_partial(target);
     if (failed == EBUSY)
         return error_set(error, JINI_E_BUSY, path, "another copy to this file is under way");
+    if (failed == EEXIST)
+        return error_set(error, JINI_E_EXISTS, target->partial,
+                         "no copy has left it: it is no file, or others than this user may open "
+                         "it; a copy is written under this name at first, so remove it");
     return failed ? error_set_errno(error, failed, path, "cannot create the copy") : 0;
 }
 

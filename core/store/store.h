@@ -419,8 +419,10 @@ enum store_copy_form {
  * is open for as long as it takes; meanwhile pages that commits free are not used again, so that
  * the file grows, and where this process would have to grow the map, a write is JINI_E_BUSY.
  *
- * JINI_E_EXISTS: `path`. JINI_E_BUSY: another copy to it is under way; or no snapshot is free, or
- * the map is being grown, try again. JINI_E_FULL, JINI_E_IO. What failed leaves no file.
+ * JINI_E_EXISTS: `path`; or what lies under the name of the partial file is not what a copy leaves,
+ * a regular file of this user that nobody else may open, and it is left alone. JINI_E_BUSY: another
+ * copy to `path` is under way; or no snapshot is free, or the map is being grown, try again.
+ * JINI_E_FULL, JINI_E_IO. What failed leaves no file.
  */
 int store_copy(struct store *store, const char *path, enum store_copy_form form,
                struct jini_error *error);

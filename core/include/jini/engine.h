@@ -230,8 +230,9 @@ enum jini_copy_form {
  * process free, so that the database grows as it does beside a reader that never ends; and in this
  * process a write that needs a larger map (store.map_bytes) is JINI_E_BUSY until the copy is done.
  *
- * JINI_E_EXISTS: there is something at `path`. JINI_E_BUSY: another copy to it is under way, or no
- * snapshot is free. JINI_E_INVALID, JINI_E_FULL, JINI_E_IO.
+ * JINI_E_EXISTS: there is something at `path`, or at PATH.jini-partial what no copy of this user's
+ * has left there; the error names it, and it is left alone. JINI_E_BUSY: another copy to `path` is
+ * under way, or no snapshot is free. JINI_E_INVALID, JINI_E_FULL, JINI_E_IO.
  */
 JINI_EXPORT int jini_copy(struct jini *jini, const char *path, enum jini_copy_form form,
                           struct jini_error *error);

@@ -236,20 +236,81 @@ TEST(a_name_that_is_taken_meanwhile_is_kept,
     store_close(store);
 }
 
+static void refuse_partial(struct store *store)
+{
+    struct jini_error error;
+    CHECK_STATUS(store_copy(store, "copy", STORE_COPY_PLAIN, &error), JINI_E_EXISTS);
+    CHECK_TEXT(error.field, "copy.jini-partial");
+    CHECK(access("copy", F_OK) != 0);
+}
+
+static void make_file(const char *path, mode_t mode)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    CHECK(fd >= 0 && write(fd, "mine", 4) == 4 && fchmod(fd, mode) == 0);
+    close(fd);
+}
+
 TEST(what_is_no_file_of_a_copy_is_left_alone,
-     "Something under the name of the partial file that no copy has left there is not written to.")
+     "Something under the name of the partial file that no copy has left there is refused by name "
+     "and not written to: a link, a directory, a pipe, a file that others may open.")
 {
     struct store *store = fixture_open(STORE_DRIVER_LMDB);
     struct jini_error error;
     CHECK(symlink("elsewhere", "copy.jini-partial") == 0);
-    CHECK(store_copy(store, "copy", STORE_COPY_PLAIN, &error) != 0);
+    refuse_partial(store);
     CHECK(access("elsewhere", F_OK) != 0);
     CHECK(unlink("copy.jini-partial") == 0 && mkdir("copy.jini-partial", 0700) == 0);
-    CHECK(store_copy(store, "copy", STORE_COPY_PLAIN, &error) != 0);
+    refuse_partial(store);
     CHECK(rmdir("copy.jini-partial") == 0 && mkfifo("copy.jini-partial", 0600) == 0);
-    CHECK(store_copy(store, "copy", STORE_COPY_PLAIN, &error) != 0);
+    refuse_partial(store);
     CHECK(unlink("copy.jini-partial") == 0);
+    static const mode_t modes[] = {0666, 0640, 0604, 02600, 0700};
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        make_file("copy.jini-partial", modes[i]);
+        refuse_partial(store);
+        CHECK_INT(size_of("copy.jini-partial"), ==, 4);
+        CHECK(unlink("copy.jini-partial") == 0);
+    }
     CHECK_OK(store_copy(store, "copy", STORE_COPY_PLAIN, &error));
+    store_close(store);
+}
+
+TEST(a_file_of_another_user_is_no_file_of_a_copy,
+     "A file of another user under the name of the partial file is refused and not written to.")
+{
+    if (geteuid() != 0)
+        harness_skip("only root gives files away");
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    make_file("copy.jini-partial", 0600);
+    CHECK(chown("copy.jini-partial", 1, (gid_t)-1) == 0);
+    refuse_partial(store);
+    CHECK_INT(size_of("copy.jini-partial"), ==, 4);
+    store_close(store);
+}
+
+TEST(a_copy_that_was_interrupted_with_two_names_is_not_written_over,
+     "A copy that was killed after it had got its name and before it had lost the other one stays "
+     "whole when it is moved away and the next copy is made.")
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct jini_error error;
+    struct stat first;
+    struct stat second;
+    fixture_put(store, "a", "1");
+    CHECK(mkdir("first", 0700) == 0);
+    CHECK_OK(store_copy(store, "copy", STORE_COPY_PLAIN, &error));
+    CHECK(link("copy", "copy.jini-partial") == 0 && rename("copy", "first/data.mdb") == 0);
+    fixture_put(store, "a", "2");
+    CHECK_OK(store_copy(store, "copy", STORE_COPY_PLAIN, &error));
+    CHECK(stat("first/data.mdb", &first) == 0 && stat("copy", &second) == 0);
+    CHECK_UINT(first.st_ino, !=, second.st_ino);
+    CHECK_UINT(first.st_nlink, ==, 1);
+    CHECK(access("copy.jini-partial", F_OK) != 0);
+    store_close(store);
+    struct store_options options = options_at("first");
+    store = fixture_open_with(&options);
+    CHECK_TEXT(fixture_text(store, "a"), "1");
     store_close(store);
 }
 
