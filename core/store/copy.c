@@ -185,6 +185,8 @@ int store_copy(struct store *store, const char *path, enum store_copy_form form,
     status = open_target(path, &target, error);
     if (status)
         return status;
+    if (store->looks_on)
+        form = STORE_COPY_PLAIN; /* reads by calls; the other walks the map, which nobody keeps */
     status = copy_snapshot(store, form, target.fd);
     if (status)
         error_set(error, status, path, "copying failed: %s", jini_status_text(status));

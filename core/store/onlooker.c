@@ -12,6 +12,10 @@
  *     it stands still, nobody has come.
  *  3. A database without the file `processes`, as a copy is at first, has no such word; there,
  *     somebody has come when the file is whole.
+ *
+ * By 2 nothing wrong is answered, but pages that are written over while LMDB walks them may lead it
+ * out of the map, or to an assertion that ends the process. A get or a step of a cursor walks for
+ * microseconds; what walks long, a copy, reads the file by calls instead (copy.c).
  */
 #include "store/registry_layout.h"
 

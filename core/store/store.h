@@ -117,7 +117,9 @@ struct store_options {
  * `processes`, and its snapshots hold beside writers. On read-only media, through a read-only mount
  * and as a user who may only read, it cannot, and nobody who writes would see it. So it opens only
  * while no other process has the database open, and is poisoned as soon as one comes: what it has
- * answered by then is sound.
+ * answered by then is sound. A get or a step of a scan that runs just when the other one writes its
+ * first commits may meet pages that these have written over, and LMDB, which trusts them, may end
+ * this process then. So nobody is to open a database for writing that is looked on at.
  */
 
 /* Fills in the defaults. `directory` and `format` stay for the caller to set. */
@@ -408,7 +410,8 @@ _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);
 /* ---- Copies and scans in slices -------------------------------------------------------------- */
 
 enum store_copy_form {
-    STORE_COPY_COMPACT, /* entry by entry, without free pages */
+    STORE_COPY_COMPACT, /* entry by entry, without free pages; but who may write nothing beside the
+                           database (see store_options) makes a plain one */
     STORE_COPY_PLAIN    /* page by page, as the file lies there: faster */
 };
 

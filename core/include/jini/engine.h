@@ -213,7 +213,8 @@ JINI_EXPORT int jini_txn_stamp(struct jini_txn *txn, uint64_t *out);
 /* ---- Copies and figures ---------------------------------------------------------------------- */
 
 enum jini_copy_form {
-    JINI_COPY_COMPACT, /* without free pages, in new order: as small as can be */
+    JINI_COPY_COMPACT, /* without free pages, in new order: as small as can be; plain all the same
+                          where this process may not write in the directory of the database */
     JINI_COPY_PLAIN    /* page by page, free ones included: faster, and laid out as the original */
 };
 

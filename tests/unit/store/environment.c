@@ -269,6 +269,52 @@ TEST(a_copy_without_a_table_of_processes_is_looked_at_too,
     }
 }
 
+static const struct owner *comer; /* who opens the database beside the copy of a case */
+
+static int copy_by_calls(struct driver_txn *reader, enum store_copy_form form, int fd)
+{
+    CHECK_INT(form, ==, STORE_COPY_PLAIN);
+    if (comer)
+        owner_opens(comer);
+    return driver_lmdb.copy(reader, form, fd);
+}
+
+TEST(one_that_looks_on_copies_by_calls_only,
+     "Where nothing can be written a copy of either form is made page by page, by calls that no "
+     "writer can lead astray; one that a process comes to meanwhile is refused and leaves no file.")
+{
+    static const enum store_copy_form forms[] = {STORE_COPY_COMPACT, STORE_COPY_PLAIN};
+    struct owner owner;
+    struct jini_error error;
+    pid_t pid = start_owner(&owner);
+    mount_read_only();
+    CHECK(mkdir("copied", 0700) == 0);
+    for (int i = 0; i < 4; i++) {
+        struct store_options options = onlooker_options(harness_path("seen"));
+        struct store *store = fixture_open_with(&options);
+        struct driver_ops ops = *store->ops;
+        ops.copy = copy_by_calls;
+        store->ops = &ops;
+        comer = i >= 2 ? &owner : NULL;
+        int status = store_copy(store, "copied/data.mdb", forms[i % 2], &error);
+        CHECK_STATUS(status, comer ? JINI_E_POISONED : 0);
+        store_close(store);
+        if (!comer) {
+            options = fixture_options(STORE_DRIVER_LMDB);
+            options.directory = harness_path("copied");
+            store = fixture_open_with(&options);
+            check_reads(store);
+            store_close(store);
+            CHECK(unlink("copied/data.mdb") == 0);
+        } else {
+            owner_closes(&owner);
+        }
+        CHECK(access("copied/data.mdb", F_OK) != 0);
+        CHECK(access("copied/data.mdb.jini-partial", F_OK) != 0);
+    }
+    fixture_kill(pid);
+}
+
 struct stranger {
     const struct owner *owner;
     pid_t owner_pid;
