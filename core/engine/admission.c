@@ -27,8 +27,8 @@ struct admit_work {
     struct quota_charge quotas;
     struct quota_plan quota_plan;
     struct jini_id job_id;
-    uint64_t now_ns; /* wall */
-    uint32_t parallel;
+    uint64_t now_ns;   /* wall */
+    uint32_t parallel; /* jobs of the subject that run, at the last run of the op */
     unsigned tries;
     uint32_t ended;           /* jobs ended by the last run of the op */
     struct job_damage damage; /* found by that run */
@@ -122,17 +122,23 @@ static struct generations_subject subject_of(const struct admit_work *work)
     return (struct generations_subject){subject->user_id, quota_address(subject)};
 }
 
-/* Ends the subject's jobs whose lease ran out; what cannot be ended leaves the row all the same. */
+/*
+ * Ends the subject's jobs whose lease ran out, and counts those that are left; what cannot be ended
+ * leaves the row all the same.
+ */
 static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work,
                         const struct generations_running *running)
 {
     const struct jini *jini = request_state(&admit->request)->jini;
     struct generations_subject subject = subject_of(work);
     uint64_t now_ms = work->now_ns / NS_PER_MS;
+    work->parallel = running->count;
     for (uint32_t i = 0; i < running->expired; i++) {
         struct job_end end = {
             .options = &jini->options, .id = running->jobs[i].id, .now_ms = now_ms};
         int status = job_give_up_in(txn, &end, &work->damage);
+        if (status == JINI_E_IN_USE)
+            continue; /* it runs, whatever the row of running jobs says */
         if (status == JINI_E_NOT_FOUND) {
             status = generations_running_drop(txn, &subject, &end.id, &admit->request.error);
             end.rates.count = 0;
@@ -140,8 +146,21 @@ static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct 
         if (status)
             return status;
         work->ended_rates[work->ended++] = end.rates;
+        work->parallel--;
     }
     return 0;
+}
+
+/* 0: no lease ends. */
+static uint64_t until_a_lease_ends_ms(const struct generations_running *running, uint64_t now_ms)
+{
+    uint64_t first_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < running->count; i++) {
+        uint64_t expires_ms = running->jobs[i].expires_ms;
+        if (expires_ms > now_ms && expires_ms < first_ms)
+            first_ms = expires_ms;
+    }
+    return first_ms == UINT64_MAX ? 0 : first_ms - now_ms;
 }
 
 static int refuse_parallel(struct store_txn *txn, struct admit_work *work,
@@ -150,14 +169,10 @@ static int refuse_parallel(struct store_txn *txn, struct admit_work *work,
     int status = quota_peek(txn, &work->quotas); /* for the answer */
     if (status && status != JINI_E_BUSY)
         return status;
-    uint32_t alive = running->count - running->expired;
-    uint64_t now_ms = work->now_ns / NS_PER_MS;
-    uint64_t first = running->jobs[running->expired].expires_ms;
-    work->parallel = alive;
     error_set(error, JINI_E_LIMITED, "parallel", "%u jobs are running; the tier allows %u at once",
-              alive, work->allowed.allowance.parallel_max);
+              work->parallel, work->allowed.allowance.parallel_max);
     if (error)
-        error->retry_after_ms = first > now_ms ? first - now_ms : 0;
+        error->retry_after_ms = until_a_lease_ends_ms(running, work->now_ns / NS_PER_MS);
     return JINI_E_LIMITED;
 }
 
@@ -166,7 +181,7 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
 {
     struct jini_error *error = &admit->request.error;
     uint32_t most = work->allowed.allowance.parallel_max;
-    if (most && running->count - running->expired >= most)
+    if (most && work->parallel >= most)
         return refuse_parallel(txn, work, running, error);
     int status = quota_reserve(txn, &work->quotas);
     if (status == JINI_E_BUSY)

@@ -138,12 +138,20 @@ static bool is_damage(int status)
     return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
 }
 
+static bool is_held(const struct jini_job *job, uint64_t now_ms)
+{
+    return !generations_job_ended((enum jini_job_state)job->state) &&
+           (job->expires_ms == 0 || job->expires_ms > now_ms);
+}
+
 int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error)
 {
     struct jini_job job;
     end->rates.count = 0;
     end->lost = false;
     int status = generations_job_get(txn, &end->id, &job, error);
+    if (status == 0 && end->flags & JOB_END_GIVEN_UP && is_held(&job, end->now_ms))
+        return error_set(error, JINI_E_IN_USE, "job", "its lease still runs");
     if (status == 0)
         status = pass_through_progress(txn, end, &job, error);
     struct generations_job_change change = {.id = end->id,
@@ -167,7 +175,7 @@ int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage
 {
     struct jini_error ignored;
     end->to = JINI_JOB_TIMED_OUT;
-    end->flags |= JOB_END_DESPITE_DAMAGE;
+    end->flags |= JOB_END_DESPITE_DAMAGE | JOB_END_GIVEN_UP;
     int status = job_end_in(txn, end, &ignored);
     bool unreadable = is_damage(status);
     damage->records += unreadable;

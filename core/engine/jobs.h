@@ -22,7 +22,9 @@
 
 enum job_end_flag {
     /* A reservation that cannot be given back, since it or the row of the quotas is damaged, is lost; the job ends. */
-    JOB_END_DESPITE_DAMAGE = 1 << 0
+    JOB_END_DESPITE_DAMAGE = 1 << 0,
+    /* Only if nobody came back for it: JINI_E_IN_USE while its lease runs. */
+    JOB_END_GIVEN_UP = 1 << 1
 };
 
 /* How a job ends. */
@@ -41,7 +43,10 @@ struct job_end {
     bool lost; /* despite damage: what it reserved was not given back, at least in part */
 };
 
-/* Ends a job in a transaction. JINI_E_NOT_FOUND; JINI_E_CONFLICT: it has ended; JINI_E_CORRUPT. */
+/*
+ * Ends a job in a transaction. JINI_E_NOT_FOUND; JINI_E_CONFLICT: it has ended; JINI_E_IN_USE: see
+ * JOB_END_GIVEN_UP; JINI_E_CORRUPT.
+ */
 int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error);
 
 /* What was found damaged while jobs that were given up were ended; an op fills it afresh at each run. */
@@ -54,7 +59,8 @@ struct job_damage {
 /*
  * Ends a job that was given up, as TIMED_OUT at end->now_ms, and lets no damage of it hold up others. JINI_E_NOT_FOUND:
  * there is nothing to end, because it is gone, has ended or cannot be read: the row that led here is the caller's to
- * remove, and the rest is left to verify.
+ * remove, and the rest is left to verify. JINI_E_IN_USE: by its own record its lease still runs, so
+ * that the row is wrong.
  */
 int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage);
 

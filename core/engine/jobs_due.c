@@ -6,7 +6,8 @@
  *     once and need no lease.
  *  2. A job is in the queue only when it is to be ended or deleted, and then comes out of it: what
  *     is kept costs nothing.
- *  3. What is damaged holds up no other.
+ *  3. What is damaged holds up no other: a row leaves the queue when its job is not to be ended or
+ *     deleted by what the job's own record says.
  */
 #include "engine/jobs.h"
 
@@ -36,6 +37,13 @@ static void log_hindered(const struct jini *jini, const char *event, int status)
                    LOG_TEXT("status", jini_status_name(status)));
 }
 
+/* Of a job that has two rows, the end that the first one led to may have taken the second away. */
+static int remove_row(struct store_txn *txn, const struct generations_due *due)
+{
+    int status = generations_due_remove(txn, due);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
 /* ---- Jobs that nobody came back for ---- */
 
 struct expire_jobs {
@@ -58,8 +66,8 @@ static int op_expire_jobs(struct store_txn *txn, void *argument)
         expire->ends[i] =
             (struct job_end){.options = expire->options, .id = due[i].id, .now_ms = expire->now_ms};
         status = job_give_up_in(txn, &expire->ends[i], &expire->damage);
-        if (status == JINI_E_NOT_FOUND)
-            status = generations_due_remove(txn, &due[i]);
+        if (status == JINI_E_NOT_FOUND || status == JINI_E_IN_USE)
+            status = remove_row(txn, &due[i]);
     }
     return status;
 }
@@ -117,8 +125,7 @@ static int clean_job(struct store_txn *txn, struct clean_jobs *clean,
     default:
         return status;
     }
-    status = generations_due_remove(txn, due);
-    return status == JINI_E_NOT_FOUND ? 0 : status;
+    return remove_row(txn, due);
 }
 
 static int op_clean_jobs(struct store_txn *txn, void *argument)

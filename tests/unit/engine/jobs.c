@@ -269,6 +269,24 @@ TEST(a_job_lives_while_it_is_renewed,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(a_parallel_refusal_names_the_lease_that_ends_first,
+     "Beside a job that was renewed for an hour, the wait that a refusal names is that for the "
+     "lease of the other one.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_subject subject = user_with(jini, "30/day", 2);
+    struct jini_id first = admitted(jini, &subject, 1);
+    struct jini_id second = admitted(jini, &subject, 1);
+    struct jini_renew request;
+    struct jini_admit other;
+    CHECK_OK(renew(jini, &first, JINI_JOB_IN_PROGRESS, 3600000, &request));
+    CHECK_OK(renew(jini, &second, JINI_JOB_IN_PROGRESS, 10000, &request));
+    CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_LIMITED);
+    CHECK_UINT(other.request.error.retry_after_ms, >, 0);
+    CHECK_UINT(other.request.error.retry_after_ms, <=, 10000);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(a_lease_that_is_over_is_renewed_or_given_up,
      "Whoever comes first decides: a job that was renewed after its lease keeps its place, and one "
      "whose place another admission has taken is not revived.")

@@ -159,6 +159,83 @@ TEST(a_damaged_job_holds_up_no_expiry, "Jobs given up beside a rotten record and
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static void plant_due(struct jini *jini, uint64_t due_ms, const struct jini_id *id)
+{
+    struct tuple key = plant_key_due("job", due_ms, id);
+    plant_row(jini, STORE_SPACE_QUEUE, &key, "", 0);
+}
+
+TEST(a_second_row_of_a_job_holds_up_no_expiry,
+     "A job with two rows in the queue, both due, ends once; its rows are gone, and jobs behind it "
+     "end too.")
+{
+    struct seen seen = {0};
+    struct jini *jini = open_seen(&seen, 0);
+    uint64_t alice = fixture_user(jini, "alice", "Basic");
+    struct jini_admit twice;
+    CHECK_OK(admit(jini, alice, &twice));
+    struct jini_id behind = admitted(jini, alice);
+    plant_due(jini, twice.job.expires_ms - 5000, &twice.job.id);
+    fixture_wall_offset_ns += UINT64_C(3600) * 1000000000u;
+    jobs_expire(jini);
+    CHECK_INT(state_of(jini, &twice.job.id), ==, JINI_JOB_TIMED_OUT);
+    CHECK_INT(state_of(jini, &behind), ==, JINI_JOB_TIMED_OUT);
+    CHECK_UINT(due_jobs(jini), ==, 0);
+    CHECK_UINT(remaining(jini, alice), ==, 30);
+    CHECK_UINT(seen.records, ==, 0);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_wrong_row_ends_no_job_before_its_time,
+     "A row of the queue that is due before its job goes, and the job runs until its own lease is "
+     "over.")
+{
+    struct seen seen = {0};
+    struct jini *jini = open_seen(&seen, 0);
+    uint64_t alice = fixture_user(jini, "alice", "Basic");
+    struct jini_admit early;
+    CHECK_OK(admit(jini, alice, &early));
+    plant_due(jini, early.job.created_ms, &early.job.id);
+    CHECK_UINT(due_jobs(jini), ==, 2);
+    jobs_expire(jini);
+    CHECK_INT(state_of(jini, &early.job.id), ==, JINI_JOB_IN_QUEUE);
+    CHECK_UINT(due_jobs(jini), ==, 1);
+    CHECK_UINT(running_jobs(jini, alice), ==, 1);
+    fixture_wall_offset_ns += UINT64_C(3600) * 1000000000u;
+    jobs_expire(jini);
+    CHECK_INT(state_of(jini, &early.job.id), ==, JINI_JOB_TIMED_OUT);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_wrong_row_of_running_jobs_ends_none_either,
+     "A job that runs by its own record counts as running and is not ended by an admission, "
+     "whatever time the row of running jobs has.")
+{
+    struct seen seen = {0};
+    struct jini *jini = open_seen(&seen, 1);
+    uint64_t alice = fixture_user(jini, "alice", "Basic");
+    struct jini_id job = admitted(jini, alice);
+    struct tuple key = plant_key_user(alice, "run");
+    uint8_t entry[24];
+    memcpy(entry, job.bytes, JINI_ID_BYTES);
+    store_le64(entry + JINI_ID_BYTES, 1);
+    plant_row(jini, STORE_SPACE_USERS, &key, entry, sizeof(entry));
+    struct jini_admit request;
+    CHECK_STATUS(admit(jini, alice, &request), JINI_E_LIMITED);
+    CHECK_TEXT(request.request.error.field, "parallel");
+    CHECK_INT(state_of(jini, &job), ==, JINI_JOB_IN_QUEUE);
+    CHECK_UINT(running_jobs(jini, alice), ==, 1);
+    struct jini_renew renew;
+    jini_request_init(&renew);
+    renew.job_id = job;
+    renew.state = JINI_JOB_IN_PROGRESS;
+    CHECK_OK(jini_renew(jini, &renew, NULL)); /* sets the row right */
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(a_damaged_row_of_quotas_holds_up_no_expiry,
      "A job whose user's quotas cannot be read is ended without them, and others give back theirs.")
 {
