@@ -314,10 +314,13 @@ int image_state(struct store_txn *txn, const struct generations_image *image,
 int settle_job(struct store_txn *txn, const struct jini *jini, const struct jini_id *id,
                uint64_t now_ms, struct jini_job *out, struct jini_error *error);
 
-/* jobs_due.c: gives up the jobs whose lease is over. Any thread. */
+/*
+ * jobs_due.c: gives up the jobs whose lease is over. Any thread. Of a backlog it does a part, and
+ * once the engine closes nothing; the next turn goes on with what is left.
+ */
 void jobs_expire(struct jini *jini);
 
-/* Deletes ended jobs that were kept for long enough; the next turn goes on with what is left. */
+/* Deletes ended jobs that were kept for long enough; bounded as above. */
 void jobs_clean(struct jini *jini);
 
 /* quota_clean.c: one slice of removing what addresses no longer count. The background thread only. */

@@ -8,12 +8,14 @@
  *     is kept costs nothing.
  *  3. What is damaged holds up no other: a row leaves the queue when its job is not to be ended or
  *     deleted by what the job's own record says.
+ *  4. A turn does SLICES_MAX slices and ends early when the engine closes: what is left waits for
+ *     the next one, and neither closing nor runs of the archive wait for a backlog.
  */
 #include "engine/jobs.h"
 
 #include "base/alloc.h"
 
-enum { EXPIRE_SLICE = 32, CLEAN_SLICE = 64, CLEAN_SLICES_MAX = 64 };
+enum { EXPIRE_SLICE = 32, CLEAN_SLICE = 64, SLICES_MAX = 64 };
 
 /* Looks whether there is anything to do, so that an idle engine commits nothing. */
 static int is_due(struct jini *jini, enum generations_due_kind kind, uint64_t now_ms, bool *due)
@@ -77,7 +79,9 @@ void jobs_expire(struct jini *jini)
     struct expire_jobs *expire = base_malloc(sizeof(*expire));
     int status = expire ? 0 : JINI_E_NO_MEMORY;
     bool due;
-    while (status == 0 && atomic_load(&jini->state) == ENGINE_OPEN) {
+    for (int slice = 0; slice < SLICES_MAX && status == 0; slice++) {
+        if (atomic_load(&jini->state) != ENGINE_OPEN)
+            break;
         expire->options = &jini->options;
         expire->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         status = is_due(jini, GENERATIONS_DUE_JOB, expire->now_ms, &due);
@@ -148,7 +152,7 @@ void jobs_clean(struct jini *jini)
     struct clean_jobs clean;
     bool due;
     int status = 0;
-    for (int i = 0; i < CLEAN_SLICES_MAX && status == 0; i++) {
+    for (int slice = 0; slice < SLICES_MAX && status == 0; slice++) {
         if (atomic_load(&jini->state) != ENGINE_OPEN)
             return;
         clean.now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;

@@ -107,13 +107,16 @@ static void make_rotten(struct jini *jini, const struct jini_id *id)
     plant_row(jini, STORE_SPACE_JOBS, &key, "rot", 3);
 }
 
+enum { BACKLOG = 3000, DUE_MAX = 4096 };
+
 static size_t due_jobs(struct jini *jini)
 {
-    struct generations_due due[16];
+    static struct generations_due due[DUE_MAX];
     struct store_txn *txn;
     size_t count;
     CHECK_OK(store_read_begin(jini->store, &txn));
-    CHECK_OK(generations_due_list(txn, GENERATIONS_DUE_JOB, UINT64_MAX / 2, due, 16, &count, NULL));
+    CHECK_OK(
+        generations_due_list(txn, GENERATIONS_DUE_JOB, UINT64_MAX / 2, due, DUE_MAX, &count, NULL));
     store_read_end(txn);
     return count;
 }
@@ -184,6 +187,40 @@ TEST(a_second_row_of_a_job_holds_up_no_expiry,
     CHECK_UINT(remaining(jini, alice), ==, 30);
     CHECK_UINT(seen.records, ==, 0);
     fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static int op_plant_backlog(struct store_txn *txn, void *argument)
+{
+    struct jini_id *id = argument;
+    int status = 0;
+    for (uint32_t i = 0; i < BACKLOG && status == 0; i++) {
+        store_be32(id->bytes, i);
+        struct tuple key = plant_key_due("job", 1, id);
+        status = store_put(txn, STORE_SPACE_QUEUE, tuple_key(&key), slice_of(NULL, 0));
+    }
+    return status;
+}
+
+TEST(a_backlog_of_expiry_is_worked_off_in_turns,
+     "Of a long backlog one turn does a bounded part and the next ones the rest; once the engine "
+     "closes nothing more is begun.")
+{
+    struct seen seen = {0};
+    struct jini *jini = open_seen(&seen, 0);
+    struct jini_id id = {{0}};
+    CHECK_OK(store_write(jini->store, op_plant_backlog, &id));
+    CHECK_UINT(due_jobs(jini), ==, BACKLOG);
+    jobs_expire(jini);
+    size_t left = due_jobs(jini);
+    CHECK_UINT(left, >, 0);
+    CHECK_UINT(left, <, BACKLOG);
+    atomic_store(&jini->state, ENGINE_CLOSING);
+    jobs_expire(jini);
+    CHECK_UINT(due_jobs(jini), ==, left);
+    atomic_store(&jini->state, ENGINE_OPEN);
+    jobs_expire(jini);
+    CHECK_UINT(due_jobs(jini), ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
