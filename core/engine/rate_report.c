@@ -265,8 +265,7 @@ void rates_metrics(struct jini *jini, struct metrics_page *page)
     struct table *table = jini->rates->table;
     bool has_table = table_counters(table, &counters) == 0;
     metrics_number(page, "limits_table", "gauge",
-                   "0: there is none, for which the disk needs room; limits.when_full answers.",
-                   has_table);
+                   "0: there is none, and the log says why; limits.when_full answers.", has_table);
     metrics_number(page, "limits_table_missing_total", "counter",
                    "Charges by this process that found no table.", counters.missing);
     metrics_number(page, "limits_quota_rows_removed_total", "counter",

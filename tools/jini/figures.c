@@ -152,13 +152,25 @@ int figures_read(struct command *command, enum figures_what what, char **out)
     return command_fail(command, JINI_E_NO_MEMORY, "metrics", "out of memory");
 }
 
-uint64_t figures_value(const char *metrics, const char *name)
+/* The text behind the name of a sample; NULL: there is none. */
+static const char *find_sample(const char *metrics, const char *name)
 {
     size_t length = strlen(name);
     for (const char *line = metrics; line && *line; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (strncmp(line, name, length) == 0 && line[length] == ' ')
-            return strtoull(line + length + 1, NULL, 10);
+            return line + length + 1;
     }
-    return 0;
+    return NULL;
+}
+
+uint64_t figures_value(const char *metrics, const char *name)
+{
+    const char *value = find_sample(metrics, name);
+    return value ? strtoull(value, NULL, 10) : 0;
+}
+
+bool figures_has(const char *metrics, const char *name)
+{
+    return find_sample(metrics, name) != NULL;
 }

@@ -18,4 +18,7 @@ int figures_read(struct command *command, enum figures_what what, char **out);
 /* The sample of that name in the text, labels included; 0 when it is not there. */
 uint64_t figures_value(const char *metrics, const char *name);
 
+/* Whether it is there. */
+bool figures_has(const char *metrics, const char *name);
+
 #endif

@@ -43,6 +43,29 @@ static void print_share(const char *name, uint64_t used, uint64_t all)
                 all ? 100.0 * (double)used / (double)all : 0.0);
 }
 
+/* Who reads only has no part in the table, and so no figures of it. */
+static void print_limits(const char *metrics)
+{
+    if (!figures_has(metrics, "jini_limits_table"))
+        return;
+    if (figures_value(metrics, "jini_limits_table") == 0) {
+        output_line("%-12s NO TABLE: the log says why (limits_table_missing); limits.when_full "
+                    "answers until there is one",
+                    "rate limits");
+        return;
+    }
+    output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
+                " for addresses",
+                "rate limits",
+                figures_value(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
+                figures_value(metrics, "jini_limits_slots{region=\"authenticated\"}"),
+                figures_value(metrics, "jini_limits_slots_live{region=\"anonymous\"}"),
+                figures_value(metrics, "jini_limits_slots{region=\"anonymous\"}"));
+    output_line("%-12s %" PRIu64 " admitted, %" PRIu64 " refused by rate limits", "",
+                figures_value(metrics, "jini_limits_admitted_total"),
+                figures_value(metrics, "jini_limits_refused_total"));
+}
+
 static void print_figures(const char *metrics)
 {
     print_share("map", figures_value(metrics, "jini_store_used_bytes"),
@@ -59,21 +82,7 @@ static void print_figures(const char *metrics)
         figures_value(metrics, "jini_store_full")
             ? ": FULL, down to the reserve; deletions and releases work, new work is refused"
             : "");
-    if (figures_value(metrics, "jini_limits_table") == 0) {
-        output_line("%-12s NO TABLE: the disk has no room for it, and limits.when_full answers",
-                    "rate limits");
-        return;
-    }
-    output_line("%-12s %" PRIu64 " of %" PRIu64 " slots in use for users, %" PRIu64 " of %" PRIu64
-                " for addresses",
-                "rate limits",
-                figures_value(metrics, "jini_limits_slots_live{region=\"authenticated\"}"),
-                figures_value(metrics, "jini_limits_slots{region=\"authenticated\"}"),
-                figures_value(metrics, "jini_limits_slots_live{region=\"anonymous\"}"),
-                figures_value(metrics, "jini_limits_slots{region=\"anonymous\"}"));
-    output_line("%-12s %" PRIu64 " admitted, %" PRIu64 " refused by rate limits", "",
-                figures_value(metrics, "jini_limits_admitted_total"),
-                figures_value(metrics, "jini_limits_refused_total"));
+    print_limits(metrics);
 }
 
 /* ---- Processes ---- */

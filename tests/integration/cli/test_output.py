@@ -299,6 +299,10 @@ class Database(Case):
         self.assertEqual(self.json(*looking, "show", name).object()["id"], name)
         self.assertEqual(len(self.json(*looking, "user", "list").lines()), 1)
         self.json(*looking, "stat")
+        text = self.run_jini(*looking, "stat").out
+        self.assertIn("snapshots", text)
+        self.assertNotIn("rate limits", text)  # this process has no part in their table
+        self.assertNotIn("NO TABLE", text)
         self.json(*looking, "limit", "peek", "alice", code=22)
         self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "jini", "read-only")
         self.run_jini("--db", "copy", "user", "add", "bob")
