@@ -67,6 +67,7 @@ struct walk {
     struct jini_error *error;
     struct meta meta;
     uint64_t pages_in_file;
+    uint64_t pages_met;   /* each counted as often as it is met */
     uint64_t free_beyond; /* free pages found that lie beyond the end of the file */
     const char *space;    /* that alone is looked at; NULL: `extent` */
     enum lmdb_check extent;
@@ -231,6 +232,18 @@ static bool pages_exist(const struct walk *walk, uint64_t first, uint64_t count)
     return first > 1 && first <= walk->meta.last_page && count <= walk->meta.last_page - first + 1;
 }
 
+/*
+ * A page stands in one place. Pages that name the same one again and again could lead the walk on
+ * for years, in a small file: it ends when it has met more of them than there are.
+ */
+static int count_pages(struct walk *walk, uint64_t page, uint64_t count)
+{
+    walk->pages_met += count;
+    if (walk->pages_met > walk->pages_in_file)
+        return damaged(walk, page, "pages that are referred to more than once");
+    return 0;
+}
+
 /* A value of the database of free pages: counts its pages that lie beyond the end of the file. */
 static int check_free_list(struct walk *walk, uint64_t page, const uint8_t *inline_data,
                            uint64_t offset, uint64_t length)
@@ -280,6 +293,9 @@ static int check_overflow(struct walk *walk, const struct database *database, ui
         return damaged(walk, first, "not the value page that another page refers to");
     if (first + count > walk->pages_in_file)
         return damaged(walk, first, "a value that goes on behind the end of the file");
+    status = count_pages(walk, first, count);
+    if (status)
+        return status;
     if (database->holds_free && database->levels > 1)
         return check_free_list(walk, first, NULL, first * size + HEADER, length);
     return 0;
@@ -389,6 +405,8 @@ static int walk_tree(struct walk *walk, const struct database *database, uint64_
         return error_set(walk->error, JINI_E_NO_MEMORY, walk->path, "out of memory");
     int status = read_bytes(walk, number * size, page, size);
     if (status == 0)
+        status = count_pages(walk, number, 1);
+    if (status == 0)
         status = check_header(walk, database, page, number, depth);
     if (status == 0)
         status = check_nodes(walk, database, page, number, depth);
@@ -413,6 +431,7 @@ static int check_length(struct walk *walk)
         return 0;
     struct database whole = walk->meta.free;
     whole.levels = DEPTH_MAX;
+    walk->pages_met = 0;
     int status = walk_tree(walk, &whole, whole.root, 1);
     uint64_t missing = walk->meta.last_page + 1 - walk->pages_in_file;
     if (status == 0 && walk->free_beyond < missing)
@@ -434,6 +453,7 @@ static int check_once(struct walk *walk)
     walk->meta.free.levels = walk->space ? 0 : walk->meta.main.levels;
     walk->free_beyond = 0;
     status = check_length(walk);
+    walk->pages_met = 0;
     if (status == 0)
         status = walk_tree(walk, &walk->meta.free, walk->meta.free.root, 1);
     if (status == 0)

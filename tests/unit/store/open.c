@@ -314,6 +314,78 @@ TEST(a_changed_byte_crashes_nothing,
     free(bad);
 }
 
+enum { PAGE = 4096, CHILDREN = 150 };
+
+/* A page, `number`, whose nodes all have the same data, or lead to the same page. */
+static void make_page(uint8_t *page, uint64_t number, bool leaf, uint64_t target)
+{
+    size_t data = leaf ? 8 : 0;
+    size_t at = PAGE;
+    memset(page, 0, PAGE);
+    store_le64(page, number);
+    store_le16(page + 10, leaf ? 2 : 1);
+    store_le16(page + 12, 16 + 2 * CHILDREN);
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        at -= 8 + 2 + data;
+        store_le16(page + 16 + 2 * i, (uint16_t)at);
+        store_le16(page + at, leaf ? 100 : (uint16_t)target); /* bytes of the value, or the child */
+        store_le16(page + at + 4, leaf ? 1 : 0);              /* the value is on another page */
+        store_le16(page + at + 6, 2);
+        page[at + 8] = (uint8_t)(i >> 8);
+        page[at + 9] = (uint8_t)i;
+        if (leaf)
+            store_le64(page + at + 10, target);
+    }
+    store_le16(page + 14, (uint16_t)at);
+}
+
+/*
+ * Gives a space a tree of `depth` pages behind the end of the file: one branch below the other, all
+ * children of each the same page, down to a leaf whose values are all on one page.
+ */
+static uint8_t *make_bomb(const uint8_t *good, size_t *length, unsigned depth)
+{
+    uint64_t transactions[] = {load_le64(good + 16 + 128), load_le64(good + PAGE + 16 + 128)};
+    size_t meta = 16 + (transactions[1] > transactions[0] ? PAGE : 0);
+    uint64_t first = load_le64(good + meta + 120) + 1;
+    size_t size = (first + depth + 1) * PAGE;
+    uint8_t *bytes = calloc(1, size);
+    CHECK(bytes != NULL);
+    memcpy(bytes, good, *length < first * PAGE ? *length : first * PAGE);
+    uint8_t *root = bytes + load_le64(bytes + meta + 24 + 48 + 40) * PAGE;
+    uint8_t *name = memmem(root, PAGE, "user_keys", 9);
+    CHECK(name != NULL);
+    store_le16(name + 9 + 6, (uint16_t)depth);
+    store_le64(name + 9 + 40, first);
+    for (unsigned i = 0; i < depth; i++)
+        make_page(bytes + (first + i) * PAGE, first + i, i + 1 == depth, first + i + 1);
+    uint8_t *value = bytes + (first + depth) * PAGE;
+    store_le64(value, first + depth);
+    store_le16(value + 10, 4);
+    store_le32(value + 12, 1);
+    store_le64(bytes + meta + 120, first + depth);
+    *length = size;
+    return bytes;
+}
+
+TEST(a_page_that_many_refer_to_ends_the_check,
+     "A small file in which pages, or values of a leaf, name the same page again and again is "
+     "damaged, and told so at once, also where following them all would take years.")
+{
+    make_database(10);
+    size_t length;
+    uint8_t *good = read_file(&length);
+    for (unsigned depth = 1; depth <= 9; depth += 2) {
+        size_t size = length;
+        uint8_t *bomb = make_bomb(good, &size, depth);
+        CHECK_UINT(size, <, 256 * PAGE);
+        write_file(bomb, size);
+        CHECK_STATUS(use_database(), JINI_E_CORRUPT);
+        free(bomb);
+    }
+    free(good);
+}
+
 TEST(a_foreign_database_is_refused,
      "A data file that LMDB knows but Jini does not is JINI_E_FORMAT.")
 {
