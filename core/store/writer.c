@@ -167,8 +167,9 @@ static bool waits_in_vain(const struct store *store, uint64_t now_ns)
 bool writer_sweep(struct store *store)
 {
     struct store_write *found = NULL;
-    uint64_t now = clock_boot_ns(store->options.clock);
     pthread_mutex_lock(&store->lock);
+    /* Under the lock, as `waits_since_ns` is set: never before it. */
+    uint64_t now = clock_boot_ns(store->options.clock);
     if (waits_in_vain(store, now)) {
         store->gave_up = true;
         found = extract(store, judge_closed, now);
