@@ -50,13 +50,53 @@ static bool write_marker(const char *path)
     return fd >= 0;
 }
 
-/* The files of the database must not be read as images: closing them would drop its locks. */
-static bool is_own_directory(const struct demo *demo)
+static bool is_same(const struct stat *one, const struct stat *other)
 {
-    struct stat folder;
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+/* Whether the folder of `fd`, which is closed, is `own` or lies in it at any depth. */
+static bool lies_in(int fd, const struct stat *own)
+{
+    struct stat at;
+    struct stat below = {0};
+    bool found = false;
+    while (!found && fd >= 0 && fstat(fd, &at) == 0 && !is_same(&at, &below)) {
+        found = is_same(&at, own);
+        below = at;
+        int above = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        close(fd);
+        fd = above;
+    }
+    if (fd >= 0)
+        close(fd);
+    return found;
+}
+
+/*
+ * Before anything is removed: DATA/demo goes with all that lies in it, so that no image of it can
+ * be read; and closing the files of the database would drop its locks. 0 or the exit code.
+ */
+static int check_folder(const struct demo *demo)
+{
     struct stat own;
-    return demo->folder && stat(demo->folder, &folder) == 0 && stat(demo->directory, &own) == 0 &&
-           folder.st_dev == own.st_dev && folder.st_ino == own.st_ino;
+    int fd = open(demo->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        fprintf(stderr, "jini-demo: cannot open the folder %s: %s\n", demo->folder,
+                strerror(errno));
+        return jini_status_exit_code(JINI_E_IO);
+    }
+    if (stat(demo->directory, &own) != 0) {
+        close(fd);
+        return 0;
+    }
+    if (!lies_in(fd, &own))
+        return 0;
+    fprintf(stderr,
+            "jini-demo: %s is the demo's own database or lies in it, which this run replaces; give "
+            "another --data, or move the folder\n",
+            demo->folder);
+    return 1;
 }
 
 /* The originals that are rendered lie beside the database, and go with it. */
@@ -76,11 +116,9 @@ static int prepare_directory(struct demo *demo, const char *data)
     struct stat info;
     snprintf(demo->directory, sizeof(demo->directory), "%s/demo", data);
     snprintf(marker, sizeof(marker), "%s/made-by-jini-demo", demo->directory);
-    if (is_own_directory(demo)) {
-        fprintf(stderr, "jini-demo: %s is the demo's own database, not a folder of images\n",
-                demo->folder);
-        return 1;
-    }
+    int code = demo->folder ? check_folder(demo) : 0;
+    if (code)
+        return code;
     if (stat(demo->directory, &info) == 0) {
         if (stat(marker, &info) != 0) {
             fprintf(stderr,

@@ -104,6 +104,20 @@ class Demo(Case):
         self.assertIn("there is no image in the folder texts: all of its", self.demo("texts", code=3)[1])
         self.assertIn("demo's own database", self.demo("data/demo", code=1)[1])
 
+    def test_folders_of_a_demo_before(self):
+        """What lies in the folder that a run replaces is not read as images, and is still there then."""
+        self.demo("--images", "3")
+        originals = sorted(p.name for p in (self.directory / "data/demo/originals").iterdir())
+        self.assertEqual(len(originals), 3)
+        self.file("data/demo/deep/er/a.png", b"mine")
+        (self.directory / "link").symlink_to("data/demo/originals")
+        for folder in ("data/demo/originals", "data/demo/deep/er", "link", "data/../data/demo"):
+            self.assertIn("demo's own database", self.demo(folder, code=1)[1])
+        for folder in ("data/demo/deep/er/a.png", "data/demo/none"):
+            self.assertIn(f"cannot open the folder {folder}", self.demo(folder, code=6)[1])
+        self.assertEqual(sorted(p.name for p in (self.directory / "data/demo/originals").iterdir()), originals)
+        self.assertEqual((self.directory / "data/demo/deep/er/a.png").read_bytes(), b"mine")
+
     def test_wrong_use(self):
         for arguments in (["--images", "0"], ["--images", "x"], ["--images"], ["--what", "x"], ["a", "b"]):
             self.assertIn("usage: jini-demo", self.demo(*arguments, code=2)[1])
