@@ -243,7 +243,13 @@ struct accounts_update {
     accounts_check_limits_fn *check_limits;
 };
 
-/* JINI_E_NOT_FOUND: "id" or "tier". JINI_E_EXISTS: "username" or "email". */
+/*
+ * What of that needs no transaction. Only those overrides are looked at that change: the others may
+ * be what the run before gave back. JINI_E_INVALID as of accounts_user_check().
+ */
+int accounts_update_check(const struct accounts_update *update, struct jini_error *error);
+
+/* The same errors. JINI_E_NOT_FOUND: "id" or "tier". JINI_E_EXISTS: "username" or "email". */
 int accounts_user_update(struct store_txn *txn, const struct accounts_update *update,
                          struct jini_error *error);
 

@@ -360,6 +360,20 @@ static int plan_update(struct store_txn *txn, const struct user_record *from,
     return status;
 }
 
+int accounts_update_check(const struct accounts_update *update, struct jini_error *error)
+{
+    struct jini_user named = *update->user;
+    if (update->fields == 0)
+        return error_set(error, JINI_E_INVALID, "fields", "empty; name what is to be changed");
+    if (update->override_fields & ~(uint32_t)JINI_ALLOWANCE_ALL)
+        return error_set(error, JINI_E_INVALID, "override_fields",
+                         "has the unknown bits 0x%x; take them out",
+                         update->override_fields & ~(uint32_t)JINI_ALLOWANCE_ALL);
+    if (update->override_fields)
+        named.override_mask &= update->override_fields | ~(uint32_t)JINI_ALLOWANCE_ALL;
+    return accounts_user_check(&named, update->fields, update->check_limits, error);
+}
+
 int accounts_user_update(struct store_txn *txn, const struct accounts_update *update,
                          struct jini_error *error)
 {
@@ -367,13 +381,7 @@ int accounts_user_update(struct store_txn *txn, const struct accounts_update *up
     struct user_record record;
     struct user_change change;
     error_clear(error);
-    if (update->fields == 0)
-        return error_set(error, JINI_E_INVALID, "fields", "empty; name what is to be changed");
-    if (update->override_fields & ~(uint32_t)JINI_ALLOWANCE_ALL)
-        return error_set(error, JINI_E_INVALID, "override_fields",
-                         "has the unknown bits 0x%x; take them out",
-                         update->override_fields & ~(uint32_t)JINI_ALLOWANCE_ALL);
-    int status = accounts_user_check(update->user, update->fields, update->check_limits, error);
+    int status = accounts_update_check(update, error);
     if (status == 0)
         status = load(txn, update->user->id, &stored, error);
     if (status)

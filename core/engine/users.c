@@ -184,25 +184,28 @@ int jini_txn_user_add(struct jini_txn *txn, struct jini_user_add *add)
 
 /* ---- Changing ----------------------------------------------------------------------------------- */
 
-/* Of the overrides those that change: the others may be what the last run gave back. */
+static struct accounts_update update_of(struct jini_user_set *set,
+                                        accounts_check_limits_fn *check_limits)
+{
+    return (struct accounts_update){
+        .user = &set->user,
+        .fields = set->fields,
+        .override_fields = set->override_fields,
+        .check_limits = check_limits,
+    };
+}
+
 static int check_user_set(void *request, enum txn_place place)
 {
     struct jini_user_set *set = request;
-    struct jini_user named = set->user;
-    if (set->override_fields)
-        named.override_mask &= set->override_fields | ~(uint32_t)JINI_ALLOWANCE_ALL;
-    return accounts_user_check(&named, set->fields, txn_limits_check(place), &set->request.error);
+    struct accounts_update update = update_of(set, txn_limits_check(place));
+    return accounts_update_check(&update, &set->request.error);
 }
 
 static int op_user_set(struct jini_txn *txn, void *request)
 {
     struct jini_user_set *set = request;
-    struct accounts_update update = {
-        .user = &set->user,
-        .fields = set->fields,
-        .override_fields = set->override_fields,
-        .check_limits = limits_text_is_checked,
-    };
+    struct accounts_update update = update_of(set, limits_text_is_checked);
     return accounts_user_update(txn->store, &update, &set->request.error);
 }
 

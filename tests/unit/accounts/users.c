@@ -423,6 +423,18 @@ STORE_TEST(
     stored.overrides = (struct jini_allowance){.height_max = 64, .steps_max = 12};
     check_same_user(&user, &stored);
 
+    /* What does not change is not looked at, and so may be anything. */
+    user.override_mask = JINI_ALLOWANCE_HEIGHT | JINI_ALLOWANCE_STEPS | JINI_ALLOWANCE_LIMITS;
+    user.overrides = (struct jini_allowance){.height_max = 4000000000u, .steps_max = 13};
+    snprintf(user.overrides.limits, sizeof(user.overrides.limits), "nonsense");
+    CHECK_OK(world_override(&world, &user, JINI_USER_FIELD_OVERRIDES, JINI_ALLOWANCE_STEPS));
+    stored.overrides.steps_max = 13;
+    check_same_user(&user, &stored);
+    user.override_mask = JINI_ALLOWANCE_HEIGHT;
+    user.overrides.height_max = 4000000000u;
+    CHECK_STATUS(world_override(&world, &user, JINI_USER_FIELD_OVERRIDES, JINI_ALLOWANCE_HEIGHT),
+                 JINI_E_INVALID);
+
     CHECK_STATUS(world_override(&world, &user, JINI_USER_FIELD_OVERRIDES, 1U << 6), JINI_E_INVALID);
     CHECK_TEXT(world.error.field, "override_fields");
     world_close(&world);
