@@ -28,7 +28,7 @@ enum outcome {
 
 static bool refused_when_full(const struct store *store, const struct store_write *write)
 {
-    return write->class == STORE_NEW_WORK && store->batch_full;
+    return write->class == STORE_NEW_WORK && store->batch_full != 0;
 }
 
 /* Runs one op in the open transaction. */
@@ -273,18 +273,18 @@ static void fail_with_poison(struct store *store, int status, const char *reason
 
 /*
  * Doubles the map. Its last part is the reserve: going into it makes the store full, and a batch
- * that finds it used up runs once more, without its new work.
+ * that finds it used up runs once more, without its new work. Whether it ran without that already
+ * is told by `batch_full`, since a tick may have found out meanwhile that the store is full.
  */
 static enum outcome grow(struct store *store)
 {
     uint64_t now = store->ops->map_bytes(store->driver);
     uint64_t soft = reserve_soft_map_bytes(store);
     uint64_t hard = store->options.map_bytes_max;
-    bool was_full = (atomic_load(&store->full) & RESERVE_MAP) != 0;
     if (now >= soft)
         reserve_enter(store, RESERVE_MAP);
     if (now >= hard) {
-        if (!was_full)
+        if (!(store->batch_full & RESERVE_MAP))
             return RUN_AGAIN;
         settle_all(store, JINI_E_FULL);
         return DONE;
@@ -322,7 +322,7 @@ static enum outcome recover(struct store *store, int failure)
         settle_all(store, JINI_E_TOO_BIG);
         return DONE;
     case JINI_E_FULL:
-        if (!(atomic_load(&store->full) & RESERVE_DISK)) {
+        if (!(store->batch_full & RESERVE_DISK)) {
             reserve_enter(store, RESERVE_DISK);
             return RUN_AGAIN;
         }
@@ -345,7 +345,7 @@ static enum outcome recover(struct store *store, int failure)
 static enum outcome attempt(struct store *store)
 {
     int status = 0;
-    store->batch_full = atomic_load(&store->full) != 0; /* once: a tick may change it in between */
+    store->batch_full = atomic_load(&store->full); /* once: a tick may change it in between */
     if (store->options.run_twice)
         status = rehearse(store);
     if (status == 0)

@@ -120,7 +120,7 @@ struct store {
     struct store_write **batch;
     uint32_t batch_count;
     bool batch_overlays; /* every op of the batch in an overlay */
-    bool batch_full;     /* new work is refused in this attempt */
+    uint32_t batch_full; /* why new work is refused in this attempt; 0: it is not */
     uint32_t gather_ops; /* how many ops the next batch may expect, and until when */
     uint64_t gather_until_ns;
     int io_fd;         /* /proc of the writer thread, for bytes written; -1 */

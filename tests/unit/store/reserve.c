@@ -109,6 +109,56 @@ STORE_TEST(room_that_comes_between_two_runs_confuses_nobody,
     store_close(store);
 }
 
+static struct store *filling; /* of the case that runs, for the driver that it changes */
+static enum reserve_cause cause;
+static int answer;
+static unsigned commits;
+
+/* The first commit finds no room, just when a tick has found out that there is none. */
+static int commit_without_room(struct driver_txn *txn)
+{
+    if (commits++ > 0)
+        return driver_lmdb.write_commit(txn);
+    reserve_enter(filling, cause);
+    driver_lmdb.write_abort(txn);
+    return answer;
+}
+
+TEST(a_tick_that_finds_the_store_full_first_leaves_releases_their_run,
+     "When a tick finds disk or map full while a batch runs that then finds it too, the batch runs "
+     "again without its new work, and what gives back is written.")
+{
+    for (int i = 0; i < 2; i++) {
+        struct store_options options = bounded_map();
+        options.directory = harness_path("db-%d", i);
+        options.map_bytes = options.map_bytes_max;
+        struct store *store = fixture_open_with(&options);
+        struct driver_ops ops = *store->ops;
+        struct fixture_pair pairs[2] = {fixture_pair("back", "1"), fixture_pair("new", "1")};
+        struct fixture_blocker blocker;
+        struct fixture_write writes[2];
+        filling = store;
+        cause = i ? RESERVE_MAP : RESERVE_DISK;
+        answer = i ? DRIVER_MAP_FULL : JINI_E_FULL;
+        commits = 0;
+        ops.write_commit = commit_without_room;
+        fixture_block(store, &blocker);
+        for (int k = 0; k < 2; k++) {
+            fixture_prepare(&writes[k], fixture_op_put, &pairs[k]);
+            writes[k].write.class = k ? STORE_NEW_WORK : STORE_RELEASE;
+            CHECK_OK(store_submit(store, &writes[k].write));
+        }
+        store->ops = &ops;
+        fixture_release(&blocker);
+        CHECK_OK(fixture_wait(&writes[0]));
+        CHECK_STATUS(fixture_wait(&writes[1]), JINI_E_FULL);
+        CHECK_UINT(commits, ==, 2);
+        CHECK_TEXT(fixture_text(store, "back"), "1");
+        CHECK_TEXT(fixture_text(store, "new"), "-");
+        store_close(store);
+    }
+}
+
 TEST(a_full_map_refuses_new_work_only,
      "At map_bytes_max less the reserve new work is JINI_E_FULL and releases go on; with room "
      "again, new work is taken.")
