@@ -3,9 +3,9 @@
  * what to do.
  */
 #include "engine/engine_private.h"
-#include "store/store_private.h"
 
 #include "engine_fixture.h"
+#include "full.h"
 
 #include <unistd.h>
 
@@ -159,11 +159,12 @@ TEST(a_full_disk_is_named, "New work on a full disk names what the disk has and 
 {
     struct jini *jini = fixture_open();
     struct big big = {.jini = jini};
-    reserve_enter(jini->store, RESERVE_DISK);
+    full_begin(jini);
     CHECK_STATUS(write_with(jini, &big.write, put_big, &big), JINI_E_FULL);
     CHECK_TEXT(big.write.request.error.field, "disk");
     CHECK_CONTAINS(big.write.request.error.message, "2097152");
     CHECK_CONTAINS(big.write.request.error.message, "store.reserve_bytes");
+    full_end(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 

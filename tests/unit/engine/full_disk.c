@@ -1,8 +1,8 @@
 /* An engine whose disk is full: what is refused, what still works, and how room comes back. */
 #include "engine/engine_private.h"
-#include "store/store_private.h"
 
 #include "engine_fixture.h"
+#include "full.h"
 #include "small_disk.h"
 
 enum { DISK_KIB = 26 * 1024, IMAGES_MAX = 4000, SIDE = 256 };
@@ -84,7 +84,7 @@ TEST(a_full_store_lets_tiering_run, "Down to the reserve, new users are refused,
     remove.id = id;
     CHECK_OK(jini_image_remove(jini, &remove, NULL));
     fixture_days_pass(8);
-    reserve_enter(jini->store, RESERVE_DISK);
+    full_begin(jini);
     struct jini_user_add add;
     jini_request_init(&add);
     snprintf(add.user.username, sizeof(add.user.username), "bob");
@@ -94,5 +94,6 @@ TEST(a_full_store_lets_tiering_run, "Down to the reserve, new users are refused,
     CHECK_UINT(run.images_purged, ==, 1);
     CHECK_UINT(run.packs_freed, >, 0);
     CHECK_OK(fixture_get(jini, &kept, 2));
+    full_end(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }

@@ -1,8 +1,8 @@
 /* Jobs between admission and their end: the images that they take, and how they are renewed. */
 #include "engine/engine_private.h"
-#include "store/store_private.h"
 
 #include "engine_fixture.h"
+#include "full.h"
 
 #include <pthread.h>
 
@@ -325,9 +325,10 @@ TEST(a_full_disk_lets_leases_be_renewed,
     struct jini_id job = admitted(jini, &subject, 1);
     struct jini_renew request;
     struct jini_admit other;
-    reserve_enter(jini->store, RESERVE_DISK);
+    full_begin(jini);
     CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_FULL);
     CHECK_OK(renew(jini, &job, JINI_JOB_IN_PROGRESS, 0, &request));
+    full_end(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
