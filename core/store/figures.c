@@ -55,7 +55,7 @@ int store_figures(struct store *store, struct store_figures *out)
     int status = store_read_begin(store, &txn);
     if (status)
         return status;
-    status = store->ops->figures(store->driver, txn->driver_txn, true, &figures);
+    status = txn_confirm(txn, store->ops->figures(store->driver, txn->driver_txn, true, &figures));
     store_read_end(txn);
     if (status)
         return status;

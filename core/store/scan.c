@@ -254,7 +254,9 @@ int store_count(struct store *store, enum store_space space, uint64_t *out)
     int status = store_read_begin(store, &txn);
     if (status)
         return status;
-    status = store->ops->count(txn->driver_txn, space, out);
+    status = txn_confirm(txn, store->ops->count(txn->driver_txn, space, out));
     store_read_end(txn);
+    if (status)
+        *out = 0;
     return status;
 }

@@ -315,6 +315,52 @@ TEST(one_that_looks_on_copies_by_calls_only,
     fixture_kill(pid);
 }
 
+static int count_and_let_in(struct driver_txn *reader, enum store_space space, uint64_t *out)
+{
+    int status = driver_lmdb.count(reader, space, out);
+    owner_opens(comer);
+    return status;
+}
+
+static int look_and_let_in(struct driver *driver, struct driver_txn *reader, bool walk_free_list,
+                           struct driver_figures *out)
+{
+    int status = driver_lmdb.figures(driver, reader, walk_free_list, out);
+    owner_opens(comer);
+    return status;
+}
+
+TEST(numbers_that_one_who_looks_on_has_read_are_confirmed,
+     "A count or figures that somebody comes beside are not answered, but refused like any read.")
+{
+    struct owner owner;
+    pid_t pid = start_owner(&owner);
+    mount_read_only();
+    comer = &owner;
+    for (int i = 0; i < 2; i++) {
+        struct store_options options = onlooker_options(harness_path("seen"));
+        struct store *store = fixture_open_with(&options);
+        struct driver_ops ops = *store->ops;
+        struct store_figures figures;
+        uint64_t entries;
+        CHECK_OK(store_count(store, STORE_SPACE_APPLICATION, &entries));
+        CHECK_UINT(entries, >=, 1001);
+        CHECK_OK(store_figures(store, &figures));
+        ops.count = count_and_let_in;
+        ops.figures = look_and_let_in;
+        store->ops = &ops;
+        if (i == 0) {
+            CHECK_STATUS(store_count(store, STORE_SPACE_APPLICATION, &entries), JINI_E_POISONED);
+            CHECK_UINT(entries, ==, 0);
+        } else {
+            CHECK_STATUS(store_figures(store, &figures), JINI_E_POISONED);
+        }
+        store_close(store);
+        owner_closes(&owner);
+    }
+    fixture_kill(pid);
+}
+
 struct stranger {
     const struct owner *owner;
     pid_t owner_pid;
