@@ -127,13 +127,20 @@ int store_explain_full(const struct store *store, struct jini_error *error)
                          "are kept for what gives room back; delete something, or raise it",
                          (unsigned long long)options->map_bytes_max,
                          (unsigned long long)map_reserve(store));
+    if (causes == 0)
+        return error_set(error, JINI_E_FULL, "store",
+                         "disk or map had no room for it; there is some again by now: try again");
     if (!store->directory || statvfs(store->directory, &disk) != 0)
         return error_set(error, JINI_E_FULL, "store", "%s", jini_status_text(JINI_E_FULL));
+    unsigned long long left = disk.f_bavail * (uint64_t)disk.f_frsize;
+    if (options->reserve_bytes == 0)
+        return error_set(error, JINI_E_FULL, "disk",
+                         "the disk of the database has %llu bytes left, too few for it: free some",
+                         left);
     return error_set(error, JINI_E_FULL, "disk",
                      "the disk of the database has %llu bytes left; new work is refused until it "
                      "has %llu, twice store.reserve_bytes: free some, or delete something",
-                     (unsigned long long)(disk.f_bavail * (uint64_t)disk.f_frsize),
-                     2 * (unsigned long long)options->reserve_bytes);
+                     left, 2 * (unsigned long long)options->reserve_bytes);
 }
 
 void reserve_enter(struct store *store, enum reserve_cause cause)

@@ -499,7 +499,10 @@ size_t store_processes(struct store *store, struct store_process_info *out, size
 /* The process that has the write lock now, which may be this one. False: none has. As above. */
 bool store_lock_holder(struct store *store, struct store_process_info *out);
 
-/* True while disk or map are down to the reserve; and JINI_E_FULL in words: which, and how full. */
+/*
+ * True while disk or map are down to the reserve; and JINI_E_FULL in words: which, and how full, or
+ * that there is room again.
+ */
 bool store_is_full(const struct store *store);
 int store_explain_full(const struct store *store, struct jini_error *error);
 

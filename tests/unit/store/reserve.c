@@ -281,6 +281,35 @@ TEST(a_map_without_a_reserve_gets_room_again,
     store_close(store);
 }
 
+TEST(what_is_full_is_told,
+     "In words JINI_E_FULL names the map and its bound, or the disk and what it has to have, which "
+     "without a reserve is not told as 0; and where there is room again, only that.")
+{
+    struct store_options options = bounded_map();
+    for (int i = 0; i < 2; i++) {
+        struct jini_error error;
+        options.directory = harness_path("db-%d", i);
+        options.reserve_bytes = i ? 0 : 1 << 20;
+        struct store *store = fixture_open_with(&options);
+        reserve_enter(store, RESERVE_DISK);
+        CHECK_STATUS(store_explain_full(store, &error), JINI_E_FULL);
+        CHECK_TEXT(error.field, "disk");
+        if (i == 0)
+            CHECK_CONTAINS(error.message, "until it has 2097152");
+        else
+            CHECK(!strstr(error.message, "until") && !strstr(error.message, " 0"));
+        reserve_enter(store, RESERVE_MAP);
+        CHECK_STATUS(store_explain_full(store, &error), JINI_E_FULL);
+        CHECK_TEXT(error.field, "store.map_bytes_max");
+        CHECK_CONTAINS(error.message, "8388608");
+        atomic_store(&store->full, 0);
+        CHECK_STATUS(store_explain_full(store, &error), JINI_E_FULL);
+        CHECK_TEXT(error.field, "store");
+        CHECK_CONTAINS(error.message, "try again");
+        store_close(store);
+    }
+}
+
 /* ---- Disks ---- */
 
 static void limit_file_size(uint64_t bytes)
