@@ -265,11 +265,34 @@ static void finish(struct jini_request *request, int status)
     request_finish(request, status);
 }
 
+/*
+ * Quotas as they stand, where no transaction has decided by them and been written. The answer has
+ * no entries when they cannot be read, as those would say that all is used up.
+ */
+static void show_quotas(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
+{
+    struct store_txn *txn;
+    int status = store_read_begin(jini->store, &txn);
+    if (status == 0) {
+        status = quota_peek(txn, &work->quotas);
+        store_read_end(txn);
+        if (status == JINI_E_BUSY) /* which has all outcomes */
+            status = 0;
+    }
+    rate_add_quotas(work->allowed.plan, &work->quotas, &admit->answer);
+    if (status && admit->answer.decided == JINI_LIMITS_MAX)
+        admit->answer.count = 0;
+}
+
 /* Whether it was admitted or not, the caller sees every limit. */
-static void fill_answer(struct jini_admit *admit, struct admit_work *work, int status)
+static void fill_answer(struct jini *jini, struct jini_admit *admit, struct admit_work *work,
+                        int status)
 {
     struct jini_limit_answer *answer = &admit->answer;
-    rate_add_quotas(work->allowed.plan, &work->quotas, answer);
+    if (status == 0 || status == JINI_E_LIMITED)
+        rate_add_quotas(work->allowed.plan, &work->quotas, answer);
+    else
+        show_quotas(jini, admit, work);
     if (status == JINI_E_LIMITED && admit->request.error.code == 0) {
         uint32_t decided = work->quotas.decided;
         JINI_ASSERT(decided < work->quota_plan.count);
@@ -307,9 +330,10 @@ static void after_admit(struct jini_request *request)
             if (status == 0)
                 return;
             give_rates_back(state->jini, admit, work);
+            fill_answer(state->jini, admit, work, status);
         }
     } else {
-        fill_answer(admit, work, status);
+        fill_answer(state->jini, admit, work, status);
     }
     finish(request, status);
 }
@@ -343,10 +367,8 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     };
     status = rate_charge(jini, &work->rates, &admit->answer, error);
     /* The answer has the quotas too, as far as they can be read. */
-    if (status == JINI_E_LIMITED || status == JINI_E_BUSY) {
-        rate_peek_quotas(jini, &work->quotas, NULL);
-        rate_add_quotas(work->allowed.plan, &work->quotas, &admit->answer);
-    }
+    if (status == JINI_E_LIMITED || status == JINI_E_BUSY)
+        show_quotas(jini, admit, work);
     return status;
 }
 
@@ -369,8 +391,10 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
     status = prepare(jini, admit, work);
     if (status == 0) {
         status = request_write(request, op_admit, STORE_NEW_WORK, ADMIT_OP_BYTES, after_admit);
-        if (status)
+        if (status) {
             give_rates_back(jini, admit, work);
+            fill_answer(jini, admit, work, status);
+        }
     }
     if (status) {
         drop_work(request);

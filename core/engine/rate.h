@@ -97,9 +97,6 @@ void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
 /* Says in words that quotas answered JINI_E_BUSY, which it returns: the row of the subject is full. */
 int rate_quotas_full(const struct quota_charge *quotas, struct jini_error *error);
 
-/* Quotas as they stand, from a snapshot. Errors of quota_peek(), said in words; the outcomes of JINI_E_BUSY are there. */
-int rate_peek_quotas(struct jini *jini, struct quota_charge *quotas, struct jini_error *error);
-
 /* Says a refusal in words. */
 int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error);
 

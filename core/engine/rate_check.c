@@ -149,7 +149,7 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
     return status;
 }
 
-int rate_peek_quotas(struct jini *jini, struct quota_charge *quotas, struct jini_error *error)
+static int read_quotas(struct jini *jini, struct quota_charge *quotas, struct jini_error *error)
 {
     struct store_txn *txn;
     int status = store_read_begin_explained(jini->store, &txn, error);
@@ -175,7 +175,7 @@ static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
                                   .cost = check->cost};
     /* A rate limit that refused has said so in the error already. */
     bool refused = answer->decided < JINI_LIMITS_MAX;
-    int status = rate_peek_quotas(jini, &charge, refused ? NULL : error);
+    int status = read_quotas(jini, &charge, refused ? NULL : error);
     rate_add_quotas(allowed->plan, &charge, answer);
     if (status)
         return status;

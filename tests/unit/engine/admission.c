@@ -1,5 +1,6 @@
 /* Admission: the order of its checks, every refusal, the end of jobs, and what each gives back. */
 #include "engine_fixture.h"
+#include "full.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -235,6 +236,88 @@ TEST(a_refusal_holds_nothing_to_refund,
         CHECK_UINT(remaining(jini, user, 0), ==, 7);
         CHECK_UINT(remaining(jini, user, 1), ==, 7);
     }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+enum { QUEUED = 16 }; /* the least that store.queue_ops_max may be */
+
+struct held {
+    _Atomic bool entered;
+    _Atomic bool open;
+    _Atomic int ended; /* requests that came back */
+};
+
+static int hold_the_writer(struct jini_txn *txn, void *argument)
+{
+    struct held *held = argument;
+    (void)txn;
+    atomic_store(&held->entered, true);
+    while (!atomic_load(&held->open))
+        usleep(1000);
+    return 0;
+}
+
+static void on_held(struct jini_request *request)
+{
+    struct held *held = request->data;
+    CHECK_OK(request->status);
+    atomic_fetch_add(&held->ended, 1);
+}
+
+static void submit_held(struct jini *jini, struct jini_write *write, struct held *held)
+{
+    jini_request_init(write);
+    write->request.data = held;
+    write->request.timeout_ms = 60000;
+    write->function = hold_the_writer;
+    write->argument = held;
+    CHECK_OK(jini_write(jini, write, on_held));
+}
+
+static void check_answer(const struct jini_admit *admit)
+{
+    CHECK_UINT(admit->answer.count, ==, 2);
+    CHECK_UINT(admit->answer.decided, ==, JINI_LIMITS_MAX);
+    CHECK_UINT(admit->answer.entries[0].remaining, ==, 8);
+    CHECK_UINT(admit->answer.entries[1].amount, ==, 30);
+    CHECK_UINT(admit->answer.entries[1].remaining, ==, 29);
+    CHECK_UINT(admit->answer.entries[1].reset_ms, >, 0);
+}
+
+TEST(what_fails_without_a_decision_shows_limits_as_they_stand,
+     "The answer of an admission that found the store full, the queue full or came too late has "
+     "rate limits and quotas as they stand, and not as used up.")
+{
+    struct jini_options options;
+    fixture_options(&options);
+    options.store_queue_ops_max = QUEUED;
+    struct jini *jini = fixture_open_with(&options);
+    set_limits(jini, "9/minute; 30/day", 0);
+    uint64_t user = fixture_user(jini, "alice", "Basic");
+    struct jini_admit admit;
+    struct jini_write writes[1 + QUEUED];
+    struct held held = {0};
+    CHECK_OK(admit_one(jini, user, &admit));
+    full_begin(jini);
+    CHECK_STATUS(admit_one(jini, user, &admit), JINI_E_FULL);
+    check_answer(&admit);
+    atomic_store(&jini->store->full, 0);
+    full_end(jini);
+    submit_held(jini, &writes[0], &held);
+    while (!atomic_load(&held.entered))
+        usleep(1000);
+    prepare(&admit, user, 1);
+    admit.request.timeout_ms = 20;
+    CHECK_STATUS(jini_admit(jini, &admit, NULL), JINI_E_TIMEOUT);
+    check_answer(&admit);
+    for (int i = 1; i <= QUEUED; i++)
+        submit_held(jini, &writes[i], &held);
+    CHECK_STATUS(admit_one(jini, user, &admit), JINI_E_BUSY);
+    CHECK_TEXT(admit.request.error.field, "store.queue_ops_max");
+    check_answer(&admit);
+    atomic_store(&held.open, true);
+    while (atomic_load(&held.ended) < 1 + QUEUED)
+        usleep(1000);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
