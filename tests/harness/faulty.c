@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RUNS = 4, RUNS_SANITIZED = 2, HANGS_AFTER_S = 60 };
+enum { RUNS = 4, RUNS_SANITIZED = 2, RUNS_MORE = 8, HANGS_AFTER_S = 60 };
 
 /* What fails, by turns. */
 static const struct fault_plan plans[] = {
@@ -129,20 +129,49 @@ static bool run_once(const struct harness_case *test, struct faulty_run *run)
     return good;
 }
 
-static int run_faulty(const struct harness_case *test)
+static struct harness_told *attach(void)
 {
     static struct harness_told *told;
+    char control[] = "/tmp/jini-faulty-XXXXXX";
+    if (told)
+        return told;
+    told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (told == MAP_FAILED || close(mkstemp(control)) != 0 || unlink(control) != 0)
+        exit(1);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    fault_attach(control);
+    unlink(control);
+    unsetenv("JINI_FAULT_FILE"); /* it is nowhere any more */
+    return told;
+}
+
+/* One of the first `count`, or of the first part of them. */
+static uint64_t any_of(uint64_t count, unsigned halvings)
+{
+    uint64_t range = count >> halvings;
+    return 1 + harness_random_below(range ? range : 1);
+}
+
+/* Runs in which a call or an allocation was to fail, and in which it did. */
+struct met {
+    unsigned tried[2];
+    unsigned met[2]; /* by whether it was an allocation */
+};
+
+static bool is_met(const struct met *met)
+{
+    return (met->tried[0] == 0 || met->met[0] > 0) && (met->tried[1] == 0 || met->met[1] > 0);
+}
+
+/*
+ * A run whose plan comes to nothing, since it makes fewer of the calls than the one that was
+ * counted, proves nothing. When all of a kind do, more are made, whose fault comes earlier and
+ * earlier; a case that meets none in these fails, for faults then reach it no more.
+ */
+static int run_faulty(const struct harness_case *test)
+{
     unsigned runs = (harness_sanitized() ? RUNS_SANITIZED : RUNS) * harness_scale();
-    if (!told) {
-        char control[] = "/tmp/jini-faulty-XXXXXX";
-        told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (told == MAP_FAILED || close(mkstemp(control)) != 0 || unlink(control) != 0)
-            exit(1);
-        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        fault_attach(control);
-        unlink(control);
-        unsetenv("JINI_FAULT_FILE"); /* it is nowhere any more */
-    }
+    struct harness_told *told = attach();
     struct faulty_run run = {.told = told, .nth_allocation = UINT64_MAX};
     run.plan = (struct fault_plan){.kinds = FAULT_ALL, .nth = UINT64_MAX, .pattern = "*/db*"};
     if (!run_once(test, &run) || atomic_load(&told->failed))
@@ -150,22 +179,30 @@ static int run_faulty(const struct harness_case *test)
     uint64_t calls = fault_calls();
     uint64_t allocations = told->heap.planned - atomic_load(&told->heap.left);
     unsigned noticed = 0;
+    struct met met = {{0}, {0}};
     unsigned first = (unsigned)harness_random_below(PLANS);
-    for (unsigned i = 0; i < runs; i++) {
+    for (unsigned i = 0; i < runs || (!is_met(&met) && i < runs + RUNS_MORE); i++) {
+        unsigned halvings = i < runs ? 0 : i - runs + 1;
         run.plan = plans[(first + i) % PLANS];
         bool of_heap = run.plan.kinds == 0;
         run.plan.pattern = "*/db*";
-        run.plan.nth = 1 + harness_random_below(calls);
-        run.nth_allocation = of_heap ? 1 + harness_random_below(allocations) : 0;
+        run.plan.nth = any_of(calls, halvings);
+        run.nth_allocation = of_heap ? any_of(allocations, halvings) : 0;
         if (!run_once(test, &run))
             return 1;
+        met.tried[of_heap]++;
+        met.met[of_heap] += fault_injected() > 0 || atomic_load(&told->heap.failed);
         noticed += atomic_load(&told->failed);
     }
     printf("     %" PRIu64 " calls and %" PRIu64
            " allocations, of which %u failed in turn, %u of them "
            "noticed\n",
-           calls, allocations, runs, noticed);
-    return 0;
+           calls, allocations, met.met[0] + met.met[1], noticed);
+    if (is_met(&met))
+        return 0;
+    fprintf(stderr, "%s met no %s that failed\n", test->name,
+            met.met[0] == 0 ? "call" : "allocation");
+    return 1;
 }
 
 __attribute__((constructor)) static void register_runner(void)
