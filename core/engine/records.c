@@ -146,15 +146,8 @@ int jini_txn_image_list(struct jini_txn *txn, uint64_t user_id, struct jini_list
                         struct jini_error *error)
 {
     struct jini_error *said = txn_error(txn, error);
-    struct jini_list_cursor next = *cursor; /* a page that fails can be asked for again */
-    size_t listed = 0;
-    *count = 0;
-    int status = generations_image_list(txn->store, user_id, &next, out, capacity, &listed, said);
-    if (status)
-        return txn_answer(txn, status, said, "user", "images");
-    *cursor = next;
-    *count = listed;
-    return 0;
+    int status = generations_image_list(txn->store, user_id, cursor, out, capacity, count, said);
+    return txn_answer(txn, status, said, "user", "images");
 }
 
 int jini_image_list(struct jini *jini, uint64_t user_id, struct jini_list_cursor *cursor,
