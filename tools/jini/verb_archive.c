@@ -267,7 +267,8 @@ static int wait_for_run(struct command *command, struct jini_archive_run *run)
 
 /*
  * Plans a run to know how much it has to do: the bytes that are copied to the archive, or when
- * there are none those that are freed.
+ * there are none those that are freed. Without a plan the progress has no end to show; only who
+ * interrupts it ends the run.
  */
 static int foresee(struct command *command, struct reports *reports)
 {
@@ -279,12 +280,14 @@ static int foresee(struct command *command, struct reports *reports)
     run.report_context = &plan;
     progress_begin("planning", "steps");
     int status = wait_for_run(command, &run);
+    if (status)
+        return status == JINI_E_CANCELLED ? status : 0;
     enum jini_tiering_step work =
         plan.by_step[JINI_TIERING_ARCHIVE].bytes ? JINI_TIERING_ARCHIVE : JINI_TIERING_FREE;
     reports->work_bytes = plan.by_step[work].bytes;
     if (reports->work_bytes)
         reports->work = work;
-    return status;
+    return 0;
 }
 
 static int run_tiering(struct command *command, struct reports *reports)
