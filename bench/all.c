@@ -1,4 +1,7 @@
-/* See all.h. Each case runs as a child of its own, so that none finds memory, threads or caches of another. */
+/*
+ * See all.h. Each case runs as a child of its own, so that none finds memory, threads or caches of
+ * another.
+ */
 #include "all.h"
 
 #include "chart.h"

@@ -1,6 +1,7 @@
 /*
- * A run of all cases: each in a process of its own, whose JSON object is kept as RESULTS/CASE.json beside a plot,
- * RESULTS/CASE.svg; all of them together in RESULTS/all.json, and as a table in RESULTS/table.md.
+ * A run of all cases: each in a process of its own, whose JSON object is kept as RESULTS/CASE.json
+ * beside a plot, RESULTS/CASE.svg; all of them together in RESULTS/all.json, and as a table in
+ * RESULTS/table.md.
  */
 #ifndef BENCH_ALL_H
 #define BENCH_ALL_H

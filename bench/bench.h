@@ -1,10 +1,11 @@
 /*
- * The benchmark: one table of cases (cases.c), one file per case (cases/), and the programs that Jini is measured
- * against (peers/). A case runs in a process of its own, measures Jini and what the machine itself can do in turns, and
- * fills in a result, which is printed as one JSON object or as text.
+ * The benchmark: one table of cases (cases.c), one file per case (cases/), and the programs that
+ * Jini is measured against (peers/). A case runs in a process of its own, measures Jini and what
+ * the machine itself can do in turns, and fills in a result, which is printed as one JSON object or
+ * as text.
  *
- * Jini is used by its public headers only. A step that fails ends the process with a message: a figure
- * that is half measured is none.
+ * Jini is used by its public headers only. A step that fails ends the process with a message: a
+ * figure that is half measured is none.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- Cases -------------------------------------------------------------------------------------- */
+/* ---- Cases ----------------------------------------------------------------------------------- */
 
 struct bench_options {
     const char *directory; /* on the disk that is to be measured */
@@ -54,14 +55,14 @@ const struct bench_case *bench_case_find(const char *name); /* NULL: no such cas
 /* A number of users or records at the scale of this run, at least `least`. */
 uint64_t bench_scaled(const struct bench_options *options, uint64_t full, uint64_t least);
 
-/* ---- result.c: what a case found ---------------------------------------------------------------- */
+/* ---- result.c: what a case found ------------------------------------------------------------- */
 
 /* `value` is what the target speaks of. */
 void result_value(struct bench_result *result, double value);
 
 /*
- * What `value` was made of, where that is a ratio: the figure of Jini in the unit of ceiling and peer. Without it
- * these are in the unit of `value`.
+ * What `value` was made of, where that is a ratio: the figure of Jini in the unit of ceiling and
+ * peer. Without it these are in the unit of `value`.
  */
 void result_figure(struct bench_result *result, double figure, const char *unit);
 
@@ -73,7 +74,9 @@ void result_peer(struct bench_result *result, double figure, const char *what);
 void result_number(struct bench_result *result, const char *field, double number);
 void result_count(struct bench_result *result, const char *field, uint64_t number);
 
-/* A promise did not hold, so the figures are worth nothing: the run fails after they were printed. */
+/*
+ * A promise did not hold, so the figures are worth nothing: the run fails after they were printed.
+ */
 void result_broken(struct bench_result *result, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -86,7 +89,7 @@ bool result_is_broken(const struct bench_result *result);
 char *result_json(struct bench_result *result);
 void result_print(struct bench_result *result);
 
-/* ---- measure.c: time, order statistics, random numbers, complaints ------------------------------ */
+/* ---- measure.c: time, order statistics, random numbers, complaints --------------------------- */
 
 /* Ends the process with this message. */
 void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

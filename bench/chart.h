@@ -1,4 +1,7 @@
-/* A plot of one result: a bar for what Jini did, for what was asked, and for what the machine and the peer did. */
+/*
+ * A plot of one result: a bar for what Jini did, for what was asked, and for what the machine and
+ * the peer did.
+ */
 #ifndef BENCH_CHART_H
 #define BENCH_CHART_H
 

@@ -52,7 +52,7 @@ char *database_fresh(const struct bench_options *options, const char *name)
     return path;
 }
 
-/* ---- Building ----------------------------------------------------------------------------------- */
+/* ---- Building -------------------------------------------------------------------------------- */
 
 struct build {
     struct jini *jini;
@@ -95,8 +95,8 @@ static bool add_user(void *context, struct bench_flow_step *step)
 }
 
 /*
- * What is kept is a copy without free pages: building leaves lists of them that are longer than any that a database in
- * use has, and LMDB rewrites those with each commit until they are used up.
+ * What is kept is a copy without free pages: building leaves lists of them that are longer than any
+ * that a database in use has, and LMDB rewrites those with each commit until they are used up.
  */
 static void compact(struct jini *jini, const char *compacted)
 {
@@ -120,8 +120,8 @@ static void build_options(struct jini_options *options, uint64_t users)
 }
 
 /*
- * Ids come in blocks, and what is left of the last one lies below ids that were drawn singly. A few users more, one
- * after the other, take it up, so that every id from 1 on is somebody's.
+ * Ids come in blocks, and what is left of the last one lies below ids that were drawn singly. A few
+ * users more, one after the other, take it up, so that every id from 1 on is somebody's.
  */
 static void close_gaps(struct build *build)
 {
@@ -172,7 +172,7 @@ static void build_generations(const char *path, const char *compacted, uint64_t 
     bench_jini_close(generations.jini);
 }
 
-/* ---- Keeping ------------------------------------------------------------------------------------ */
+/* ---- Keeping --------------------------------------------------------------------------------- */
 
 static int open_file(const char *path, int flags)
 {

@@ -1,25 +1,31 @@
 /*
- * Databases with many users, prepared once and used by several cases. They are built without syncs, and copied
- * without their free pages, synced. A case that writes works on a clone.
+ * Databases with many users, prepared once and used by several cases. They are built without syncs,
+ * and copied without their free pages, synced. A case that writes works on a clone.
  */
 #ifndef BENCH_DATABASE_H
 #define BENCH_DATABASE_H
 
 #include "bench.h"
 
-/* Slots for limits.slots that hold one rate limit of each of so many users: buckets are filled by chance. */
+/*
+ * Slots for limits.slots that hold one rate limit of each of so many users: buckets are filled by
+ * chance.
+ */
 enum { DATABASE_SLOTS_PER_USER = 3 };
 
 /* A directory of this case alone, empty at first; to be freed. */
 char *database_fresh(const struct bench_options *options, const char *name);
 
 /*
- * A database of `users` users on the tier Premium, with the ids 1 to `users` and a few more, as one that has been
- * closed. To be freed; not to be opened, but cloned.
+ * A database of `users` users on the tier Premium, with the ids 1 to `users` and a few more, as one
+ * that has been closed. To be freed; not to be opened, but cloned.
  */
 char *database_users(const struct bench_options *options, uint64_t users);
 
-/* The same, and so many generations, admitted and settled, spread evenly over the users; Premium's limits are lifted. */
+/*
+ * The same, and so many generations, admitted and settled, spread evenly over the users; Premium's
+ * limits are lifted.
+ */
 char *database_generations(const struct bench_options *options, uint64_t users,
                            uint64_t generations);
 

@@ -82,7 +82,7 @@ struct bench_figures bench_figures_since(struct jini *jini, const struct bench_f
     };
 }
 
-/* ---- Many requests under way -------------------------------------------------------------------- */
+/* ---- Many requests under way ----------------------------------------------------------------- */
 
 /* The state of one run: places that are free are linked. */
 struct flow_state {

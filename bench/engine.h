@@ -7,8 +7,8 @@
 #include <jini/jini.h>
 
 /*
- * The options of a measurement: the defaults, but that background work does not run, so that nothing else is at
- * work while a figure is taken.
+ * The options of a measurement: the defaults, but that background work does not run, so that
+ * nothing else is at work while a figure is taken.
  */
 void bench_jini_options(struct jini_options *options);
 
@@ -35,15 +35,16 @@ void bench_figures(struct jini *jini, struct bench_figures *out);
 struct bench_figures bench_figures_since(struct jini *jini, const struct bench_figures *before);
 
 /*
- * Syncs of the disk that a commit asks for in the mode store.sync=full: one of the data pages, and one of the meta page,
- * which LMDB writes through a descriptor with O_DSYNC.
+ * Syncs of the disk that a commit asks for in the mode store.sync=full: one of the data pages, and
+ * one of the meta page, which LMDB writes through a descriptor with O_DSYNC.
  */
 enum { BENCH_SYNCS_PER_COMMIT = 2 };
 
 /*
- * Keeps up to `in_flight` requests under way until there is nothing more to do. `next` fills in and submits one request,
- * with the callback given, and puts what the submitting function returned into `status`; it returns false, having submitted
- * nothing, when all is done. Every request must succeed.
+ * Keeps up to `in_flight` requests under way until there is nothing more to do. `next` fills in and
+ * submits one request, with the callback given, and puts what the submitting function returned into
+ * `status`; it returns false, having submitted nothing, when all is done. Every request must
+ * succeed.
  */
 struct bench_flow_step {
     unsigned place; /* which of the `in_flight` requests it is */

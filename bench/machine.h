@@ -4,7 +4,10 @@
 
 #include <jansson.h>
 
-/* cores, memory_bytes, kernel, filesystem, hypervisor, compiler: of this machine and of the disk that holds `directory`. */
+/*
+ * cores, memory_bytes, kernel, filesystem, hypervisor, compiler: of this machine and of the disk
+ * that holds `directory`.
+ */
 json_t *machine_describe(const char *directory);
 
 /*

@@ -1,4 +1,6 @@
-/* See pictures.h. The pixels are stored without compression, so that the size is what is asked for. */
+/*
+ * See pictures.h. The pixels are stored without compression, so that the size is what is asked for.
+ */
 #include "pictures.h"
 
 #include "bench.h"

@@ -99,7 +99,10 @@ void result_broken(struct bench_result *result, const char *format, ...)
     json_array_append_new(result->broken, json_string(text));
 }
 
-/* Times, sizes and growths are better when they are small; everything that is a rate or a share, when it is large. */
+/*
+ * Times, sizes and growths are better when they are small; everything that is a rate or a share,
+ * when it is large.
+ */
 static bool small_is_good(const struct bench_result *result)
 {
     return !result->has_figure && result->bench->demands[0].bound == BENCH_AT_MOST;

@@ -1,4 +1,7 @@
-/* See submitters.h. A callback, on the engine's loop, hands a place back to its submitter and wakes it if it waits. */
+/*
+ * See submitters.h. A callback, on the engine's loop, hands a place back to its submitter and wakes
+ * it if it waits.
+ */
 #include "submitters.h"
 
 #include "engine.h"
@@ -83,7 +86,10 @@ static void on_written(struct jini_request *request)
     if (waited_ns > submitter->longest_ns)
         submitter->longest_ns = waited_ns;
     unsigned count = ++submitter->free_count;
-    /* It waits for one place, or, to end a round, for all of them; then it may go as soon as the lock is free. */
+    /*
+     * It waits for one place, or, to end a round, for all of them; then it may go as soon as the
+     * lock is free.
+     */
     if (count == 1 || count == submitter->all->options.in_flight)
         pthread_cond_signal(&submitter->wake);
     pthread_mutex_unlock(&submitter->lock);

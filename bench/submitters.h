@@ -1,6 +1,6 @@
 /*
- * Threads that submit small durable writes through jini_write(), each with a number of them in flight, and the
- * writes themselves, which the raw LMDB program makes as well.
+ * Threads that submit small durable writes through jini_write(), each with a number of them in
+ * flight, and the writes themselves, which the raw LMDB program makes as well.
  */
 #ifndef BENCH_SUBMITTERS_H
 #define BENCH_SUBMITTERS_H
@@ -13,8 +13,10 @@ enum { SMALL_KEY_BYTES = 12, SMALL_VALUE_BYTES = 64, SUBMITTERS_MAX = 64, IN_FLI
 
 /* Where the writes go. */
 enum small_keys {
-    SMALL_KEYS_STREAMS, /* each submitter appends to a stream of its own: an event, a job, a log line */
-    SMALL_KEYS_RANDOM /* each write replaces one of `records` records, drawn at random: a counter, a state */
+    /* Each submitter appends to a stream of its own: an event, a job, a log line. */
+    SMALL_KEYS_STREAMS,
+    /* Each write replaces one of `records` records, drawn at random: a counter, a state. */
+    SMALL_KEYS_RANDOM
 };
 
 /* One write of one record. */

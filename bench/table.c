@@ -43,7 +43,7 @@ static void write_run(FILE *file, const json_t *run)
                                                     : "");
 }
 
-/* ---- The table ---------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 /* "104,000/s (0.82)": the figure of another, and how Jini's compares to it. */
 static void write_other(FILE *file, const json_t *object, const char *name)
@@ -122,7 +122,7 @@ static void write_table(FILE *file, const json_t *cases)
     fputc('\n', file);
 }
 
-/* ---- Each case ---------------------------------------------------------------------------------- */
+/* ---- Each case ------------------------------------------------------------------------------- */
 
 static bool stands_in_table(const char *field)
 {

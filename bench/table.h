@@ -1,10 +1,16 @@
-/* The figures of all cases as Markdown: RESULTS/table.md, and the part of bench/README.md between two marks. */
+/*
+ * The figures of all cases as Markdown: RESULTS/table.md, and the part of bench/README.md between
+ * two marks.
+ */
 #ifndef BENCH_TABLE_H
 #define BENCH_TABLE_H
 
 #include <jansson.h>
 
-/* `whole`: "run", what machine_describe() says and how long it ran; "cases", the objects of the cases. */
+/*
+ * `whole`: "run", what machine_describe() says and how long it ran; "cases", the objects of the
+ * cases.
+ */
 void table_write(const char *results, const json_t *whole);
 
 /* Ends the process when the page lacks a mark. */

@@ -11,7 +11,7 @@ build_packages=(
 
 # What testing takes beside that: the second compiler, its sanitizer and fuzzer libraries, symbols in
 # reports, the language of the checks, and what checks the manual page and the completion script.
-test_packages=(clang libclang-rt-dev llvm python3 git groff-base shellcheck)
+test_packages=(clang clang-format libclang-rt-dev llvm python3 git groff-base shellcheck)
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*"

@@ -14,7 +14,10 @@ enum {
     CHECKS_PER_SECOND = 8000000 /* about: a round takes as long as it was asked to */
 };
 
-/* The kinds of subjects. Each has an override of its tier's limits, but the one that is over the limits of its tier. */
+/*
+ * The kinds of subjects. Each has an override of its tier's limits, but the one that is over the
+ * limits of its tier.
+ */
 enum subject { FIXED_WINDOW, GCRA, TWO_LIMITS, OVER_THE_LIMIT, SUBJECTS };
 
 static const char *const limits[SUBJECTS] = {
@@ -66,7 +69,10 @@ static double run(struct jini *jini, uint64_t user, uint64_t checks, int expecte
     return (double)checks / ((double)(bench_now_ns() - begin) / 1e9);
 }
 
-/* What no counter on a clock can do without: the clock that counts through suspends, and one compare-and-swap. */
+/*
+ * What no counter on a clock can do without: the clock that counts through suspends, and one
+ * compare-and-swap.
+ */
 static double run_atomic(uint64_t count, bool with_clock)
 {
     static _Atomic uint64_t word __attribute__((aligned(64)));

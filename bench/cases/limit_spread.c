@@ -1,4 +1,7 @@
-/* limit-spread: a million subjects, two processes on one table, and a count of what each subject was given. */
+/*
+ * limit-spread: a million subjects, two processes on one table, and a count of what each subject
+ * was given.
+ */
 #include "cases/cases.h"
 #include "database.h"
 #include "engine.h"
@@ -57,7 +60,7 @@ struct worker {
     uint64_t random; /* of the ceiling */
 };
 
-/* ---- Before ------------------------------------------------------------------------------------- */
+/* ---- Before ---------------------------------------------------------------------------------- */
 
 struct overriding {
     struct jini *jini;
@@ -93,7 +96,7 @@ static void set_overrides(const char *path, uint64_t users)
     bench_jini_close(overriding.jini);
 }
 
-/* ---- In each process ---------------------------------------------------------------------------- */
+/* ---- In each process ------------------------------------------------------------------------- */
 
 static void check_one(struct worker *worker, uint64_t user)
 {
@@ -120,8 +123,8 @@ static void check_some(struct worker *worker, struct draw *draw)
 }
 
 /*
- * How often each user was asked for. To count while checks are timed would cost as much of the memory's time as a check;
- * instead the same users are drawn once more.
+ * How often each user was asked for. To count while checks are timed would cost as much of the
+ * memory's time as a check; instead the same users are drawn once more.
  */
 static void count_attempts(struct worker *worker)
 {
@@ -217,7 +220,7 @@ static void start(struct board *board, const char *path, const struct jini_optio
     _exit(0);
 }
 
-/* ---- In the process that watches ---------------------------------------------------------------- */
+/* ---- In the process that watches ------------------------------------------------------------- */
 
 static uint64_t total(struct board *board, bool atomics)
 {

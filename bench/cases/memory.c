@@ -1,4 +1,6 @@
-/* memory: what the engine keeps in memory beside mapped pages and the caches that are configured. */
+/*
+ * memory: what the engine keeps in memory beside mapped pages and the caches that are configured.
+ */
 #include "cases/cases.h"
 #include "database.h"
 #include "engine.h"
@@ -23,9 +25,11 @@ enum {
     RAW_BATCH = 1024
 };
 
-/* ---- Anonymous memory of this process ----------------------------------------------------------- */
+/* ---- Anonymous memory of this process -------------------------------------------------------- */
 
-/* All pages that belong to no file: the heap, stacks, and what was written to of private mappings. */
+/*
+ * All pages that belong to no file: the heap, stacks, and what was written to of private mappings.
+ */
 static uint64_t anonymous_bytes(void)
 {
     char line[256];
@@ -81,7 +85,7 @@ static void *sample(void *argument)
     return NULL;
 }
 
-/* ---- The load ----------------------------------------------------------------------------------- */
+/* ---- The load -------------------------------------------------------------------------------- */
 
 struct load {
     struct jini *jini;
@@ -214,7 +218,7 @@ static void run_load(struct load *load, struct sampler *sampler)
     free(buffer);
 }
 
-/* ---- The peer: an LMDB program with a transaction of a thousand writes -------------------------- */
+/* ---- The peer: an LMDB program with a transaction of a thousand writes ----------------------- */
 
 static uint64_t measure_raw(const struct bench_options *options)
 {

@@ -14,8 +14,8 @@
 enum { PROCESSES = 4, THREADS = 8, IN_FLIGHT = 4, LIGHT = 0 };
 
 /*
- * EQUAL: all processes write as much as they can. LIGHT_ONE: one of them has a single write under way. RAW: all put batches
- * of the same size through LMDB's own lock.
+ * EQUAL: all processes write as much as they can. LIGHT_ONE: one of them has a single write under
+ * way. RAW: all put batches of the same size through LMDB's own lock.
  */
 enum crowd { CROWD_EQUAL, CROWD_LIGHT_ONE, CROWD_RAW };
 
@@ -37,7 +37,7 @@ static void wait_for(_Atomic uint32_t *number, uint32_t wanted)
         bench_sleep(0.001);
 }
 
-/* ---- In each process ---------------------------------------------------------------------------- */
+/* ---- In each process ------------------------------------------------------------------------- */
 
 static void write_jini(struct board *board, const char *path, enum crowd crowd, unsigned self)
 {
@@ -97,7 +97,7 @@ static void write_raw(struct board *board, const char *path, unsigned self)
     raw_close(raw);
 }
 
-/* ---- In the process that watches ---------------------------------------------------------------- */
+/* ---- In the process that watches ------------------------------------------------------------- */
 
 struct crowd_figures {
     double fairness; /* the slowest by the mean */

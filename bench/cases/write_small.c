@@ -1,4 +1,7 @@
-/* write-small: small durable writes by many threads, beside a raw LMDB program that makes the same ones. */
+/*
+ * write-small: small durable writes by many threads, beside a raw LMDB program that makes the same
+ * ones.
+ */
 #include "cases/cases.h"
 #include "database.h"
 #include "engine.h"
@@ -31,7 +34,7 @@ struct contest {
     double longest_wait_s;
 };
 
-/* ---- The records that are there before ---------------------------------------------------------- */
+/* ---- The records that are there before ------------------------------------------------------- */
 
 struct load {
     uint64_t first;
@@ -123,7 +126,7 @@ static void end(struct contest *contest)
     free(contest->raw_path);
 }
 
-/* ---- Rounds ------------------------------------------------------------------------------------- */
+/* ---- Rounds ---------------------------------------------------------------------------------- */
 
 static uint64_t run_jini(struct contest *contest, double seconds)
 {

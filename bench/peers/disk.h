@@ -6,12 +6,15 @@
 #include <stdint.h>
 
 /*
- * Syncs per second of a program that does nothing else: 4 KiB appended to a file of allocated blocks, fdatasync, and again,
- * for `seconds`.
+ * Syncs per second of a program that does nothing else: 4 KiB appended to a file of allocated
+ * blocks, fdatasync, and again, for `seconds`.
  */
 double disk_syncs_per_s(const char *directory, double seconds);
 
-/* Writes `count` times the next of `pieces` at the end of a new file, with `syncs` fdatasyncs spread evenly; seconds. */
+/*
+ * Writes `count` times the next of `pieces` at the end of a new file, with `syncs` fdatasyncs
+ * spread evenly; seconds.
+ */
 struct disk_piece {
     const void *bytes;
     size_t length;

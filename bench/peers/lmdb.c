@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The same address space as Jini reserves by default; less where sanitizers need it for themselves. */
+/*
+ * The same address space as Jini reserves by default; less where sanitizers need it for themselves.
+ */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MAP_BYTES (UINT64_C(1) << 33)
 #else

@@ -1,6 +1,6 @@
 /*
- * LMDB used directly, as a program would that has no Jini: one thread, one transaction at a time. Errors end the
- * process.
+ * LMDB used directly, as a program would that has no Jini: one thread, one transaction at a time.
+ * Errors end the process.
  */
 #ifndef PEERS_LMDB_H
 #define PEERS_LMDB_H
@@ -25,7 +25,9 @@ struct raw_bytes {
 struct raw *raw_open(const char *directory, enum raw_mode mode);
 void raw_close(struct raw *raw);
 
-/* Opens the database of a directory anew without its free pages. Spaces are to be asked for again. */
+/*
+ * Opens the database of a directory anew without its free pages. Spaces are to be asked for again.
+ */
 void raw_compact(struct raw *raw, const char *directory);
 
 /* A named database, made unless the mode is RAW_READ_ONLY; a number for the calls below. */
@@ -37,7 +39,10 @@ void raw_put(struct raw *raw, unsigned space, struct raw_bytes key, struct raw_b
 void raw_delete(struct raw *raw, unsigned space, struct raw_bytes key);
 void raw_commit(struct raw *raw);
 
-/* Renews the read transaction, copies a value of at most `capacity` bytes and gives the snapshot back. Returns the length. */
+/*
+ * Renews the read transaction, copies a value of at most `capacity` bytes and gives the snapshot
+ * back. Returns the length.
+ */
 size_t raw_get(struct raw *raw, unsigned space, struct raw_bytes key, void *value, size_t capacity);
 
 /* The key of record `number` of a program that numbers its records. */
@@ -56,8 +61,8 @@ size_t raw_find(struct raw *raw, unsigned space, struct raw_bytes key);
 void raw_find_end(struct raw *raw);
 
 /*
- * Copies the values of a space of another environment, in order, as records 1, 2, 3 and so on of `space`. Returns how
- * many there were.
+ * Copies the values of a space of another environment, in order, as records 1, 2, 3 and so on of
+ * `space`. Returns how many there were.
  */
 uint64_t raw_copy_values(struct raw *raw, unsigned space, struct raw *from, unsigned from_space);
 

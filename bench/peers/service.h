@@ -1,8 +1,9 @@
 /*
- * A program on LMDB alone that makes the puts of a service's generations: what an admission and its settling write, in
- * rows of the same sizes, without any of the checks.
+ * A program on LMDB alone that makes the puts of a service's generations: what an admission and its
+ * settling write, in rows of the same sizes, without any of the checks.
  *
- *     users   (number, "l") 45 bytes, (number, "q") 48, (number, "r") 32 while a job runs, (number, "u") 81
+ *     users   (number, "l") 45 bytes, (number, "q") 48, (number, "r") 32 while a job runs, (number,
+ *             "u") 81
  *     jobs    (16 bytes that grow, 1) 230 bytes while the job runs, 129 afterwards
  *     queue   (8 bytes that grow, the job, 8 more) without a value, while the job runs
  */
@@ -13,13 +14,17 @@
 
 struct service;
 
-/* Makes a database of `users` users and so many generations that have ended, spread evenly over them, without syncs. */
+/*
+ * Makes a database of `users` users and so many generations that have ended, spread evenly over
+ * them, without syncs.
+ */
 struct service *service_new(const char *directory, uint64_t users, uint64_t generations);
 void service_free(struct service *service);
 
 /*
- * Runs `count` generations of users drawn at random, an admission and a settling each, in commits of `batch` of these
- * writes: half admissions, half settlings of those of the commit before. With a batch of 1 they alternate.
+ * Runs `count` generations of users drawn at random, an admission and a settling each, in commits
+ * of `batch` of these writes: half admissions, half settlings of those of the commit before. With a
+ * batch of 1 they alternate.
  */
 void service_run(struct service *service, uint64_t count, uint64_t batch);
 

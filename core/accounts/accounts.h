@@ -156,7 +156,10 @@ void accounts_ids_init(struct accounts_ids *ids);
 void accounts_ids_draw(struct accounts_ids *ids, struct accounts_draw *out);
 void accounts_ids_settle(struct accounts_ids *ids, const struct accounts_draw *draw, int status);
 
-/* Empties the pool. While a draw that takes a block is open there is nothing in it; that block becomes a gap. */
+/*
+ * Empties the pool. While a draw that takes a block is open there is nothing in it; that block
+ * becomes a gap.
+ */
 struct accounts_id_range accounts_ids_drain(struct accounts_ids *ids);
 
 /*

@@ -19,7 +19,7 @@ static inline const char *log_text(const char *text)
 #define LOG_TEXT(name, value)                                                                      \
     (struct jini_log_field)                                                                        \
     {                                                                                              \
-        (name), log_text(value), 0                                                          \
+        (name), log_text(value), 0                                                                 \
     }
 #define LOG_NUMBER(name, value)                                                                    \
     (struct jini_log_field)                                                                        \

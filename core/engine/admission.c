@@ -2,11 +2,12 @@
  * Admission: may this generation run?
  *
  *   on the caller's thread   user and tier on a snapshot, size and steps, rate limits
- *   in the transaction       user, tier and limits again; jobs that were given up; parallel jobs; quotas; the job
+ *   in the transaction       user, tier and limits again; jobs that were given up; parallel jobs;
+ *                            quotas; the job
  *   after it                 rate limits go back unless the job was written
  *
- * What was reserved is kept in the job's record, so that whoever ends the job, in whatever process, gives
- * back exactly that.
+ * What was reserved is kept in the job's record, so that whoever ends the job, in whatever process,
+ * gives back exactly that.
  */
 #include "engine/jobs.h"
 #include "engine/rate.h"

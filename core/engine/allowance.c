@@ -1,4 +1,7 @@
-/* What a subject may: its tier's allowance with the user's overrides; addresses have a tier of the options. */
+/*
+ * What a subject may: its tier's allowance with the user's overrides; addresses have a tier of the
+ * options.
+ */
 #include "engine/rate.h"
 #include "engine/txn.h"
 

@@ -53,8 +53,8 @@ void archives_destroy(struct archives *archives)
 /* ---- Opening ---- */
 
 /*
- * "dir:archive" means a directory beside the database's own files, wherever the process was started; also as the inner
- * archive of "fault:...:dir:archive".
+ * "dir:archive" means a directory beside the database's own files, wherever the process was
+ * started; also as the inner archive of "fault:...:dir:archive".
  */
 static int resolve_url(const struct jini *jini, char *out, size_t capacity,
                        struct jini_error *error)
@@ -84,8 +84,8 @@ static int find_object(void *context, const struct index_pack *pack)
 }
 
 /*
- * An archive is made for the first object only. Later an empty place is a disk that is not mounted, or a wrong URL, and
- * must not be taken for the archive.
+ * An archive is made for the first object only. Later an empty place is a disk that is not mounted,
+ * or a wrong URL, and must not be taken for the archive.
  */
 static int open_archive(struct jini *jini, struct archive **out, struct jini_error *error)
 {

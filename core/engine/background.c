@@ -3,8 +3,8 @@
  * due, quotas that are over, and tiering. Runs that callers ask for (jini_archive_run) take their
  * turn on the same thread.
  *
- * An idle engine costs next to nothing: a regular run is preceded by a look that commits nothing, a look takes at most a
- * hundredth of the time, and after a failure nothing is tried for a minute.
+ * An idle engine costs next to nothing: a regular run is preceded by a look that commits nothing, a
+ * look takes at most a hundredth of the time, and after a failure nothing is tried for a minute.
  */
 #include "engine/tiering_private.h"
 

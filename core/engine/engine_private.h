@@ -78,7 +78,10 @@ enum request_kind {
         REQUEST_KINDS
 };
 
-/* An end is counted at its status without the sign; one that status.h does not have at the last place. */
+/*
+ * An end is counted at its status without the sign; one that status.h does not have at the last
+ * place.
+ */
 enum { REQUEST_STATUS_OTHER = 31, REQUEST_STATUSES = 32 };
 
 #define REQUEST_STATUS_FITS(name, value, exit_code, http, retry, text)                             \
@@ -127,7 +130,7 @@ struct jini {
     pthread_cond_t idle;
 };
 
-/* ---- request.c: a request's way ---------------------------------------------------------------- */
+/* ---- request.c: a request's way -------------------------------------------------------------- */
 
 typedef void request_step_fn(struct jini_request *request);
 
@@ -165,8 +168,8 @@ static inline struct request_state *request_state(struct jini_request *request)
 }
 
 /*
- * Takes a request from its caller. After 0 it is under way and ends by request_finish(), exactly once;
- * after an error it was never taken, and the error stands in it.
+ * Takes a request from its caller. After 0 it is under way and ends by request_finish(), exactly
+ * once; after an error it was never taken, and the error stands in it.
  */
 int request_begin(struct jini *jini, struct jini_request *request, size_t size,
                   enum request_kind kind, jini_callback *callback);
@@ -247,7 +250,7 @@ void explain_late_read(struct jini_request *request, bool asked);
 const char *request_kind_name(enum request_kind kind);
 uint64_t request_timeout_ms(const struct jini *jini, const struct jini_request *request);
 
-/* ---- loop.c ------------------------------------------------------------------------------------- */
+/* ---- loop.c ---------------------------------------------------------------------------------- */
 
 int loop_start_own(struct jini *jini, struct jini_error *error);
 void loop_stop_own(struct jini *jini);
@@ -262,7 +265,10 @@ bool loop_thread_must_not_block(struct jini *jini);
 bool loop_thread_is_an_engines(void);
 void loop_mark_worker_thread(void);
 
-/* A request that will come back there is under way, or was refused after all. On the loop's thread, if attached. */
+/*
+ * A request that will come back there is under way, or was refused after all. On the loop's thread,
+ * if attached.
+ */
 void loop_hold(struct loop *loop);
 void loop_release(struct loop *loop);
 
@@ -279,7 +285,7 @@ void loop_forget(struct loop *loop);
 /* Has a forgotten loop detach itself and then call back. Any thread; the last use of the loop. */
 void loop_detach_and_call(struct loop *loop, jini_close_callback *callback, void *context);
 
-/* ---- workers.c ------------------------------------------------------------------------------------- */
+/* ---- workers.c ------------------------------------------------------------------------------- */
 
 struct workers_options {
     uint32_t threads;
@@ -298,11 +304,13 @@ int workers_submit(struct workers *workers, struct worker_task *task, struct jin
 void workers_sweep(struct workers *workers);
 uint32_t workers_waiting(struct workers *workers);
 
-/* ---- Others ------------------------------------------------------------------------------------- */
+/* ---- Others ---------------------------------------------------------------------------------- */
 
 enum { MS_PER_DAY = 86400000 };
 
-/* options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows. */
+/*
+ * options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows.
+ */
 int options_check(const struct jini_options *options, struct jini_error *error);
 
 /* gets.c: where the bytes of an image are, which follows from its pack. JINI_E_CORRUPT. */
@@ -323,7 +331,9 @@ void jobs_expire(struct jini *jini);
 /* Deletes ended jobs that were kept for long enough; bounded as above. */
 void jobs_clean(struct jini *jini);
 
-/* quota_clean.c: one slice of removing what addresses no longer count. The background thread only. */
+/*
+ * quota_clean.c: one slice of removing what addresses no longer count. The background thread only.
+ */
 void quotas_clean(struct jini *jini);
 
 /*
@@ -341,8 +351,9 @@ void background_stop(struct jini *jini);
 void background_free(struct jini *jini);
 
 /*
- * allowance.c: limits texts for accounts. The first checks; the second stands in ops, where a text that was checked when
- * the request began is not checked again, since that may read a time zone's file.
+ * allowance.c: limits texts for accounts. The first checks; the second stands in ops, where a text
+ * that was checked when the request began is not checked again, since that may read a time zone's
+ * file.
  */
 int limits_text_check(const char *text, struct jini_error *error);
 int limits_text_is_checked(const char *text, struct jini_error *error);

@@ -1,5 +1,6 @@
 /*
- * The end of a job: what it reserved becomes used, or is given back, in the transaction that ends it.
+ * The end of a job: what it reserved becomes used, or is given back, in the transaction that ends
+ * it.
  *
  * The reservation of a job, as its record keeps it (little-endian):
  *
@@ -11,8 +12,8 @@
  *        4     8  number of the subject
  *       12    16  address of the subject
  *   then for each quota 24 bytes: identity, begin of the window, cost
- *   then for each rate limit 48 bytes: algorithm (1), region (1), slot (1), zero (1), period in ms (4), bucket (4), zero (4),
- *   window (8), cost (8), generation of the table (8), tag (8)
+ *   then for each rate limit 48 bytes: algorithm (1), region (1), slot (1), zero (1), period in ms
+ *   (4), bucket (4), zero (4), window (8), cost (8), generation of the table (8), tag (8)
  */
 #ifndef ENGINE_JOBS_H
 #define ENGINE_JOBS_H
@@ -21,7 +22,10 @@
 #include "generations/generations.h"
 
 enum job_end_flag {
-    /* A reservation that cannot be given back, since it or the row of the quotas is damaged, is lost; the job ends. */
+    /*
+     * A reservation that cannot be given back, since it or the row of the quotas is damaged, is
+     * lost; the job ends.
+     */
     JOB_END_DESPITE_DAMAGE = 1 << 0,
     /* Only if nobody came back for it: JINI_E_IN_USE while its lease runs. */
     JOB_END_GIVEN_UP = 1 << 1
@@ -49,7 +53,10 @@ struct job_end {
  */
 int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *error);
 
-/* What was found damaged while jobs that were given up were ended; an op fills it afresh at each run. */
+/*
+ * What was found damaged while jobs that were given up were ended; an op fills it afresh at each
+ * run.
+ */
 struct job_damage {
     uint32_t reservations; /* lost with jobs that were ended */
     uint32_t records;      /* of jobs that could not be ended */
@@ -57,10 +64,10 @@ struct job_damage {
 };
 
 /*
- * Ends a job that was given up, as TIMED_OUT at end->now_ms, and lets no damage of it hold up others. JINI_E_NOT_FOUND:
- * there is nothing to end, because it is gone, has ended or cannot be read: the row that led here is the caller's to
- * remove, and the rest is left to verify. JINI_E_IN_USE: by its own record its lease still runs, so
- * that the row is wrong.
+ * Ends a job that was given up, as TIMED_OUT at end->now_ms, and lets no damage of it hold up
+ * others. JINI_E_NOT_FOUND: there is nothing to end, because it is gone, has ended or cannot be
+ * read: the row that led here is the caller's to remove, and the rest is left to verify.
+ * JINI_E_IN_USE: by its own record its lease still runs, so that the row is wrong.
  */
 int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage);
 

@@ -194,7 +194,9 @@ void lease_keep_none(struct jini *jini)
     pthread_mutex_unlock(&jini->lease_keeper.lock);
 }
 
-/* A lease that was taken over is for its holder to find out, by the check in its next transaction. */
+/*
+ * A lease that was taken over is for its holder to find out, by the check in its next transaction.
+ */
 static int op_keep(struct store_txn *txn, void *argument)
 {
     const struct lease_keeper *keeper = argument;

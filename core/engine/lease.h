@@ -1,15 +1,19 @@
 /*
  * Leases: background work that one process does at a time.
  *
- * A lease is a row in space LEASES, key (text name), 32 bytes little-endian: epoch (8), slot (4) and incarnation (4)
- * of the holder in the registry, until when in boot time (8), zero (8). Slot 0xffffffff: nobody.
+ * A lease is a row in space LEASES, key (text name), 32 bytes little-endian: epoch (8), slot (4)
+ * and incarnation (4) of the holder in the registry, until when in boot time (8), zero (8). Slot
+ * 0xffffffff: nobody.
  *
- *  1. The epoch grows whenever the lease changes hands, so (name, epoch) names one holding for ever.
- *  2. Every transaction of the work checks the epoch: a holder that was stopped and wakes up late changes nothing.
+ *  1. The epoch grows whenever the lease changes hands, so (name, epoch) names one holding for
+ *     ever.
+ *  2. Every transaction of the work checks the epoch: a holder that was stopped and wakes up late
+ *     changes nothing.
  *  3. A lease is taken over when its holder is dead (the kernel's lock says so), or its time is up,
  *     and it was not renewed meanwhile.
- *     That time is the holder's own: processes may keep leases of different lengths. One from before
- *     a restart of the machine may lie far ahead in boot time, and nobody who is alive holds it.
+ *     That time is the holder's own: processes may keep leases of different lengths. One from
+ *     before a restart of the machine may lie far ahead in boot time, and nobody who is alive holds
+ *     it.
  */
 #ifndef ENGINE_LEASE_H
 #define ENGINE_LEASE_H
@@ -46,7 +50,8 @@ void lease_keeper_destroy(struct lease_keeper *keeper);
 int lease_take(struct jini *jini, const char *name, uint64_t until_ns, struct lease *out);
 
 /*
- * Makes it last for another background.lease_ms, once a third of it has passed: cheap to call often.
+ * Makes it last for another background.lease_ms, once a third of it has passed: cheap to call
+ * often.
  * JINI_E_CONFLICT: it was taken over; stop.
  */
 int lease_renew(const struct lease *lease);
@@ -54,8 +59,9 @@ int lease_renew(const struct lease *lease);
 void lease_give(const struct lease *lease);
 
 /*
- * One lease of this process is renewed by the engine's timer while the work waits for something long, such as an upload;
- * from lease_keep() until lease_keep_none(). A process that is stopped renews nothing.
+ * One lease of this process is renewed by the engine's timer while the work waits for something
+ * long, such as an upload; from lease_keep() until lease_keep_none(). A process that is stopped
+ * renews nothing.
  */
 void lease_keep(const struct lease *lease);
 void lease_keep_none(struct jini *jini);

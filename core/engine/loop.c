@@ -1,9 +1,11 @@
 /*
- * Loops: the engine's own, and those that callers attach. A finished request is put into its loop's list by any
- * thread and delivered by the loop's thread.
+ * Loops: the engine's own, and those that callers attach. A finished request is put into its loop's
+ * list by any thread and delivered by the loop's thread.
  *
- *  1. The list is guarded by the loop's lock; everything else of a loop belongs to the thread that runs it.
- *  2. An attached loop is kept running by our handle only while requests are under way that come back on it.
+ *  1. The list is guarded by the loop's lock; everything else of a loop belongs to the thread that
+ *     runs it.
+ *  2. An attached loop is kept running by our handle only while requests are under way that come
+ *     back on it.
  *  3. The own loop lives from open to close, on its own thread, and also runs the housekeeping
  *     timer, which ends what has waited for too long for the writer, a thread or the archive,
  *     renews the lease of a long run and lets go of files that another process removed; so what it

@@ -152,8 +152,8 @@ static void image_part(struct metrics_page *page, struct jini *jini)
                    "Cold reads that waited for the archive.", cache.misses);
     metrics_number(page, "archive_reads", "gauge", "Cold reads that wait for the archive.",
                    reads.readers);
-    metrics_number(page, "archive_read_bytes", "gauge", "Bytes of cold images on their way from it.",
-                   reads.bytes);
+    metrics_number(page, "archive_read_bytes", "gauge",
+                   "Bytes of cold images on their way from it.", reads.bytes);
     metrics_number(page, "pack_queue_bytes", "gauge", "Image bytes that wait to be written.",
                    appender.queue_bytes);
     metrics_number(page, "pack_records_total", "counter", "Images written by this process.",

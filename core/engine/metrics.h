@@ -1,4 +1,7 @@
-/* Writing figures as Prometheus text: what metrics.c and the parts that have figures of their own share. */
+/*
+ * Writing figures as Prometheus text: what metrics.c and the parts that have figures of their own
+ * share.
+ */
 #ifndef ENGINE_METRICS_H
 #define ENGINE_METRICS_H
 

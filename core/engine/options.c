@@ -1,5 +1,6 @@
 /*
- * Options from code, files and the environment: everything comes from the table in <jini/options.h>.
+ * Options from code, files and the environment: everything comes from the table in
+ * <jini/options.h>.
  */
 #include "engine/engine_private.h"
 

@@ -1,12 +1,13 @@
 /*
- * Limit plans: limits texts made ready. What the hot path needs of a text, the prepared algorithms, and what a
- * transaction must not do, opening time zones, is done here.
+ * Limit plans: limits texts made ready. What the hot path needs of a text, the prepared algorithms,
+ * and what a transaction must not do, opening time zones, is done here.
  *
  *  1. A plan is immutable.
- *  2. The first PLANS_MAX texts have one SHARED plan each, which lives until the engine closes: a pointer to it may be
- *     cached anywhere.
- *  3. Every further text gets a plan of the caller's own at each plans_get(). It ends with plan_release(), so a pointer to
- *     it is never cached; it costs reading the text again. So any number of overrides is answered, with bounded memory.
+ *  2. The first PLANS_MAX texts have one SHARED plan each, which lives until the engine closes: a
+ *     pointer to it may be cached anywhere.
+ *  3. Every further text gets a plan of the caller's own at each plans_get(). It ends with
+ *     plan_release(), so a pointer to it is never cached; it costs reading the text again. So any
+ *     number of overrides is answered, with bounded memory.
  */
 #ifndef ENGINE_PLANS_H
 #define ENGINE_PLANS_H
@@ -37,8 +38,9 @@ struct plans *plans_new(void);        /* NULL when out of memory */
 void plans_free(struct plans *plans); /* after every plan of a caller's own was released */
 
 /*
- * The plan of a text; an empty text is the plan without limits. Any thread. To be given back by plan_release() when
- * nothing points to it any more, its zones included (struct quota_plan is copied with them).
+ * The plan of a text; an empty text is the plan without limits. Any thread. To be given back by
+ * plan_release() when nothing points to it any more, its zones included (struct quota_plan is
+ * copied with them).
  * JINI_E_INVALID: the text breaks a rule. JINI_E_NO_MEMORY.
  */
 int plans_get(struct plans *plans, const char *text, const struct plan **out,

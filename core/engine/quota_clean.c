@@ -1,10 +1,12 @@
 /*
- * Removing quota rows of addresses whose windows are over, a slice at each turn of the background work.
+ * Removing quota rows of addresses whose windows are over, a slice at each turn of the background
+ * work.
  *
- *  1. A slice is one short snapshot, and one transaction if it found something. The transaction looks at each row again, so
- *     several processes may clean at once and need no lease.
- *  2. A turn over all rows goes on at the next slice where the one before it stopped. After a turn that found nothing it
- *     rests. Where it stands is not durable: a process begins with the first row.
+ *  1. A slice is one short snapshot, and one transaction if it found something. The transaction
+ *     looks at each row again, so several processes may clean at once and need no lease.
+ *  2. A turn over all rows goes on at the next slice where the one before it stopped. After a turn
+ *     that found nothing it rests. Where it stands is not durable: a process begins with the first
+ *     row.
  *  3. Only the background thread comes here.
  */
 #include "engine/rate_private.h"

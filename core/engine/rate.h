@@ -57,15 +57,17 @@ struct rate_charge {
 };
 
 /*
- * Charges the rate limits of a plan; `answer` gets their entries, at their places in the text. JINI_E_LIMITED,
+ * Charges the rate limits of a plan; `answer` gets their entries, at their places in the text.
+ * JINI_E_LIMITED,
  * JINI_E_BUSY: nothing is charged (but for JINI_CHECK_IN_ORDER).
  */
 int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer,
                 struct jini_error *error);
 
 /*
- * Gives back what a charge took, where its windows are still open. The answer shows the rate limits as they stand
- * after that, and holds no receipt any more: what it took is not to be given back twice.
+ * Gives back what a charge took, where its windows are still open. The answer shows the rate limits
+ * as they stand after that, and holds no receipt any more: what it took is not to be given back
+ * twice.
  */
 void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer);
 
@@ -73,8 +75,8 @@ void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_
 void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
 
 /*
- * What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. The plan is to be given back by
- * plan_release(); NULL after an error.
+ * What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. The plan
+ * is to be given back by plan_release(); NULL after an error.
  */
 struct allowed {
     struct jini_allowance allowance;
@@ -94,7 +96,9 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
 void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
                      struct jini_limit_answer *answer);
 
-/* Says in words that quotas answered JINI_E_BUSY, which it returns: the row of the subject is full. */
+/*
+ * Says in words that quotas answered JINI_E_BUSY, which it returns: the row of the subject is full.
+ */
 int rate_quotas_full(const struct quota_charge *quotas, struct jini_error *error);
 
 /* Says a refusal in words. */

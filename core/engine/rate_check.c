@@ -1,6 +1,6 @@
 /*
- * The public check. A check of a user takes: the clock, one cache line of the user, the two change words,
- * and one compare-and-swap in the table. What is not at hand is read from a snapshot, once.
+ * The public check. A check of a user takes: the clock, one cache line of the user, the two change
+ * words, and one compare-and-swap in the table. What is not at hand is read from a snapshot, once.
  */
 #include "engine/rate_private.h"
 
@@ -58,9 +58,10 @@ static void keep_hint(struct jini *jini, uint64_t user_id, struct user_entry *en
 }
 
 /*
- * A check of one of many users waits twice for memory: for the user's cache line, and for the slot that it names. Both
- * are asked for at once here, where the slot lies by the plan that most users have: the hash takes a fifth of the time that it
- * saves. A user who was the last one too is in the processor's cache.
+ * A check of one of many users waits twice for memory: for the user's cache line, and for the slot
+ * that it names. Both are asked for at once here, where the slot lies by the plan that most users
+ * have: the hash takes a fifth of the time that it saves. A user who was the last one too is in the
+ * processor's cache.
  */
 static void ask_for_memory(const struct rates *rates, const struct jini_subject *subject)
 {
@@ -186,7 +187,9 @@ static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
     return rate_refusal(answer, error);
 }
 
-/* Rate limits and quotas of a subject's own by one reading of its plan, whatever changes meanwhile. */
+/*
+ * Rate limits and quotas of a subject's own by one reading of its plan, whatever changes meanwhile.
+ */
 static int peek_own(struct jini *jini, const struct jini_limit_check *check,
                     struct rate_attempt *attempt, struct jini_limit_answer *answer,
                     struct jini_error *error)

@@ -2,7 +2,7 @@
  * The way of a request through the engine.
  *
  *            begin             write / run_on                finish
- *   caller ---------> under way ------------> queue, thread ---------> loop: callback, or the waiting caller
+ *   caller ---------> under way ------------> queue, thread ---------> loop, or waiting caller
  *      |                 |
  *      |<----------------'  refuse: nothing was started; the caller gets the status, no callback
  *
@@ -45,8 +45,9 @@ static int refuse_early(struct jini_request *request, int status, const char *fi
 }
 
 /*
- * The last touch of the engine by a request. jini_close() frees the engine as soon as it has seen 0 under the
- * lock, so nothing is read after the subtraction; a count that ends just as closing begins is found by its polling.
+ * The last touch of the engine by a request. jini_close() frees the engine as soon as it has seen 0
+ * under the lock, so nothing is read after the subtraction; a count that ends just as closing
+ * begins is found by its polling.
  */
 static void count_down(struct jini *jini)
 {

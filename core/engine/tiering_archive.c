@@ -7,9 +7,9 @@
  *       (3) row: COLD --> (4) delete the file
  *   PURGING --(1) delete the object--> (2) content rows go, delete the file --> (3) delete the row
  *
- * A crash between any two leaves the row in a state that leads to the same step again. An object is only ever
- * written under a name that its row already has, and whatever takes the name out of the row makes an orphan of it in the
- * same transaction, so that it can be found and deleted.
+ * A crash between any two leaves the row in a state that leads to the same step again. An object is
+ * only ever written under a name that its row already has, and whatever takes the name out of the
+ * row makes an orphan of it in the same transaction, so that it can be found and deleted.
  */
 #include "engine/tiering_private.h"
 
@@ -121,8 +121,9 @@ int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack
 }
 
 /*
- * Gives the pack a new attempt, then deletes the object of an interrupted one. Not the other way round: a process that lost
- * its lease and wakes up late would delete the object that its successor has verified and is about to rely on.
+ * Gives the pack a new attempt, then deletes the object of an interrupted one. Not the other way
+ * round: a process that lost its lease and wakes up late would delete the object that its successor
+ * has verified and is about to rely on.
  */
 static int begin_attempt(struct tiering_run *run, struct index_pack *pack, struct jini_error *error)
 {
@@ -174,7 +175,10 @@ int tiering_archive(struct tiering_run *run, const struct index_pack *row, struc
     pack.state = INDEX_PACK_ARCHIVED;
     pack.archived_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
     status = tiering_change_pack(run, &pack, INDEX_PACK_ARCHIVING);
-    /* The lease was lost; a successor writes under another name. This object may be younger than its orphan row. */
+    /*
+     * The lease was lost; a successor writes under another name. This object may be younger than
+     * its orphan row.
+     */
     if (status == JINI_E_CONFLICT)
         tiering_delete_object(run, &pack, error);
     if (status)
@@ -212,7 +216,7 @@ int tiering_forget_content(struct tiering_run *run, const struct index_pack *pac
         return status == JINI_E_NOT_FOUND ? 0 : status;
     status = pack_contents_read(source, &contents, error);
     pack_files_release(run->jini->pack_files, source);
-    if (status) /* without its footer nobody knows; the rows count for nothing once the pack is gone */
+    if (status) /* only its footer knows; the rows count for nothing once the pack is gone */
         return status == JINI_E_NO_MEMORY || status == JINI_E_IO ? status : 0;
     struct content_slice *slice = base_malloc(sizeof(*slice));
     if (!slice)

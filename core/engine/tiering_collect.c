@@ -1,8 +1,9 @@
 /*
- * What a crash left, or an attempt that was given up: local files that nothing refers to, and the objects of orphan rows.
+ * What a crash left, or an attempt that was given up: local files that nothing refers to, and the
+ * objects of orphan rows.
  *
- * Files are found by looking for them, for nobody else writes into the database's directory. An archive may be shared with
- * other databases: only what an orphan row names is deleted there.
+ * Files are found by looking for them, for nobody else writes into the database's directory. An
+ * archive may be shared with other databases: only what an orphan row names is deleted there.
  */
 #include "engine/tiering_private.h"
 
@@ -24,8 +25,8 @@ struct collecting {
 };
 
 /*
- * True while some process writes the file. Its age proves nothing: a process that was stopped between append and commit
- * gives the file its row when it goes on.
+ * True while some process writes the file. Its age proves nothing: a process that was stopped
+ * between append and commit gives the file its row when it goes on.
  */
 static bool is_written(const struct jini *jini, const struct jini_id *id)
 {
@@ -40,7 +41,10 @@ static bool is_written(const struct jini *jini, const struct jini_id *id)
     return status != 0;
 }
 
-/* True when the index has neither a row nor an image of the pack. Of a lost row the images tell, and verify of both. */
+/*
+ * True when the index has neither a row nor an image of the pack. Of a lost row the images tell,
+ * and verify of both.
+ */
 static bool is_unknown(struct jini *jini, const struct jini_id *id)
 {
     struct store_txn *txn;
@@ -54,7 +58,10 @@ static bool is_unknown(struct jini *jini, const struct jini_id *id)
     return unknown;
 }
 
-/* A file without a row, or of a pack that is COLD: left by a crash. Young ones may be about to get their row. */
+/*
+ * A file without a row, or of a pack that is COLD: left by a crash. Young ones may be about to get
+ * their row.
+ */
 static int collect_file(void *context, const struct jini_id *id)
 {
     const struct collecting *collecting = context;

@@ -304,8 +304,9 @@ static int copy_pack(struct compaction *compaction, const struct index_pack *pac
 /* ---- Beginning and end ---- */
 
 /*
- * A pack of the class of `packs`. What is true of all of them is true of it: that their duplicates have been looked for, or
- * that they were cold. It is as old as the oldest of them, so that rewriting puts off neither archiving nor freeing.
+ * A pack of the class of `packs`. What is true of all of them is true of it: that their duplicates
+ * have been looked for, or that they were cold. It is as old as the oldest of them, so that
+ * rewriting puts off neither archiving nor freeing.
  */
 static int create(struct compaction *compaction, const struct index_pack *packs, size_t count,
                   struct jini_error *error)

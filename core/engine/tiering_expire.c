@@ -1,6 +1,6 @@
 /*
- * Images whose time is over, and the trash: the record, the location and the place in the lists go in one
- * transaction. The bytes go when their pack has no images left, or is rewritten.
+ * Images whose time is over, and the trash: the record, the location and the place in the lists go
+ * in one transaction. The bytes go when their pack has no images left, or is rewritten.
  */
 #include "engine/tiering_private.h"
 

@@ -12,8 +12,8 @@
  *   tiering_expire.c   images whose time is over, and the trash
  *   tiering_collect.c  files that nothing refers to, and objects that nothing refers to any more
  *
- * Every step can be repeated after a crash at any point: what changes the index checks the lease in the same
- * transaction, and files and objects are deleted only after the index has let go of them.
+ * Every step can be repeated after a crash at any point: what changes the index checks the lease in
+ * the same transaction, and files and objects are deleted only after the index has let go of them.
  */
 #ifndef ENGINE_TIERING_PRIVATE_H
 #define ENGINE_TIERING_PRIVATE_H
@@ -50,8 +50,8 @@ struct tiering_run {
 int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini_error *error);
 
 /*
- * A look at the rows of packs, at the due lists and the orphans, on snapshots, without the lease and its commits. After false a regular
- * run would find nothing to do.
+ * A look at the rows of packs, at the due lists and the orphans, on snapshots, without the lease
+ * and its commits. After false a regular run would find nothing to do.
  */
 bool tiering_may_have_work(struct jini *jini);
 
@@ -71,16 +71,22 @@ int tiering_load_locations(const struct tiering_run *run, const struct jini_id *
                            size_t *count);
 
 /*
- * Moves an image from one record to another that holds the same bytes. Of an image whose own record cannot be read the
- * location moves alone: its bytes are kept, and verify tells of it.
+ * Moves an image from one record to another that holds the same bytes. Of an image whose own record
+ * cannot be read the location moves alone: its bytes are kept, and verify tells of it.
  */
 int tiering_move_location(struct store_txn *txn, const struct index_location *from,
                           const struct index_location *to);
 
-/* Writes down that the object of a pack's attempt, if it has one, is to go; with the row that lets go of it. */
+/*
+ * Writes down that the object of a pack's attempt, if it has one, is to go; with the row that lets
+ * go of it.
+ */
 int tiering_orphan(struct store_txn *txn, const struct index_pack *pack, uint64_t now_ms);
 
-/* Stores a pack's row, if its state still is `from`. An attempt that it had becomes an orphan. JINI_E_CONFLICT. */
+/*
+ * Stores a pack's row, if its state still is `from`. An attempt that it had becomes an orphan.
+ * JINI_E_CONFLICT.
+ */
 int tiering_change_pack(const struct tiering_run *run, const struct index_pack *pack,
                         enum index_pack_state from);
 
@@ -91,7 +97,9 @@ int tiering_ask(const struct tiering_run *run, struct archive_request *request,
 /* Closing and cancelling end a run between two packs: one over all of them may take hours. */
 bool tiering_must_end(const struct tiering_run *run);
 
-/* A lost lease, a failing store or a cancelling ends the run; a pack that cannot be moved does not. */
+/*
+ * A lost lease, a failing store or a cancelling ends the run; a pack that cannot be moved does not.
+ */
 bool tiering_ends_run(int status);
 
 /* Counts and logs a pack that could not be moved; the first is the run's result. */
@@ -102,9 +110,9 @@ typedef int tiering_visit_fn(struct tiering_run *run, const struct index_pack *p
                              struct jini_error *error);
 
 /*
- * Calls `visit` for every pack by age, also for those that the visits make, but not for ever for those that writers make
- * meanwhile. The lease, if the run has one, is renewed for each page of them. What a visit answers ends the run or is
- * noted, see above.
+ * Calls `visit` for every pack by age, also for those that the visits make, but not for ever for
+ * those that writers make meanwhile. The lease, if the run has one, is renewed for each page of
+ * them. What a visit answers ends the run or is noted, see above.
  */
 int tiering_each(struct tiering_run *run, tiering_visit_fn *visit, void *context,
                  struct jini_error *error);
@@ -146,7 +154,10 @@ int tiering_merge_small(struct tiering_run *run, struct jini_error *error);
 int tiering_expire(struct tiering_run *run, struct jini_error *error);
 int tiering_collect(struct tiering_run *run, struct jini_error *error);
 
-/* Delete what the index does not name any more. A file or object that is gone already is no failure. */
+/*
+ * Delete what the index does not name any more. A file or object that is gone already is no
+ * failure.
+ */
 int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
                         struct jini_error *error);
 int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack,

@@ -285,7 +285,10 @@ static int share_pack(struct tiering_run *run, const struct index_pack *pack, vo
     return new ? tiering_step_if_due(run, &pack->id, TIERING_SHARE, error) : 0;
 }
 
-/* What gives room back comes before what takes some: on a full disk rewriting needs the room that archiving would use. */
+/*
+ * What gives room back comes before what takes some: on a full disk rewriting needs the room that
+ * archiving would use.
+ */
 static int reclaim_pack(struct tiering_run *run, const struct index_pack *pack, void *context,
                         struct jini_error *error)
 {

@@ -98,7 +98,10 @@ int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
         appender_figures(run->jini->appender, &open); /* all of them are sealed */
         status = appender_seal(run->jini->appender, error);
     } else {
-        /* Read again, now that nobody appends: it may have been sealed just before that was found out. */
+        /*
+         * Read again, now that nobody appends: it may have been sealed just before that was found
+         * out.
+         */
         status = tiering_load_pack(run, &facts->pack->id, &pack);
         if (status)
             return error_set(error, status, "pack", "%s", jini_status_text(status));

@@ -1,5 +1,6 @@
 /*
- * One pack, step by step: what is known of it, what images/tiering.h makes of that, and having it done.
+ * One pack, step by step: what is known of it, what images/tiering.h makes of that, and having it
+ * done.
  */
 #include "engine/tiering_private.h"
 
@@ -164,8 +165,8 @@ static bool pretend(enum tiering_step step, struct index_pack *pack, uint64_t no
 }
 
 /*
- * Reports the steps that are due, on a row that only pretends to change. Duplicates that a run would find, and small packs
- * that it would merge, are not foreseen.
+ * Reports the steps that are due, on a row that only pretends to change. Duplicates that a run
+ * would find, and small packs that it would merge, are not foreseen.
  */
 static int foresee(struct tiering_run *run, const struct jini_id *id, struct jini_error *error)
 {
@@ -215,7 +216,10 @@ static int note_count(struct tiering_run *run, struct index_pack *pack, struct j
     return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
 }
 
-/* Loads a pack and decides what is next; `*step` is TIERING_NOTHING when it is gone or nothing is due. */
+/*
+ * Loads a pack and decides what is next; `*step` is TIERING_NOTHING when it is gone or nothing is
+ * due.
+ */
 static int decide(struct tiering_run *run, const struct jini_id *id, struct index_pack *pack,
                   struct tiering_facts *facts, uint64_t *bytes, char *reason,
                   enum tiering_step *step, struct jini_error *error)
@@ -247,8 +251,7 @@ static int do_and_report(struct tiering_run *run, enum tiering_step step,
         run->request->images_archived += facts->live_images;
     if (!is_shown(step))
         return 0;
-    struct index_pack
-        after; /* with the name of the object that was just written; of a purged pack none is left */
+    struct index_pack after; /* with the name of its new object; of a purged pack none is left */
     const struct index_pack *shown =
         tiering_load_pack(run, &facts->pack->id, &after) == 0 ? &after : facts->pack;
     tiering_report(run, public_step(step), shown, facts->live_images,

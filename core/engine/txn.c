@@ -1,4 +1,7 @@
-/* The caller's own transactions: its records in a space of their own, and the engine's calls beside them. */
+/*
+ * The caller's own transactions: its records in a space of their own, and the engine's calls beside
+ * them.
+ */
 #include "engine/txn.h"
 
 #include "base/alloc.h"

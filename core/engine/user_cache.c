@@ -37,8 +37,9 @@ struct user_cache {
 };
 
 /*
- * Users come in no order, so that with small pages nearly every look into a large cache would miss the processor's table of
- * pages as well. Best effort: where the system has no large pages to give, small ones do.
+ * Users come in no order, so that with small pages nearly every look into a large cache would miss
+ * the processor's table of pages as well. Best effort: where the system has no large pages to give,
+ * small ones do.
  */
 static void ask_for_huge_pages(void *memory, size_t bytes)
 {

@@ -1,10 +1,11 @@
 /*
- * Users at hand: whose limits plan is which, and where the table of rate limits counts them. What the hot path of
- * a check needs of a user is one cache line.
+ * Users at hand: whose limits plan is which, and where the table of rate limits counts them. What
+ * the hot path of a check needs of a user is one cache line.
  *
- * An entry holds while the change words of its user and of the tiers stand where they stood when it was read
- * (store/store.h); so a change by any process holds for the next check. Entries are read and written without a
- * lock, by a sequence number each; an entry of another user in the same place is overwritten.
+ * An entry holds while the change words of its user and of the tiers stand where they stood when it
+ * was read (store/store.h); so a change by any process holds for the next check. Entries are read
+ * and written without a lock, by a sequence number each; an entry of another user in the same place
+ * is overwritten.
  */
 #ifndef ENGINE_USER_CACHE_H
 #define ENGINE_USER_CACHE_H

@@ -37,7 +37,7 @@ static int refuse_with_work(struct jini_request *request, int status)
     return request_refuse(request, status);
 }
 
-/* ---- Adding ------------------------------------------------------------------------------------- */
+/* ---- Adding ---------------------------------------------------------------------------------- */
 
 struct add_work {
     struct accounts_draw draw;
@@ -182,7 +182,7 @@ int jini_txn_user_add(struct jini_txn *txn, struct jini_user_add *add)
     return txn_call(txn, &add->request, &add_inside_form);
 }
 
-/* ---- Changing ----------------------------------------------------------------------------------- */
+/* ---- Changing -------------------------------------------------------------------------------- */
 
 static struct accounts_update update_of(struct jini_user_set *set,
                                         accounts_check_limits_fn *check_limits)
@@ -289,7 +289,7 @@ int jini_password_set(struct jini *jini, struct jini_password_set *set, jini_cal
     return callback ? 0 : request_wait(request);
 }
 
-/* ---- Logging in --------------------------------------------------------------------------------- */
+/* ---- Logging in ------------------------------------------------------------------------------ */
 
 struct login_work {
     struct accounts_credentials credentials;
@@ -390,7 +390,7 @@ int jini_login(struct jini *jini, struct jini_login *login, jini_callback *callb
     return callback ? 0 : request_wait(request);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------ */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 int jini_txn_user_get(struct jini_txn *txn, uint64_t id, struct jini_user *out,
                       struct jini_error *error)

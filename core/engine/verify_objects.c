@@ -1,6 +1,6 @@
 /*
- * Packs against the archive: the object of each is there, and is what was archived. Objects that are named by nothing here
- * are counted and no more: they may belong to another database.
+ * Packs against the archive: the object of each is there, and is what was archived. Objects that
+ * are named by nothing here are counted and no more: they may belong to another database.
  */
 #include "engine/verify_private.h"
 

@@ -1,4 +1,7 @@
-/* Rows of packs and their files: each row can be read, each file is whole, each file with images has a row. */
+/*
+ * Rows of packs and their files: each row can be read, each file is whole, each file with images
+ * has a row.
+ */
 #include "engine/verify_private.h"
 
 #include "base/alloc.h"
@@ -171,8 +174,8 @@ static int visit_pack(void *context, struct slice key, struct slice value)
 }
 
 /*
- * A file without a row, although there are images in it. Without images it is what a put or a rewriting has begun, or has
- * given up: the background takes it away in time.
+ * A file without a row, although there are images in it. Without images it is what a put or a
+ * rewriting has begun, or has given up: the background takes it away in time.
  */
 static int check_file(void *context, const struct jini_id *id)
 {

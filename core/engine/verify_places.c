@@ -1,12 +1,15 @@
 /*
- * Where images' bytes are: records of images against locations, and locations against the records of a pack.
+ * Where images' bytes are: records of images against locations, and locations against the records
+ * of a pack.
  *
- * Both sides of the second come in the order of their sequence, so one page of locations at a time is compared with the
- * record that a scan of the pack has just met. A location that disagrees was perhaps added, or taken away, after the
- * scan began: it is read again, and so is the header at its place, before it is a finding.
+ * Both sides of the second come in the order of their sequence, so one page of locations at a time
+ * is compared with the record that a scan of the pack has just met. A location that disagrees was
+ * perhaps added, or taken away, after the scan began: it is read again, and so is the header at its
+ * place, before it is a finding.
  *
- * A record may have another image's id than its location: images with the same bytes share one record. So a
- * different id alone is none, and with a different length or checksum the finding names them.
+ * A record may have another image's id than its location: images with the same bytes share one
+ * record. So a different id alone is none, and with a different length or checksum the finding
+ * names them.
  */
 #include "engine/verify_private.h"
 

@@ -9,12 +9,14 @@
  *   verify_packs.c    rows of packs, their files
  *   verify_objects.c  packs and the archive
  *
- *  1. Keys come from scans that renew their snapshot every few hundred rows; what is said of a key is read anew, with all
- *     that must agree with it, in one snapshot. So a change that was under way is no finding.
- *  2. A finding about a file or an object holds only if the index, read again after that, still says that it should be
- *     there.
- *  3. No snapshot is open while a pack is scanned, the archive is asked, or the caller's report runs. Only when a
- *     single snapshot finds more than VERIFY_PENDING_MAX do the first of them go out before it ends.
+ *  1. Keys come from scans that renew their snapshot every few hundred rows; what is said of a key
+ *     is read anew, with all that must agree with it, in one snapshot. So a change that was under
+ *     way is no finding.
+ *  2. A finding about a file or an object holds only if the index, read again after that, still
+ *     says that it should be there.
+ *  3. No snapshot is open while a pack is scanned, the archive is asked, or the caller's report
+ *     runs. Only when a single snapshot finds more than VERIFY_PENDING_MAX do the first of them go
+ *     out before it ends.
  */
 #ifndef ENGINE_VERIFY_PRIVATE_H
 #define ENGINE_VERIFY_PRIVATE_H
@@ -87,7 +89,10 @@ int verify_quotas(struct verifying *v, struct store_txn *txn, const struct quota
 /* Part of the check of an image, in its snapshot: the index says where its bytes are. */
 int verify_image_place(struct verifying *v, struct store_txn *txn, const struct jini_id *id);
 
-/* Compares a pack's records, as a scan meets them, with its locations. Begun zero but for `v` and `pack`. */
+/*
+ * Compares a pack's records, as a scan meets them, with its locations. Begun zero but for `v` and
+ * `pack`.
+ */
 enum { VERIFY_LOCATIONS = 64 };
 struct verify_merge {
     struct verifying *v;
@@ -105,8 +110,8 @@ int verify_merge_record(struct verify_merge *merge, const struct pack_entry *ent
 int verify_merge_end(struct verify_merge *merge);
 
 /*
- * An ARCHIVED or COLD pack; in depth its bytes too. That the archive cannot be reached is told once,
- * and then nothing more is said of objects.
+ * An ARCHIVED or COLD pack; in depth its bytes too. That the archive cannot be reached is told
+ * once, and then nothing more is said of objects.
  */
 int verify_object(struct verifying *v, const struct index_pack *pack);
 
@@ -116,7 +121,10 @@ int verify_object(struct verifying *v, const struct index_pack *pack);
  */
 int verify_unknown_objects(struct verifying *v);
 
-/* True when a pack is gone or in another state than it was found in: then what was found says nothing. */
+/*
+ * True when a pack is gone or in another state than it was found in: then what was found says
+ * nothing.
+ */
 bool verify_pack_changed(struct verifying *v, const struct index_pack *pack);
 
 #endif

@@ -261,7 +261,9 @@ int generations_check_image(const struct generations_check *check, struct slice 
 
 /* ---- The due queue ---- */
 
-/* Reads a key as what key_due() and an id make; whatever differs from that is no key of the queue. */
+/*
+ * Reads a key as what key_due() and an id make; whatever differs from that is no key of the queue.
+ */
 static bool read_due_key(struct slice key, struct due_time *due, struct jini_id *id)
 {
     struct tuple_reader reader = tuple_reader_of(key);

@@ -1,10 +1,12 @@
 /*
- * Checking the rows of jobs and images against each other, for `jini verify`: the invariants of generations.h, row by row.
+ * Checking the rows of jobs and images against each other, for `jini verify`: the invariants of
+ * generations.h, row by row.
  *
- * Each function looks at one row and at those that must agree with it, all in the one snapshot that it is given, so
- * that what it finds is no change that was under way. It says nothing of a row that is not there, since that may have gone
- * before the snapshot was opened, nor of a damaged one that it only came to from another: that one is found when its own
- * turn comes. Bounded work and memory; no heap.
+ * Each function looks at one row and at those that must agree with it, all in the one snapshot that
+ * it is given, so that what it finds is no change that was under way. It says nothing of a row that
+ * is not there, since that may have gone before the snapshot was opened, nor of a damaged one that
+ * it only came to from another: that one is found when its own turn comes. Bounded work and memory;
+ * no heap.
  *
  * They return 0, however much was found, or what the store answers when it cannot be read.
  */
@@ -30,9 +32,10 @@ struct generations_check {
 };
 
 /*
- * A key of space JOBS: the record, its place in the user's list, in the due queue and in the row of running jobs; or a
- * prompt that lies outside of its record. What an unended job reserved is appended to `reservation`, which takes
- * GENERATIONS_RESERVATION_MAX bytes, and its id stands in `id`; only the engine knows its format.
+ * A key of space JOBS: the record, its place in the user's list, in the due queue and in the row of
+ * running jobs; or a prompt that lies outside of its record. What an unended job reserved is
+ * appended to `reservation`, which takes GENERATIONS_RESERVATION_MAX bytes, and its id stands in
+ * `id`; only the engine knows its format.
  */
 int generations_check_job(const struct generations_check *check, struct slice key,
                           struct jini_id *id, struct buffer *reservation);
@@ -55,8 +58,8 @@ int generations_check_running(const struct generations_check *check,
                               const struct generations_subject *subject);
 
 /*
- * The tail of a user's list of images or jobs: the items on its page, and the count of all items of the list, when they are
- * not too many to count in one snapshot.
+ * The tail of a user's list of images or jobs: the items on its page, and the count of all items of
+ * the list, when they are not too many to count in one snapshot.
  */
 int generations_check_images_of(const struct generations_check *check, uint64_t user_id);
 int generations_check_jobs_of(const struct generations_check *check, uint64_t user_id);

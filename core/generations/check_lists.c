@@ -130,7 +130,10 @@ static int check_items(const struct generations_check *check, uint64_t user_id,
     return status;
 }
 
-/* Counts the items on the full pages. JINI_E_TOO_BIG: they are too many. JINI_E_CORRUPT: a page is damaged. */
+/*
+ * Counts the items on the full pages. JINI_E_TOO_BIG: they are too many. JINI_E_CORRUPT: a page is
+ * damaged.
+ */
 static int count_items(struct store_txn *txn, uint64_t user_id, enum user_list_kind kind,
                        uint64_t *out)
 {

@@ -164,8 +164,8 @@ int generations_running_get(struct store_txn *txn, const struct generations_subj
                             struct jini_error *error);
 
 /*
- * Takes a job out of the running row that cannot be ended, since its record is gone or damaged or says that it has
- * ended. Does nothing when the row does not have it.
+ * Takes a job out of the running row that cannot be ended, since its record is gone or damaged or
+ * says that it has ended. Does nothing when the row does not have it.
  */
 int generations_running_drop(struct store_txn *txn, const struct generations_subject *subject,
                              const struct jini_id *id, struct jini_error *error);

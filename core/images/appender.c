@@ -241,8 +241,8 @@ static void sync_touched(struct appender *appender, struct appender_item **items
 }
 
 /*
- * Room for rewriting one pack is kept free, a tenth of a small disk at most: without it purged images could give
- * nothing back to a disk that is full.
+ * Room for rewriting one pack is kept free, a tenth of a small disk at most: without it purged
+ * images could give nothing back to a disk that is full.
  */
 static int check_room(const struct appender *appender, struct appender_item *const *items,
                       size_t count, struct jini_error *error)
@@ -434,7 +434,10 @@ static int status_of(const struct appender_item *item, bool stopping, uint64_t n
     return item->deadline_ns && now_ns > item->deadline_ns ? JINI_E_TIMEOUT : 0;
 }
 
-/* Hands back what is not to be written any more; the others move together. Returns how many they are. */
+/*
+ * Hands back what is not to be written any more; the others move together. Returns how many they
+ * are.
+ */
 static size_t drop_late(struct appender *appender, struct appender_item **items, size_t count,
                         bool stopping)
 {
@@ -525,7 +528,9 @@ int appender_submit(struct appender *appender, struct appender_item *item)
         *(appender->last ? &appender->last->next : &appender->first) = item;
         appender->last = item;
         appender->queue_bytes += bytes;
-        /* Under the lock: the end of the item may free the appender before this function returns. */
+        /*
+         * Under the lock: the end of the item may free the appender before this function returns.
+         */
         pthread_cond_signal(&appender->wake);
     }
     pthread_mutex_unlock(&appender->lock);

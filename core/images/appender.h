@@ -95,7 +95,10 @@ int appender_seal(struct appender *appender, struct jini_error *error);
  */
 void appender_ask_others(struct appender *appender);
 
-/* Whether the appender still has a pack of this process: appends to it, or is about to seal it. Any thread. */
+/*
+ * Whether the appender still has a pack of this process: appends to it, or is about to seal it. Any
+ * thread.
+ */
 bool appender_holds(struct appender *appender, const struct jini_id *pack);
 
 struct appender_figures {

@@ -55,8 +55,9 @@ struct cache *cache_new(uint64_t bytes_max)
 }
 
 /*
- * Large entries are mappings of their own, which go back to the system when they are evicted. On the heap they would leave
- * holes, and a process would hold up to twice as much as the cache is allowed.
+ * Large entries are mappings of their own, which go back to the system when they are evicted. On
+ * the heap they would leave holes, and a process would hold up to twice as much as the cache is
+ * allowed.
  */
 static struct cache_entry *entry_memory(size_t bytes)
 {

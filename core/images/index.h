@@ -17,9 +17,9 @@
  *     counts for nothing.
  *  4. A pack's object in the archive is byte for byte the pack's sealed file. Its name has the id
  *     of the attempt that wrote it, so that no name is used twice.
- *  5. An attempt leaves a pack's row only in a transaction that makes an orphan row for it. So every
- *     object that this database ever began to write is named by a pack or by an orphan, until it was
- *     deleted; what neither names belongs to somebody else.
+ *  5. An attempt leaves a pack's row only in a transaction that makes an orphan row for it. So
+ *     every object that this database ever began to write is named by a pack or by an orphan, until
+ *     it was deleted; what neither names belongs to somebody else.
  */
 #ifndef IMAGES_INDEX_H
 #define IMAGES_INDEX_H
@@ -110,8 +110,8 @@ int index_pack_list(struct store_txn *txn, const struct jini_id *after, struct i
                     size_t capacity, size_t *count);
 
 /*
- * Calls `visit` for every pack by age, in slices of a snapshot each; no snapshot is open meanwhile. Returns 0, the first
- * other answer of `visit`, or why the rows cannot be read.
+ * Calls `visit` for every pack by age, in slices of a snapshot each; no snapshot is open meanwhile.
+ * Returns 0, the first other answer of `visit`, or why the rows cannot be read.
  */
 typedef int index_pack_visit_fn(void *context, const struct index_pack *pack);
 int index_pack_each(struct store *store, index_pack_visit_fn *visit, void *context);

@@ -47,8 +47,8 @@ struct tiering_facts {
 enum { TIERING_REASON_MAX = 160 };
 
 /*
- * Whether a step may be due, told without the counts of `facts`, which cost a walk over the pack's images: after
- * false there is none.
+ * Whether a step may be due, told without the counts of `facts`, which cost a walk over the pack's
+ * images: after false there is none.
  */
 bool tiering_may_be_due(const struct tiering_facts *facts, const struct tiering_policy *policy);
 

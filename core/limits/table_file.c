@@ -597,9 +597,9 @@ int table_file_open(struct table *table, struct jini_error *error)
 }
 
 /*
- * Whoever charges waits here, all threads of the process one behind the other: for a stopped process
- * no longer than at a bucket, then RETRY_MS long not at all. The time is read under the mutex and
- * once more behind a failure, which may have taken a while.
+ * Whoever charges waits here, all threads of the process one behind the other: for a stopped
+ * process no longer than at a bucket, then RETRY_MS long not at all. The time is read under the
+ * mutex and once more behind a failure, which may have taken a while.
  */
 int table_file_refresh(struct table *table, enum table_refresh refresh, struct jini_error *error)
 {

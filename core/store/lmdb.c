@@ -173,8 +173,7 @@ static int allocate_lock_file(const char *directory, struct jini_error *error)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return 0; /* LMDB says it better */
-    int failed =
-        fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, READERS_MAX * READER_BYTES + HEADER_BYTES);
+    int failed = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, READERS_MAX * READER_BYTES + HEADER_BYTES);
     int saved_errno = errno;
     close(fd);
     if (failed && (saved_errno == ENOSPC || saved_errno == EDQUOT))

@@ -112,8 +112,8 @@ static struct database parse_database(const uint8_t *bytes)
 enum key_order { ORDER_BYTES, ORDER_INTEGER };
 
 /*
- * How keys and values of a database are ordered. Jini's have one value to a key, ordered as bytes; LMDB asserts, and ends
- * the process, where pages do not have the order that the flags tell.
+ * How keys and values of a database are ordered. Jini's have one value to a key, ordered as bytes;
+ * LMDB asserts, and ends the process, where pages do not have the order that the flags tell.
  */
 static bool has_order(const struct database *database, enum key_order order)
 {

@@ -9,7 +9,9 @@
 
 #include <errno.h>
 
-/* Of how many calls one is killed at: all where sweeps run whole, see the head of CMakeLists.txt. */
+/*
+ * Of how many calls one is killed at: all where sweeps run whole, see the head of CMakeLists.txt.
+ */
 static uint64_t step_of_sweep(void)
 {
     return harness_sanitized() && harness_scale() == 1 ? 7 : 1;

@@ -1,8 +1,8 @@
 /*
  * The main job with every single call failing once, with each read and write being short, with each
  * allocation failing, and with a disk that stays full: whatever happens is an error that says what
- * failed, and what was acknowledged is there afterwards. faults_work.c does the same beside the main
- * job.
+ * failed, and what was acknowledged is there afterwards. faults_work.c does the same beside the
+ * main job.
  */
 #include "faults.h"
 

@@ -20,7 +20,9 @@ static char prepared[600];
 /* What becomes due by age is due at once. */
 static const struct arrow everything = {.archives = true, .frees = true, .pack_age_max_s = 60};
 
-/* A pack of every state, in each of them one image that will be removed and one that will expire. */
+/*
+ * A pack of every state, in each of them one image that will be removed and one that will expire.
+ */
 static void make_all_states(struct jini *jini, struct world *out)
 {
     static const uint32_t flags[] = {JINI_TIERING_FREE_HOT, 0};

@@ -1,6 +1,7 @@
 /*
- * Power loss in each arrow between the states of a pack (arrows.h): the run of tiering that takes it
- * is recorded from the opening of the database on, and of what a loss may leave images are built:
+ * Power loss in each arrow between the states of a pack (arrows.h): the run of tiering that takes
+ * it is recorded from the opening of the database on, and of what a loss may leave images are
+ * built:
  *
  *   - at every sync the one that has nothing but what is durable, which is all such images there
  *     are: between syncs nothing becomes durable. What is there when everything asked for has

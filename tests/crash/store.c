@@ -268,8 +268,8 @@ static void verify(struct verifier *verifier, bool every_page)
 }
 
 /*
- * So many rounds, and while a busy machine lets the writers acknowledge less than one op a round more
- * of them, which are longer: kills that come before anything was done prove nothing.
+ * So many rounds, and while a busy machine lets the writers acknowledge less than one op a round
+ * more of them, which are longer: kills that come before anything was done prove nothing.
  */
 static void run_rounds(unsigned rounds, enum store_sync sync)
 {

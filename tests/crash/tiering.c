@@ -5,8 +5,8 @@
  * each kill the parent holds the database to the promises P1, P5 and P6, and at the end nothing is
  * left on disk or in the archive that no row of a pack names.
  *
- * A piece of work is a step of tiering, so that lives end in steps; each kind of step must have been
- * seen often enough. arrows.c goes through the calls of one step after the other.
+ * A piece of work is a step of tiering, so that lives end in steps; each kind of step must have
+ * been seen often enough. arrows.c goes through the calls of one step after the other.
  */
 #include "known.h"
 #include "leftovers.h"

@@ -325,9 +325,9 @@ enum fault_verdict fault_decide_names(uint32_t kind, int directory, const char *
                               matches_name(hook.pattern, other_directory, other_path)))
         run_hook();
     struct fault_block *block = fault_block();
-    bool meant = plan_counts(block, kind) &&
-                 (matches_name(block->pattern, directory, path) ||
-                  matches_name(block->pattern, other_directory, other_path));
+    bool meant =
+        plan_counts(block, kind) && (matches_name(block->pattern, directory, path) ||
+                                     matches_name(block->pattern, other_directory, other_path));
     return meant ? count_call(block) : VERDICT_PASS;
 }
 

@@ -28,17 +28,17 @@
 
 /* What a call does. One bit each. */
 enum fault_kind {
-    FAULT_OPEN = 1 << 0,   /* open, openat, creat, mkstemp, mkostemp */
-    FAULT_WRITE = 1 << 1,  /* write, pwrite, writev, pwritev, pwritev2, copy_file_range */
-    FAULT_SYNC = 1 << 2,   /* fsync, fdatasync, syncfs, msync, sync_file_range */
-    FAULT_SIZE = 1 << 3,   /* truncate, ftruncate, fallocate, posix_fallocate */
-    FAULT_RENAME = 1 << 4, /* rename, renameat, renameat2 */
-    FAULT_LINK = 1 << 5,   /* link, linkat */
-    FAULT_UNLINK = 1 << 6, /* unlink, unlinkat, rmdir, remove */
-    FAULT_MKDIR = 1 << 7,  /* mkdir, mkdirat */
-    FAULT_CLOSE = 1 << 8,  /* close; the descriptor is closed all the same, as Linux does */
-    FAULT_MAP = 1 << 9,    /* mmap of a file, shared and writable */
-    FAULT_READ = 1 << 10,  /* read, pread, readv, preadv */
+    FAULT_OPEN = 1 << 0,    /* open, openat, creat, mkstemp, mkostemp */
+    FAULT_WRITE = 1 << 1,   /* write, pwrite, writev, pwritev, pwritev2, copy_file_range */
+    FAULT_SYNC = 1 << 2,    /* fsync, fdatasync, syncfs, msync, sync_file_range */
+    FAULT_SIZE = 1 << 3,    /* truncate, ftruncate, fallocate, posix_fallocate */
+    FAULT_RENAME = 1 << 4,  /* rename, renameat, renameat2 */
+    FAULT_LINK = 1 << 5,    /* link, linkat */
+    FAULT_UNLINK = 1 << 6,  /* unlink, unlinkat, rmdir, remove */
+    FAULT_MKDIR = 1 << 7,   /* mkdir, mkdirat */
+    FAULT_CLOSE = 1 << 8,   /* close; the descriptor is closed all the same, as Linux does */
+    FAULT_MAP = 1 << 9,     /* mmap of a file, shared and writable */
+    FAULT_READ = 1 << 10,   /* read, pread, readv, preadv */
     FAULT_CREATE = 1 << 11, /* of FAULT_OPEN those that may create or empty a file */
     FAULT_ALL_WRITING = (1 << 10) - 1,
     FAULT_ALL = (1 << 12) - 1,
@@ -50,9 +50,9 @@ enum fault_kind {
 enum fault_effect {
     FAULT_FAIL,  /* nothing is done; the call answers `error` */
     FAULT_SHORT, /* half of the bytes are written or read; calls of other kinds do not count */
-    FAULT_FLIP,  /* a bit of what is written is wrong, and the call answers well; of writes of memory
+    FAULT_FLIP, /* a bit of what is written is wrong, and the call answers well; of writes of memory
                     only: all other calls do not count, and copy_file_range passes */
-    FAULT_KILL   /* nothing is done; the process is killed as by kill -9 */
+    FAULT_KILL  /* nothing is done; the process is killed as by kill -9 */
 };
 
 enum fault_repeat {
@@ -131,8 +131,8 @@ void fault_swallow_syncs(const char *pattern);
 uint64_t fault_swallowed(void);
 
 /*
- * From now on /proc/sys/kernel/random/boot_id tells of start `number` of the machine, as it is after
- * a power loss; 0: of the one that it is in.
+ * From now on /proc/sys/kernel/random/boot_id tells of start `number` of the machine, as it is
+ * after a power loss; 0: of the one that it is in.
  */
 void fault_boot(uint64_t number);
 

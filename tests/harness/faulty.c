@@ -1,8 +1,8 @@
 /*
  * Cases with single faults: each is run some times more, and each time a random call of all its
  * processes fails (EIO, a full disk, half of the bytes) or a random allocation of the library. The
- * case may notice, by a failing CHECK; but no process of it may crash or hang, and the database that
- * it leaves in its directory opens, works, and verify in depth finds nothing.
+ * case may notice, by a failing CHECK; but no process of it may crash or hang, and the database
+ * that it leaves in its directory opens, works, and verify in depth finds nothing.
  *
  *     test-integration-engine-processes --faulty [CASE]...
  */
@@ -102,7 +102,9 @@ static void behind(void *context)
         pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* One run. False, and a line that says so, when something else happened than a CHECK that failed. */
+/*
+ * One run. False, and a line that says so, when something else happened than a CHECK that failed.
+ */
 static bool run_once(const struct harness_case *test, struct faulty_run *run)
 {
     const struct harness_around around = {run->told, before, behind, run};

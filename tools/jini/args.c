@@ -57,7 +57,10 @@ static void parser_init(struct parser *parser, const struct verb *verb)
 {
     memset(parser, 0, sizeof(*parser));
     parser->verb = verb ? verb->name : "";
-    /* "+": stop at the first word, which is the verb; ":": tell a missing value from an unknown option. */
+    /*
+     * "+": stop at the first word, which is the verb; ":": tell a missing value from an unknown
+     * option.
+     */
     snprintf(parser->shorts, sizeof(parser->shorts), verb ? ":" : "+:");
     add_rows(parser, table_globals);
     if (verb)
@@ -197,7 +200,10 @@ static int take(const struct option_row *row, const char *value, struct args *ou
     return 0;
 }
 
-/* Reads options from values[1] on; values[0] is passed over. `*next`: the index of the first word behind them. */
+/*
+ * Reads options from values[1] on; values[0] is passed over. `*next`: the index of the first word
+ * behind them.
+ */
 static int read_options(struct parser *parser, int count, char **values, struct args *out,
                         int *next, struct jini_error *error)
 {

@@ -1,6 +1,7 @@
 /*
- * Reading the command line by the table of verbs. Global options may stand before the verb and behind it; options and
- * arguments of a verb in any order; "--" ends the options. Long names may be cut where they stay unambiguous.
+ * Reading the command line by the table of verbs. Global options may stand before the verb and
+ * behind it; options and arguments of a verb in any order; "--" ends the options. Long names may be
+ * cut where they stay unambiguous.
  */
 #ifndef JINI_CLI_ARGS_H
 #define JINI_CLI_ARGS_H
@@ -25,8 +26,8 @@ struct args {
 };
 
 /*
- * Parses and checks against the table; reorders `values`. JINI_E_INVALID: `error` names the verb, option or
- * argument, the rule, and the nearest name where there is one.
+ * Parses and checks against the table; reorders `values`. JINI_E_INVALID: `error` names the verb,
+ * option or argument, the rule, and the nearest name where there is one.
  */
 int args_parse(int count, char **values, struct args *out, struct jini_error *error);
 

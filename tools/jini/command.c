@@ -109,8 +109,8 @@ static bool is_in_environment(const char *name)
 }
 
 /*
- * The file sets an option exactly when two structs that differed in it agree after loading. `other` holds, for
- * each kind of option, a value that the first never has before the file is read.
+ * The file sets an option exactly when two structs that differed in it agree after loading. `other`
+ * holds, for each kind of option, a value that the first never has before the file is read.
  */
 static bool is_in_file(struct command *command, const char *name)
 {
@@ -264,7 +264,10 @@ static int find_user_by_name(struct command *command, const char *name, struct j
                                       : status;
 }
 
-/* Digits that are one user's id and another's name could change the wrong one: the caller says which. */
+/*
+ * Digits that are one user's id and another's name could change the wrong one: the caller says
+ * which.
+ */
 static int find_user_by_digits(struct command *command, const char *text, struct jini_user *out)
 {
     struct jini_user named;

@@ -50,8 +50,9 @@ int command_wait(struct command *command, struct jini_request *request, int subm
 const char *command_argument(const struct command *command, size_t index);
 
 /*
- * Finds the user whom a text means: id:N by id, name:NAME by name or email address, digits by either, and other
- * texts as a name. JINI_E_INVALID: digits that are one user's id and another's name.
+ * Finds the user whom a text means: id:N by id, name:NAME by name or email address, digits by
+ * either, and other texts as a name. JINI_E_INVALID: digits that are one user's id and another's
+ * name.
  */
 int command_find_user(struct command *command, const char *text, struct jini_user *out);
 

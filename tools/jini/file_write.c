@@ -3,7 +3,8 @@
  *
  *   temporary beside it -> write -> fsync -> link or rename -> fsync of the folder
  *
- * A file that must not be replaced is linked to its name, which fails when somebody else made it meanwhile.
+ * A file that must not be replaced is linked to its name, which fails when somebody else made it
+ * meanwhile.
  */
 #include "file.h"
 #include "file_error.h"

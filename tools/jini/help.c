@@ -37,7 +37,10 @@ int help_is_alone(const struct verb *verb)
 
 /* ---- Text ---- */
 
-/* Prints `lead` and then `text`, broken between words, from column `indent` on. An empty line parts paragraphs. */
+/*
+ * Prints `lead` and then `text`, broken between words, from column `indent` on. An empty line parts
+ * paragraphs.
+ */
 static void wrap(const char *lead, size_t indent, const char *text)
 {
     char line[LINE_BYTES];

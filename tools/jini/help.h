@@ -1,4 +1,7 @@
-/* What `jini help` says, all of it from the table of verbs: texts, JSON, the manual page, the completion script. */
+/*
+ * What `jini help` says, all of it from the table of verbs: texts, JSON, the manual page, the
+ * completion script.
+ */
 #ifndef JINI_CLI_HELP_H
 #define JINI_CLI_HELP_H
 

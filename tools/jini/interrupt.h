@@ -1,6 +1,7 @@
 /*
- * Signals: the first SIGINT, SIGTERM or SIGHUP asks the command to end, the second ends the process at once.
- * SIGPIPE and SIGXFSZ are ignored: the write that met the broken pipe or the limit of a file's size fails instead.
+ * Signals: the first SIGINT, SIGTERM or SIGHUP asks the command to end, the second ends the process
+ * at once. SIGPIPE and SIGXFSZ are ignored: the write that met the broken pipe or the limit of a
+ * file's size fails instead.
  */
 #ifndef JINI_CLI_INTERRUPT_H
 #define JINI_CLI_INTERRUPT_H
@@ -8,8 +9,8 @@
 #include <stdbool.h>
 
 /*
- * Installs the handlers; a signal that was ignored when the process began stays ignored. Before any other
- * thread starts.
+ * Installs the handlers; a signal that was ignored when the process began stays ignored. Before any
+ * other thread starts.
  */
 void interrupt_install(void);
 

@@ -1,4 +1,7 @@
-/* Laying out JSON values as text. Formats of an object's members follow from their names, which carry units. */
+/*
+ * Laying out JSON values as text. Formats of an object's members follow from their names, which
+ * carry units.
+ */
 #include "layout.h"
 
 #include "output.h"

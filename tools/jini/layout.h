@@ -1,6 +1,7 @@
 /*
- * Results in both forms. A verb makes a JSON object; with --json it is printed as it is, else this file lays it
- * out: an object as lines "name  value", a list of objects as aligned columns. So both forms say the same.
+ * Results in both forms. A verb makes a JSON object; with --json it is printed as it is, else this
+ * file lays it out: an object as lines "name  value", a list of objects as aligned columns. So both
+ * forms say the same.
  */
 #ifndef JINI_CLI_LAYOUT_H
 #define JINI_CLI_LAYOUT_H
@@ -26,8 +27,8 @@ json_t *layout_text(const char *text);       /* with U+FFFD for what is not UTF-
 json_t *layout_bytes_as_text(const void *bytes, size_t length);
 
 /*
- * Sets a member to the name of a file. A name that is not UTF-8 has U+FFFD there; its bytes, in hexadecimal digits,
- * are "path_bytes" then, so that the file can still be found.
+ * Sets a member to the name of a file. A name that is not UTF-8 has U+FFFD there; its bytes, in
+ * hexadecimal digits, are "path_bytes" then, so that the file can still be found.
  */
 void layout_set_path(json_t *object, const char *member, const char *path);
 
@@ -58,7 +59,7 @@ struct layout_list {
     size_t row_count;
     size_t total;
     size_t widths
-        [LAYOUT_COLUMNS_MAX]; /* never shrink, so that the parts of a long list stand below each other */
+        [LAYOUT_COLUMNS_MAX]; /* never shrink: the parts of a long list stand below each other */
     json_t *rows[LAYOUT_ROWS_MAX];
 };
 

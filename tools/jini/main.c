@@ -1,7 +1,7 @@
 /*
  * The `jini` command.
  *
- *   descriptors, locale, signals -> command line -> the verb's function -> close -> output -> exit status
+ *   descriptors, locale, signals -> command line -> the verb -> close -> output -> exit status
  *
  * The exit status is 0, that of the status table (jini help --man lists it), 1 when verify found
  * problems, 128 and the signal's number after a signal, 141 when the reader of standard output went

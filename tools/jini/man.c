@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Text as roff: escapes for backslashes and hyphens, and a guard for lines that would begin a request. */
+/*
+ * Text as roff: escapes for backslashes and hyphens, and a guard for lines that would begin a
+ * request.
+ */
 static char *roff(const char *text)
 {
     char *out = malloc(strlen(text) * 5 + 3);

@@ -10,7 +10,9 @@ json_t *object_user(const struct jini_user *user);
 
 json_t *object_tier(const struct jini_tier *tier);
 
-/* limits, width_max, height_max, steps_max, parallel_max, retention_days: those that `mask` names. */
+/*
+ * limits, width_max, height_max, steps_max, parallel_max, retention_days: those that `mask` names.
+ */
 json_t *object_allowance(const struct jini_allowance *allowance, uint32_t mask);
 
 json_t *object_usage(const struct jini_usage *usage);

@@ -1,10 +1,14 @@
 /*
- * All that the command prints. One process has one standard output: this file owns it, and standard error.
+ * All that the command prints. One process has one standard output: this file owns it, and standard
+ * error.
  *
- *   standard output  results: aligned text, or with --json one object, or one object a line for lists and events
- *   standard error   errors, notes, log records of --verbose, progress; errors are one JSON object with --json
+ *   standard output  results: aligned text, or with --json one object, or one object a line for
+ *                    lists and events
+ *   standard error   errors, notes, log records of --verbose, progress; with --json errors are one
+ *                    object
  *
- * 1. Text from the database, from files and from arguments goes through words_printable() before a terminal sees it.
+ * 1. Text from the database, from files and from arguments goes through words_printable() before a
+ *    terminal sees it.
  * 2. A write that fails is remembered; output_end() reports it once. Nothing is written after it.
  * 3. Any thread may print: records of a run arise on threads of the engine.
  */
@@ -23,7 +27,10 @@ struct output_settings {
     bool verbose;
 };
 
-/* Opens what of the three standard descriptors is closed, so that no file of the database takes its place. */
+/*
+ * Opens what of the three standard descriptors is closed, so that no file of the database takes its
+ * place.
+ */
 void output_guard_descriptors(void);
 
 void output_begin(const struct output_settings *settings);
@@ -73,7 +80,10 @@ void output_unprinted(json_t *object, const char *format, ...)
 /* {"code", "exit_status", "name", "field", "message", "retry_after_ms"}. */
 json_t *output_error_object(const struct jini_error *error);
 
-/* Replaces the line that shows progress; NULL removes it. Nothing happens unless output_shows_progress(). */
+/*
+ * Replaces the line that shows progress; NULL removes it. Nothing happens unless
+ * output_shows_progress().
+ */
 void output_progress(const char *line);
 
 /* The callback for records of the engine. */
@@ -84,8 +94,8 @@ void output_log(void *context, enum jini_log_level level, const char *event,
 bool output_is_broken(void);
 
 /*
- * Writes out what is buffered. 0, or JINI_E_IO or JINI_E_FULL once a write failed. `*closed_pipe`: the reader of
- * standard output has gone, which is no fault worth a message.
+ * Writes out what is buffered. 0, or JINI_E_IO or JINI_E_FULL once a write failed. `*closed_pipe`:
+ * the reader of standard output has gone, which is no fault worth a message.
  */
 int output_end(bool *closed_pipe, struct jini_error *error);
 

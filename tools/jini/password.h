@@ -12,8 +12,9 @@ enum password_source {
 };
 
 /*
- * Reads a password into `out`, JINI_PASSWORD_MAX bytes with NUL; to be wiped by password_wipe(). Call it before the
- * database is opened: people take their time. JINI_E_INVALID: none, too long, the two differ, or no terminal.
+ * Reads a password into `out`, JINI_PASSWORD_MAX bytes with NUL; to be wiped by password_wipe().
+ * Call it before the database is opened: people take their time. JINI_E_INVALID: none, too long,
+ * the two differ, or no terminal.
  */
 int password_read(struct command *command, enum password_source source, char *out);
 

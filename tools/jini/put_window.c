@@ -1,4 +1,7 @@
-/* The slots of the window, and what moves them on. All of it runs on the main thread; only wait_done() does not. */
+/*
+ * The slots of the window, and what moves them on. All of it runs on the main thread; only
+ * wait_done() does not.
+ */
 #include "put_window.h"
 
 #include "command.h"

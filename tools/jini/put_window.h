@@ -9,9 +9,10 @@
  *    |                                          | failed
  *    `--------------- RELEASING <---------------'
  *
- * 1. At most `window` files are in memory, and no further one is read while they have WINDOW_BYTES_MAX.
- * 2. A job that was admitted is settled by its put, in one transaction, or released: whatever failed, and after a
- *    signal too. What kill -9 leaves is given back when the job's lease ends.
+ * 1. At most `window` files are in memory, and no further one is read while they have
+ *    WINDOW_BYTES_MAX.
+ * 2. A job that was admitted is settled by its put, in one transaction, or released: whatever
+ *    failed, and after a signal too. What kill -9 leaves is given back when the job's lease ends.
  * 3. Every file that was begun is reported once.
  */
 #ifndef JINI_CLI_PUT_WINDOW_H
@@ -51,8 +52,9 @@ struct put_plan {
 };
 
 /*
- * Stores the files. Returns 0 when every file was begun, else the status that makes going on useless, in `error` too
- * (full disk, disabled user), or JINI_E_CANCELLED after a signal. What each file became goes to the reports.
+ * Stores the files. Returns 0 when every file was begun, else the status that makes going on
+ * useless, in `error` too (full disk, disabled user), or JINI_E_CANCELLED after a signal. What each
+ * file became goes to the reports.
  */
 int put_window_run(const struct put_plan *plan, struct jini_error *error);
 

@@ -33,7 +33,9 @@ static int wait_until_taken(void)
     }
 }
 
-/* A pipe that takes anything takes PIPE_BUF bytes without blocking, where no signal would be seen. */
+/*
+ * A pipe that takes anything takes PIPE_BUF bytes without blocking, where no signal would be seen.
+ */
 static int write_all(const uint8_t *bytes, size_t length)
 {
     while (length > 0) {

@@ -1,6 +1,6 @@
 /*
- * The table of verbs. One row says all of a verb: parsing, help, completion, the man page and the errors about
- * wrong use follow from it.
+ * The table of verbs. One row says all of a verb: parsing, help, completion, the man page and the
+ * errors about wrong use follow from it.
  */
 #ifndef JINI_CLI_TABLE_H
 #define JINI_CLI_TABLE_H

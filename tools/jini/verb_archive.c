@@ -22,8 +22,8 @@ struct reports {
     _Atomic uint64_t steps;
     enum jini_tiering_step work; /* whose bytes tell how far a run is; 0: its steps are counted */
     uint64_t work_bytes;         /* as the plan has it */
-    struct jini_id pack_id; /* of the last step; all zero: none yet */
-    uint64_t pack_images;   /* counted of it */
+    struct jini_id pack_id;      /* of the last step; all zero: none yet */
+    uint64_t pack_images;        /* counted of it */
     uint64_t packs;
     uint64_t images;
     struct {

@@ -13,8 +13,9 @@ struct worst {
 };
 
 /*
- * Takes a failure into account. What says that the machine or the database needs attention outweighs
- * what is about one file or image alone; among equals the first of the command line counts.
+ * Takes a failure into account. What says that the machine or the database needs attention
+ * outweighs what is about one file or image alone; among equals the first of the command line
+ * counts.
  */
 void worst_add(struct worst *worst, size_t index, int status, const struct jini_error *error);
 

@@ -27,9 +27,9 @@ enum jini_tiering_step {
 JINI_EXPORT const char *jini_tiering_step_name(enum jini_tiering_step step);
 
 /*
- * One step that was done or would be, and why. Borrowed for the callback. Small packs that become one are one COMPACT, in
- * the name of the first; the open packs of this process are sealed together, in the name of one; EXPIRE is of many images
- * and of no pack.
+ * One step that was done or would be, and why. Borrowed for the callback. Small packs that become
+ * one are one COMPACT, in the name of the first; the open packs of this process are sealed
+ * together, in the name of one; EXPIRE is of many images and of no pack.
  */
 struct jini_tiering_event {
     enum jini_tiering_step step;
@@ -68,9 +68,9 @@ enum jini_tiering_flag {
  *   JINI_E_TIMEOUT    it waited behind other runs for too long; nothing was done
  *   JINI_E_BUSY       background.queue_max of this process wait already
  *   others            JINI_E_ARCHIVE, JINI_E_FULL, JINI_E_CORRUPT and more: some packs could not be
- *                     moved (`packs_failed`); they stay as they are, `error` names the first, and all
- *                     others were moved. JINI_E_CORRUPT also tells, once, of damaged records that
- *                     were put apart when their pack was rewritten; jini_verify() names them
+ *                     moved (`packs_failed`); they stay as they are, `error` names the first, and
+ *                     all others were moved. JINI_E_CORRUPT also tells, once, of damaged records
+ *                     that were put apart when their pack was rewritten; jini_verify() names them
  */
 struct jini_archive_run {
     struct jini_request request;
@@ -135,18 +135,21 @@ enum jini_verify_flag {
 
 /*
  * Checks all that is stored against all else:
- *   records     users by name, address and tier; jobs and images against the due queue, the users' lists with their
- *               counts of items, and the rows of running jobs, in both directions; what quotas have
- *               reserved against the jobs that run; images against their jobs; prompts
+ *   records     users by name, address and tier; jobs and images against the due queue, the users'
+ *               lists with their counts of items, and the rows of running jobs, in both directions;
+ *               what quotas have reserved against the jobs that run; images against their jobs;
+ *               prompts
  *   the index   images against locations, in both directions; rows of packs; rows of shared content
  *               against the records that they name; objects that are down to be deleted, which must
  *               be nobody's; keys that are none of their space
- *   packs       each file from record to record, and each location against the record that it names; images with the
- *               same bytes share a record, so its image id alone proves nothing
+ *   packs       each file from record to record, and each location against the record that it
+ *               names; images with the same bytes share a record, so its image id alone proves
+ *               nothing
  *   the archive objects by presence and length; in depth by the checksum of their bytes
  *
- * Not checked: the sums of bytes and the counts of the trash of a user, the items of lists beyond some 65,000, the
- * records inside of objects whose pack is not on the local disk, used units of quotas, rate limits.
+ * Not checked: the sums of bytes and the counts of the trash of a user, the items of lists beyond
+ * some 65,000, the records inside of objects whose pack is not on the local disk, used units of
+ * quotas, rate limits.
  *
  * Runs beside other work, on a thread of its own, and gives no false alarm for what changes
  * meanwhile: what is found is read again, in one snapshot, before it is reported. Memory is

@@ -70,9 +70,9 @@ typedef void jini_close_callback(void *context);
  * jini_cancel() and all others that take no callback) are not counted: the caller ends them on all
  * threads before it calls this. One that is running already is not waited for and would use what is
  * freed. One that begins while the engine closes, as in a callback that brings a request back, is
- * refused with JINI_E_CLOSED; only jini_health(), jini_detach() and jini_cancel() look at the handle
- * without that check. The handle lives until the last of those callbacks has returned; nothing may
- * be called on it afterwards.
+ * refused with JINI_E_CLOSED; only jini_health(), jini_detach() and jini_cancel() look at the
+ * handle without that check. The handle lives until the last of those callbacks has returned;
+ * nothing may be called on it afterwards.
  *
  *   JINI_E_BUSY     loops of other threads are attached; detach them first
  *   JINI_E_ON_LOOP  no callback on a loop thread
@@ -154,8 +154,8 @@ typedef int jini_txn_fn(struct jini_txn *txn, void *argument);
 struct jini_write {
     struct jini_request request;
     jini_txn_fn *function;
-    void *argument; /* borrowed until the request comes back */
-    uint32_t bytes; /* about how much it writes, 1,024 for each call; 0: 256 */
+    void *argument;    /* borrowed until the request comes back */
+    uint32_t bytes;    /* about how much it writes, 1,024 for each call; 0: 256 */
     uint32_t releases; /* 1: it deletes or gives back, and may use the reserve of a full disk */
 };
 JINI_EXPORT int jini_write(struct jini *jini, struct jini_write *write, jini_callback *callback);

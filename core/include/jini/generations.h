@@ -83,8 +83,8 @@ struct jini_image {
     int64_t seed;            /* with JINI_IMAGE_HAS_SEED */
     uint32_t width;
     uint32_t height;
-    uint32_t flags;   /* enum jini_image_flag */
-    uint8_t hash[16]; /* XXH3-128 of the file, canonical form */
+    uint32_t flags;                       /* enum jini_image_flag */
+    uint8_t hash[16];                     /* XXH3-128 of the file, canonical form */
     char media_type[JINI_MEDIA_TYPE_MAX]; /* "image/png" */
 };
 

@@ -177,7 +177,8 @@ JINI_EXPORT int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, 
 JINI_EXPORT int jini_limits_validate(const char *text, struct jini_error *error);
 
 /* Writes the words of an entry, "5 per 1 minute", as refusals of the seed say it. */
-JINI_EXPORT void jini_limit_describe(const struct jini_limit_entry *entry, char *text, size_t capacity);
+JINI_EXPORT void jini_limit_describe(const struct jini_limit_entry *entry, char *text,
+                                     size_t capacity);
 
 #ifdef __cplusplus
 }

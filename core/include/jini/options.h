@@ -80,8 +80,7 @@ enum jini_when_full {
            "writes that may wait; more are refused as busy")                                       \
     NUMBER(store_queue_bytes_max, "store.queue_bytes_max", JINI_MIB(64), JINI_MIB(1),              \
            JINI_GIB(16), "bytes of the writes that may wait")                                      \
-    NUMBER(store_batch_ops_max, "store.batch_ops_max", 1024, 1, 65536,                             \
-           "writes of one commit")                                                                 \
+    NUMBER(store_batch_ops_max, "store.batch_ops_max", 1024, 1, 65536, "writes of one commit")     \
     NUMBER(store_batch_bytes_max, "store.batch_bytes_max", JINI_MIB(16), JINI_KIB(64),             \
            JINI_GIB(1), "bytes of one commit")                                                     \
     NUMBER(store_batch_run_ms, "store.batch_run_ms", 5, 1, 1000,                                   \
@@ -107,7 +106,8 @@ enum jini_when_full {
            "logins that may wait; more are refused as busy")                                       \
     NUMBER(password_memory_kib, "password.memory_kib", 19456, 8, 1048576,                          \
            "memory of an argon2id hash (OWASP's least: 19456)")                                    \
-    NUMBER(password_passes, "password.passes", 2, 1, 64, "passes of an argon2id hash; times its "  \
+    NUMBER(password_passes, "password.passes", 2, 1, 64,                                           \
+           "passes of an argon2id hash; times its "                                                \
            "memory at most 4 GiB")                                                                 \
     NUMBER(cache_users, "cache.users", 65536, 16, 16777216,                                        \
            "users whose tier and limits this process keeps at hand")                               \
@@ -137,8 +137,8 @@ enum jini_when_full {
     NUMBER(pack_bytes_max, "pack.bytes_max", JINI_MIB(64), JINI_KIB(64), JINI_GIB(4),              \
            "a pack is sealed at this size")                                                        \
     NUMBER(pack_age_max_s, "pack.age_max_s", 3600, 1, 31536000, "or at this age")                  \
-    NUMBER(pack_queue_bytes_max, "pack.queue_bytes_max", JINI_MIB(256), JINI_MIB(1),               \
-           JINI_GIB(64), "image bytes that may wait to be written")                                \
+    NUMBER(pack_queue_bytes_max, "pack.queue_bytes_max", JINI_MIB(256), JINI_MIB(1), JINI_GIB(64), \
+           "image bytes that may wait to be written")                                              \
     TEXT(archive_url, "archive.url", "dir:archive",                                                \
          "where sealed packs go: dir:PATH, relative to the database, or dir:///PATH")              \
     NUMBER(archive_reads_max, "archive.reads_max", 1024, 1, 4000,                                  \
@@ -161,8 +161,9 @@ enum jini_when_full {
            "how long a stopped process keeps its background work")
 
 #define JINI_OPTION_NUMBER_MEMBER(member, name, value, least, most, text) uint64_t member;
-#define JINI_OPTION_SWITCH_MEMBER(member, name, value, text) uint64_t member;
-#define JINI_OPTION_CHOICE_MEMBER(member, name, value, choices, text) uint64_t member;
+#define JINI_OPTION_SWITCH_MEMBER(member, name, value, text)              uint64_t member;
+#define JINI_OPTION_CHOICE_MEMBER(member, name, value, choices, text)     uint64_t member;
+/* With NUL. */
 #define JINI_OPTION_TEXT_MEMBER(member, name, value, text) char member[JINI_OPTION_TEXT_MAX];
 
 struct jini_options {
@@ -176,8 +177,8 @@ struct jini_options {
     void *log_context;
     enum jini_log_level log_level;
     char process_name[48]; /* shown to operators beside the pid; empty: the program's name */
-    JINI_OPTION_MAP(JINI_OPTION_NUMBER_MEMBER, JINI_OPTION_SWITCH_MEMBER,
-                    JINI_OPTION_CHOICE_MEMBER, JINI_OPTION_TEXT_MEMBER)
+    JINI_OPTION_MAP(JINI_OPTION_NUMBER_MEMBER, JINI_OPTION_SWITCH_MEMBER, JINI_OPTION_CHOICE_MEMBER,
+                    JINI_OPTION_TEXT_MEMBER)
 };
 
 /* Fills in the defaults. */

@@ -1,6 +1,6 @@
 /*
- * An engine that is down to its reserve for as long as a case wants, whatever room the disk has: its
- * own looks, which would find the room within a second, are kept away.
+ * An engine that is down to its reserve for as long as a case wants, whatever room the disk has:
+ * its own looks, which would find the room within a second, are kept away.
  */
 #ifndef FULL_H
 #define FULL_H

@@ -1,4 +1,7 @@
-/* Verify: each kind of damage, planted behind the engine's back, is found and named; a busy database has none. */
+/*
+ * Verify: each kind of damage, planted behind the engine's back, is found and named; a busy
+ * database has none.
+ */
 #include "plant.h"
 
 #include "accounts/keys.h"
@@ -746,7 +749,10 @@ static void *keep_tiering(void *argument)
     return NULL;
 }
 
-/* A run of tiering seals what the others have just begun, so it may not end before they do: it is not counted. */
+/*
+ * A run of tiering seals what the others have just begun, so it may not end before they do: it is
+ * not counted.
+ */
 static bool both_have_worked(struct worker workers[3], unsigned rounds)
 {
     return atomic_load(&workers[0].rounds) >= rounds && atomic_load(&workers[1].rounds) >= rounds;

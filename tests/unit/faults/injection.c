@@ -604,7 +604,8 @@ static void count_and_open(void *context)
 }
 
 TEST(a_hook_runs_before_the_calls_that_it_waits_for,
-     "A hook runs before each call of its kind and path, and not for the calls that it makes itself.")
+     "A hook runs before each call of its kind and path, and not for the calls that it makes "
+     "itself.")
 {
     unsigned count = 0;
     make_files();

@@ -1,4 +1,7 @@
-/* The file of the table of rate limits, from outside: its format stands in core/limits/table_file.c. */
+/*
+ * The file of the table of rate limits, from outside: its format stands in
+ * core/limits/table_file.c.
+ */
 #ifndef LIMITS_FILE_H
 #define LIMITS_FILE_H
 

@@ -1,4 +1,6 @@
-/* The table on a disk that has no room for it: who gives way, what is answered, what comes after. */
+/*
+ * The table on a disk that has no room for it: who gives way, what is answered, what comes after.
+ */
 #include "table_fixture.h"
 
 #include "base/hash.h"

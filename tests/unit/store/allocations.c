@@ -35,9 +35,8 @@ static int op_of_every_kind(struct store_txn *txn, void *argument)
     int status = 0;
     for (int direction = STORE_FORWARD; direction <= STORE_BACKWARD; direction++) {
         struct store_cursor cursor;
-        status =
-            store_cursor_open(txn, STORE_SPACE_APPLICATION, slice_of(NULL, 0), slice_of(NULL, 0),
-                              (enum store_direction)direction, &cursor);
+        status = store_cursor_open(txn, STORE_SPACE_APPLICATION, slice_of(NULL, 0),
+                                   slice_of(NULL, 0), (enum store_direction)direction, &cursor);
         for (int i = 0; status == 0 && i < 5; i++)
             status = store_cursor_next(&cursor, NULL);
         store_cursor_close(&cursor);

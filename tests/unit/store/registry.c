@@ -182,8 +182,7 @@ TEST(the_table_is_bounded,
     fixture_put(store, "a", "1");
     open_snapshots(store, options.readers_max - 1, txns);
     CHECK_OK(store_figures(store, &figures));
-    CHECK_UINT(figures.readers, ==,
-               (SLOTS - 1) * other.snapshots + options.readers_max - 1);
+    CHECK_UINT(figures.readers, ==, (SLOTS - 1) * other.snapshots + options.readers_max - 1);
     end_snapshots(options.readers_max - 1, txns);
     store_close(store);
     for (int i = 0; i < SLOTS; i++) {
