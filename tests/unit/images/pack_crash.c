@@ -25,13 +25,15 @@ struct acknowledged {
 static struct acknowledged log_entries[IMAGES_MAX];
 static unsigned log_count;
 
+/* A kill may end the write of several entries between two pages; the torn one is cut off. */
 static void log_load(void)
 {
-    int descriptor = open("log", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+    int descriptor = open("log", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CHECK(descriptor >= 0);
     ssize_t length = read(descriptor, log_entries, sizeof(log_entries));
     CHECK_INT(length, >=, 0);
     log_count = (unsigned)((size_t)length / sizeof(log_entries[0]));
+    CHECK_INT(ftruncate(descriptor, (int64_t)(log_count * sizeof(log_entries[0]))), ==, 0);
     close(descriptor);
 }
 
