@@ -83,7 +83,7 @@ static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t length)
         buffer->overflow = true;
         return NULL;
     }
-    uint8_t *place = buffer->data + buffer->length;
+    uint8_t *place = buffer->length ? buffer->data + buffer->length : buffer->data;
     buffer->length += length;
     return place;
 }

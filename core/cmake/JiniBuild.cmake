@@ -11,6 +11,7 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
 set(JINI_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'")
 option(JINI_FUZZ "Build libFuzzer programs instead of the other tests (needs clang)" OFF)
+option(JINI_TEST_UNITS_ONLY "Run the unit tests alone" OFF)
 option(JINI_TEST_SWEEPS "Run the tests that fail every call, cut at every write, search every state" ON)
 option(JINI_WERROR "Warnings are errors" ${PROJECT_IS_TOP_LEVEL})
 
