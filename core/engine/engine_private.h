@@ -179,6 +179,7 @@ int request_check(struct jini_request *request, size_t size);
 
 /* On a loop thread: hands a request that is finished back to its caller. */
 void request_deliver(struct jini_request *request);
+bool request_is_delivered_here(const struct jini *jini); /* this thread is in such a callback */
 
 /* Gives it up before anything was started: the caller gets `status` at once and no callback. */
 int request_refuse(struct jini_request *request, int status);

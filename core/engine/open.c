@@ -391,7 +391,7 @@ int jini_close(struct jini *jini, jini_close_callback *callback, void *context)
     if (!jini || jini->fork_generation != fork_generation())
         return 0;
     bool mine = loop_attached(jini) != NULL;
-    if (!callback && loop_thread_must_not_block(jini))
+    if (!callback && (loop_thread_must_not_block(jini) || request_is_delivered_here(jini)))
         return JINI_E_ON_LOOP;
     if (loop_attached_count(jini) > (mine ? 1 : 0))
         return JINI_E_BUSY;

@@ -159,15 +159,26 @@ void request_finish(struct jini_request *request, int status)
     count_down(jini);
 }
 
+/* Whose callback this thread is in. Its loop may have been detached by it. */
+static _Thread_local const struct jini *delivering;
+
 /* On a loop thread: hands the request back to its caller. */
 void request_deliver(struct jini_request *request)
 {
     struct request_state *state = request_state(request);
     struct jini *jini = state->jini;
     jini_callback *callback = state->callback;
+    const struct jini *outer = delivering;
     atomic_store(&state->submitted, 0);
+    delivering = jini;
     callback(request);
+    delivering = outer;
     count_down(jini);
+}
+
+bool request_is_delivered_here(const struct jini *jini)
+{
+    return delivering == jini;
 }
 
 int request_wait(struct jini_request *request)

@@ -75,7 +75,8 @@ typedef void jini_close_callback(void *context);
  * nothing may be called on it afterwards.
  *
  *   JINI_E_BUSY     loops of other threads are attached; detach them first
- *   JINI_E_ON_LOOP  no callback on a loop thread
+ *   JINI_E_ON_LOOP  no callback on a loop thread, or in a callback of this engine, which closing
+ *                   would wait for, be its loop detached or not
  *   JINI_E_CLOSED   closing already
  * After these errors the handle is as it was.
  */

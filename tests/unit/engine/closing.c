@@ -225,6 +225,32 @@ TEST(a_callback_may_close, "A callback closes the engine, on the own loop and on
     CHECK_INT(uv_loop_close(&loop), ==, 0);
 }
 
+static void detach_and_close_in_callback(struct jini_request *request)
+{
+    struct scene *scene = request->data;
+    CHECK_OK(jini_detach(scene->jini));
+    close_in_callback(request);
+}
+
+TEST(a_callback_may_detach_and_close,
+     "In a callback that has detached its loop closing is still not waited for: it would wait for "
+     "that callback.")
+{
+    struct scene scene = {.jini = fixture_open()};
+    struct jini_error error;
+    uv_loop_t loop;
+    CHECK_INT(uv_loop_init(&loop), ==, 0);
+    CHECK_OK(jini_attach(scene.jini, &loop, &error));
+    jini_request_init(&scene.running);
+    scene.running.request.data = &scene;
+    scene.running.function = put_x;
+    CHECK_OK(jini_write(scene.jini, &scene.running, detach_and_close_in_callback));
+    uv_run(&loop, UV_RUN_DEFAULT);
+    wait_for(&scene.closed, 1);
+    CHECK_UINT(scene.returned, ==, 1);
+    CHECK_INT(uv_loop_close(&loop), ==, 0);
+}
+
 struct other_thread {
     struct jini *jini;
     _Atomic uint32_t attached;
