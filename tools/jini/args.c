@@ -89,18 +89,22 @@ static int unknown_option(const struct parser *parser, const char *word, struct 
     char help[64];
     char name[64];
     const char *names[ROWS_MAX];
+    const char *begun = NULL;
     size_t starts = 0;
     while (word[0] == '-')
         word++;
     snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
     for (size_t i = 0; i < parser->row_count; i++) {
         names[i] = parser->rows[i]->name;
-        starts += strncmp(names[i], name, strlen(name)) == 0;
+        if (strncmp(names[i], name, strlen(name)) != 0)
+            continue;
+        begun = names[i];
+        starts++;
     }
     see(parser, help, sizeof(help));
     if (starts > 1)
         return fail(error, name, "--%s begins several options; see %s", name, help);
-    const char *nearest = words_nearest(name, names, parser->row_count);
+    const char *nearest = starts ? begun : words_nearest(name, names, parser->row_count);
     if (nearest)
         return fail(error, name, "there is no option --%s; did you mean --%s? See %s", name,
                     nearest, help);
@@ -201,6 +205,19 @@ static int take(const struct option_row *row, const char *value, struct args *ou
 }
 
 /*
+ * The long name that getopt_long() took for a longer one: "--price" of --price-minor, which would
+ * be another amount. NULL: it was written in full, or is a letter.
+ */
+static const char *cut_name(const struct option_row *row, int code, char **values)
+{
+    bool apart = optarg && optarg == values[optind - 1];
+    const char *word = values[optind - (apart ? 2 : 1)];
+    if (code < LONG_BASE || strncmp(word, "--", 2) != 0)
+        return NULL;
+    return strcspn(word + 2, "=") == strlen(row->name) ? NULL : word;
+}
+
+/*
  * Reads options from values[1] on; values[0] is passed over. `*next`: the index of the first word
  * behind them.
  */
@@ -213,8 +230,10 @@ static int read_options(struct parser *parser, int count, char **values, struct 
     while ((code = getopt_long(count, values, parser->shorts, parser->longs, NULL)) != -1) {
         const struct option_row *row =
             code == '?' || code == ':' ? NULL : row_of_code(parser, code);
-        int status = row ? take(row, row->kind == VALUE_NONE ? NULL : optarg, out, error)
-                         : bad_option(parser, code, values, error);
+        const char *cut = row ? cut_name(row, code, values) : NULL;
+        int status = cut   ? unknown_option(parser, cut, error)
+                     : row ? take(row, row->kind == VALUE_NONE ? NULL : optarg, out, error)
+                           : bad_option(parser, code, values, error);
         if (status)
             return status;
     }

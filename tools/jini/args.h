@@ -1,7 +1,7 @@
 /*
  * Reading the command line by the table of verbs. Global options may stand before the verb and
- * behind it; options and arguments of a verb in any order; "--" ends the options. Long names may be
- * cut where they stay unambiguous.
+ * behind it; options and arguments of a verb in any order; "--" ends the options. Names are written
+ * in full: what is cut is refused with the name that it begins.
  */
 #ifndef JINI_CLI_ARGS_H
 #define JINI_CLI_ARGS_H

@@ -168,7 +168,13 @@ class WrongUse(Case):
                      ["user", "show", "--json", "alice"], ["user", "show", "alice", "--json"],
                      ["user", "show", "--json", "--", "alice"]):
             self.assertEqual(self.run_jini(*line).object()["username"], "alice")
-        self.assertEqual(self.run_jini("ls", "alice", "--js").out, "")  # a name may be cut
+
+    def test_options_are_written_in_full(self):
+        """--price is not taken for --price-minor, which would be another amount."""
+        self.assertIn("did you mean --price-minor", self.usage("tier", "set", "Gold", "--price", "15"))
+        self.assertIn("did you mean --price-minor", self.usage("tier", "set", "Gold", "--price=15"))
+        self.assertIn("did you mean --json", self.usage("ls", "--js"))
+        self.assertIn("begins several", self.usage("ls", "--ver"))
 
     def test_no_database(self):
         result = self.run_jini("ls", code=3)
