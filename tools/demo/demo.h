@@ -43,8 +43,8 @@ struct demo_reason {
 struct demo_user {
     const char *name;
     const char *tier;
-    char quotas
-        [JINI_LIMITS_TEXT_MAX]; /* of the tier: its limits without the first, its rate limit */
+    unsigned long long per_minute; /* of the tier */
+    unsigned long long per_day;
     uint64_t id;
     uint64_t images;
     uint64_t stored;

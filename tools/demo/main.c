@@ -197,8 +197,8 @@ static int add_users(struct demo *demo)
         demo->users[i].name = users[i].name;
         demo->users[i].tier = users[i].tier;
         demo->users[i].id = add.user.id;
-        const char *quotas = strchr(tier.allowance.limits, ';');
-        snprintf(demo->users[i].quotas, sizeof(demo->users[i].quotas), "%s", quotas ? quotas : "");
+        sscanf(tier.allowance.limits, "%llu/minute; %llu/day", &demo->users[i].per_minute,
+               &demo->users[i].per_day);
         printf("  %-4s user %-3llu %-8s limits \"%s\"", users[i].name,
                (unsigned long long)add.user.id, users[i].tier, tier.allowance.limits);
         print_bounds(&tier.allowance);
@@ -207,14 +207,21 @@ static int add_users(struct demo *demo)
     return 0;
 }
 
+static unsigned long long larger(unsigned long long a, unsigned long long b)
+{
+    return a > b ? a : b;
+}
+
 /*
  * Lifts for one user just what refused it: first the rate limit, then the quota, with the bounds on
- * size. As many as the user has images are enough.
+ * size. As many as the user has images are enough, and no limit becomes lower than it was.
  */
 static int lift(struct demo *demo, unsigned index, unsigned round)
 {
     const struct demo_user *user = &demo->users[index];
     unsigned long long most = user->images < RATE_MAX ? user->images : RATE_MAX;
+    unsigned long long per_minute = larger(most, user->per_minute);
+    unsigned long long per_day = round == 0 ? 0 : user->images;
     struct jini_user_set set;
     if (user->stored == user->images)
         return 0;
@@ -223,11 +230,8 @@ static int lift(struct demo *demo, unsigned index, unsigned round)
     set.fields = JINI_USER_FIELD_OVERRIDES;
     set.user.override_mask = JINI_ALLOWANCE_LIMITS | JINI_ALLOWANCE_WIDTH | JINI_ALLOWANCE_HEIGHT;
     char *text = set.user.overrides.limits;
-    if (round == 0)
-        snprintf(text, sizeof(set.user.overrides.limits), "%llu/minute%.200s", most, user->quotas);
-    else
-        snprintf(text, sizeof(set.user.overrides.limits), "%llu/minute; %llu/day", most,
-                 (unsigned long long)user->images);
+    snprintf(text, sizeof(set.user.overrides.limits), "%llu/minute; %llu/day", per_minute,
+             larger(per_day, user->per_day));
     int status = jini_user_set(demo->jini, &set, NULL);
     if (status)
         return fail("lifting limits", status, &set.request.error);
@@ -245,7 +249,7 @@ static int store_all(struct demo *demo)
     size_t left = demo_submit(demo);
     for (unsigned round = 0; left > 0 && round < DEMO_ROUNDS; round++) {
         double lifting = demo_seconds();
-        printf("  %zu images are not admitted yet:\n", left);
+        printf("  %zu image%s not admitted yet:\n", left, left == 1 ? " is" : "s are");
         demo_new_refusals(demo);
         for (unsigned i = 0; i < DEMO_USERS; i++) {
             int code = lift(demo, i, round);
