@@ -88,7 +88,8 @@ struct jini_user {
  * and blanks, and behind it a domain of two labels or more, or "localhost". First and last name
  * have up to 150 characters, none a control character. `password` has 1 to 1,024 bytes.
  * `password_hash` is argon2id in PHC form or Django's "pbkdf2_sha256$...", for imports; one that
- * begins with '!' fits no password.
+ * begins with '!' fits no password. Without JINI_USER_ACTIVE in `flags` the user is disabled: it
+ * cannot log in, and is refused wherever limits are asked (JINI_E_INACTIVE).
  *
  * Out: `user` as stored.
  *   JINI_E_INVALID    a member breaks its rule

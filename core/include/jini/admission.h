@@ -49,6 +49,10 @@ extern "C" {
  *                   that are counted ("parallel"); or a queue is full, by its option
  * JINI_E_FULL       the disk, for new work or for the table of rate limits ("limits.shm")
  * Durable once it succeeded.
+ *
+ * With a callback, what refuses before the transaction (user, tier, size, rate limits, the table of
+ * rate limits) is answered by the call itself, which then does not call back; quotas and the bound
+ * on parallel jobs refuse in the callback. So a caller looks at both, as with every request.
  */
 enum jini_admit_flag {
     /*
