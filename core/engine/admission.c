@@ -381,7 +381,7 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
         return status;
     status = check_admit(admit, &request->error);
     if (status == 0 && !jini->rates)
-        status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
+        status = explain_read_only(&request->error);
     if (status)
         return request_refuse(request, status);
     struct admit_work *work = base_calloc(1, sizeof(*work));

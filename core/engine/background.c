@@ -219,7 +219,7 @@ static void look(struct worker_task *task, int status)
 static int queue_run(struct background *background, struct jini_archive_run *run)
 {
     if (!background)
-        return error_set(&run->request.error, JINI_E_READ_ONLY, "jini", "opened read-only");
+        return explain_read_only(&run->request.error);
     return task_queue_submit(&background->queue, request_task(&run->request, run_archive),
                              &run->request.error);
 }

@@ -241,6 +241,9 @@ void explain_write(struct jini *jini, int status, uint64_t waited_ms, struct jin
 /* Says why the queue of writes did not take the one of a request. */
 void explain_queue(struct jini_request *request, int status);
 
+/* JINI_E_READ_ONLY: what was asked for needs a database that is open for writing. */
+int explain_read_only(struct jini_error *error);
+
 /* Says that a function of the caller's answered `status`, which it returns. */
 int explain_function(struct jini_error *error, int status);
 

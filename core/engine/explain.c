@@ -153,6 +153,13 @@ int explain_function(struct jini_error *error, int status)
                      jini_status_name(status));
 }
 
+int explain_read_only(struct jini_error *error)
+{
+    return error_set(error, JINI_E_READ_ONLY, "read_only",
+                     "the database was opened read-only; this needs one that is open for writing, "
+                     "and limits the table that only those have");
+}
+
 void explain_end(struct jini_request *request, int status)
 {
     const struct request_state *state = request_state(request);
@@ -163,7 +170,9 @@ void explain_end(struct jini_request *request, int status)
     else if (status == JINI_E_CANCELLED)
         error_set(error, status, request_kind_name(kind),
                   "it was taken back, by jini_cancel() or by closing, before it was done");
-    else if (status == JINI_E_READ_ONLY || status == JINI_E_CLOSED)
+    else if (status == JINI_E_READ_ONLY)
+        explain_read_only(error);
+    else if (status == JINI_E_CLOSED)
         error_set(error, status, "jini", "%s", jini_status_text(status));
     else if (kind == REQUEST_WRITE && (status == JINI_E_FULL || status == JINI_E_TOO_BIG))
         explain_function(error, status); /* and not the store: that has said so */

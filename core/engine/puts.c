@@ -360,7 +360,7 @@ int jini_image_put(struct jini *jini, struct jini_image_put *put, jini_callback 
     if (status)
         return status;
     if (!jini->appender)
-        status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
+        status = explain_read_only(&request->error);
     else if (!put->bytes || put->length == 0)
         status = error_set(&request->error, JINI_E_NOT_IMAGE, "bytes", "an empty file is no image");
     else if (put->length > jini->options.image_bytes_max)

@@ -203,7 +203,7 @@ int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset, jini_cal
     if (status)
         return status;
     if (!jini->rates)
-        status = error_set(&request->error, JINI_E_READ_ONLY, "jini", "opened read-only");
+        status = explain_read_only(&request->error);
     else if (!has_own_limits(&reset->subject))
         status = error_set(&request->error, JINI_E_INVALID, "subject",
                            "users and addresses have limits of their own");

@@ -224,7 +224,7 @@ static int check_members(const struct jini *jini, const struct jini_limit_check 
     if (status)
         return error_set(error, status, "jini", "%s", jini_status_text(status));
     if (!jini->rates)
-        return error_set(error, JINI_E_READ_ONLY, "jini", "opened read-only");
+        return explain_read_only(error);
     if (check->cost == 0 && !(check->flags & JINI_CHECK_PEEK))
         return error_set(error, JINI_E_INVALID, "cost", "a cost is 1 or more");
     if (check->scope && strlen(check->scope) >= JINI_SCOPE_MAX)

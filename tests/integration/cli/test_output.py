@@ -304,7 +304,7 @@ class Database(Case):
         self.assertNotIn("rate limits", text)  # this process has no part in their table
         self.assertNotIn("NO TABLE", text)
         self.json(*looking, "limit", "peek", "alice", code=22)
-        self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "jini", "read-only")
+        self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "read_only", "open for writing")
         self.run_jini("--db", "copy", "user", "add", "bob")
 
     def test_stat(self):
