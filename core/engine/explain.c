@@ -156,8 +156,7 @@ int explain_function(struct jini_error *error, int status)
 int explain_read_only(struct jini_error *error)
 {
     return error_set(error, JINI_E_READ_ONLY, "read_only",
-                     "the database was opened read-only; this needs one that is open for writing, "
-                     "and limits the table that only those have");
+                     "the database was opened read-only; this needs it open for writing");
 }
 
 void explain_end(struct jini_request *request, int status)

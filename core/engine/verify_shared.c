@@ -184,6 +184,15 @@ static int begin_row(struct shared_run *run)
     return 0;
 }
 
+static void report_no_row(struct verifying *v, const char *kind, struct slice key,
+                          struct slice value)
+{
+    const struct verify_place place = {.kind = kind, .field = "row"};
+    verify_problem(v, &place,
+                   "row: a key of %zu bytes and a value of %zu that are none of this space",
+                   key.length, value.length);
+}
+
 static int visit_content(void *context, struct slice key, struct slice value)
 {
     struct shared_run *run = context;
@@ -195,11 +204,7 @@ static int visit_content(void *context, struct slice key, struct slice value)
     if (status)
         return status;
     if (index_content_read(key, value, &content) != 0) {
-        const struct verify_place place = {.kind = "content_damaged", .field = "row"};
-        verify_problem(v, &place,
-                       "row: a key of %zu bytes and a value of %zu that are none of this "
-                       "space",
-                       key.length, value.length);
+        report_no_row(v, "content_damaged", key, value);
         return 0;
     }
     status = verify_snapshot(v, &txn);
@@ -254,11 +259,7 @@ static int visit_orphan(void *context, struct slice key, struct slice value)
     if (status)
         return status;
     if (index_orphan_read(key, value, &orphan) != 0) {
-        const struct verify_place place = {.kind = "orphan_damaged", .field = "row"};
-        verify_problem(v, &place,
-                       "row: a key of %zu bytes and a value of %zu that are none of this "
-                       "space",
-                       key.length, value.length);
+        report_no_row(v, "orphan_damaged", key, value);
         return 0;
     }
     status = verify_snapshot(v, &txn);

@@ -197,8 +197,13 @@ static int add_users(struct demo *demo)
         demo->users[i].name = users[i].name;
         demo->users[i].tier = users[i].tier;
         demo->users[i].id = add.user.id;
-        sscanf(tier.allowance.limits, "%llu/minute; %llu/day", &demo->users[i].per_minute,
-               &demo->users[i].per_day);
+        if (sscanf(tier.allowance.limits, "%llu/minute; %llu/day", &demo->users[i].per_minute,
+                   &demo->users[i].per_day) != 2) {
+            fprintf(stderr,
+                    "jini-demo: tier %s has other limits than a new database gives it: %s\n",
+                    users[i].tier, tier.allowance.limits);
+            return 1;
+        }
         printf("  %-4s user %-3llu %-8s limits \"%s\"", users[i].name,
                (unsigned long long)add.user.id, users[i].tier, tier.allowance.limits);
         print_bounds(&tier.allowance);
