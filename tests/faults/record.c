@@ -167,8 +167,11 @@ void record_sync(int fd)
     if (!record_inode(fd, &info))
         return;
     for (uint32_t i = 0; i < block->mapped_count; i++) {
-        /* Stores through the mapping are synced with the file, and are seen nowhere else. */
-        if (block->mapped[i] == info.st_ino) {
+        /*
+         * Stores through the mapping are synced with the file, and are seen nowhere else. A folder
+         * may have the number of a file that was mapped and is gone.
+         */
+        if (block->mapped[i] == info.st_ino && S_ISREG(info.st_mode)) {
             record_contents(fd, 0, (uint64_t)info.st_size);
             record_size(&info);
             break;
