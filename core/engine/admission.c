@@ -170,7 +170,8 @@ static int refuse_parallel(struct store_txn *txn, struct admit_work *work,
     int status = quota_peek(txn, &work->quotas); /* for the answer */
     if (status && status != JINI_E_BUSY)
         return status;
-    error_set(error, JINI_E_LIMITED, "parallel", "%u jobs are running; the tier allows %u at once",
+    error_set(error, JINI_E_LIMITED, "parallel",
+              "%u jobs are running, and %u may at once; come back when one of them ends",
               work->parallel, work->allowed.allowance.parallel_max);
     if (error)
         error->retry_after_ms = until_a_lease_ends_ms(running, work->now_ns / NS_PER_MS);

@@ -76,6 +76,8 @@ static int check(const struct state_row *from, const struct state_row *to, bool 
 {
     if (allowed)
         return 0;
+    if (from == to)
+        return error_set(error, JINI_E_CONFLICT, "state", "the %s is %s already", what, from->name);
     return error_set(error, JINI_E_CONFLICT, "state",
                      "the %s is %s and cannot become %s: read it again", what, from->name,
                      to->name);

@@ -51,7 +51,8 @@ int file_error_errno(struct jini_error *error, int number, const char *path, con
         status = JINI_E_NO_MEMORY;
     else if (number == EINTR)
         status = JINI_E_CANCELLED;
-    return file_error(error, status, path, "it %s: %s", what, strerror(number));
+    return file_error(error, status, path, "it %s: %s", what,
+                      number == EINTR ? "the command was ended first" : strerror(number));
 }
 
 /* ---- Writing ---- */

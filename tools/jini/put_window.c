@@ -67,8 +67,10 @@ static void report(struct window *window, struct slot *slot)
 
 static void fail(struct slot *slot, int status, const struct jini_error *error)
 {
+    static const struct jini_error interrupted = {.code = JINI_E_CANCELLED,
+                                                  .message = "the command was ended first"};
     slot->outcome.status = status;
-    slot->outcome.error = *error;
+    slot->outcome.error = status == JINI_E_CANCELLED ? interrupted : *error;
     if (slot->outcome.error.code == 0) {
         slot->outcome.error.code = status;
         snprintf(slot->outcome.error.message, sizeof(slot->outcome.error.message), "%s",
@@ -106,7 +108,7 @@ static void submitted(struct jini_request *request, int status)
 {
     if (status) {
         request->status = status;
-        request->data = request;
+        wait_done(request);
     }
 }
 
@@ -210,10 +212,8 @@ static void stored(struct window *window, struct slot *slot)
 /* A step that was put off: again, or given up. */
 static void resume(struct window *window, struct slot *slot)
 {
-    static const struct jini_error interrupted = {.code = JINI_E_CANCELLED,
-                                                  .message = "the command was ended first"};
     if (is_over(window)) {
-        fail(slot, JINI_E_CANCELLED, &interrupted);
+        fail(slot, JINI_E_CANCELLED, NULL);
         if (slot->stage == STAGE_PUT_LATER)
             give_back(window, slot);
         else

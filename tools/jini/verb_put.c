@@ -168,6 +168,8 @@ static void print_summary(const struct putting *putting, uint64_t elapsed_ms)
     words_bytes(elapsed_ms ? putting->stored_bytes * 1000 / elapsed_ms : 0, rate);
     output_info("%" PRIu64 " of %zu files stored, %s in %s (%s/s)", putting->stored,
                 putting->file_count, bytes, span, rate);
+    if (putting->file_count == 1)
+        return; /* its line says why */
     for (size_t i = 0; i < putting->reason_count; i++) {
         const struct reason *reason = &putting->reasons[i];
         output_line("%" PRIu64 " not stored: %s%s%s%s", reason->count,

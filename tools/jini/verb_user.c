@@ -89,6 +89,10 @@ static int add_user(struct command *command, const char *password)
     uint32_t fields = 0;
     jini_request_init(&add);
     int status = take_texts(command, &add.user, &fields);
+    if (status == 0 && !name && !(fields & JINI_USER_FIELD_EMAIL))
+        status = command_fail(
+            command, JINI_E_INVALID, "NAME",
+            "NAME is missing, and no --email to make one from; see \"jini user add --help\"");
     if (status == 0 && name)
         status = copy_text(command, "username", name, add.user.username, sizeof(add.user.username));
     if (status)

@@ -329,7 +329,7 @@ class Refusals(Case):
         self.assertIn("7 of 12 files were not stored", result.error()["message"])
         self.assertEqual(self.states(), {"COMPLETED": 5})
         text = self.run_jini("put", "frida", "in/0000.png", code=17)
-        self.assertIn("1 not stored: a rate limit or quota refused (rate)", text.out)
+        self.assertIn("Rate limit exceeded: 5 per 1 minute", text.out)
         self.assertIn("come back in", text.err)
 
     def test_what_is_no_image_is_not_charged(self):

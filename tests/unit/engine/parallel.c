@@ -40,7 +40,7 @@ static void check_refused(struct jini *jini, const char *address)
     struct jini_admit request;
     CHECK_STATUS(admit_for(jini, address, 0, &request), JINI_E_LIMITED);
     CHECK_TEXT(request.request.error.field, "parallel");
-    CHECK_CONTAINS(request.request.error.message, "2 jobs are running; the tier allows 2");
+    CHECK_CONTAINS(request.request.error.message, "2 jobs are running, and 2 may at once");
     CHECK_UINT(request.request.error.retry_after_ms, >, 0);
     CHECK_UINT(request.answer.retry_after_ms, ==, request.request.error.retry_after_ms);
 }
