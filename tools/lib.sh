@@ -9,9 +9,9 @@ build_packages=(
     libutf8proc-dev libuv1-dev libxxhash-dev libzstd-dev zlib1g-dev
 )
 
-# What testing takes beside that: the second compiler, its sanitizer and fuzzer libraries, symbols in
+# What testing takes beside that: the second compiler, its sanitizer and fuzzer libraries and linker, symbols in
 # reports, the language of the checks, and what checks the manual page and the completion script.
-test_packages=(clang clang-format libclang-rt-dev llvm python3 git groff-base shellcheck)
+test_packages=(clang clang-format libclang-rt-dev lld llvm python3 git groff-base shellcheck)
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*"

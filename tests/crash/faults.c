@@ -143,6 +143,7 @@ static void loop_over_calls(uint32_t kinds, enum fault_effect effect, int error)
     const uint64_t step = step_of_sweep();
     uint64_t n = 1 + harness_random_below(step);
     bool injected = true;
+    harness_keep_heap();
     fault_attach(harness_path("control"));
     start_over();
     for (; injected; n += step) {

@@ -246,6 +246,7 @@ static void fail_allocations(enum store_driver driver)
     uint64_t n = harness_random_below(step);
     unsigned runs = 0;
     bool failed;
+    harness_keep_heap();
     do {
         struct knowledge knowledge = {{0}, {0}};
         struct store *store;
@@ -291,6 +292,7 @@ static void fail_calls(const struct fault_plan *plan)
     uint64_t n = harness_random_below(step);
     unsigned runs = 0;
     uint64_t injected;
+    harness_keep_heap();
     do {
         struct knowledge knowledge = {{0}, {0}};
         struct store *store;

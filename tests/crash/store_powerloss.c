@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OPS = 40, FEW_OPS = 8, KEYS = 7, SEEDS = 4, FEW_SEEDS = 2 };
+enum { OPS = 40, FEW_OPS = 8, KEYS = 7, SEEDS = 3, FEW_SEEDS = 2 };
 
 static const struct store_format format = {.version = 1, .version_min = 1};
 static const enum store_space spaces[] = {STORE_SPACE_APPLICATION, STORE_SPACE_USERS};

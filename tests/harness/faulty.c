@@ -4,7 +4,7 @@
  * case may notice, by a failing CHECK; but no process of it may crash or hang, and the database
  * that it leaves in its directory opens, works, and verify in depth finds nothing.
  *
- *     test-integration-engine-processes --faulty [CASE]...
+ *     test-integration-engine --faulty [SUBJECT|CASE]...
  */
 #include "faults.h"
 #include "harness_private.h"

@@ -24,6 +24,7 @@
 struct harness_case {
     const char *name;
     const char *sentence;
+    const char *file;
     void (*run)(void);
     struct harness_case *next;
 };
@@ -34,7 +35,7 @@ void harness_register(struct harness_case *test);
     static void test_name(void);                                                                   \
     __attribute__((constructor)) static void register_##test_name(void)                            \
     {                                                                                              \
-        static struct harness_case test = {#test_name, test_sentence, test_name, NULL};            \
+        static struct harness_case test = {#test_name, test_sentence, __FILE__, test_name, NULL};  \
         harness_register(&test);                                                                   \
     }                                                                                              \
     static void test_name(void)
@@ -50,6 +51,14 @@ const char *harness_directory(void);
  * matter.
  */
 const char *harness_fast_directory(uint64_t free_bytes_min);
+
+/*
+ * For cases that write by the thousand with store.run_twice. LMDB wants megabytes for the transaction
+ * that each op is then: they come from what the heap keeps, and are not mapped and faulted in anew.
+ * Cases that open databases by the thousand take longer with it: the zeros that those want are free
+ * when they are mapped.
+ */
+void harness_keep_heap(void);
 
 /* A path below harness_directory(), in one of eight rotating buffers. */
 const char *harness_path(const char *format, ...) __attribute__((format(printf, 1, 2)));

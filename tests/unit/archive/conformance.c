@@ -346,7 +346,7 @@ CONFORMS(range_past_the_end_is_corrupt,
 CONFORMS(malformed_ranges_are_refused,
          "A range of no bytes, or one that no object can have, is refused at submit.")
 {
-    char buffer[16];
+    char buffer[16] = {0};
     struct slice room = slice_of(buffer, sizeof(buffer));
     struct archive_request request;
     CHECK_STATUS(get_range(archive, "x", 0, 0, room, &request), JINI_E_INVALID);

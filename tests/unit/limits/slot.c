@@ -5,6 +5,32 @@
  * The code under test is compiled into this file, so that one rule of it at a time can be broken:
  * the search must then find a state that is wrong, or it would prove nothing.
  */
+#include <stdbool.h>
+
+enum rule {
+    no_rule,
+    rule_tag_after_state,
+    rule_search_under_claim,
+    rule_tag_after_reserve,
+    rule_charge_by_swap,
+    rule_reserve_by_swap,
+    rule_claim_by_swap,
+    rule_living_keep_claims,
+    rule_orphans_are_freed,
+    rule_publish_before_release,
+    rule_impossible_by_fresh_clock,
+    rule_clock_under_claim,
+    rule_floor_is_passed,
+    rule_refund_raises_floor,
+    rule_refund_by_fresh_clock,
+    rule_reset_raises_floor
+};
+
+static enum rule broken_rule;
+#define SLOT_BROKEN(rule) (broken_rule == (rule))
+
+#include "limits/slot.c" /* so that SLOT_BROKEN is of use */
+
 #include "slot_world.h"
 
 /* The scenarios. Every one runs all interleavings; together they need every rule. */

@@ -5,41 +5,16 @@
  * A state is everything that is shared, all that each actor remembers, the clock, and what an
  * outside observer knows of the charges that were admitted. From each state lead the next step of
  * each actor, its death, and a tick of the clock. The search visits every state that can be reached
- * and checks in each what must hold.
+ * and checks in each what must hold. The code under test is included before it.
  */
 #ifndef SLOT_WORLD_H
 #define SLOT_WORLD_H
-
-#include <stdbool.h>
-
-enum rule {
-    no_rule,
-    rule_tag_after_state,
-    rule_search_under_claim,
-    rule_tag_after_reserve,
-    rule_charge_by_swap,
-    rule_reserve_by_swap,
-    rule_claim_by_swap,
-    rule_living_keep_claims,
-    rule_orphans_are_freed,
-    rule_publish_before_release,
-    rule_impossible_by_fresh_clock,
-    rule_clock_under_claim,
-    rule_floor_is_passed,
-    rule_refund_raises_floor,
-    rule_refund_by_fresh_clock,
-    rule_reset_raises_floor
-};
-
-static enum rule broken_rule;
-#define SLOT_BROKEN(rule) (broken_rule == (rule))
-
-#include "limits/slot.c" /* the code under test, so that SLOT_BROKEN is of use */
 
 #include "base/hash.h"
 #include "harness.h"
 #include "limits/algorithm_word.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
