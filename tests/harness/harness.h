@@ -53,10 +53,10 @@ const char *harness_directory(void);
 const char *harness_fast_directory(uint64_t free_bytes_min);
 
 /*
- * For cases that write by the thousand with store.run_twice. LMDB wants megabytes for the transaction
- * that each op is then: they come from what the heap keeps, and are not mapped and faulted in anew.
- * Cases that open databases by the thousand take longer with it: the zeros that those want are free
- * when they are mapped.
+ * For cases that write by the thousand with store.run_twice. LMDB wants megabytes for the
+ * transaction that each op is then: they come from what the heap keeps, and are not mapped and
+ * faulted in anew. Cases that open databases by the thousand take longer with it: the zeros that
+ * those want are free when they are mapped.
  */
 void harness_keep_heap(void);
 
