@@ -163,6 +163,8 @@ static int sync_parent(const char *path)
 static int publish(const struct target *target, struct jini_error *error)
 {
     int failed = give_name(target);
+    if (failed)
+        unlink(target->partial); /* later its name is anybody's */
     if (failed == EEXIST)
         return error_set(error, JINI_E_EXISTS, target->path, "somebody made it meanwhile");
     if (failed)
@@ -192,10 +194,10 @@ int store_copy(struct store *store, const char *path, enum store_copy_form form,
         error_set(error, status, path, "copying failed: %s", jini_status_text(status));
     else if (fsync(target.fd) != 0)
         status = error_set_errno(error, errno, path, "cannot sync the copy");
-    else
-        status = publish(&target, error);
     if (status)
         unlink(target.partial);
+    else
+        status = publish(&target, error);
     close(target.fd); /* and with it the lock, behind which the name is nobody's */
     return status;
 }

@@ -67,7 +67,7 @@ struct walk {
     struct jini_error *error;
     struct meta meta;
     uint64_t pages_in_file;
-    uint64_t pages_met;   /* each counted as often as it is met */
+    uint8_t *met;         /* a bit for each page in the file that was met */
     uint64_t free_beyond; /* free pages found that lie beyond the end of the file */
     const char *space;    /* that alone is looked at; NULL: `extent` */
     enum lmdb_check extent;
@@ -233,15 +233,27 @@ static bool pages_exist(const struct walk *walk, uint64_t first, uint64_t count)
 }
 
 /*
- * A page stands in one place. Pages that name the same one again and again could lead the walk on
- * for years, in a small file: it ends when it has met more of them than there are.
+ * A page stands in one place. One that is free and in use, or in use twice, makes LMDB end the process
+ * when it writes; and pages that name each other could lead the walk on for years.
  */
-static int count_pages(struct walk *walk, uint64_t page, uint64_t count)
+static int meet_pages(struct walk *walk, uint64_t first, uint64_t count)
 {
-    walk->pages_met += count;
-    if (walk->pages_met > walk->pages_in_file)
-        return damaged(walk, page, "pages that are referred to more than once");
+    for (uint64_t page = first; page < first + count; page++) {
+        uint8_t bit = (uint8_t)(1u << page % 8);
+        if (page >= walk->pages_in_file)
+            return damaged(walk, page, "it lies behind the end of the file");
+        if (walk->met[page / 8] & bit)
+            return damaged(walk, page, "it is referred to more than once");
+        walk->met[page / 8] |= bit;
+    }
     return 0;
+}
+
+static int forget_pages(struct walk *walk)
+{
+    base_free(walk->met);
+    walk->met = base_calloc(1, walk->pages_in_file / 8 + 1);
+    return walk->met ? 0 : error_set(walk->error, JINI_E_NO_MEMORY, walk->path, "out of memory");
 }
 
 /* A value of the database of free pages: counts its pages that lie beyond the end of the file. */
@@ -269,7 +281,12 @@ static int check_free_list(struct walk *walk, uint64_t page, const uint8_t *inli
             if (ids[i] < 2 || ids[i] >= before)
                 return damaged(walk, page, "a free list out of order");
             before = ids[i];
-            walk->free_beyond += ids[i] >= walk->pages_in_file;
+            if (ids[i] >= walk->pages_in_file)
+                walk->free_beyond++;
+            else
+                status = meet_pages(walk, ids[i], 1);
+            if (status)
+                return status;
         }
         at += n;
     }
@@ -293,7 +310,7 @@ static int check_overflow(struct walk *walk, const struct database *database, ui
         return damaged(walk, first, "not the value page that another page refers to");
     if (first + count > walk->pages_in_file)
         return damaged(walk, first, "a value that goes on behind the end of the file");
-    status = count_pages(walk, first, count);
+    status = meet_pages(walk, first, count);
     if (status)
         return status;
     if (database->holds_free && database->levels > 1)
@@ -405,7 +422,7 @@ static int walk_tree(struct walk *walk, const struct database *database, uint64_
         return error_set(walk->error, JINI_E_NO_MEMORY, walk->path, "out of memory");
     int status = read_bytes(walk, number * size, page, size);
     if (status == 0)
-        status = count_pages(walk, number, 1);
+        status = meet_pages(walk, number, 1);
     if (status == 0)
         status = check_header(walk, database, page, number, depth);
     if (status == 0)
@@ -431,8 +448,9 @@ static int check_length(struct walk *walk)
         return 0;
     struct database whole = walk->meta.free;
     whole.levels = DEPTH_MAX;
-    walk->pages_met = 0;
-    int status = walk_tree(walk, &whole, whole.root, 1);
+    int status = forget_pages(walk);
+    if (status == 0)
+        status = walk_tree(walk, &whole, whole.root, 1);
     uint64_t missing = walk->meta.last_page + 1 - walk->pages_in_file;
     if (status == 0 && walk->free_beyond < missing)
         return error_set(walk->error, JINI_E_CORRUPT, walk->path,
@@ -453,7 +471,8 @@ static int check_once(struct walk *walk)
     walk->meta.free.levels = walk->space ? 0 : walk->meta.main.levels;
     walk->free_beyond = 0;
     status = check_length(walk);
-    walk->pages_met = 0;
+    if (status == 0)
+        status = forget_pages(walk);
     if (status == 0)
         status = walk_tree(walk, &walk->meta.free, walk->meta.free.root, 1);
     if (status == 0)
@@ -489,6 +508,7 @@ static int check_file(const char *directory, struct walk *walk)
             break;
     }
     close(walk->fd);
+    base_free(walk->met);
     if (status == 0)
         error_clear(walk->error);
     return status;

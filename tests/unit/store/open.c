@@ -339,14 +339,41 @@ static void make_page(uint8_t *page, uint64_t number, bool leaf, uint64_t target
     store_le16(page + 14, (uint16_t)at);
 }
 
+static size_t newest_meta(const uint8_t *file)
+{
+    uint64_t transactions[] = {load_le64(file + 16 + 128), load_le64(file + PAGE + 16 + 128)};
+    return 16 + (transactions[1] > transactions[0] ? PAGE : 0);
+}
+
+TEST(a_page_that_is_free_and_in_use_is_told,
+     "A list of free pages with one that is in use is damage: LMDB would end the process that "
+     "writes.")
+{
+    make_database(300);
+    size_t length;
+    uint8_t *bytes = read_file(&length);
+    size_t meta = newest_meta(bytes);
+    uint64_t in_use = load_le64(bytes + meta + 24 + 48 + 40); /* the root of the spaces */
+    uint8_t *page = bytes + load_le64(bytes + meta + 24 + 40) * PAGE;
+    uint8_t *list = page + load_le16(page + 16) + 8 + 8; /* its first: a count, pages from above */
+    uint64_t count = load_le64(list);
+    uint64_t place = 1;
+    CHECK_UINT(count, >, 0);
+    while (place < count && load_le64(list + 8 * place) > in_use)
+        place++;
+    store_le64(list + 8 * place, in_use); /* in the place of its neighbour: still in order */
+    write_file(bytes, length);
+    CHECK_STATUS(use_database(), JINI_E_CORRUPT);
+    free(bytes);
+}
+
 /*
  * Gives a space a tree of `depth` pages behind the end of the file: one branch below the other, all
  * children of each the same page, down to a leaf whose values are all on one page.
  */
 static uint8_t *make_bomb(const uint8_t *good, size_t *length, unsigned depth)
 {
-    uint64_t transactions[] = {load_le64(good + 16 + 128), load_le64(good + PAGE + 16 + 128)};
-    size_t meta = 16 + (transactions[1] > transactions[0] ? PAGE : 0);
+    size_t meta = newest_meta(good);
     uint64_t first = load_le64(good + meta + 120) + 1;
     size_t size = (first + depth + 1) * PAGE;
     uint8_t *bytes = calloc(1, size);
