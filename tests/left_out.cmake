@@ -1,5 +1,5 @@
-# Which tests a build leaves out, because another build has looked at the same. debug runs all; so does every
-# build with JINI_TEST_ALL (tools/test --long). Every build compiles all of them.
+# Which tests a build leaves out, because another build of the same run has looked at the same. release and debug
+# run all; so does every build with JINI_TEST_ALL (tools/test --long). Every build compiles all of them.
 
 if(JINI_TEST_ALL)
     set(left_out)
@@ -11,17 +11,17 @@ elseif(JINI_SANITIZE STREQUAL "thread")
         "limits-(algorithm|period|quota|slot|table_process|table_room|text)" "render-.*" "store-format"
         "crash-(powerloss.*|store_powerloss)"
         # One work of few threads, again and again; other tests do that work.
-        "crash-(arrows|faults|faults_work|store_faults)" "bench-.*"
+        "crash-(arrows|faults|faults_work|store_faults)" "archive-crash" "images-pack_crash"
         # A command has one thread beside the engine's: the main job stands for all.
         "integration-cli-(accounts|files|help|images|output|processes)")
 elseif(JINI_SANITIZE)
     set(left_out
-        # What opens a damaged database is looked at by the unit tests and by crash-powerloss.
-        "crash-(powerloss_.*|store_powerloss)" "faults-.*" "bench-.*"
-        # The same command as in integration-cli-images, or more of it.
-        "integration-cli-(demo|processes)")
+        # What opens a damaged database is looked at by the unit tests.
+        "crash-(powerloss.*|store_powerloss)" "faults-.*"
+        # The same command as in the others, or more of it.
+        "integration-cli-(demo|help|output|processes)")
 elseif(JINI_TEST_UNITS_ONLY)
-    # What an optimiser or another compiler makes of a function shows in the unit tests.
+    # What another compiler makes of a function shows in the unit tests.
     set(left_out "crash-.*" "integration-.*" "limits-slot" "faults-.*" "fuzz-.*")
 endif()
 list(JOIN left_out "|" left_out)

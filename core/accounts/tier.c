@@ -328,8 +328,7 @@ int accounts_tier_remove(struct store_txn *txn, const char *name, struct jini_er
     if (status)
         return status;
     if (slice_equal(tuple_key(&key), tuple_key(&default_key)))
-        return error_set(error, JINI_E_IN_USE, "name",
-                         "\"%s\" is the tier of new users and of anonymous ones; it stays",
+        return error_set(error, JINI_E_IN_USE, "name", "\"%s\" is the tier of new users; it stays",
                          ACCOUNTS_TIER_DEFAULT);
     status = check_unused(txn, name, error);
     if (status == 0)

@@ -89,6 +89,14 @@ static int find_driver(const char *url, const struct archive_driver **driver, co
     return unknown_scheme(scheme, error);
 }
 
+int archive_check_url(const char *url, struct jini_error *error)
+{
+    const struct archive_driver *driver;
+    const char *rest;
+    error_clear(error);
+    return find_driver(url, &driver, &rest, error);
+}
+
 static void free_archive(struct archive *archive, bool forked)
 {
     if (!forked) {

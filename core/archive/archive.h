@@ -92,6 +92,9 @@ void archive_options_init(struct archive_options *options);
 int archive_open(const char *url, const struct archive_options *options, struct archive **out,
                  struct jini_error *error);
 
+/* JINI_E_INVALID: the URL is of no kind that archive_open() knows. Looks at nothing else. */
+int archive_check_url(const char *url, struct jini_error *error);
+
 /*
  * Refuses new requests with JINI_E_CLOSED, cancels those that wait, and lets those that run finish.
  * Does not block. Every request still calls back; when the last one has, archive_close() does not

@@ -335,6 +335,10 @@ static void after_admit(struct jini_request *request)
             fill_answer(state->jini, admit, work, status);
         }
     } else {
+        if (status == JINI_E_CONFLICT)
+            status = error_set(&request->error, JINI_E_BUSY, "limits",
+                               "the subject's limits were changed %d times meanwhile; try again",
+                               ADMIT_TRIES);
         fill_answer(state->jini, admit, work, status);
     }
     finish(request, status);

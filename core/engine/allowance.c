@@ -79,8 +79,10 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
         name = user.tier;
     }
     int status = accounts_tier_get(txn, name, &tier);
+    if (status == JINI_E_NOT_FOUND) /* it was there at open: another process has removed it */
+        return user_id ? JINI_E_CORRUPT : JINI_E_INVALID;
     if (status)
-        return status == JINI_E_NOT_FOUND ? JINI_E_CORRUPT : status;
+        return status;
     accounts_allowance(&tier, &user, &out->allowance);
     out->flags = user.flags;
     out->tier_group = group_of_tier(tier.name);
@@ -100,9 +102,14 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struc
     if (status == JINI_E_NOT_FOUND)
         return error_set(error, status, "user", "there is no user %llu",
                          (unsigned long long)user_id);
+    if (status == JINI_E_INVALID)
+        return error_set(error, status, "anonymous.tier", "there is no tier \"%s\" any more",
+                         jini->options.anonymous_tier);
+    if (status && user_id)
+        return error_set(error, status, "tier", "the tier of the user cannot be read: %s",
+                         jini_status_text(status));
     if (status)
         return error_set(error, status, "tier", "the tier \"%s\" cannot be read: %s",
-                         user_id ? "of the user" : jini->options.anonymous_tier,
-                         jini_status_text(status));
+                         jini->options.anonymous_tier, jini_status_text(status));
     return plans_get(jini->plans, out->allowance.limits, &out->plan, error);
 }

@@ -74,6 +74,13 @@ static int resolve_url(const struct jini *jini, char *out, size_t capacity,
     return 0;
 }
 
+int archives_check_option(const struct jini *jini, struct jini_error *error)
+{
+    struct jini_error said;
+    int status = archive_check_url(jini->options.archive_url, &said);
+    return status ? error_set(error, status, "archive.url", "%s", said.message) : 0;
+}
+
 enum { FOUND_OBJECT = 1 };
 
 static int find_object(void *context, const struct index_pack *pack)

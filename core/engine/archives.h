@@ -46,6 +46,9 @@ struct archives {
 void archives_init(struct archives *archives);
 void archives_destroy(struct archives *archives); /* closes the archive */
 
+/* Whether archive.url is of a kind that is known. */
+int archives_check_option(const struct jini *jini, struct jini_error *error);
+
 /* Opens the archive of the options, if nobody has yet. Errors as of archive_open(). */
 int archives_open(struct jini *jini, struct jini_error *error);
 

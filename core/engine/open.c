@@ -182,6 +182,29 @@ static int prepare_tiers(struct jini *jini, struct jini_error *error)
     return error_complete(error, status, "tiers", "the tiers cannot be read or made");
 }
 
+/* What no reading of its text shows. One that only looks has no anonymous clients. */
+static int check_anonymous_tier(struct jini *jini, struct jini_error *error)
+{
+    struct store_txn *txn;
+    struct jini_tier tier;
+    const char *name = jini->options.anonymous_tier;
+    if (jini->options.read_only)
+        return 0;
+    int status = store_read_begin_explained(jini->store, &txn, error);
+    if (status)
+        return status;
+    status = accounts_tier_get(txn, name, &tier);
+    store_read_end(txn);
+    if (status == 0)
+        return 0;
+    if (status != JINI_E_NOT_FOUND)
+        return error_set(error, status, "anonymous.tier", "the tier \"%s\" cannot be read: %s",
+                         name, jini_status_text(status));
+    return error_set(error, JINI_E_INVALID, "anonymous.tier",
+                     "there is no tier \"%s\"; open with anonymous.tier=%s to make it", name,
+                     ACCOUNTS_TIER_DEFAULT);
+}
+
 static int open_limits(struct jini *jini, struct jini_error *error)
 {
     jini->plans = plans_new();
@@ -264,9 +287,13 @@ static void destroy(struct jini *jini)
 
 static int open_parts(struct jini *jini, struct jini_error *error)
 {
-    int status = open_store(jini, error);
+    int status = archives_check_option(jini, error);
+    if (status == 0)
+        status = open_store(jini, error);
     if (status == 0)
         status = prepare_tiers(jini, error);
+    if (status == 0)
+        status = check_anonymous_tier(jini, error);
     if (status == 0)
         status = open_images(jini, error);
     if (status == 0)

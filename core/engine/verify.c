@@ -82,9 +82,34 @@ bool verify_cancelled(const struct verifying *v)
 
 /* ---- The whole ---- */
 
+/* The pages of the data file. LMDB may end the process when it reads or writes by a damaged one. */
+static int verify_file(struct verifying *v, bool *is_damaged)
+{
+    static const struct verify_place place = {.kind = "data_file_damaged", .field = "data.mdb"};
+    struct jini_error *error = &v->request->request.error;
+    int status = 0;
+    v->phase = "data file";
+    v->phase_rows = STORE_VERIFY_PARTS;
+    for (unsigned part = 0; status == 0 && part < STORE_VERIFY_PARTS; part++) {
+        verify_progress(v, part);
+        status =
+            verify_cancelled(v) ? JINI_E_CANCELLED : store_verify_part(v->jini->store, part, error);
+    }
+    *is_damaged = verify_is_damage(status);
+    if (!*is_damaged)
+        return status;
+    verify_problem(v, &place, "%s; nothing else was checked", error->message);
+    error_clear(error);
+    return 0;
+}
+
 static int verify_all(struct verifying *v)
 {
-    int status = verify_records(v);
+    bool is_damaged;
+    int status = verify_file(v, &is_damaged);
+    if (status || is_damaged)
+        return status;
+    status = verify_records(v);
     if (status == 0)
         status = verify_locations(v);
     if (status == 0)

@@ -76,7 +76,7 @@ static inline bool verify_is_damage(int status)
     return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
 }
 
-/* Space by space; 0, or why the check could not go on. */
+/* After the data file, space by space; 0, or why the check could not go on. */
 int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);
 int verify_shared(struct verifying *v);

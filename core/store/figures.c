@@ -4,9 +4,10 @@
 #include "base/error.h"
 
 /* A snapshot keeps the pages that are read from being used again. */
-static int verify_part(struct store *store, unsigned part, struct jini_error *error)
+int store_verify_part(struct store *store, unsigned part, struct jini_error *error)
 {
     struct store_txn *txn;
+    error_clear(error);
     int status = store_read_begin(store, &txn);
     if (status)
         return error_set(error, status, "store", "cannot open a snapshot: %s",
@@ -23,9 +24,8 @@ static int verify_part(struct store *store, unsigned part, struct jini_error *er
 int store_verify(struct store *store, struct jini_error *error)
 {
     int status = 0;
-    error_clear(error);
-    for (unsigned part = 0; status == 0 && part <= STORE_SPACES; part++)
-        status = verify_part(store, part, error);
+    for (unsigned part = 0; status == 0 && part < STORE_VERIFY_PARTS; part++)
+        status = store_verify_part(store, part, error);
     return status;
 }
 

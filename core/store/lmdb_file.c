@@ -233,8 +233,8 @@ static bool pages_exist(const struct walk *walk, uint64_t first, uint64_t count)
 }
 
 /*
- * A page stands in one place. One that is free and in use, or in use twice, makes LMDB end the process
- * when it writes; and pages that name each other could lead the walk on for years.
+ * A page stands in one place. One that is free and in use, or in use twice, makes LMDB end the
+ * process when it writes; and pages that name each other could lead the walk on for years.
  */
 static int meet_pages(struct walk *walk, uint64_t first, uint64_t count)
 {

@@ -438,6 +438,10 @@ int store_copy(struct store *store, const char *path, enum store_copy_form form,
  */
 int store_verify(struct store *store, struct jini_error *error);
 
+/* One part of that: 0 is the frame, what no space has; n + 1 is space n. */
+enum { STORE_VERIFY_PARTS = STORE_SPACES + 1 };
+int store_verify_part(struct store *store, unsigned part, struct jini_error *error);
+
 /*
  * Calls `visit` for each entry in key order, renewing the snapshot every few hundred entries, so
  * that it may run for hours. An entry that is changed meanwhile is seen before or after the change.

@@ -9,14 +9,6 @@
 
 #include <errno.h>
 
-/*
- * Of how many calls one is killed at: all where sweeps run whole, see the head of CMakeLists.txt.
- */
-static uint64_t step_of_sweep(void)
-{
-    return harness_sanitized() && harness_scale() == 1 ? 7 : 1;
-}
-
 static struct world *world; /* that children share */
 static char database[600];
 static char prepared[600];
@@ -57,7 +49,7 @@ static bool act_until(const struct arrow *arrow, uint64_t nth)
 
 static void sweep(const struct arrow *arrow)
 {
-    const uint64_t step = step_of_sweep();
+    const uint64_t step = harness_step_of_sweep();
     uint64_t nth = 1 + harness_random_below(step);
     const char *fast = harness_fast_directory(64 << 20);
     snprintf(database, sizeof(database), "%s/db", fast);

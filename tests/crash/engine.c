@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LIVES = 60, THREADS = 3, ACKED_MAX = 200000, SIDES = 4, SEEDS_PER_LIFE = 100000 };
+enum { LIVES = 200, THREADS = 3, ACKED_MAX = 200000, SIDES = 4, SEEDS_PER_LIFE = 100000 };
 
 /* A life ends after 1 to so many jobs. */
 enum { JOBS_PER_LIFE = 30 };
@@ -396,7 +396,7 @@ TEST(what_was_acknowledged_is_there_after_every_kill,
      "comes back, quotas agree with the jobs to the unit, and verify finds nothing.")
 {
     uint64_t user = add_user();
-    unsigned count = LIVES * harness_scale() / (harness_sanitized() ? 4 : 1);
+    unsigned count = LIVES * harness_scale() / (harness_sanitized() ? 8 : 1);
     struct lives lives = {
         .lives = count, .pieces = JOBS_PER_LIFE, .done_min = count * 6, .middle_min = count / 2};
     uint32_t seed = 1;

@@ -125,22 +125,13 @@ static void start_over(void)
 }
 
 /*
- * Of how many calls one fails. A sanitizer is many times slower: there a sample, from a random
- * start, since the code behind each failure is what it looks at, and most failures meet the same.
- */
-static uint64_t step_of_sweep(void)
-{
-    return harness_sanitized() && harness_scale() == 1 ? 7 : 1;
-}
-
-/*
  * Files of the database only: libuv ends the process when its own eventfd cannot be written, which
  * never happens.
  */
 static void loop_over_calls(uint32_t kinds, enum fault_effect effect, int error)
 {
     struct outcome outcome;
-    const uint64_t step = step_of_sweep();
+    const uint64_t step = harness_step_of_sweep();
     uint64_t n = 1 + harness_random_below(step);
     bool injected = true;
     harness_keep_heap();
@@ -194,7 +185,7 @@ TEST(each_failing_allocation_loses_nothing, "With each allocation of the library
                                             "nothing acknowledged is lost and nothing leaks.")
 {
     struct outcome outcome;
-    const uint64_t step = step_of_sweep();
+    const uint64_t step = harness_step_of_sweep();
     uint64_t n = 1 + harness_random_below(step);
     start_over();
     for (;; n += step) {

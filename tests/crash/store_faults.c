@@ -229,20 +229,11 @@ static void remove_database(const char *directory)
         (void)unlink(copies[form]);
 }
 
-/*
- * Of how many calls one fails. A sanitizer is many times slower: there a sample, from a random
- * start, since the code behind each failure is what it looks at, and most failures meet the same.
- */
-static uint64_t step_of_sweep(void)
-{
-    return harness_sanitized() && harness_scale() == 1 ? 7 : 1;
-}
-
 /* ---- Memory ---- */
 
 static void fail_allocations(enum store_driver driver)
 {
-    const uint64_t step = step_of_sweep();
+    const uint64_t step = harness_step_of_sweep();
     uint64_t n = harness_random_below(step);
     unsigned runs = 0;
     bool failed;
@@ -288,7 +279,7 @@ TEST(any_allocation_may_fail_in_memory,
 
 static void fail_calls(const struct fault_plan *plan)
 {
-    const uint64_t step = step_of_sweep();
+    const uint64_t step = harness_step_of_sweep();
     uint64_t n = harness_random_below(step);
     unsigned runs = 0;
     uint64_t injected;

@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LIVES = 40, STEPS = 24, WRITERS = 2, ACKED_MAX = 200000, CONTENTS = 40, RECENT = 16 };
+enum { LIVES = 100, STEPS = 24, WRITERS = 2, ACKED_MAX = 200000, CONTENTS = 40, RECENT = 16 };
 enum { HOUR_MS = 3600 * 1000, HOURS_MAX = 12, SAMPLE = 50, DEEP_ONE_IN = 10 };
 
 /* In memory that all lives share. */
@@ -242,7 +242,7 @@ TEST(tiering_loses_nothing_by_any_kill,
 {
     uint64_t users[WRITERS];
     char directory[600];
-    const unsigned count = LIVES * harness_scale() / (harness_sanitized() ? 4 : 1);
+    const unsigned count = LIVES * harness_scale() / (harness_sanitized() ? 8 : 1);
     struct lives lives = {
         .lives = count, .pieces = STEPS, .done_min = count * 4, .middle_min = count / 3};
     snprintf(directory, sizeof(directory), "%s/db", harness_fast_directory(256 << 20));

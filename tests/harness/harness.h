@@ -53,6 +53,13 @@ const char *harness_directory(void);
 const char *harness_fast_directory(uint64_t free_bytes_min);
 
 /*
+ * Of how many of its calls, bytes or cuts a sweep takes one: all. A sanitizer is many times slower:
+ * there a sample, which begins at a random place below the step, since the code behind each is what
+ * it looks at, and most meet the same.
+ */
+uint64_t harness_step_of_sweep(void);
+
+/*
  * For cases that write by the thousand with store.run_twice. LMDB wants megabytes for the
  * transaction that each op is then: they come from what the heap keeps, and are not mapped and
  * faulted in anew. Cases that open databases by the thousand take longer with it: the zeros that

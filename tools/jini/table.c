@@ -25,7 +25,8 @@
         BOUND_OPTION(number_kind, "width-max", 65536, "widest image, in pixels; 0: no bound"),     \
         BOUND_OPTION(number_kind, "height-max", 65536, "highest image, in pixels; 0: no bound"),   \
         BOUND_OPTION(number_kind, "steps-max", 100000, "most steps; 0: no bound"),                 \
-        BOUND_OPTION(number_kind, "parallel-max", 10000, "most jobs at once; 0: no bound"),        \
+        BOUND_OPTION(number_kind, "parallel-max", 10000,                                           \
+                     "most jobs at once, of 256 that anyone may have; 0: no bound"),               \
         BOUND_OPTION(number_kind, "retention-days", 36500,                                         \
                      "days that images are kept; 0: for ever")
 

@@ -36,7 +36,7 @@ enum jini_user_flag {
 /*
  * What a tier allows, and what a user's overrides may replace. 0 means no bound, where a bound is
  * meant. The numbers have bounds of their own: 65,536 pixels, 100,000 steps, 10,000 jobs, 36,500
- * days.
+ * days. Whatever they allow, 256 jobs of one subject may run at once: see jini_admit().
  */
 struct jini_allowance {
     char limits[JINI_LIMITS_TEXT_MAX]; /* rate limits and quotas, "5/minute; 30/day"; limits.h */
@@ -252,7 +252,7 @@ JINI_EXPORT int jini_txn_tier_set(struct jini_txn *txn, struct jini_tier_set *se
 
 /*
  * Deletes a tier. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, so move them first; or it is the
- * default one, "Free", which stays. Durable.
+ * default one, "Free", or the one of anonymous.tier, which stay. Durable.
  */
 struct jini_tier_remove {
     struct jini_request request;

@@ -46,7 +46,8 @@ extern "C" {
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
  * JINI_E_BUSY       the table of rate limits, as of jini_limit_check(); 32 other periods of quotas
  *                   still count for the subject ("quota"); 256 jobs of the subject run, the most
- *                   that are counted ("parallel"); or a queue is full, by its option
+ *                   that are counted ("parallel"); the subject's limits were changed four times
+ *                   meanwhile ("limits"); or a queue is full, by its option
  * JINI_E_FULL       the disk, for new work or for the table of rate limits ("limits.shm")
  * Durable once it succeeded.
  *

@@ -135,6 +135,8 @@ enum jini_verify_flag {
 
 /*
  * Checks all that is stored against all else:
+ *   the file    the structure of every page of the data file. Where one is damaged, one problem of
+ *               the kind "data_file_damaged" names it, and nothing else is checked
  *   records     users by name, address and tier; jobs and images against the due queue, the users'
  *               lists with their counts of items, and the rows of running jobs, in both directions;
  *               what quotas have reserved against the jobs that run; images against their jobs;

@@ -45,7 +45,8 @@ JINI_EXPORT const char *jini_version(void);
  *                     work
  * JINI_E_BUSY         64 processes have it open, or one stands still in its own opening or with the
  *                     write lock, while something has to be made or migrated; the error names it
- * JINI_E_INVALID      an option; `error.field` names it
+ * JINI_E_INVALID      an option; `error.field` names it: archive.url of no kind that is known, and
+ *                     anonymous.tier that is no tier of this database, among others
  * JINI_E_ON_LOOP      see above
  * JINI_E_CORRUPT, JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
  */
@@ -74,10 +75,11 @@ typedef void jini_close_callback(void *context);
  * handle without that check. The handle lives until the last of those callbacks has returned;
  * nothing may be called on it afterwards.
  *
- *   JINI_E_BUSY     loops of other threads are attached; detach them first
- *   JINI_E_ON_LOOP  no callback on a loop thread, or in a callback of this engine, which closing
- *                   would wait for, be its loop detached or not
- *   JINI_E_CLOSED   closing already
+ *   JINI_E_BUSY       loops of other threads are attached; detach them first
+ *   JINI_E_ON_LOOP    no callback on a loop thread, or in a callback of this engine, which closing
+ *                     would wait for, be its loop detached or not
+ *   JINI_E_CLOSED     closing already
+ *   JINI_E_NO_MEMORY  with a callback: the thread that closes cannot be started
  * After these errors the handle is as it was.
  */
 JINI_EXPORT int jini_close(struct jini *jini, jini_close_callback *callback, void *context);

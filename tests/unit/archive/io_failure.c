@@ -291,7 +291,7 @@ TEST(any_failing_call_is_an_answer, "Whichever system call fails, and how, answe
 {
     static const int failures[] = {EIO, ENOSPC, EMFILE};
     /* A sanitizer, many times slower, sees the code behind each failure in a sample too. */
-    const uint64_t step = harness_sanitized() && harness_scale() == 1 ? 4 : 1;
+    const uint64_t step = harness_step_of_sweep();
     for (unsigned f = 0; f < sizeof(failures) / sizeof(failures[0]); f++) {
         bool fired = true;
         unsigned rounds = 0;

@@ -2,6 +2,7 @@
 #include "engine_fixture.h"
 
 #include "base/clock.h"
+#include "engine/engine_private.h"
 #include "store/registry.h"
 #include "store/store.h"
 
@@ -179,4 +180,67 @@ TEST(a_map_that_is_larger_than_its_most_is_refused,
     CHECK_CONTAINS(error.message, "67108864 is more than store.map_bytes_max, which is 33554432");
     options.store_map_bytes_max = JINI_MIB(64);
     CHECK_OK(jini_close(fixture_open_with(&options), NULL, NULL));
+}
+
+/* ---- Options that name what is not there ---- */
+
+static void check_refused(const struct jini_options *options, const char *field, const char *words)
+{
+    struct jini *jini;
+    struct jini_error error;
+    CHECK_STATUS(jini_open(&jini, fixture_db(), options, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, field);
+    CHECK_CONTAINS(error.message, words);
+}
+
+TEST(an_archive_of_no_known_kind_is_refused,
+     "archive.url of no kind that is known is refused at open, before a database is made.")
+{
+    static const char *const urls[] = {"", "nonsense:x", "archive", "s3"};
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        struct jini_options options;
+        fixture_options(&options);
+        snprintf(options.archive_url, sizeof(options.archive_url), "%s", urls[i]);
+        check_refused(&options, "archive.url", "a URL begins with one of dir:");
+        CHECK(access(fixture_db(), F_OK) != 0);
+    }
+}
+
+TEST(the_tier_of_anonymous_clients_must_be_there,
+     "anonymous.tier that is no tier is refused at open; one that is cannot be removed here; and "
+     "when another process has removed it, checks say so.")
+{
+    struct jini_options options;
+    struct jini_tier_set set;
+    struct jini_tier_remove remove;
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    fixture_options(&options);
+    struct jini *jini = fixture_open();
+    jini_request_init(&set);
+    CHECK_OK(jini_tier_get(jini, "Free", &set.tier, &error));
+    snprintf(set.tier.name, sizeof(set.tier.name), "Guests");
+    set.mode = JINI_TIER_ADD;
+    fixture_must(jini_tier_set(jini, &set, NULL), "tier_set", &set.request.error);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+
+    snprintf(options.anonymous_tier, sizeof(options.anonymous_tier), "Gusts");
+    check_refused(&options, "anonymous.tier", "there is no tier \"Gusts\"");
+
+    snprintf(options.anonymous_tier, sizeof(options.anonymous_tier), "guests");
+    jini = fixture_open_with(&options);
+    jini_request_init(&remove);
+    snprintf(remove.name, sizeof(remove.name), "GUESTS");
+    CHECK_STATUS(jini_tier_remove(jini, &remove, NULL), JINI_E_IN_USE);
+    CHECK_CONTAINS(remove.request.error.message, "anonymous.tier");
+
+    snprintf(jini->options.anonymous_tier, sizeof(jini->options.anonymous_tier), "Free");
+    CHECK_OK(jini_tier_remove(jini, &remove, NULL));
+    snprintf(jini->options.anonymous_tier, sizeof(jini->options.anonymous_tier), "Guests");
+    struct jini_limit_check check = {
+        .subject = {.kind = JINI_SUBJECT_ADDRESS, .address = {[10] = 0xff, [11] = 0xff, 10}},
+        .cost = 1};
+    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "anonymous.tier");
+    CHECK_OK(jini_close(jini, NULL, NULL));
 }
