@@ -326,4 +326,33 @@ int accounts_tier_set(struct store_txn *txn, const struct accounts_tier_change *
  */
 int accounts_tier_remove(struct store_txn *txn, const char *name, struct jini_error *error);
 
+/* ---- Checking -------------------------------------------------------------------------------- */
+
+/*
+ * For verify. Each looks at one row and at those that must agree with it, in the one snapshot that
+ * it is given, and finds one thing at most. It says nothing of a row that is not there, since that
+ * may have gone before the snapshot was opened, nor of a damaged record that it only came to from
+ * another row: that one is found when its own turn comes. They return 0 whatever was found, or what
+ * the store answers when it cannot be read.
+ */
+struct accounts_finding {
+    const char *kind;  /* fixed, for tools; NULL: nothing was found */
+    const char *field; /* of the row that was looked at */
+    uint64_t user_id;  /* 0: it is about none */
+    char rule[448];    /* a sentence: what is there, and what follows */
+};
+
+/* A key of space USER_KEYS: whom it names is there, and has that name, address or tier. */
+int accounts_check_key(struct store_txn *txn, struct slice key, struct accounts_finding *out);
+
+/* A key of space TIERS: the record, and its name. */
+int accounts_check_tier(struct store_txn *txn, struct slice key, struct accounts_finding *out);
+
+/* A user, as stored, among those of its tier. */
+int accounts_check_member(struct store_txn *txn, const struct jini_user *user,
+                          struct accounts_finding *out);
+
+/* The next id to be given lies above all ids in use. */
+int accounts_check_ids(struct store_txn *txn, struct accounts_finding *out);
+
 #endif

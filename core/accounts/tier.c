@@ -44,7 +44,7 @@ static const struct jini_tier default_tiers[] = {
 
 enum { DEFAULT_TIERS = sizeof(default_tiers) / sizeof(default_tiers[0]) };
 
-static int load(struct store_txn *txn, const struct tuple *key, struct tier_record *out)
+int tier_record_load(struct store_txn *txn, const struct tuple *key, struct tier_record *out)
 {
     uint8_t bytes[TIER_RECORD_MAX];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
@@ -74,7 +74,7 @@ static int find(struct store_txn *txn, const char *name, struct tuple *key, stru
     int status = keys_tier(name, key);
     if (status)
         return status == JINI_E_NO_MEMORY ? status : JINI_E_NOT_FOUND;
-    return load(txn, key, out);
+    return tier_record_load(txn, key, out);
 }
 
 static int cannot_read(int status, const char *field, struct jini_error *error)

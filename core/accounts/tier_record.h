@@ -24,6 +24,8 @@
 #define ACCOUNTS_TIER_RECORD_H
 
 #include "base/document.h"
+#include "base/tuple.h"
+#include "store/store.h"
 
 #include <jini/accounts.h>
 
@@ -39,6 +41,9 @@ struct tier_record {
  * JINI_E_CORRUPT: then `out` holds anything. JINI_E_FORMAT: more unknown fields than can be kept.
  */
 int tier_record_read(struct slice bytes, struct tier_record *out);
+
+/* Reads the record of a key of space TIERS. JINI_E_NOT_FOUND, and as tier_record_read(). */
+int tier_record_load(struct store_txn *txn, const struct tuple *key, struct tier_record *out);
 
 /* JINI_E_TOO_BIG: the record is longer than `out` can take. */
 int tier_record_write(const struct tier_record *record, struct buffer *out);

@@ -23,13 +23,12 @@ static struct tuple row_key(const char *name)
     return key;
 }
 
-static int read_row(struct store_txn *txn, const char *name, struct row *out)
+static int read_at(struct store_txn *txn, struct slice key, struct row *out)
 {
     uint8_t bytes[ROW_BYTES];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
-    struct tuple key = row_key(name);
     *out = (struct row){.holder = {nobody, 0}};
-    int status = store_get(txn, STORE_SPACE_LEASES, tuple_key(&key), &value);
+    int status = store_get(txn, STORE_SPACE_LEASES, key, &value);
     if (status == JINI_E_NOT_FOUND)
         return 0;
     if (status == JINI_E_TOO_BIG || (status == 0 && value.length != ROW_BYTES))
@@ -39,6 +38,12 @@ static int read_row(struct store_txn *txn, const char *name, struct row *out)
     *out = (struct row){
         load_le64(bytes), {load_le32(bytes + 8), load_le32(bytes + 12)}, load_le64(bytes + 16)};
     return 0;
+}
+
+static int read_row(struct store_txn *txn, const char *name, struct row *out)
+{
+    struct tuple key = row_key(name);
+    return read_at(txn, tuple_key(&key), out);
 }
 
 static int write_row(struct store_txn *txn, const char *name, const struct row *row)
@@ -162,6 +167,16 @@ int lease_check(struct store_txn *txn, const struct lease *lease)
     if (status)
         return status;
     return found.epoch == lease->epoch ? 0 : JINI_E_CONFLICT;
+}
+
+int lease_check_row(struct store_txn *txn, struct slice key)
+{
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct tuple_element name;
+    struct row row;
+    if (tuple_next(&reader, &name) != 0 || name.type != TUPLE_TEXT || reader.rest.length > 0)
+        return JINI_E_INVALID;
+    return read_at(txn, key, &row);
 }
 
 /* ---- Keeping ---- */

@@ -70,4 +70,10 @@ void lease_tick(struct jini *jini); /* never blocks */
 /* In every op of the work. JINI_E_CONFLICT: it was taken over. */
 int lease_check(struct store_txn *txn, const struct lease *lease);
 
+/*
+ * For verify: whether a row of space LEASES can be read. JINI_E_INVALID: the key is none of this
+ * space. JINI_E_CORRUPT: the row is damaged, so nobody can take the lease. 0 also if there is none.
+ */
+int lease_check_row(struct store_txn *txn, struct slice key);
+
 #endif

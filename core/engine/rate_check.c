@@ -150,20 +150,28 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
     return status;
 }
 
-static int read_quotas(struct jini *jini, struct quota_charge *quotas, struct jini_error *error)
+/* `*full`: the row has no place for one of them, which its outcome says. */
+static int read_quotas(struct jini *jini, struct quota_charge *quotas, bool *full,
+                       struct jini_error *error)
 {
     struct store_txn *txn;
+    *full = false;
     int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
         return status;
     status = quota_peek(txn, quotas);
     store_read_end(txn);
-    if (status == JINI_E_BUSY)
-        return rate_quotas_full(quotas, error);
-    return status ? error_set(error, status, "quota", "%s", jini_status_text(status)) : 0;
+    *full = status == JINI_E_BUSY;
+    return status && !*full ? error_set(error, status, "quota", "the quotas cannot be read: %s",
+                                        jini_status_text(status))
+                            : 0;
 }
 
-/* Quotas as they stand, beside the rate limits of a peek. */
+/*
+ * Quotas as they stand, beside the rate limits of a peek. Where they cannot be read there is no
+ * answer at all, not even that of a rate limit that refused: entries without counts would say that
+ * nothing is left.
+ */
 static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
                        const struct allowed *allowed, struct jini_limit_answer *answer,
                        struct jini_error *error)
@@ -174,13 +182,20 @@ static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
                                   .plan = &plan,
                                   .now_ns = clock_wall_ns(jini->clock),
                                   .cost = check->cost};
-    /* A rate limit that refused has said so in the error already. */
-    bool refused = answer->decided < JINI_LIMITS_MAX;
-    int status = read_quotas(jini, &charge, refused ? NULL : error);
-    rate_add_quotas(allowed->plan, &charge, answer);
-    if (status)
+    bool full;
+    int status = read_quotas(jini, &charge, &full, error);
+    if (status) {
+        answer->count = 0;
+        answer->decided = JINI_LIMITS_MAX;
+        answer->retry_after_ms = 0;
         return status;
-    if (charge.decided == plan.count || refused)
+    }
+    rate_add_quotas(allowed->plan, &charge, answer);
+    if (answer->decided < JINI_LIMITS_MAX) /* a rate limit has refused, and the error says so */
+        return 0;
+    if (full)
+        return rate_quotas_full(&charge, error);
+    if (charge.decided == plan.count)
         return 0;
     answer->decided = allowed->plan->quota_index[charge.decided];
     answer->retry_after_ms = answer->entries[answer->decided].retry_after_ms;
@@ -211,7 +226,7 @@ static int peek_own(struct jini *jini, const struct jini_limit_check *check,
         status = rate_run(jini, attempt, answer, error);
     if (status == 0 || status == JINI_E_LIMITED) {
         int quota = peek_quotas(jini, check, &allowed, answer, error);
-        status = status ? status : quota;
+        status = quota ? quota : status;
     }
     plan_release(allowed.plan);
     return status;

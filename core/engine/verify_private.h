@@ -2,7 +2,8 @@
  * The parts of a check of everything.
  *
  *   verify.c          the run, and how findings reach the caller
- *   verify_records.c  users, jobs, images, lists, the due queue
+ *   verify_records.c  jobs, images, lists, the due queue, leases; the other rows of users
+ *   verify_accounts.c users, the rows by which they are found, tiers
  *   verify_quotas.c   quotas and the jobs that run
  *   verify_places.c   images and locations; locations and the records of a pack
  *   verify_shared.c   records that others may share, objects that are to go
@@ -81,6 +82,15 @@ int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);
 int verify_shared(struct verifying *v);
 int verify_packs(struct verifying *v);
+
+/*
+ * Parts of the check of records, each in its snapshot: a user's record, a key of USER_KEYS, and one
+ * of TIERS. The counter of user ids has a snapshot of its own.
+ */
+int verify_user(struct verifying *v, struct store_txn *txn, uint64_t id);
+int verify_user_key(struct verifying *v, struct store_txn *txn, struct slice key);
+int verify_tier(struct verifying *v, struct store_txn *txn, struct slice key);
+int verify_user_ids(struct verifying *v);
 
 /* Part of the check of a user's or an address's rows, in their snapshot: its quotas. */
 struct quota_subject;

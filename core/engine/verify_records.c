@@ -1,7 +1,9 @@
-/* Records and the rows beside them: users, jobs, images, lists, running jobs, the due queue. */
+/*
+ * Records and the rows beside them: users, tiers, jobs, images, lists, running jobs, the due queue,
+ * leases.
+ */
 #include "engine/verify_private.h"
 
-#include "accounts/accounts.h"
 #include "base/tuple.h"
 #include "engine/jobs.h"
 #include "generations/check.h"
@@ -25,64 +27,6 @@ static struct generations_check check_in(struct verifying *v, struct store_txn *
 }
 
 /* ---- Users ---- */
-
-/*
- * A name that finds another user is told apart from a damaged index when it is that user's address:
- * versions that kept names and addresses apart let it be, and only people can say whose it is.
- */
-static void report_not_found_by_name(struct verifying *v, struct store_txn *txn,
-                                     const struct jini_user *user)
-{
-    struct verify_place place = {
-        .kind = "user_not_found_by_name", .field = "username", .user_id = user->id};
-    uint64_t other;
-    if (accounts_user_hidden_by(txn, user, &other) != 0 || other == 0) {
-        verify_problem(v, &place, "user %llu is not found by the name \"%s\"",
-                       (unsigned long long)user->id, user->username);
-        return;
-    }
-    place.kind = "user_name_is_email_of_another";
-    verify_problem(v, &place,
-                   "the name of user %llu is the email address of user %llu, who is found and logs "
-                   "in by it; change the name of user %llu or the address of user %llu: \"%s\"",
-                   (unsigned long long)user->id, (unsigned long long)other,
-                   (unsigned long long)user->id, (unsigned long long)other, user->username);
-}
-
-static void check_user(struct verifying *v, struct store_txn *txn, const struct jini_user *user)
-{
-    struct verify_place place = {.user_id = user->id};
-    struct jini_user by_name;
-    struct jini_tier tier;
-    if (accounts_user_find(txn, user->username, &by_name) != 0 || by_name.id != user->id)
-        report_not_found_by_name(v, txn, user);
-    if (user->email[0] != '\0' &&
-        (accounts_user_find(txn, user->email, &by_name) != 0 || by_name.id != user->id)) {
-        place.kind = "user_not_found_by_email";
-        place.field = "email";
-        verify_problem(v, &place, "user %llu is not found by its email address",
-                       (unsigned long long)user->id);
-    }
-    if (accounts_tier_get(txn, user->tier, &tier) != 0) {
-        place.kind = "user_without_tier";
-        place.field = "tier";
-        verify_problem(v, &place, "user %llu has the tier \"%s\", which is not there",
-                       (unsigned long long)user->id, user->tier);
-    }
-}
-
-static int check_user_record(struct verifying *v, struct store_txn *txn, uint64_t id)
-{
-    const struct verify_place place = {.kind = "user_damaged", .field = "record", .user_id = id};
-    struct jini_user user;
-    int status = accounts_user_get(txn, id, &user);
-    if (status == 0)
-        check_user(v, txn, &user);
-    else if (verify_is_damage(status))
-        verify_problem(v, &place, "the record of user %llu cannot be read", (unsigned long long)id);
-    v->request->users++;
-    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
-}
 
 static void report_stray(struct verifying *v, const char *kind, uint64_t user_id, size_t length)
 {
@@ -137,7 +81,7 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
         if (last && is_text(&row, "q"))
             return verify_quotas(v, txn, &subject);
         if (last && is_text(&row, "u"))
-            return check_user_record(v, txn, id);
+            return verify_user(v, txn, id);
         if (last && is_text(&row, "li"))
             return generations_check_images_of(&check, id);
         if (last && is_text(&row, "lj"))
@@ -198,6 +142,20 @@ static int check_page(struct verifying *v, struct store_txn *txn, struct slice k
     return generations_check_page(&check, key);
 }
 
+/* A row that nobody can read keeps all processes from the work that it stands for. */
+static int check_lease(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct verify_place place = {.kind = "lease_damaged", .field = "row"};
+    int status = lease_check_row(txn, key);
+    if (status == JINI_E_INVALID)
+        report_stray(v, "lease_key_damaged", 0, key.length);
+    else if (verify_is_damage(status))
+        verify_problem(v, &place,
+                       "row: a lease cannot be read, so no process can take it; the background's "
+                       "work stands still");
+    return verify_is_damage(status) || status == JINI_E_INVALID ? 0 : status;
+}
+
 /* ---- Space by space ---- */
 
 struct space_check {
@@ -233,12 +191,17 @@ static int visit(void *context, struct slice key, struct slice value)
 int verify_records(struct verifying *v)
 {
     static const struct space_check spaces[] = {
-        {STORE_SPACE_USERS, "users", check_user_row}, {STORE_SPACE_JOBS, "jobs", check_job},
-        {STORE_SPACE_IMAGES, "images", check_image},  {STORE_SPACE_LISTS, "lists", check_page},
+        {STORE_SPACE_USERS, "users", check_user_row},
+        {STORE_SPACE_USER_KEYS, "user_keys", verify_user_key},
+        {STORE_SPACE_TIERS, "tiers", verify_tier},
+        {STORE_SPACE_JOBS, "jobs", check_job},
+        {STORE_SPACE_IMAGES, "images", check_image},
+        {STORE_SPACE_LISTS, "lists", check_page},
         {STORE_SPACE_QUEUE, "queue", check_due},
+        {STORE_SPACE_LEASES, "leases", check_lease},
     };
     struct slice all = slice_of(NULL, 0);
-    int status = 0;
+    int status = verify_user_ids(v);
     for (size_t i = 0; status == 0 && i < sizeof(spaces) / sizeof(spaces[0]); i++) {
         struct space_run run = {v, &spaces[i], 0};
         verify_phase(v, spaces[i].phase, spaces[i].space);

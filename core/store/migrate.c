@@ -178,12 +178,13 @@ static int check_record(const struct store *store, struct format_record record,
     uint32_t newest = record.target > record.version ? record.target : record.version;
     if (newest > format->version)
         return error_set(error, JINI_E_FORMAT, "format",
-                         "the database has format %u, this version reads up to %u; use a newer one",
+                         "the database has format %u, and this version of Jini reads up to format "
+                         "%u; use a newer version",
                          newest, format->version);
     if (record.version < format->version_min)
         return error_set(error, JINI_E_FORMAT, "format",
-                         "the database has format %u, this version migrates from %u on; open it "
-                         "with a version between first",
+                         "the database has format %u, and this version of Jini migrates from "
+                         "format %u on; open it with a version in between first",
                          record.version, format->version_min);
     if (record.version < format->version && store->options.read_only)
         return error_set(error, JINI_E_FORMAT, "format",

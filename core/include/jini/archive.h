@@ -137,10 +137,11 @@ enum jini_verify_flag {
  * Checks all that is stored against all else:
  *   the file    the structure of every page of the data file. Where one is damaged, one problem of
  *               the kind "data_file_damaged" names it, and nothing else is checked
- *   records     users by name, address and tier; jobs and images against the due queue, the users'
- *               lists with their counts of items, and the rows of running jobs, in both directions;
- *               what quotas have reserved against the jobs that run; images against their jobs;
- *               prompts
+ *   records     users against the rows of names, addresses and tiers, in both directions; tiers;
+ *               the counter of user ids; jobs and images against the due queue, the users' lists
+ *               with their counts of items, and the rows of running jobs, in both directions; what
+ *               quotas have reserved against the jobs that run; images against their jobs; prompts;
+ *               leases
  *   the index   images against locations, in both directions; rows of packs; rows of shared content
  *               against the records that they name; objects that are down to be deleted, which must
  *               be nobody's; keys that are none of their space
@@ -151,7 +152,8 @@ enum jini_verify_flag {
  *
  * Not checked: the sums of bytes and the counts of the trash of a user, the items of lists beyond
  * some 65,000, the records inside of objects whose pack is not on the local disk, used units of
- * quotas, rate limits.
+ * quotas, rate limits; of the caller's own records (jini_txn_put()) anything but the pages of the
+ * data file that hold them.
  *
  * Runs beside other work, on a thread of its own, and gives no false alarm for what changes
  * meanwhile: what is found is read again, in one snapshot, before it is reported. Memory is

@@ -133,6 +133,8 @@ struct jini_limit_check {
  * JINI_E_FULL       the disk has no room for a table ("limits.shm"), and limits.when_full is
  *                   closed; the table comes by itself once there is room
  * JINI_E_INVALID    a member breaks a rule
+ * others            of JINI_CHECK_PEEK alone: its quotas cannot be read. This comes before what a
+ *                   rate limit refuses, and there are no entries
  */
 JINI_EXPORT int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
                                  struct jini_limit_answer *answer, struct jini_error *error);

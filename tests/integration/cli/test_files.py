@@ -4,6 +4,7 @@
 import json
 import os
 import socket
+import struct
 import unittest
 
 from cli import Case, png
@@ -65,6 +66,26 @@ class OwnFiles(Case):
             error = self.json("backup", target, code=2).error()
             self.assertIn("belongs to the database", error["message"])
         self.assertEqual({path.name: path.stat().st_ino for path in self.database.iterdir()}, before)
+        self.verify("--deep")
+
+
+class OtherFormats(Case):
+    def test_are_refused_in_words(self):
+        """A database of another format is refused by its number, with the one read here and what to do."""
+        self.init("alice")
+        path = self.directory / "db/data.mdb"
+        content = path.read_bytes()
+        record = b"format" + struct.pack("<II", 1, 0)
+        self.assertIn(record, content)
+        for version, words in ((2, "has format 2, and this version of Jini reads up to format 1; use a newer version"),
+                               (0, "has format 0, and this version of Jini migrates from format 1 on")):
+            path.write_bytes(content.replace(record, b"format" + struct.pack("<II", version, 0)))
+            for command in (["stat"], ["user", "list"], ["user", "add", "bob"], ["verify"]):
+                error = self.json(*command, code=15).error()
+                self.assertEqual((error["name"], error["field"]), ("E_FORMAT", "format"))
+                self.assertIn(words, error["message"])
+            self.assertIn(words, self.run_jini("stat", code=15).err)
+        path.write_bytes(content)
         self.verify("--deep")
 
 

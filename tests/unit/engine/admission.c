@@ -1,6 +1,6 @@
 /* Admission: the order of its checks, every refusal, the end of jobs, and what each gives back. */
-#include "engine_fixture.h"
 #include "full.h"
+#include "plant.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -357,6 +357,32 @@ TEST(many_periods_over_time_are_refused_as_busy,
     CHECK_OK(jini_limit_reset(jini, &reset, NULL));
     CHECK_OK(admit_one(jini, user, &admit));
     CHECK_UINT(admit.answer.entries[1].remaining, ==, 4);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_peek_of_quotas_that_cannot_be_read_has_no_answer,
+     "Where the row of quotas is damaged a peek is JINI_E_CORRUPT without entries, also beside a "
+     "rate limit that refuses: it never says of a quota that nothing is left.")
+{
+    struct jini *jini = open_with_tier("1/minute; 30/day", 0);
+    uint64_t user = fixture_user(jini, "alice", "Basic");
+    struct jini_limit_check check = {.subject = {.kind = JINI_SUBJECT_USER, .number = user},
+                                     .flags = JINI_CHECK_PEEK,
+                                     .cost = 1};
+    struct tuple key = plant_key_user(user, "q");
+    struct jini_limit_answer answer;
+    struct jini_admit admit;
+    struct jini_error error;
+    CHECK_OK(admit_one(jini, user, &admit));
+    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_LIMITED);
+    CHECK_TEXT(error.field, "rate");
+    CHECK_UINT(answer.count, ==, 2);
+    CHECK_UINT(answer.entries[1].remaining, ==, 29);
+    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_CORRUPT);
+    CHECK_TEXT(error.field, "quota");
+    CHECK_UINT(answer.count, ==, 0);
+    CHECK_UINT(answer.decided, ==, JINI_LIMITS_MAX);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 

@@ -128,6 +128,72 @@ TEST(a_database_without_tiers_opens_with_a_bound,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+/* ---- Formats ---- */
+
+static int op_set_format(struct store_txn *txn, void *argument)
+{
+    uint8_t record[8] = {0}; /* version, and the one that a migration is moving to */
+    store_le32(record, *(const uint32_t *)argument);
+    return store_put(txn, STORE_SPACE_META, slice_of_text("format"),
+                     slice_of(record, sizeof(record)));
+}
+
+/* Makes the database one of format `to`, as a program that works with `from` opens it. */
+static void change_format(uint32_t from, uint32_t to)
+{
+    const struct store_format format = {.version = from, .version_min = from};
+    struct store_options options;
+    struct store *store;
+    struct jini_error error;
+    store_options_init(&options);
+    options.directory = fixture_db();
+    options.format = &format;
+    CHECK_OK(store_open(&options, &store, &error));
+    CHECK_OK(store_write(store, op_set_format, &to));
+    store_close(store);
+}
+
+static void check_format_refused(uint32_t read_only, const char *words)
+{
+    struct jini_options options;
+    struct jini_error error;
+    struct jini *jini;
+    fixture_options(&options);
+    options.read_only = read_only;
+    CHECK_STATUS(jini_open(&jini, fixture_db(), &options, &error), JINI_E_FORMAT);
+    CHECK(!jini);
+    CHECK_TEXT(error.field, "format");
+    CHECK_TEXT(error.message, words);
+}
+
+TEST(another_format_is_refused_in_words,
+     "A whole database of a newer or an older format is refused with its format, the one that this "
+     "version works with, and what to do; where it is of ours again it opens whole.")
+{
+    static const char newer[] = "the database has format 2, and this version of Jini reads up to "
+                                "format 1; use a newer version";
+    static const char older[] = "the database has format 0, and this version of Jini migrates from "
+                                "format 1 on; open it with a version in between first";
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id image = fixture_put(jini, user, 1);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    change_format(1, 2);
+    check_format_refused(0, newer);
+    check_format_refused(1, newer);
+    change_format(2, 1);
+    harness_copy(fixture_db(), harness_path("whole"));
+    change_format(1, 0);
+    check_format_refused(0, older);
+    check_format_refused(1, older);
+    harness_remove(fixture_db());
+    harness_copy(harness_path("whole"), fixture_db());
+    jini = fixture_open();
+    CHECK_OK(fixture_get(jini, &image, 1));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 /* ---- The map ---- */
 
 static int op_fill(struct jini_txn *txn, void *argument)

@@ -1,39 +1,9 @@
 /* Verify: jobs and what counts them, planted so that they do not agree. */
+#include "found.h"
 #include "plant.h"
 
 #include "engine/rate.h"
 #include "generations/generations_private.h"
-
-/* What the last run found of one kind. */
-struct found {
-    const char *kind;
-    unsigned count;
-    struct jini_verify_problem problem;
-    char field[48];
-    char message[512];
-};
-
-static void on_problem(void *context, const struct jini_verify_problem *problem)
-{
-    struct found *found = context;
-    if (strcmp(problem->kind, found->kind) != 0)
-        return;
-    found->count++;
-    found->problem = *problem;
-    snprintf(found->field, sizeof(found->field), "%s", problem->field);
-    snprintf(found->message, sizeof(found->message), "%s", problem->message);
-}
-
-static struct found find(struct jini *jini, const char *kind)
-{
-    struct found found = {.kind = kind};
-    struct jini_verify request;
-    jini_request_init(&request);
-    request.report = on_problem;
-    request.context = &found;
-    fixture_must(jini_verify(jini, &request, NULL), "verify", &request.request.error);
-    return found;
-}
 
 static struct jini_id admitted(struct jini *jini, const struct jini_subject *subject,
                                uint32_t count)
