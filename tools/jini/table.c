@@ -3,6 +3,7 @@
 
 #include <jini/accounts.h>
 #include <jini/generations.h>
+#include <jini/limits.h>
 #include <string.h>
 
 #define NUMBER_OPTION(name_, value_, least_, most_, text_)                                         \
@@ -223,7 +224,7 @@ static const struct option_row limit_reset_options[] = {
     {0},
 };
 static const struct option_row limit_top_options[] = {
-    NUMBER_OPTION("limit", "N", 1, 10000, "how many; 10 by default"), {0}};
+    NUMBER_OPTION("limit", "N", 1, JINI_LIMIT_TOP_MAX, "how many; 10 by default"), {0}};
 static const struct example_row limit_check_examples[] = {
     {"jini limit check alice", "charge one unit of each rate limit"},
     {"jini limit check --address 203.0.113.7 --limits 5/minute --scope api/login",

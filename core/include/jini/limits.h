@@ -174,9 +174,12 @@ struct jini_limit_usage {
     uint32_t reserved;
 };
 
+enum { JINI_LIMIT_TOP_MAX = 100 };
+
 /*
- * Lists the subjects that have used the largest share of a rate limit, most first. Reads the whole
- * table: milliseconds for a million slots. Any thread.
+ * Lists the subjects that have used the largest share of a rate limit, most first; at most
+ * `capacity`, and never more than JINI_LIMIT_TOP_MAX. Reads the whole table: milliseconds for a
+ * million slots. Any thread.
  */
 JINI_EXPORT int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capacity,
                                size_t *count, struct jini_error *error);

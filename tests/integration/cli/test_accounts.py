@@ -313,6 +313,8 @@ class Limits(Case):
                          [("alice", 4, 5), ("203.0.113.7", 2, 5)])
         self.assertEqual(len(self.json("limit", "top", "--limit", "1").lines()), 1)
         self.assertIn("alice", self.run_jini("limit", "top").out)
+        self.assertEqual(len(self.json("limit", "top", "--limit", "100").lines()), 2)
+        self.check_error(self.json("limit", "top", "--limit", "101", code=2), "E_INVALID", "--limit", "100")
 
 
 if __name__ == "__main__":

@@ -125,6 +125,34 @@ TEST(each_kind_of_subject_counts_apart,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(the_top_list_ends_at_its_bound,
+     "However many are counted and asked for, the list holds the JINI_LIMIT_TOP_MAX that have used "
+     "most, of users and addresses together.")
+{
+    enum { EACH = JINI_LIMIT_TOP_MAX, ALL = 2 * EACH };
+    static struct jini_limit_usage usage[ALL];
+    struct jini *jini = fixture_open();
+    struct jini_error error;
+    size_t count;
+    for (uint32_t i = 0; i < ALL; i++) {
+        struct jini_limit_answer answer;
+        struct jini_limit_check check = {.subject = {.kind = JINI_SUBJECT_MODEL, .number = i},
+                                         .limits = "1000/minute"};
+        if (i % 2)
+            check.subject = (struct jini_subject){
+                .kind = JINI_SUBJECT_ADDRESS, .address = {[10] = 0xff, 0xff, 10, 0, 0, (uint8_t)i}};
+        check.cost = 1 + i;
+        CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+    }
+    CHECK_OK(jini_limit_top(jini, usage, ALL, &count, &error));
+    CHECK_UINT(count, ==, JINI_LIMIT_TOP_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_UINT(usage[i].used, ==, ALL - i);
+    CHECK_OK(jini_limit_top(jini, usage, 7, &count, &error));
+    CHECK_UINT(count, ==, 7);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 static uint64_t remaining_of(struct jini *jini, const struct jini_limit_check *check)
 {
     struct jini_limit_check peek = *check;
