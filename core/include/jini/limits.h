@@ -184,7 +184,10 @@ enum { JINI_LIMIT_TOP_MAX = 100 };
 JINI_EXPORT int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capacity,
                                size_t *count, struct jini_error *error);
 
-/* Checks a limits text. JINI_E_INVALID: `error` names the limit, the part and the rule. */
+/*
+ * Checks a limits text, as tiers, overrides and checks take it. 0: it is valid; "" is, and is no
+ * limit. JINI_E_INVALID: `error` names the limit, the part and the rule.
+ */
 JINI_EXPORT int jini_limits_validate(const char *text, struct jini_error *error);
 
 /* Writes the words of an entry, "5 per 1 minute", as refusals of the seed say it. */
