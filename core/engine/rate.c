@@ -177,22 +177,22 @@ static int op_reset_quotas(struct jini_txn *txn, void *request)
     return quota_reset(txn->store, &subject);
 }
 
-static int reset_rates(struct jini *jini, const struct jini_subject *subject,
+static int reset_rates(struct jini *jini, const struct jini_limit_check *counted,
                        struct jini_error *error)
 {
-    struct allowed allowed;
-    int status = allowance_of(jini, user_of(subject), &allowed, error);
-    for (uint32_t i = 0; status == 0 && i < allowed.plan->rate_count; i++) {
+    const struct plan *plan;
+    int status = rate_plan(jini, counted, &plan, error);
+    for (uint32_t i = 0; status == 0 && i < plan->rate_count; i++) {
         struct table_subject place;
-        const struct limit *limit = &allowed.plan->list.limits[allowed.plan->rate_index[i]];
-        status = rate_subject(&place, subject, 0, limit);
+        const struct limit *limit = &plan->list.limits[plan->rate_index[i]];
+        status = rate_subject(&place, &counted->subject, rate_scope(counted), limit);
         if (status == 0)
             status = table_reset(jini->rates->table, &place);
         /* Nothing is counted; or there is no table for the lack of room, and nothing either. */
         if (status == JINI_E_NOT_FOUND || status == JINI_E_FULL)
             status = 0;
     }
-    plan_release(allowed.plan);
+    plan_release(plan);
     return status ? error_complete(error, status, "limits", "resetting rate limits") : 0;
 }
 
@@ -202,16 +202,17 @@ int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset, jini_cal
     int status = request_begin(jini, request, sizeof(*reset), REQUEST_LIMIT_RESET, callback);
     if (status)
         return status;
+    struct jini_limit_check counted = {
+        .subject = reset->subject, .limits = reset->limits, .scope = reset->scope};
     if (!jini->rates)
         status = explain_read_only(&request->error);
-    else if (!has_own_limits(&reset->subject))
-        status = error_set(&request->error, JINI_E_INVALID, "subject",
-                           "users and addresses have limits of their own");
     else
-        status = subject_check(&reset->subject, &request->error);
+        status = rate_whom(&counted, &request->error);
     if (status == 0)
-        status = reset_rates(jini, &reset->subject, &request->error);
-    if (status == 0)
+        status = reset_rates(jini, &counted, &request->error);
+    if (status == 0 && reset->limits)
+        request_finish(request, 0); /* all is done: a text of the caller's counts no quotas */
+    else if (status == 0)
         status = request_write(request, op_reset_quotas, STORE_RELEASE, 512, NULL);
     if (status)
         return request_refuse(request, status);

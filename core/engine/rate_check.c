@@ -7,13 +7,50 @@
 #include "base/error.h"
 #include "base/hash.h"
 
-static uint64_t scope_of(const struct jini_limit_check *check)
+/* ---- What is counted ---- */
+
+int rate_whom(const struct jini_limit_check *check, struct jini_error *error)
+{
+    if (check->scope && strlen(check->scope) >= JINI_SCOPE_MAX)
+        return error_set(error, JINI_E_INVALID, "scope", "a scope has up to %d bytes",
+                         JINI_SCOPE_MAX - 1);
+    int status = subject_check(&check->subject, error);
+    if (status || check->limits)
+        return status;
+    if (!has_own_limits(&check->subject))
+        return error_set(error, JINI_E_INVALID, "limits",
+                         "users and addresses have limits of their own, this kind needs a text");
+    if (check->scope)
+        return error_set(error, JINI_E_INVALID, "scope",
+                         "limits of a subject's own have no scope; a text of limits has");
+    return 0;
+}
+
+uint64_t rate_scope(const struct jini_limit_check *check)
 {
     if (!check->limits)
         return 0;
     uint64_t hash = hash64(slice_of_text(check->scope ? check->scope : ""));
     return hash ? hash : 1;
 }
+
+int rate_plan(struct jini *jini, const struct jini_limit_check *check, const struct plan **out,
+              struct jini_error *error)
+{
+    struct allowed allowed;
+    if (!check->limits) {
+        int status = allowance_of(jini, user_of(&check->subject), &allowed, error);
+        *out = allowed.plan;
+        return status;
+    }
+    int status = plans_get(jini->plans, check->limits, out, error);
+    if (status == 0 && (*out)->quotas.count > 0)
+        status = error_set(error, JINI_E_INVALID, "limits",
+                           "quotas, of an hour or more, are counted by jini_admit() only");
+    return status;
+}
+
+/* ---- Checks ---- */
 
 /* Reads a user's plan from a snapshot and keeps it at hand. The plan of `out` is to be released. */
 static int load_user(struct jini *jini, uint64_t user_id, struct user_entry *out,
@@ -117,32 +154,17 @@ static int check_user(struct jini *jini, const struct jini_limit_check *check,
     return status;
 }
 
-/* The plan of a check that is not of a user's own limits; to be released. */
-static int plan_of_other(struct jini *jini, const struct jini_limit_check *check,
-                         const struct plan **out, struct jini_error *error)
-{
-    struct allowed allowed;
-    if (check->limits)
-        return plans_get(jini->plans, check->limits, out, error);
-    int status = allowance_of(jini, 0, &allowed, error);
-    *out = allowed.plan;
-    return status;
-}
-
 /* Limits of the caller's own, or of an address. */
 static int check_other(struct jini *jini, const struct jini_limit_check *check,
                        struct rate_attempt *attempt, struct jini_limit_answer *answer,
                        struct jini_error *error)
 {
     attempt->now_ns = clock_boot_ns(jini->clock);
-    int status = plan_of_other(jini, check, &attempt->plan, error);
-    if (status)
-        return error_complete(error, status, "limits", "the limits");
-    if (check->limits && attempt->plan->quotas.count > 0)
-        status = error_set(error, JINI_E_INVALID, "limits",
-                           "quotas, of an hour or more, are counted by jini_admit() only");
-    if (status == 0) {
-        status = rate_prepare(attempt, &check->subject, scope_of(check));
+    int status = rate_plan(jini, check, &attempt->plan, error);
+    if (status) {
+        error_complete(error, status, "limits", "the limits");
+    } else {
+        status = rate_prepare(attempt, &check->subject, rate_scope(check));
         status = status ? error_complete(error, status, "subject", "the subject")
                         : rate_run(jini, attempt, answer, error);
     }
@@ -242,10 +264,7 @@ static int check_members(const struct jini *jini, const struct jini_limit_check 
         return explain_read_only(error);
     if (check->cost == 0 && !(check->flags & JINI_CHECK_PEEK))
         return error_set(error, JINI_E_INVALID, "cost", "a cost is 1 or more");
-    if (check->scope && strlen(check->scope) >= JINI_SCOPE_MAX)
-        return error_set(error, JINI_E_INVALID, "scope", "a scope has up to %d bytes",
-                         JINI_SCOPE_MAX - 1);
-    return subject_check(&check->subject, error);
+    return rate_whom(check, error);
 }
 
 int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
@@ -264,9 +283,6 @@ int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
     attempt.beside_quotas = false;
     if (check->limits)
         status = check_other(jini, check, &attempt, answer, error);
-    else if (!has_own_limits(&check->subject))
-        status = error_set(error, JINI_E_INVALID, "limits",
-                           "users and addresses have limits of their own, this kind needs a text");
     else if (check->flags & JINI_CHECK_PEEK)
         status = peek_own(jini, check, &attempt, answer, error);
     else if (check->subject.kind == JINI_SUBJECT_USER)

@@ -3,7 +3,7 @@
  *
  *   rate.c         opening, subjects, reset
  *   rate_charge.c  a charge of all rate limits of a plan, and giving it back
- *   rate_check.c   jini_limit_check()
+ *   rate_check.c   jini_limit_check(), and whom and what it counts
  *   rate_report.c  what is told: refusals in words, quotas, the top list, figures
  *   quota_clean.c  quota rows of addresses that are over
  */
@@ -54,6 +54,26 @@ static inline bool has_own_limits(const struct jini_subject *subject)
 {
     return subject->kind == JINI_SUBJECT_USER || subject->kind == JINI_SUBJECT_ADDRESS;
 }
+
+/* ---- Checks and resets ---- */
+
+/*
+ * What a check counts, which a reset forgets: who, by which limits, in which scope. The cost and
+ * the flags of the check are not looked at.
+ */
+
+/* JINI_E_INVALID: a member breaks a rule. */
+int rate_whom(const struct jini_limit_check *check, struct jini_error *error);
+
+/* 0: the subject's own limits. */
+uint64_t rate_scope(const struct jini_limit_check *check);
+
+/*
+ * The plan of the text, or the subject's own; to be released, after an error too. JINI_E_INVALID:
+ * the text breaks a rule or has quotas.
+ */
+int rate_plan(struct jini *jini, const struct jini_limit_check *check, const struct plan **out,
+              struct jini_error *error);
 
 /* ---- Charging ---- */
 

@@ -217,7 +217,7 @@ int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capac
     if (status)
         return error_set(error, status, "limits", "%s", jini_status_text(status));
     qsort(all, total, sizeof(all[0]), by_share);
-    *count = total < capacity ? total : capacity;
+    *count = total < wanted ? total : wanted;
     memcpy(out, all, *count * sizeof(all[0]));
     return 0;
 }

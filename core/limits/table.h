@@ -25,6 +25,7 @@
 #include "limits/slot.h"
 
 #include <jini/error.h>
+#include <jini/limits.h>
 
 struct table;
 
@@ -282,7 +283,7 @@ struct table_occupancy {
 };
 int table_occupancy(struct table *table, enum table_region region, struct table_occupancy *out);
 
-enum { TABLE_TOP_MAX = 100 };
+enum { TABLE_TOP_MAX = JINI_LIMIT_TOP_MAX };
 
 struct table_entry {
     struct slot_description subject; /* its amount and burst are those of when the slot was taken */

@@ -3,6 +3,7 @@
 
 #include <jini/accounts.h>
 #include <jini/generations.h>
+#include <jini/limits.h>
 #include <string.h>
 
 #define NUMBER_OPTION(name_, value_, least_, most_, text_)                                         \
@@ -201,7 +202,10 @@ static const struct option_row limit_check_options[] = {
      .kind = VALUE_TEXT,
      .value = "TEXT",
      .text = "rate limits to count by, instead of the subject's own"},
-    {.name = "scope", .kind = VALUE_TEXT, .value = "NAME", .text = "count apart under this name"},
+    {.name = "scope",
+     .kind = VALUE_TEXT,
+     .value = "NAME",
+     .text = "with --limits: count apart under this name"},
     {0},
 };
 static const struct option_row limit_reset_options[] = {
@@ -209,10 +213,18 @@ static const struct option_row limit_reset_options[] = {
      .kind = VALUE_TEXT,
      .value = "IP",
      .text = "an anonymous client instead of a user"},
+    {.name = "limits",
+     .kind = VALUE_TEXT,
+     .value = "TEXT",
+     .text = "what was checked by these rate limits, instead of the subject's own"},
+    {.name = "scope",
+     .kind = VALUE_TEXT,
+     .value = "NAME",
+     .text = "what was counted apart under this name"},
     {0},
 };
 static const struct option_row limit_top_options[] = {
-    NUMBER_OPTION("limit", "N", 1, 10000, "how many; 10 by default"), {0}};
+    NUMBER_OPTION("limit", "N", 1, JINI_LIMIT_TOP_MAX, "how many; 10 by default"), {0}};
 static const struct example_row limit_check_examples[] = {
     {"jini limit check alice", "charge one unit of each rate limit"},
     {"jini limit check --address 203.0.113.7 --limits 5/minute --scope api/login",
@@ -225,7 +237,11 @@ static const struct example_row limit_peek_examples[] = {
     {0},
 };
 static const struct example_row limit_reset_examples[] = {
-    {"jini limit reset alice", "all of the limits is there again"}, {0}};
+    {"jini limit reset alice", "all of the limits is there again"},
+    {"jini limit reset --address 203.0.113.7 --limits 5/minute --scope api/login",
+     "a limit of your own, as it was checked"},
+    {0},
+};
 static const struct example_row limit_top_examples[] = {
     {"jini limit top --limit 20", "the twenty nearest to their limit"}, {0}};
 
@@ -442,8 +458,8 @@ const struct verb table_verbs[] = {
      subject_argument, limit_check_options, limit_peek_examples, verb_limit_peek},
     {"limit reset", "forget what was counted",
      "Sets the subject's own limits back: rate limits at once, quotas durably. What running jobs "
-     "have "
-     "reserved stays.",
+     "have reserved stays. With --limits, what \"check\" has counted by this text and scope, and "
+     "nothing else.",
      subject_argument, limit_reset_options, limit_reset_examples, verb_limit_reset},
     {"limit top", "list who is nearest to a limit",
      "Lists the subjects that have used the largest share of a rate limit, most first.",

@@ -33,10 +33,9 @@ static const struct help_row limit_rows[] = {
 };
 
 static const char limit_text[] =
-    "The options --limits of \"tier set\", \"user set\" and \"limit check\" take a text of rate "
-    "limits "
-    "and quotas, as \"5/minute; 30/day calendar Europe/Berlin; 9/second gcra burst 20\". A request "
-    "must fit into each of them. \"limit check\" takes rate limits only.";
+    "The option --limits takes a text of rate limits and quotas, as \"5/minute; 30/day calendar "
+    "Europe/Berlin; 9/second gcra burst 20\". A request must fit into each of them. The verbs of "
+    "\"limit\" take rate limits only.";
 
 const struct help_topic help_topics[] = {
     {"limits", "the notation of rate limits and quotas", limit_text, limit_rows},

@@ -94,6 +94,8 @@ int verb_limit_reset(struct command *command)
 {
     struct jini_limit_reset reset;
     jini_request_init(&reset);
+    reset.limits = args_text(&command->args, "limits");
+    reset.scope = args_text(&command->args, "scope");
     int status = command_open(command);
     if (status == 0)
         status = find_subject(command, &reset.subject);

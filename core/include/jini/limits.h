@@ -113,7 +113,7 @@ struct jini_limit_check {
     struct jini_subject subject;
     const char *limits; /* NULL, or a limits text with rate limits only; the text is the same
                            each time */
-    const char *scope;  /* NULL, or up to 63 bytes: counts apart; "api/login" */
+    const char *scope;  /* NULL, or up to 63 bytes, with a text only: counts apart; "api/login" */
     uint32_t cost;      /* 1 or more */
     uint32_t flags;     /* enum jini_check_flag */
 };
@@ -148,12 +148,18 @@ JINI_EXPORT int jini_limit_refund(struct jini *jini, const struct jini_limit_ans
                                   struct jini_error *error);
 
 /*
- * Forgets what the subject's own limits have counted: rate limits at once, quotas durably (what is
- * reserved by running jobs stays). JINI_E_NOT_FOUND: no such user.
+ * Forgets what was counted. With `limits` NULL by the subject's own limits: rate limits at once,
+ * quotas durably (what is reserved by running jobs stays). With a text of the caller's what checks
+ * with this text and scope have counted, at once; all else that the subject counts stays.
+ *
+ * JINI_E_NOT_FOUND  no such user
+ * JINI_E_BUSY       a stopped process holds the place of the count; some limits may be reset
  */
 struct jini_limit_reset {
     struct jini_request request;
     struct jini_subject subject;
+    const char *limits; /* these two as in struct jini_limit_check */
+    const char *scope;
 };
 JINI_EXPORT int jini_limit_reset(struct jini *jini, struct jini_limit_reset *reset,
                                  jini_callback *callback);
@@ -168,14 +174,20 @@ struct jini_limit_usage {
     uint32_t reserved;
 };
 
+enum { JINI_LIMIT_TOP_MAX = 100 };
+
 /*
- * Lists the subjects that have used the largest share of a rate limit, most first. Reads the whole
- * table: milliseconds for a million slots. Any thread.
+ * Lists the subjects that have used the largest share of a rate limit, most first; at most
+ * `capacity`, and never more than JINI_LIMIT_TOP_MAX. Reads the whole table: milliseconds for a
+ * million slots. Any thread.
  */
 JINI_EXPORT int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capacity,
                                size_t *count, struct jini_error *error);
 
-/* Checks a limits text. JINI_E_INVALID: `error` names the limit, the part and the rule. */
+/*
+ * Checks a limits text, as tiers, overrides and checks take it. 0: it is valid; "" is, and is no
+ * limit. JINI_E_INVALID: `error` names the limit, the part and the rule.
+ */
 JINI_EXPORT int jini_limits_validate(const char *text, struct jini_error *error);
 
 /* Writes the words of an entry, "5 per 1 minute", as refusals of the seed say it. */

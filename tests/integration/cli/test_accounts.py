@@ -295,6 +295,11 @@ class Limits(Case):
         self.assertEqual(self.rate("check", "--address", "203.0.113.7")["remaining"], 4)
         self.assertEqual(self.rate("check", "--address", "203.0.113.7", "--limits", "2/minute", "--scope",
                                    "api/login")["remaining"], 1)
+        login = ["--address", "203.0.113.7", "--limits", "2/minute", "--scope", "api/login"]
+        self.assertTrue(self.json("limit", "reset", *login).object()["reset"])
+        self.assertEqual(self.rate("peek", *login)["remaining"], 2)
+        self.assertEqual(self.rate("peek", "--address", "203.0.113.7")["remaining"], 4)
+        self.check_error(self.json("limit", "reset", "alice", "--scope", "x", code=2), "E_INVALID", "--scope")
         self.assertEqual(self.rate("peek", "--address", "2001:db8::1")["remaining"], 5)
         self.check_error(self.json("limit", "check", "--address", "256.1.1.1", code=2), "E_INVALID", "--address")
         self.check_error(self.json("limit", "check", code=2), "E_INVALID", "USER")
@@ -308,6 +313,8 @@ class Limits(Case):
                          [("alice", 4, 5), ("203.0.113.7", 2, 5)])
         self.assertEqual(len(self.json("limit", "top", "--limit", "1").lines()), 1)
         self.assertIn("alice", self.run_jini("limit", "top").out)
+        self.assertEqual(len(self.json("limit", "top", "--limit", "100").lines()), 2)
+        self.check_error(self.json("limit", "top", "--limit", "101", code=2), "E_INVALID", "--limit", "100")
 
 
 if __name__ == "__main__":

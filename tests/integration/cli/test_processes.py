@@ -119,16 +119,60 @@ class Processes(Case):
         self.check_acknowledged(lines)
         self.run_jini("put", "alice", next(folder.iterdir()))
 
-    def test_interrupt_ends_an_archive_run(self):
-        self.json("--set", "pack.bytes_max=64KiB", "put", "alice", "--no-limits", self.pictures(100))
-        process = self.start("--json", "--set", "pack.bytes_max=64KiB", "archive", "run", "--now", "--free-hot")
-        process.stdout.readline()
+    def start_into_small_pipe(self, *arguments):
+        """A command that has printed a line and has more to print than the pipe of its output takes."""
+        process = self.start("--json", *arguments)
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        first = process.stdout.readline()
+        self.assertTrue(first, arguments)
+        return process, first.decode()
+
+    def interrupt(self, process):
+        """Ends a command by ctrl-C while it cannot go on, and returns how it ended."""
         process.send_signal(signal.SIGINT)
+        time.sleep(0.2)  # the signal comes first, and the room to print more behind it
         result = self.finish(process)
-        self.assertIn(result.code, (0, 130))
+        self.assertEqual(result.code, 130, result.err)
+        self.assertEqual(result.error()["name"], "E_CANCELLED")
+        return result
+
+    def test_interrupt_ends_an_archive_run(self):
+        """Ctrl-C ends a run of tiering before it is through, and the next run does the rest."""
+        packs = ["--set", "pack.bytes_max=64KiB"]
+        self.json(*packs, "put", "alice", "--no-limits", self.pictures(100))
+        process, _ = self.start_into_small_pipe(*packs, "archive", "run", "--now", "--free-hot")
+        self.interrupt(process)
+        self.assertLess(self.json("archive", "status").object()["images_cold"], 100)
         self.verify("--deep")
         self.run_jini("archive", "run", "--now", "--free-hot")
         self.assertEqual(self.json("archive", "status").object()["images_cold"], 100)
+        self.verify("--deep")
+
+    def test_interrupt_ends_a_get_of_many(self):
+        """Ctrl-C ends a get before its last image; what was written is whole, and what was told is there."""
+        lines = self.json("put", "alice", "--no-limits", self.pictures(100)).lines()
+        stored = {line["id"]: line["file"] for line in lines}
+        folder = self.directory / "out"
+        folder.mkdir()
+        process, first = self.start_into_small_pipe("get", *stored, "-o", folder)
+        told = [json.loads(first)] + self.interrupt(process).lines()
+        written = list(folder.iterdir())
+        self.assertLess(len(written), 100)
+        self.assertLessEqual({line["file"] for line in told}, {str(path) for path in written})
+        for path in written:
+            with open(stored[path.stem], "rb") as file:
+                self.assertEqual(path.read_bytes(), file.read())
+
+    def test_interrupt_ends_a_verify(self):
+        """Ctrl-C ends a verify, also while it reads from an archive that does not answer."""
+        self.json("put", "alice", "--no-limits", self.pictures(4))
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        process = self.start("--json", "--set", "archive.url=fault:every=1,kinds=hang,operations=get:dir:archive",
+                             "verify", "--deep")
+        end = time.monotonic() + 20 * SLOW
+        while not any(p["name"] == "jini verify" for p in self.json("stat").object()["processes"]):
+            self.assertLess(time.monotonic(), end, "verify never began")
+        self.interrupt(process)
         self.verify("--deep")
 
     def test_two_at_once(self):

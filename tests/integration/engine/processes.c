@@ -219,8 +219,8 @@ static uint64_t ask(int to, int from)
 }
 
 TEST(a_change_holds_for_the_next_request_of_every_process,
-     "A change of override, tier or flag in one process is what another process decides by at its "
-     "next check.")
+     "A change of a user's override, tier or flag in one process is what another process decides "
+     "by at its next check.")
 {
     uint64_t user = add_user("100000/minute");
     int to[2];
@@ -252,7 +252,16 @@ TEST(a_change_holds_for_the_next_request_of_every_process,
     struct jini_user_set set;
     jini_request_init(&set);
     set.user.id = user;
+    set.fields = JINI_USER_FIELD_OVERRIDES; /* none: now the tier's own limits count */
+    CHECK_OK(jini_user_set(jini, &set, NULL));
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(set.user.tier, sizeof(set.user.tier), "%s", i % 2 ? "Basic" : "Premium");
+        set.fields = JINI_USER_FIELD_TIER;
+        CHECK_OK(jini_user_set(jini, &set, NULL));
+        CHECK_UINT(ask(to[1], from[0]), ==, i % 2 ? 5 : 60);
+    }
     set.fields = JINI_USER_FIELD_FLAGS;
+    set.user.flags = 0;
     CHECK_OK(jini_user_set(jini, &set, NULL));
     CHECK_UINT(ask(to[1], from[0]), ==, 0);
     close(to[1]);

@@ -1,12 +1,32 @@
 /* Images over their whole life: shared, expired, removed, rewritten, read beside all of that. */
+#include "engine/engine_private.h"
+
+#include "codec/codec.h"
+#include "images/index.h"
+
 #include "engine_fixture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
+/* The first location of the pack that an image lies in. */
+static struct index_location first_location(struct jini *jini, const struct jini_id *image)
+{
+    struct jini_image_place place = fixture_locate(jini, image);
+    struct index_location location;
+    struct store_txn *txn;
+    size_t count;
+    CHECK_OK(store_read_begin(jini->store, &txn));
+    CHECK_OK(index_location_list(txn, &place.pack_id, NULL, &location, 1, &count));
+    store_read_end(txn);
+    CHECK_UINT(count, ==, 1);
+    return location;
+}
+
 TEST(a_workflow_of_two_mebibytes_is_kept,
-     "Raw metadata far over what a record holds comes back verbatim, hot and cold.")
+     "Raw metadata far over what a record holds is kept compressed beside its image, and comes "
+     "back verbatim, hot and cold.")
 {
     enum { WORKFLOW = 2 << 20 };
     struct jini *jini = fixture_open();
@@ -27,6 +47,10 @@ TEST(a_workflow_of_two_mebibytes_is_kept,
     CHECK_UINT(put.image.metadata_bytes, >, WORKFLOW);
     uint8_t *metadata = malloc(put.image.metadata_bytes);
     for (int round = 0; round < 2; round++) {
+        struct index_location location = first_location(jini, &put.image.id);
+        CHECK_UINT(location.metadata_codec_id, ==, CODEC_ZSTD);
+        CHECK_UINT(location.metadata_original_length, ==, put.image.metadata_bytes);
+        CHECK_UINT(location.metadata_stored_length, <, put.image.metadata_bytes / 4 * 3);
         struct jini_image_get get;
         jini_request_init(&get);
         get.id = put.image.id;

@@ -125,6 +125,144 @@ TEST(each_kind_of_subject_counts_apart,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(the_top_list_ends_at_its_bound,
+     "However many are counted and asked for, the list holds the JINI_LIMIT_TOP_MAX that have used "
+     "most, of users and addresses together.")
+{
+    enum { EACH = JINI_LIMIT_TOP_MAX, ALL = 2 * EACH };
+    static struct jini_limit_usage usage[ALL];
+    struct jini *jini = fixture_open();
+    struct jini_error error;
+    size_t count;
+    for (uint32_t i = 0; i < ALL; i++) {
+        struct jini_limit_answer answer;
+        struct jini_limit_check check = {.subject = {.kind = JINI_SUBJECT_MODEL, .number = i},
+                                         .limits = "1000/minute"};
+        if (i % 2)
+            check.subject = (struct jini_subject){
+                .kind = JINI_SUBJECT_ADDRESS, .address = {[10] = 0xff, 0xff, 10, 0, 0, (uint8_t)i}};
+        check.cost = 1 + i;
+        CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+    }
+    CHECK_OK(jini_limit_top(jini, usage, ALL, &count, &error));
+    CHECK_UINT(count, ==, JINI_LIMIT_TOP_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_UINT(usage[i].used, ==, ALL - i);
+    CHECK_OK(jini_limit_top(jini, usage, 7, &count, &error));
+    CHECK_UINT(count, ==, 7);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static uint64_t remaining_of(struct jini *jini, const struct jini_limit_check *check)
+{
+    struct jini_limit_check peek = *check;
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    peek.flags = JINI_CHECK_PEEK;
+    peek.cost = 1;
+    CHECK_OK(jini_limit_check(jini, &peek, &answer, &error));
+    return answer.entries[0].remaining;
+}
+
+static int reset(struct jini *jini, const struct jini_limit_check *counted,
+                 struct jini_error *error)
+{
+    struct jini_limit_reset reset;
+    jini_request_init(&reset);
+    reset.subject = counted->subject;
+    reset.limits = counted->limits;
+    reset.scope = counted->scope;
+    int status = jini_limit_reset(jini, &reset, NULL);
+    *error = reset.request.error;
+    return status;
+}
+
+TEST(whatever_can_be_checked_can_be_reset,
+     "A reset forgets what checks with its subject, text and scope have counted, for each kind of "
+     "subject, and nothing that was counted otherwise.")
+{
+    static const char *const scopes[] = {NULL, "api/login", "api/generate"};
+    enum { SCOPES = sizeof(scopes) / sizeof(scopes[0]), OWN = SCOPES, COUNTS };
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    for (uint32_t kind = JINI_SUBJECT_USER; kind <= JINI_SUBJECT_GLOBAL; kind++) {
+        struct jini_limit_check checks[COUNTS];
+        struct jini_limit_answer answer;
+        struct jini_error error;
+        uint32_t count = kind == JINI_SUBJECT_USER || kind == JINI_SUBJECT_ADDRESS ? COUNTS : OWN;
+        for (uint32_t i = 0; i < count; i++) {
+            checks[i] =
+                (struct jini_limit_check){.subject = {.kind = kind, .number = user}, .cost = 3};
+            checks[i].limits = i == OWN ? NULL : "9/minute; 5/second gcra burst 5";
+            checks[i].scope = i == OWN ? NULL : scopes[i];
+            CHECK_OK(jini_limit_check(jini, &checks[i], &answer, &error));
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t full = remaining_of(jini, &checks[i]) + 3;
+            for (uint32_t other = i + 1; other < count && other < OWN; other++)
+                CHECK_UINT(remaining_of(jini, &checks[other]), ==, 6);
+            CHECK_OK(reset(jini, &checks[i], &error));
+            CHECK_UINT(remaining_of(jini, &checks[i]), ==, full);
+        }
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static _Atomic int resets_done;
+
+static void count_reset(struct jini_request *request)
+{
+    CHECK_OK(request->status);
+    atomic_fetch_add(&resets_done, 1);
+}
+
+TEST(a_reset_by_text_comes_back_by_its_callback,
+     "A reset that has nothing durable to do calls its callback once.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_limit_reset reset;
+    jini_request_init(&reset);
+    reset.subject.kind = JINI_SUBJECT_GLOBAL;
+    reset.limits = "5/minute";
+    CHECK_OK(jini_limit_reset(jini, &reset, count_reset));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    CHECK_INT(resets_done, ==, 1);
+}
+
+TEST(a_reset_takes_what_a_check_takes,
+     "What no check would count by, a reset refuses by the same field.")
+{
+    static const struct {
+        struct jini_subject subject;
+        const char *limits;
+        const char *scope;
+        const char *field;
+    } wrong[] = {
+        {{.kind = JINI_SUBJECT_GLOBAL}, NULL, NULL, "limits"},
+        {{.kind = JINI_SUBJECT_MODEL, .number = 1}, "5/day", NULL, "limits"},
+        {{.kind = JINI_SUBJECT_MODEL, .number = 1}, "5/minute; 5/fortnight", NULL, "period"},
+        {{.kind = JINI_SUBJECT_ADDRESS}, NULL, "api/login", "scope"},
+        {{.kind = JINI_SUBJECT_GLOBAL},
+         "5/minute",
+         "0123456789012345678901234567890123456789012345678901234567890123",
+         "scope"},
+    };
+    struct jini *jini = fixture_open();
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct jini_limit_answer answer;
+        struct jini_error error;
+        struct jini_limit_check check = {.subject = wrong[i].subject,
+                                         .limits = wrong[i].limits,
+                                         .scope = wrong[i].scope,
+                                         .cost = 1};
+        CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_INVALID);
+        CHECK_TEXT(error.field, wrong[i].field);
+        CHECK_STATUS(reset(jini, &check, &error), JINI_E_INVALID);
+        CHECK_TEXT(error.field, wrong[i].field);
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 enum { CHECKERS = 4, DISABLINGS = 5000 };
 
 struct checkers {
