@@ -52,7 +52,8 @@ int limits_text_is_checked(const char *text, struct jini_error *error)
 int jini_limits_validate(const char *text, struct jini_error *error)
 {
     error_clear(error);
-    return limits_text_check(text, error);
+    int status = plans_check_length(text, error);
+    return status ? status : limits_text_check(text, error);
 }
 
 /* Tells the packs of one tier from those of others. Names that differ in case are one tier. */

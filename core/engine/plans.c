@@ -128,15 +128,23 @@ static int get_shared(struct plans *plans, const char *text, struct plan **out,
     return status;
 }
 
+int plans_check_length(const char *text, struct jini_error *error)
+{
+    if (strnlen(text, JINI_LIMITS_TEXT_MAX) < JINI_LIMITS_TEXT_MAX)
+        return 0;
+    return error_set(error, JINI_E_INVALID, "limits", "a limits text has up to %d bytes",
+                     JINI_LIMITS_TEXT_MAX - 1);
+}
+
 int plans_get(struct plans *plans, const char *text, const struct plan **out,
               struct jini_error *error)
 {
     struct plan *plan;
     *out = NULL;
-    if (strlen(text) >= JINI_LIMITS_TEXT_MAX)
-        return error_set(error, JINI_E_INVALID, "limits", "a limits text has up to %d bytes",
-                         JINI_LIMITS_TEXT_MAX - 1);
-    int status = get_shared(plans, text, &plan, error);
+    int status = plans_check_length(text, error);
+    if (status)
+        return status;
+    status = get_shared(plans, text, &plan, error);
     if (status == 0 && !plan)
         status = make(text, &plan, error);
     *out = plan;

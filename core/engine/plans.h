@@ -43,6 +43,7 @@ void plans_free(struct plans *plans); /* after every plan of a caller's own was 
  * copied with them).
  * JINI_E_INVALID: the text breaks a rule. JINI_E_NO_MEMORY.
  */
+int plans_check_length(const char *text, struct jini_error *error); /* JINI_E_INVALID */
 int plans_get(struct plans *plans, const char *text, const struct plan **out,
               struct jini_error *error);
 

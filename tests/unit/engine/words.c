@@ -25,6 +25,12 @@ TEST(a_limits_text_is_validated_without_a_database,
         CHECK_INT(error.code, ==, 0);
         CHECK_OK(jini_limits_validate(valid[i], NULL));
     }
+    char spaced[JINI_LIMITS_TEXT_MAX + 1]; /* valid, but longer than a tier can keep */
+    memset(spaced, ' ', sizeof(spaced));
+    memcpy(spaced, "5/minute", 8);
+    spaced[sizeof(spaced) - 1] = '\0';
+    CHECK_STATUS(jini_limits_validate(spaced, &error), JINI_E_INVALID);
+    CHECK_CONTAINS(error.message, "up to 256 bytes");
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         CHECK_STATUS(jini_limits_validate(wrong[i].text, &error), JINI_E_INVALID);
         CHECK_INT(error.code, ==, JINI_E_INVALID);
