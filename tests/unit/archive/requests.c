@@ -529,14 +529,11 @@ CONFORMS(one_of_three_processes_wins,
     CHECK_UINT(test_list(archive, "race/")->bytes, ==, RACES * 2000);
 }
 
-/* ThreadSanitizer cannot follow a child of several threads that starts threads of its own. */
 static void use_own_archive(void)
 {
-#if !defined(__SANITIZE_THREAD__)
     struct archive *own = test_open(subject_url);
     check_text(own, "o", "x");
     archive_close(own);
-#endif
 }
 
 CONFORMS(child_is_told_that_it_was_forked,

@@ -131,9 +131,6 @@ static void check_reading(struct jini *jini, int expected, uint64_t user, const 
 TEST(an_inherited_handle_is_refused_everywhere, "In a child every function answers JINI_E_FORKED "
                                                 "for its parent's handle, and it can open anew.")
 {
-#ifdef __SANITIZE_THREAD__
-    harness_skip("ThreadSanitizer ends a process that starts threads after a fork with threads");
-#endif
     struct jini *jini = fixture_open();
     struct jini_error error;
     uint64_t user = user_with_password(jini);
@@ -295,9 +292,8 @@ static int fork_and_open(struct jini_txn *txn, void *argument)
 TEST(a_child_of_an_engines_thread_may_block,
      "A child that was forked on a thread of an engine is no thread of it, and opens anew.")
 {
-#ifdef __SANITIZE_THREAD__
-    harness_skip("ThreadSanitizer ends a process that starts threads after a fork with threads");
-#endif
+    if (harness_sanitized())
+        harness_skip("other threads may hold a lock of the sanitizer's when a thread forks");
     struct blocking blocking = {.jini = fixture_open()};
     struct jini_write write;
     jini_request_init(&write);
