@@ -323,8 +323,10 @@ int accounts_tier_set(struct store_txn *txn, const struct accounts_tier_change *
 /*
  * Deletes a tier. Marks the tiers' word. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, or it is
  * the default.
+ * `anonymous` (NULL: none): the tier of anonymous clients, which is in use too.
  */
-int accounts_tier_remove(struct store_txn *txn, const char *name, struct jini_error *error);
+int accounts_tier_remove(struct store_txn *txn, const char *name, const char *anonymous,
+                         struct jini_error *error);
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 

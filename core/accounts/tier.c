@@ -313,23 +313,31 @@ static int check_unused(struct store_txn *txn, const char *name, struct jini_err
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
-int accounts_tier_remove(struct store_txn *txn, const char *name, struct jini_error *error)
+/* Whether the key is of the tier of this name; NULL is none. */
+static bool is_tier(const struct tuple *key, const char *name)
+{
+    struct tuple other;
+    return name && keys_tier(name, &other) == 0 && slice_equal(tuple_key(key), tuple_key(&other));
+}
+
+int accounts_tier_remove(struct store_txn *txn, const char *name, const char *anonymous,
+                         struct jini_error *error)
 {
     struct tier_record record;
     struct tuple key;
-    struct tuple default_key;
     error_clear(error);
     int status = find(txn, name, &key, &record);
     if (status == JINI_E_NOT_FOUND)
         return error_set(error, status, "name", "there is no tier of this name");
     if (status)
         return cannot_read(status, "name", error);
-    status = keys_tier(ACCOUNTS_TIER_DEFAULT, &default_key);
-    if (status)
-        return status;
-    if (slice_equal(tuple_key(&key), tuple_key(&default_key)))
+    if (is_tier(&key, ACCOUNTS_TIER_DEFAULT))
         return error_set(error, JINI_E_IN_USE, "name", "\"%s\" is the tier of new users; it stays",
                          ACCOUNTS_TIER_DEFAULT);
+    if (is_tier(&key, anonymous))
+        return error_set(error, JINI_E_IN_USE, "name",
+                         "\"%s\" is the tier of anonymous clients (anonymous.tier); it stays",
+                         anonymous);
     status = check_unused(txn, name, error);
     if (status == 0)
         status = store_delete(txn, STORE_SPACE_TIERS, tuple_key(&key));

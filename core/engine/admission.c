@@ -229,9 +229,7 @@ static int op_admit(struct jini_txn *inside, void *request)
     work->damage = (struct job_damage){0};
     int status = allowance_in(txn, state->jini, subject.user_id, &now);
     if (status)
-        return status == JINI_E_NOT_FOUND
-                   ? error_set(error, status, "subject", "there is no such user")
-                   : status;
+        return allowance_failed(state->jini, subject.user_id, status, error);
     if (strcmp(now.allowance.limits, work->allowed.plan->text) != 0)
         return JINI_E_CONFLICT; /* changed since the rate limits were charged: begin anew */
     now.plan = work->allowed.plan;

@@ -91,6 +91,22 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
     return 0;
 }
 
+int allowance_failed(const struct jini *jini, uint64_t user_id, int status,
+                     struct jini_error *error)
+{
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, status, "user", "there is no user %llu",
+                         (unsigned long long)user_id);
+    if (status == JINI_E_INVALID)
+        return error_set(error, status, "anonymous.tier", "there is no tier \"%s\" any more",
+                         jini->options.anonymous_tier);
+    if (user_id)
+        return error_set(error, status, "tier", "the tier of the user cannot be read: %s",
+                         jini_status_text(status));
+    return error_set(error, status, "tier", "the tier \"%s\" cannot be read: %s",
+                     jini->options.anonymous_tier, jini_status_text(status));
+}
+
 int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struct jini_error *error)
 {
     struct store_txn *txn;
@@ -100,17 +116,7 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struc
         return status;
     status = allowance_in(txn, jini, user_id, out);
     store_read_end(txn);
-    if (status == JINI_E_NOT_FOUND)
-        return error_set(error, status, "user", "there is no user %llu",
-                         (unsigned long long)user_id);
-    if (status == JINI_E_INVALID)
-        return error_set(error, status, "anonymous.tier", "there is no tier \"%s\" any more",
-                         jini->options.anonymous_tier);
-    if (status && user_id)
-        return error_set(error, status, "tier", "the tier of the user cannot be read: %s",
-                         jini_status_text(status));
     if (status)
-        return error_set(error, status, "tier", "the tier \"%s\" cannot be read: %s",
-                         jini->options.anonymous_tier, jini_status_text(status));
+        return allowance_failed(jini, user_id, status, error);
     return plans_get(jini->plans, out->allowance.limits, &out->plan, error);
 }

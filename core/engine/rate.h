@@ -92,6 +92,10 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out,
 int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id,
                  struct allowed *out);
 
+/* Says what a status of allowance_in() means; returns it. */
+int allowance_failed(const struct jini *jini, uint64_t user_id, int status,
+                     struct jini_error *error);
+
 /* Fills in the entries of quotas, from outcomes. */
 void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
                      struct jini_limit_answer *answer);

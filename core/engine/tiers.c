@@ -56,24 +56,11 @@ static int check_remove(void *request, enum txn_place place)
                      "the name of a tier has 1 to %d bytes", JINI_TIER_NAME_MAX - 1);
 }
 
-/* By whose name, as accounts compares them. */
-static bool is_anonymous_tier(struct jini_txn *txn, const char *name)
-{
-    struct jini_tier removed;
-    struct jini_tier anonymous;
-    return accounts_tier_get(txn->store, name, &removed) == 0 &&
-           accounts_tier_get(txn->store, txn->jini->options.anonymous_tier, &anonymous) == 0 &&
-           strcmp(removed.name, anonymous.name) == 0;
-}
-
 static int op_remove(struct jini_txn *txn, void *request)
 {
     struct jini_tier_remove *remove = request;
-    if (is_anonymous_tier(txn, remove->name))
-        return error_set(&remove->request.error, JINI_E_IN_USE, "name",
-                         "\"%s\" is the tier of anonymous clients (anonymous.tier); it stays",
-                         remove->name);
-    return accounts_tier_remove(txn->store, remove->name, &remove->request.error);
+    return accounts_tier_remove(txn->store, remove->name, txn->jini->options.anonymous_tier,
+                                &remove->request.error);
 }
 
 static const struct txn_form remove_form = {

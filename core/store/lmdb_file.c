@@ -468,7 +468,7 @@ static int check_once(struct walk *walk)
         return status;
     bool roots = !walk->space && walk->extent == LMDB_CHECK_ROOTS && !is_small(walk);
     walk->meta.main.levels = roots ? 1 : DEPTH_MAX;
-    walk->meta.free.levels = walk->space ? 0 : walk->meta.main.levels;
+    walk->meta.free.levels = walk->meta.main.levels; /* for a space, too: no page of it is free */
     walk->free_beyond = 0;
     status = check_length(walk);
     if (status == 0)

@@ -96,23 +96,6 @@ static int admit_once(struct jini *jini, uint64_t user, struct jini_id *job)
     return status;
 }
 
-static void settle(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_settle settle;
-    jini_request_init(&settle);
-    settle.job_id = *job;
-    fixture_must(jini_settle(jini, &settle, NULL), "settle", &settle.request.error);
-}
-
-static void release(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_release release;
-    jini_request_init(&release);
-    release.job_id = *job;
-    release.state = JINI_JOB_FAILED;
-    fixture_must(jini_release(jini, &release, NULL), "release", &release.request.error);
-}
-
 /* A job that is given back or done, as long as the quota has room. */
 static void run_job(const struct worker *worker, uint64_t seed)
 {
@@ -120,9 +103,9 @@ static void run_job(const struct worker *worker, uint64_t seed)
     if (admit_once(worker->jini, worker->user, &job) != 0)
         return;
     if (seed % 3 == 0)
-        release(worker->jini, &job);
+        fixture_release(worker->jini, &job, JINI_JOB_FAILED);
     else
-        settle(worker->jini, &job);
+        fixture_settle(worker->jini, &job);
 }
 
 static void do_piece(const struct worker *worker, uint64_t seed)
@@ -213,7 +196,7 @@ static void check_limits(struct jini *jini, uint64_t user, unsigned lived)
     quotas_release_all(jini, &quotas);
     CHECK_UINT(quotas.completed[0], <=, JOBS);
     while (admit_once(jini, user, &job) == 0)
-        settle(jini, &job);
+        fixture_settle(jini, &job);
     CHECK_INT(quotas_check(jini, &quotas), ==, 0);
     CHECK_UINT(quotas.completed[0], ==, JOBS);
 }

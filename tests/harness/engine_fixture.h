@@ -96,6 +96,24 @@ static inline uint64_t fixture_user(struct jini *jini, const char *name, const c
 }
 
 /* Stores the picture of a seed as an import of the user's. */
+static inline void fixture_settle(struct jini *jini, const struct jini_id *job)
+{
+    struct jini_settle settle;
+    jini_request_init(&settle);
+    settle.job_id = *job;
+    fixture_must(jini_settle(jini, &settle, NULL), "settle", &settle.request.error);
+}
+
+static inline void fixture_release(struct jini *jini, const struct jini_id *job,
+                                   enum jini_job_state state)
+{
+    struct jini_release release;
+    jini_request_init(&release);
+    release.job_id = *job;
+    release.state = state;
+    fixture_must(jini_release(jini, &release, NULL), "release", &release.request.error);
+}
+
 static inline struct jini_id fixture_put(struct jini *jini, uint64_t user, uint64_t seed)
 {
     struct png_request png = {64, 64, seed, "made for a test", NULL};

@@ -250,7 +250,7 @@ static inline int world_tier_set(struct world *world, struct jini_tier *tier)
 static inline int world_op_tier_remove(struct store_txn *txn, void *argument)
 {
     struct world_tier *op = argument;
-    return accounts_tier_remove(txn, op->change.tier->name, &op->world->error);
+    return accounts_tier_remove(txn, op->change.tier->name, NULL, &op->world->error);
 }
 
 static inline int world_tier_remove(struct world *world, const char *name)

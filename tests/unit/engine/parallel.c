@@ -45,23 +45,6 @@ static void check_refused(struct jini *jini, const char *address)
     CHECK_UINT(request.answer.retry_after_ms, ==, request.request.error.retry_after_ms);
 }
 
-static void settle(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_settle settle;
-    jini_request_init(&settle);
-    settle.job_id = *job;
-    fixture_must(jini_settle(jini, &settle, NULL), "settle", &settle.request.error);
-}
-
-static void release(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_release release;
-    jini_request_init(&release);
-    release.job_id = *job;
-    release.state = JINI_JOB_CANCELLED;
-    fixture_must(jini_release(jini, &release, NULL), "release", &release.request.error);
-}
-
 static uint32_t running(struct jini *jini, const char *address)
 {
     static struct generations_running row;
@@ -117,18 +100,18 @@ TEST(every_end_of_a_job_gives_an_address_its_place_back,
     set_tier(jini, "50/minute; 300/day");
     struct jini_id first = admitted(jini, address);
     struct jini_id second = admitted(jini, address);
-    settle(jini, &first);
+    fixture_settle(jini, &first);
     first = admitted(jini, address);
     check_refused(jini, address);
-    release(jini, &second);
+    fixture_release(jini, &second, JINI_JOB_CANCELLED);
     CHECK_OK(admit_for(jini, address, 5000, &lost));
     check_refused(jini, address);
     fixture_wall_offset_ns += UINT64_C(6) * NS_PER_S;
     second = admitted(jini, address); /* ends the lost one */
     check_refused(jini, address);
     CHECK_UINT(left_of_quota(jini, address), ==, 300 - 3);
-    settle(jini, &first);
-    settle(jini, &second);
+    fixture_settle(jini, &first);
+    fixture_settle(jini, &second);
     CHECK_UINT(running(jini, address), ==, 0);
     CHECK_OK(admit_for(jini, address, 5000, &lost));
     fixture_wall_offset_ns += UINT64_C(6) * NS_PER_S;
@@ -148,8 +131,8 @@ TEST(an_address_without_quotas_is_counted_too,
     struct jini_id second = admitted(jini, "192.0.2.1");
     check_refused(jini, "192.0.2.1");
     fixture_verify(jini);
-    settle(jini, &first);
-    release(jini, &second);
+    fixture_settle(jini, &first);
+    fixture_release(jini, &second, JINI_JOB_CANCELLED);
     CHECK_UINT(running(jini, "192.0.2.1"), ==, 0);
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
@@ -183,7 +166,7 @@ TEST(cleaning_quotas_goes_past_running_jobs,
     for (size_t i = 0; i < 5; i++) {
         CHECK_OK(admit_for(jini, addresses[i], UINT32_MAX, &request));
         if (i % 2 == 0)
-            settle(jini, &request.job.id);
+            fixture_settle(jini, &request.job.id);
     }
     fixture_days_pass(3);
     quotas_clean(jini);

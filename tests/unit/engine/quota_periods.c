@@ -82,15 +82,6 @@ static void check_refused(struct jini *jini, uint64_t user, uint64_t ms)
     CHECK_UINT(admit.request.error.retry_after_ms, ==, ms);
 }
 
-static void release(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_release release;
-    jini_request_init(&release);
-    release.job_id = *job;
-    release.state = JINI_JOB_CANCELLED;
-    fixture_must(jini_release(jini, &release, NULL), "release", &release.request.error);
-}
-
 TEST(a_calendar_day_ends_at_the_zones_midnight,
      "A quota by the calendar begins anew when the day of its zone does, also on a day of 23 "
      "hours; what a job of the day before gives back is not given to the new one.")
@@ -108,7 +99,7 @@ TEST(a_calendar_day_ends_at_the_zones_midnight,
     use(jini, user, 2, &admit);
     CHECK_UINT(admit.answer.entries[0].remaining, ==, 1);
     CHECK_UINT(admit.answer.entries[0].reset_ms, ==, 23 * 3600000);
-    release(jini, &before.job.id);
+    fixture_release(jini, &before.job.id, JINI_JOB_CANCELLED);
     spend(jini, user, 1, &admit);
     set_time("2026-03-29T21:59:59Z", 999);
     check_refused(jini, user, 1);
@@ -194,7 +185,7 @@ TEST(a_clock_set_back_opens_no_window_again,
         spend(jini, user, 1, &admit);
         CHECK_STATUS(admit_some(jini, user, 1, &admit), JINI_E_LIMITED);
         CHECK_UINT(admit.answer.retry_after_ms, >, window_ms);
-        release(jini, &first.job.id);
+        fixture_release(jini, &first.job.id, JINI_JOB_CANCELLED);
         spend(jini, user, 1, &admit);
         set_time(cases[i].after, 0);
         check_refused(jini, user, window_ms);

@@ -32,14 +32,6 @@ static void admit(struct jini *jini, uint32_t number, struct jini_admit *out)
     fixture_must(jini_admit(jini, out, NULL), "admit", &out->request.error);
 }
 
-static void settle(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_settle settle;
-    jini_request_init(&settle);
-    settle.job_id = *job;
-    fixture_must(jini_settle(jini, &settle, NULL), "settle", &settle.request.error);
-}
-
 static bool has_row(struct jini *jini, uint32_t number)
 {
     struct jini_subject address = address_of(number);
@@ -69,7 +61,7 @@ static void use_all(struct jini *jini, struct jini_id running[RUNNING])
         struct jini_admit admission;
         admit(jini, i, &admission);
         if (i % 10)
-            settle(jini, &admission.job.id);
+            fixture_settle(jini, &admission.job.id);
         else
             running[i / 10] = admission.job.id;
     }
@@ -98,7 +90,7 @@ TEST(quotas_of_addresses_go_in_slices,
     boot_offset_ns += REST_NS;
     fixture_days_pass(3);
     admit(jini, 1, &admission);
-    settle(jini, &admission.job.id);
+    fixture_settle(jini, &admission.job.id);
     quotas_clean(jini);
     uint32_t left = rows(jini);
     CHECK_UINT(left, <, ADDRESSES);
@@ -122,7 +114,7 @@ TEST(cleaning_rests_after_a_turn_without_a_find,
     struct jini_admit admission;
     admit(jini, 1, &admission);
     quotas_clean(jini);
-    settle(jini, &admission.job.id);
+    fixture_settle(jini, &admission.job.id);
     fixture_days_pass(3);
     quotas_clean(jini);
     CHECK(has_row(jini, 1));

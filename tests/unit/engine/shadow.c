@@ -29,23 +29,6 @@ static int admit(struct jini *jini, uint64_t user, struct jini_admit *out)
     return jini_admit(jini, out, NULL);
 }
 
-static void settle(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_settle settle;
-    jini_request_init(&settle);
-    settle.job_id = *job;
-    fixture_must(jini_settle(jini, &settle, NULL), "settle", &settle.request.error);
-}
-
-static void release(struct jini *jini, const struct jini_id *job)
-{
-    struct jini_release release;
-    jini_request_init(&release);
-    release.job_id = *job;
-    release.state = JINI_JOB_FAILED;
-    fixture_must(jini_release(jini, &release, NULL), "release", &release.request.error);
-}
-
 /* One entry: what is left of it, and whether it would have refused. */
 static void check_shadow(const struct jini_limit_entry *entry, uint64_t remaining, bool refused)
 {
@@ -101,13 +84,14 @@ TEST(shadow_limits_never_refuse_an_admission,
         CHECK_UINT(entries[2].remaining, ==, 8 - i);
     }
     for (uint32_t i = 1; i < JOBS - 1; i++)
-        settle(jini, &jobs[i].job.id);
-    release(jini, &jobs[JOBS - 1].job.id); /* beyond both shadows, which counted none of it */
+        fixture_settle(jini, &jobs[i].job.id);
+    fixture_release(jini, &jobs[JOBS - 1].job.id,
+                    JINI_JOB_FAILED); /* beyond both shadows, which counted none of it */
     CHECK_OK(ask(jini, user, JINI_CHECK_PEEK, &answer));
     check_shadow(&answer.entries[0], 0, true);
     check_shadow(&answer.entries[1], 0, true);
     CHECK_UINT(answer.entries[2].remaining, ==, 5);
-    release(jini, &jobs[0].job.id); /* counted by all */
+    fixture_release(jini, &jobs[0].job.id, JINI_JOB_FAILED); /* counted by all */
     CHECK_OK(ask(jini, user, JINI_CHECK_PEEK, &answer));
     check_shadow(&answer.entries[0], 1, false);
     check_shadow(&answer.entries[1], 1, false);

@@ -345,6 +345,20 @@ static size_t newest_meta(const uint8_t *file)
     return 16 + (transactions[1] > transactions[0] ? PAGE : 0);
 }
 
+/* Puts a page that is in use into the first list of free pages, in the place of a neighbour. */
+static void free_page(uint8_t *bytes, uint64_t in_use)
+{
+    uint8_t *page = bytes + load_le64(bytes + newest_meta(bytes) + 24 + 40) * PAGE;
+    uint8_t *list = page + load_le16(page + 16) + 8 + 8; /* a count, then pages from above */
+    uint64_t count = load_le64(list);
+    uint64_t place = 1;
+    CHECK_UINT(count, >, 0);
+    CHECK_UINT(load_le16(page + 10), ==, 2);
+    while (place < count && load_le64(list + 8 * place) > in_use)
+        place++;
+    store_le64(list + 8 * place, in_use);
+}
+
 TEST(a_page_that_is_free_and_in_use_is_told,
      "A list of free pages with one that is in use is damage: LMDB would end the process that "
      "writes.")
@@ -352,18 +366,34 @@ TEST(a_page_that_is_free_and_in_use_is_told,
     make_database(300);
     size_t length;
     uint8_t *bytes = read_file(&length);
-    size_t meta = newest_meta(bytes);
-    uint64_t in_use = load_le64(bytes + meta + 24 + 48 + 40); /* the root of the spaces */
-    uint8_t *page = bytes + load_le64(bytes + meta + 24 + 40) * PAGE;
-    uint8_t *list = page + load_le16(page + 16) + 8 + 8; /* its first: a count, pages from above */
-    uint64_t count = load_le64(list);
-    uint64_t place = 1;
-    CHECK_UINT(count, >, 0);
-    while (place < count && load_le64(list + 8 * place) > in_use)
-        place++;
-    store_le64(list + 8 * place, in_use); /* in the place of its neighbour: still in order */
+    free_page(bytes, load_le64(bytes + newest_meta(bytes) + 24 + 48 + 40)); /* of all spaces */
     write_file(bytes, length);
     CHECK_STATUS(use_database(), JINI_E_CORRUPT);
+    free(bytes);
+}
+
+TEST(verify_finds_a_free_page_of_a_space,
+     "A page below the root of a space of a large file that is free, too, passes the check at open "
+     "and not store_verify().")
+{
+    struct store_options options = lmdb_options();
+    struct store *store;
+    struct jini_error error;
+    make_database(20000);
+    size_t length;
+    uint8_t *bytes = read_file(&length);
+    uint8_t *spaces = bytes + load_le64(bytes + newest_meta(bytes) + 24 + 48 + 40) * PAGE;
+    uint8_t *name = memmem(spaces, PAGE, "application", 11);
+    CHECK(name != NULL);
+    uint8_t *root = bytes + load_le64(name + 11 + 40) * PAGE;
+    uint8_t *node = root + load_le16(root + 16); /* its first: the number of the page below */
+    CHECK_UINT(load_le16(root + 10), ==, 1);
+    free_page(bytes, load_le16(node) | (uint64_t)load_le16(node + 2) << 16);
+    write_file(bytes, length);
+    CHECK_OK(store_open(&options, &store, &error));
+    CHECK_STATUS(store_verify(store, &error), JINI_E_CORRUPT);
+    CHECK_CONTAINS(error.message, "more than once");
+    store_close(store);
     free(bytes);
 }
 
