@@ -535,14 +535,12 @@ const struct verb table_verbs[] = {
      no_arguments, stat_options, stat_examples, verb_stat},
     {"backup", "copy the records of a database in use",
      "Writes users, tiers, jobs and the index to a new file, without stopping anybody; the image "
-     "bytes "
-     "are in the packs and in the archive. A plain copy of a live database file is damaged, this "
-     "one "
-     "is not. It is written as FILE.jini-partial first; what has the name FILE is whole. To use "
-     "it, put it into a directory as data.mdb, beside a copy of DIR/packs. Packs and archive are "
-     "copied "
-     "before the records and once more after them, and nothing of the first copy is deleted: what "
-     "moves meanwhile is in one of the two. \"jini verify\" says whether the copy is whole.",
+     "bytes are in the packs and in the archive. A plain copy of a live database file is damaged, "
+     "this one is not. It is written as FILE.jini-partial first; what has the name FILE is whole. "
+     "To use it, put it into a directory as data.mdb, beside a copy of DIR/packs. Packs and "
+     "archive are copied before the records and once more after them, and nothing of the first "
+     "copy is deleted: what moves meanwhile is in one of the two. \"jini verify\" says whether the "
+     "copy is whole.",
      backup_arguments, backup_options, backup_examples, verb_backup},
     {"options", "list the options of the engine",
      "Lists every option with its value and where that comes from: the default, the command (which "
