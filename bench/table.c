@@ -105,8 +105,7 @@ static void write_table(FILE *file, const json_t *cases)
     size_t index;
     json_t *object;
     fputs("| case | at least | measured | | machine (ratio) | peer (ratio) | syncs/s: Jini, peer, "
-          "disk "
-          "alone |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+          "disk alone |\n| --- | --- | --- | --- | --- | --- | --- |\n",
           file);
     json_array_foreach(cases, index, object)
     {

@@ -82,8 +82,7 @@ static void explain_full(struct command *command, int status)
     file_error(
         &command->error, status, command->directory,
         "the disk of %.160s is full: %s are left, and the database needs room for its records, for "
-        "the "
-        "table of rate limits (limits.slots) and for its reserve of %s (store.reserve_bytes)",
+        "the table of rate limits (limits.slots) and for its reserve of %s (store.reserve_bytes)",
         command->directory, free_text, reserve);
 }
 

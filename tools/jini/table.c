@@ -408,14 +408,12 @@ static const struct example_row help_examples[] = {
 const struct verb table_verbs[] = {
     {"init", "make a database",
      "Makes the database directory with its default tiers, and prints where it is. A database that "
-     "is "
-     "there already stays as it is.",
+     "is there already stays as it is.",
      no_arguments, no_options, init_examples, verb_init},
 
     {"user add", "add a user",
      "Adds a user and prints the id. A password is never given as an argument, where other users "
-     "of "
-     "the machine could see it.",
+     "of the machine could see it.",
      user_add_arguments, user_add_options, user_add_examples, verb_user_add},
     {"user show", "show a user: account, limits, usage",
      "Shows the account, what tier and overrides allow together, and what the user has stored.",
@@ -424,8 +422,7 @@ const struct verb table_verbs[] = {
      user_list_examples, verb_user_list},
     {"user set", "change a user",
      "Changes what the options name and keeps the rest. Overrides replace what the tier allows; "
-     "the "
-     "value \"tier\" takes one away. A change holds for the next request of every process.",
+     "the value \"tier\" takes one away. A change holds for the next request of every process.",
      user_argument, user_set_options, user_set_examples, verb_user_set},
     {"user passwd", "set a user's password",
      "Sets a password of 1 to 1,024 bytes and ends all sessions of the user.", user_argument,
@@ -450,8 +447,7 @@ const struct verb table_verbs[] = {
 
     {"limit check", "charge rate limits",
      "Charges the rate limits of a user or an address, all or none, and prints each with what is "
-     "left. "
-     "Quotas are charged by admissions only.",
+     "left. Quotas are charged by admissions only.",
      subject_argument, limit_check_options, limit_check_examples, verb_limit_check},
     {"limit peek", "look at limits without charging",
      "Prints every rate limit and quota of a user or an address as \"check\" would find it.",
@@ -468,29 +464,22 @@ const struct verb table_verbs[] = {
     {"put", "store images",
      "Stores image files (PNG, JPEG, WebP, GIF, AVIF) exactly as they are. Each file goes through "
      "admission as a generation of its own: user, tier, size, steps, rate limits, quotas and "
-     "parallel "
-     "jobs; a file that fails gives back what it was charged. Of a folder all files are taken "
-     "whose "
-     "names do not begin with a dot, by name.\n\n"
+     "parallel jobs; a file that fails gives back what it was charged. Of a folder all files are "
+     "taken whose names do not begin with a dot, by name.\n\n"
      "Refusals do not end the command: they are counted and explained at its end. Its exit status "
-     "is "
-     "that of the worst that hindered the machine or the database (disk, memory, a lock, a "
-     "timeout: "
-     "statuses 5 to 9, 13, 14, 22, 26), and when there was none, that of the first file that was "
-     "not "
-     "stored. A folder that cannot be read counts as one file; pipes, sockets, devices and the "
-     "database itself are passed over in folders and refused by name.\n\n"
+     "is that of the worst that hindered the machine or the database (disk, memory, a lock, a "
+     "timeout: statuses 5 to 9, 13, 14, 22, 26), and when there was none, that of the first file "
+     "that was not stored. A folder that cannot be read counts as one file; pipes, sockets, "
+     "devices and the database itself are passed over in folders and refused by name.\n\n"
      "With --json each file is an object with file, id (null when it was not stored), bytes, "
-     "status "
-     "and, when it was refused, error. A name that is not UTF-8 has path_bytes too, its bytes in "
-     "hexadecimal digits.",
+     "status and, when it was refused, error. A name that is not UTF-8 has path_bytes too, its "
+     "bytes in hexadecimal digits.",
      put_arguments, put_options, put_examples, verb_put},
     {"get", "read images",
      "Writes an image byte for byte as it was put, whatever tier it is in. A file appears whole or "
-     "not "
-     "at all: it is written beside its name, synced and renamed. Image bytes are not written to a "
-     "terminal. Of several images each is read for itself: what fails is reported, and the exit "
-     "status is that of the worst failure.",
+     "not at all: it is written beside its name, synced and renamed. Image bytes are not written "
+     "to a terminal. Of several images each is read for itself: what fails is reported, and the "
+     "exit status is that of the worst failure.",
      ids_argument, get_options, get_examples, verb_get},
     {"ls", "list images, jobs or users",
      "Lists a user's images or jobs, newest first; without a user, the users.", ls_arguments,
@@ -499,8 +488,7 @@ const struct verb table_verbs[] = {
      no_options, show_examples, verb_show},
     {"rm", "remove images",
      "Moves images to the trash, from where \"restore\" brings them back until trash.s seconds "
-     "have "
-     "passed; then every copy is purged.",
+     "have passed; then every copy is purged.",
      ids_argument, no_options, rm_examples, verb_rm},
     {"restore", "bring images back from the trash",
      "Undoes \"rm\" while the image is in the trash.", ids_argument, no_options, restore_examples,
@@ -508,15 +496,14 @@ const struct verb table_verbs[] = {
 
     {"archive plan", "show what would move, and why",
      "A dry run: prints the steps that are due for each pack, with their reasons, and changes "
-     "nothing. "
-     "Duplicates that a run would find, and small packs that it would merge, are not foreseen.",
+     "nothing. Duplicates that a run would find, and small packs that it would merge, are not "
+     "foreseen.",
      no_arguments, archive_options, archive_plan_examples, verb_archive_plan},
     {"archive run", "move packs to the archive",
      "Seals, compacts, copies to the archive, reads back, verifies, commits, and only then "
-     "deletes. "
-     "Whatever interrupts it is picked up by the next run. With --now, processes that append to "
-     "packs are asked to seal them; one that has not done so after three seconds is named, and its "
-     "packs stay.",
+     "deletes. Whatever interrupts it is picked up by the next run. With --now, processes that "
+     "append to packs are asked to seal them; one that has not done so after three seconds is "
+     "named, and its packs stay.",
      no_arguments, archive_options, archive_run_examples, verb_archive_run},
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,
@@ -528,8 +515,7 @@ const struct verb table_verbs[] = {
      no_arguments, verify_options, verify_examples, verb_verify},
     {"stat", "show figures and processes",
      "Shows map, readers, waits, limits and the processes that have the database open; names the "
-     "one "
-     "that holds the write lock, and for how long. Works while that process is stopped.\n\n"
+     "one that holds the write lock, and for how long. Works while that process is stopped.\n\n"
      "All figures are of the database. What a service has done itself (commits, requests, waits, "
      "queues, caches) is counted in its own process: it prints those by jini_metrics().",
      no_arguments, stat_options, stat_examples, verb_stat},

@@ -7,8 +7,8 @@
 static const struct help_row limit_rows[] = {
     {"LIMIT; LIMIT; ...",
      "up to 8 limits, parted by ; or , or |. Letter case and spaces do not matter, but in the name "
-     "of "
-     "a time zone. Each limit is AMOUNT/[M] UNIT [HOW] [shadow]; \"per\" may stand for the stroke"},
+     "of a time zone. Each limit is AMOUNT/[M] UNIT [HOW] [shadow]; \"per\" may stand for the "
+     "stroke"},
     {"AMOUNT/UNIT",
      "so many in each second, minute, hour, day, month or year: 5/minute, 30 per day. A period "
      "below an hour is a rate limit, counted in memory that all processes share and forgotten at "

@@ -108,9 +108,8 @@ TEST(a_clock_set_back_lets_nothing_go,
 
 TEST(a_clock_set_back_keeps_nothing_for_ever,
      "What is trashed by the clock that was set back is purged after its time, out of packs from "
-     "the "
-     "future too, and what is put then expires after its own; what came before goes when its time "
-     "has come.")
+     "the future too, and what is put then expires after its own; what came before goes when its "
+     "time has come.")
 {
     struct world world = make_world();
     fixture_tier(world.jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);

@@ -64,8 +64,7 @@ TEST(
 
 TEST(an_archive_that_cannot_sync_a_directory_is_opened_anew,
      "One failed sync of a directory of the archive costs the pack that met it and the next one; "
-     "the "
-     "third is archived by the same run, and all by the next.")
+     "the third is archived by the same run, and all by the next.")
 {
     static const char *const tiers[] = {"Premium", "Basic", "Free"};
     enum { PACKS = 3 };

@@ -370,8 +370,7 @@ static void trash(struct jini *jini, const struct jini_id *id)
 
 TEST(a_purged_image_leaves_no_copy_of_its_double,
      "The bytes of an image that was put twice, into two packs with others, are in no file after "
-     "both "
-     "were purged.")
+     "both were purged.")
 {
     enum { PACKS = 2, OTHERS = 10 };
     struct png_request png = {64, 64, 99, "made for a test", NULL};

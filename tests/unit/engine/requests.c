@@ -353,8 +353,7 @@ TEST(a_deadline_passes_while_another_process_writes,
 
 TEST(a_request_under_way_is_not_taken_twice,
      "A second submit of a request that is under way, by whichever function, is refused by its "
-     "result "
-     "alone: status and error of the first stay, and it comes back once.")
+     "result alone: status and error of the first stay, and it comes back once.")
 {
     struct jini *jini = open_engine();
     struct gate gate = {0};

@@ -160,8 +160,7 @@ TEST(anonymous_jobs_go_and_those_of_users_stay, "By default an anonymous job goe
 
 TEST(jobs_of_users_go_with_all_that_hangs_on_them,
      "With a retention set, ended jobs leave their user's list and count, and their prompts go; "
-     "jobs "
-     "that ended while there was none stay.")
+     "jobs that ended while there was none stay.")
 {
     static char prompt[9000];
     struct jini *jini = open_with(0, 0, 0);

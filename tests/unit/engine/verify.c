@@ -279,8 +279,7 @@ TEST(damaged_rows_of_packs_are_found,
 
 TEST(a_file_without_row_is_a_finding_when_images_are_in_it,
      "A put that failed in its last step leaves a file that nobody names: no finding, however old. "
-     "A "
-     "lost row is one, and tiering leaves the file alone.")
+     "A lost row is one, and tiering leaves the file alone.")
 {
     struct jini *jini = fixture_open();
     uint64_t user = fixture_user(jini, "alice", "Premium");
