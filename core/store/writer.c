@@ -232,12 +232,19 @@ static bool on_wait(void *argument)
     return wanted;
 }
 
-/* The turn is ours: moves the head of the queue into the batch. */
-static void fill_batch(struct store *store)
+/* Whatever was waited for, nothing of it was in vain. */
+static void end_wait(struct store *store)
 {
     pthread_mutex_lock(&store->lock);
     store->waits_since_ns = 0;
     store->gave_up = false;
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* The turn is ours: moves the head of the queue into the batch. */
+static void fill_batch(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
     store->batch_count = 0;
     while (store->first && store->batch_count < store->options.batch_ops_max) {
         struct store_write *write = store->first;
@@ -314,6 +321,7 @@ static void serve_queue(struct store *store)
     if (!registry_turn_take(store->registry, on_wait, store))
         return;
     note_lock_wait(store, begin);
+    end_wait(store);
     writer_sweep(store);
     fill_batch(store);
     uint32_t taken = store->batch_count;

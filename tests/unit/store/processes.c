@@ -396,6 +396,44 @@ TEST(a_tick_beside_the_begin_of_closing_cancels_nothing,
     store_close(store);
 }
 
+/* A clock by which an hour passes between a turn and what is done in it. */
+static struct store *_Atomic turning;
+
+static uint64_t boot_ns_of_a_late_turn(void *context)
+{
+    (void)context;
+    struct store *store = atomic_load(&turning);
+    bool has_turn = store && info_of(store, getpid()).holds_write_lock;
+    return clock_boot_ns(&clock_system) + (has_turn ? 3600 * NS_PER_S : 0);
+}
+
+static const struct jini_clock late_turn_clock = {real_wall_ns, boot_ns_of_a_late_turn, NULL};
+
+TEST(a_turn_that_has_come_ends_the_wait,
+     "A store about to close that has its turn to write writes what waited for it, however long "
+     "that took.")
+{
+    struct holder holder = new_holder();
+    store_close(open_shared());
+    pid_t pid = fixture_spawn(hold_the_lock, &holder);
+    fixture_await(holder.inside);
+    struct store_options options = shared_options();
+    options.clock = &late_turn_clock;
+    struct store *store = fixture_open_with(&options);
+    struct fixture_write write;
+    struct fixture_number one = {STORE_SPACE_APPLICATION, 1, 1};
+    fixture_prepare(&write, fixture_op_add, &one);
+    CHECK_OK(store_submit(store, &write.write));
+    wait_for_the_turn(store);
+    store_bound_wait(store, 60000);
+    atomic_store(&turning, store);
+    fixture_raise(holder.go_on);
+    CHECK_OK(fixture_wait(&write));
+    atomic_store(&turning, NULL);
+    harness_wait_exit(pid, 0);
+    store_close(store);
+}
+
 TEST(a_process_killed_with_the_lock_holds_up_nobody,
      "When a process is killed inside an op, others go on at once and nothing of the op is there.")
 {
