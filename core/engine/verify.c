@@ -82,19 +82,22 @@ bool verify_cancelled(const struct verifying *v)
 
 /* ---- The whole ---- */
 
+static bool on_pages(void *context, uint64_t done, uint64_t total)
+{
+    struct verifying *v = context;
+    v->phase_rows = total;
+    verify_progress(v, done);
+    return !verify_cancelled(v);
+}
+
 /* The pages of the data file. LMDB may end the process when it reads or writes by a damaged one. */
 static int verify_file(struct verifying *v, bool *is_damaged)
 {
     static const struct verify_place place = {.kind = "data_file_damaged", .field = "data.mdb"};
     struct jini_error *error = &v->request->request.error;
-    int status = 0;
+    struct store_watch watch = {on_pages, v};
     v->phase = "data file";
-    v->phase_rows = STORE_VERIFY_PARTS;
-    for (unsigned part = 0; status == 0 && part < STORE_VERIFY_PARTS; part++) {
-        verify_progress(v, part);
-        status =
-            verify_cancelled(v) ? JINI_E_CANCELLED : store_verify_part(v->jini->store, part, error);
-    }
+    int status = store_verify(v->jini->store, &watch, error);
     *is_damaged = verify_is_damage(status);
     if (!*is_damaged)
         return status;

@@ -98,11 +98,9 @@ struct driver_ops {
     /* `reader` is begun. Takes no lock. DRIVER_MAP_RESIZED, DRIVER_MOVED_ON. */
     int (*copy)(struct driver_txn *reader, enum store_copy_form form, int fd);
 
-    /*
-     * Checks every page in use of one part: a space, or with STORE_SPACES what holds them together.
-     * A snapshot is open.
-     */
-    int (*verify)(const struct store_options *options, unsigned part, struct jini_error *error);
+    /* Checks every page in use. A snapshot is open. JINI_E_CANCELLED: the watch ended it. */
+    int (*verify)(const struct store_options *options, const struct store_watch *watch,
+                  struct jini_error *error);
     int (*clear_stale_readers)(struct driver *driver);
 
     /* Cheap; free_pages only when `walk_free_list`. `reader` is begun. */

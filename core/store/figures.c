@@ -3,30 +3,56 @@
 
 #include "base/error.h"
 
-/* A snapshot keeps the pages that are read from being used again. */
-int store_verify_part(struct store *store, unsigned part, struct jini_error *error)
+enum { VERIFY_TRIES = 8 };
+
+struct verifying {
+    struct store *store;
+    const struct store_watch *watch;
+    bool gave_way;
+};
+
+static bool verify_goes_on(void *context, uint64_t done, uint64_t total)
 {
+    struct verifying *verifying = context;
+    const struct store_watch *watch = verifying->watch;
+    verifying->gave_way = atomic_load(&verifying->store->gate_closed) != 0;
+    return !verifying->gave_way && (!watch || watch->goes_on(watch->context, done, total));
+}
+
+/* The snapshot keeps the pages that are read from being used again. */
+static int verify_once(struct verifying *verifying, struct jini_error *error)
+{
+    struct store *store = verifying->store;
+    struct store_watch watch = {verify_goes_on, verifying};
     struct store_txn *txn;
-    error_clear(error);
     int status = store_read_begin(store, &txn);
     if (status)
         return error_set(error, status, "store", "cannot open a snapshot: %s",
                          jini_status_text(status));
     struct store_options options = store->options;
     options.directory = store->directory;
-    status = store->ops->verify(&options, part, error);
+    status = store->ops->verify(&options, &watch, error);
     if (txn_confirm(txn, status) != status)
         status = store_health(store, error);
     store_read_end(txn);
     return status;
 }
 
-int store_verify(struct store *store, struct jini_error *error)
+int store_verify(struct store *store, const struct store_watch *watch, struct jini_error *error)
 {
-    int status = 0;
-    for (unsigned part = 0; status == 0 && part < STORE_VERIFY_PARTS; part++)
-        status = store_verify_part(store, part, error);
-    return status;
+    struct verifying verifying = {.store = store, .watch = watch};
+    int status = JINI_E_BUSY;
+    error_clear(error);
+    for (int i = 0; i < VERIFY_TRIES; i++) {
+        verifying.gave_way = false;
+        status = verify_once(&verifying, error);
+        if (status != JINI_E_CANCELLED || !verifying.gave_way)
+            return status;
+    }
+    return error_set(error, JINI_E_BUSY, "data.mdb",
+                     "the map grew %d times while the data file was checked; try again when less "
+                     "is written",
+                     VERIFY_TRIES);
 }
 
 static void load_counters(struct store *store, struct store_figures *out)

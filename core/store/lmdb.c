@@ -252,7 +252,7 @@ static int lmdb_open(const struct store_options *options, bool unseen, struct dr
     driver->read_only = options->read_only;
     driver->syncs = options->sync != STORE_SYNC_NONE;
     driver->probe_fd = -1;
-    int status = lmdb_file_check(options->directory, LMDB_CHECK_ROOTS, error);
+    int status = lmdb_file_check(options->directory, LMDB_CHECK_ROOTS, NULL, error);
     if (status == 0 && !options->read_only)
         status = open_probe(driver, options->directory, error);
     if (status == 0 && !unseen)
@@ -492,11 +492,10 @@ static int lmdb_copy(struct driver_txn *reader, enum store_copy_form form, int f
     return code ? translate(code) : lmdb_file_copy(source, mdb_txn_id(reader->txn), fd);
 }
 
-static int lmdb_verify(const struct store_options *options, unsigned part, struct jini_error *error)
+static int lmdb_verify(const struct store_options *options, const struct store_watch *watch,
+                       struct jini_error *error)
 {
-    if (part < STORE_SPACES)
-        return lmdb_file_check_space(options->directory, (enum store_space)part, error);
-    return lmdb_file_check(options->directory, LMDB_CHECK_FRAME, error);
+    return lmdb_file_check(options->directory, LMDB_CHECK_ALL, watch, error);
 }
 
 static int lmdb_clear_stale_readers(struct driver *driver)

@@ -66,12 +66,16 @@ struct walk {
     const char *path;
     struct jini_error *error;
     struct meta meta;
-    uint64_t pages_in_file;
-    uint8_t *met;         /* a bit for each page in the file that was met */
+    uint64_t pages; /* of the commit, as far as the file has them */
+    uint8_t *met;   /* a bit for each of them that was met */
+    uint64_t met_count;
     uint64_t free_beyond; /* free pages found that lie beyond the end of the file */
-    const char *space;    /* that alone is looked at; NULL: `extent` */
     enum lmdb_check extent;
+    const struct store_watch *watch; /* or NULL */
+    uint64_t watch_at;               /* `met_count` of the next look at it */
 };
+
+enum { WATCH_PAGES = 64 /* between two looks at the watch */ };
 
 static int damaged(const struct walk *walk, uint64_t page, const char *what)
 {
@@ -227,6 +231,11 @@ static bool in_order(const struct database *database, struct slice before, struc
     return slice_compare(before, key) < 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static bool pages_exist(const struct walk *walk, uint64_t first, uint64_t count)
 {
     return first > 1 && first <= walk->meta.last_page && count <= walk->meta.last_page - first + 1;
@@ -240,19 +249,21 @@ static int meet_pages(struct walk *walk, uint64_t first, uint64_t count)
 {
     for (uint64_t page = first; page < first + count; page++) {
         uint8_t bit = (uint8_t)(1u << page % 8);
-        if (page >= walk->pages_in_file)
+        if (page >= walk->pages)
             return damaged(walk, page, "it lies behind the end of the file");
         if (walk->met[page / 8] & bit)
             return damaged(walk, page, "it is referred to more than once");
         walk->met[page / 8] |= bit;
     }
+    walk->met_count += count;
     return 0;
 }
 
 static int forget_pages(struct walk *walk)
 {
     base_free(walk->met);
-    walk->met = base_calloc(1, walk->pages_in_file / 8 + 1);
+    walk->met = base_calloc(1, walk->pages / 8 + 1);
+    walk->met_count = 0;
     return walk->met ? 0 : error_set(walk->error, JINI_E_NO_MEMORY, walk->path, "out of memory");
 }
 
@@ -281,7 +292,7 @@ static int check_free_list(struct walk *walk, uint64_t page, const uint8_t *inli
             if (ids[i] < 2 || ids[i] >= before)
                 return damaged(walk, page, "a free list out of order");
             before = ids[i];
-            if (ids[i] >= walk->pages_in_file)
+            if (ids[i] >= walk->pages)
                 walk->free_beyond++;
             else
                 status = meet_pages(walk, ids[i], 1);
@@ -298,53 +309,24 @@ static int check_overflow(struct walk *walk, const struct database *database, ui
                           uint64_t first, uint64_t length)
 {
     uint32_t size = walk->meta.page_bytes;
-    uint64_t count = (HEADER - 1 + length) / size + 1;
+    uint64_t needed = (HEADER - 1 + length) / size + 1;
     uint8_t header[HEADER];
-    if (!pages_exist(walk, first, count))
+    if (!pages_exist(walk, first, needed))
         return damaged(walk, page, "a value on pages that do not exist");
     int status = read_bytes(walk, first * size, header, sizeof(header));
     if (status)
         return status;
-    if (load_le64(header) != first || load_le16(header + 10) != FLAG_OVERFLOW ||
-        load_le32(header + 12) < count)
+    /* LMDB frees as many as it says here, more than are needed where a shorter value came later. */
+    uint64_t count = load_le32(header + 12);
+    if (load_le64(header) != first || load_le16(header + 10) != FLAG_OVERFLOW || count < needed ||
+        !pages_exist(walk, first, count))
         return damaged(walk, first, "not the value page that another page refers to");
-    if (first + count > walk->pages_in_file)
-        return damaged(walk, first, "a value that goes on behind the end of the file");
     status = meet_pages(walk, first, count);
     if (status)
         return status;
     if (database->holds_free && database->levels > 1)
         return check_free_list(walk, first, NULL, first * size + HEADER, length);
     return 0;
-}
-
-static bool is_named(struct slice key, const char *name)
-{
-    return slice_equal(key, slice_of_text(name));
-}
-
-static bool is_space(struct slice key)
-{
-    for (int i = 0; i < STORE_SPACES; i++) {
-        if (is_named(key, store_space_name((enum store_space)i)))
-            return true;
-    }
-    return false;
-}
-
-static bool is_small(const struct walk *walk)
-{
-    return walk->meta.last_page < SMALL_PAGES;
-}
-
-/* How deep to go into one of the databases. One that is of no space belongs to the frame. */
-static unsigned levels_of_inner(const struct walk *walk, struct slice key)
-{
-    if (walk->space)
-        return is_named(key, walk->space) ? DEPTH_MAX : 0;
-    if (walk->extent == LMDB_CHECK_ROOTS)
-        return is_small(walk) ? DEPTH_MAX : 1;
-    return is_space(key) ? 1 : DEPTH_MAX;
 }
 
 static int check_leaf_node(struct walk *walk, const struct database *database, uint64_t number,
@@ -369,7 +351,7 @@ static int check_leaf_node(struct walk *walk, const struct database *database, u
     struct database inner = parse_database(data);
     if (!has_order(&inner, ORDER_BYTES))
         return damaged(walk, number, "impossible flags");
-    inner.levels = levels_of_inner(walk, node_key(node));
+    inner.levels = database->levels;
     return walk_tree(walk, &inner, inner.root, 1);
 }
 
@@ -402,6 +384,15 @@ static int check_nodes(struct walk *walk, const struct database *database, const
     return 0;
 }
 
+static bool goes_on(struct walk *walk)
+{
+    const struct store_watch *watch = walk->watch;
+    if (!watch || walk->met_count < walk->watch_at)
+        return true;
+    walk->watch_at = walk->met_count + WATCH_PAGES;
+    return watch->goes_on(watch->context, walk->met_count, walk->pages);
+}
+
 /* Checks the page and what lies below it, as deep as the walk goes. The root has depth 1. */
 static int walk_tree(struct walk *walk, const struct database *database, uint64_t number,
                      unsigned depth)
@@ -417,6 +408,8 @@ static int walk_tree(struct walk *walk, const struct database *database, uint64_
         return damaged(walk, number, "it does not exist, but others refer to it");
     if (depth > database->levels)
         return 0;
+    if (!goes_on(walk))
+        return error_set(walk->error, JINI_E_CANCELLED, walk->path, "the check was ended");
     uint8_t *page = base_malloc(size);
     if (!page)
         return error_set(walk->error, JINI_E_NO_MEMORY, walk->path, "out of memory");
@@ -443,21 +436,21 @@ static int check_length(struct walk *walk)
     struct stat info;
     if (fstat(walk->fd, &info) != 0)
         return error_set_errno(walk->error, errno, walk->path, "cannot look at the data file");
-    walk->pages_in_file = (uint64_t)info.st_size / walk->meta.page_bytes;
-    if (walk->pages_in_file > walk->meta.last_page)
+    uint64_t pages = walk->meta.last_page + 1;
+    walk->pages = least(pages, (uint64_t)info.st_size / walk->meta.page_bytes);
+    if (walk->pages == pages)
         return 0;
     struct database whole = walk->meta.free;
     whole.levels = DEPTH_MAX;
     int status = forget_pages(walk);
     if (status == 0)
         status = walk_tree(walk, &whole, whole.root, 1);
-    uint64_t missing = walk->meta.last_page + 1 - walk->pages_in_file;
-    if (status == 0 && walk->free_beyond < missing)
+    if (status == 0 && walk->free_beyond < pages - walk->pages)
         return error_set(walk->error, JINI_E_CORRUPT, walk->path,
                          "the data file ends at byte %llu, but holds data up to byte %llu; it was "
                          "cut: restore a copy",
                          (unsigned long long)info.st_size,
-                         (unsigned long long)(walk->meta.last_page + 1) * walk->meta.page_bytes);
+                         (unsigned long long)pages * walk->meta.page_bytes);
     return status;
 }
 
@@ -466,10 +459,11 @@ static int check_once(struct walk *walk)
     int status = read_meta(walk, &walk->meta);
     if (status)
         return status;
-    bool roots = !walk->space && walk->extent == LMDB_CHECK_ROOTS && !is_small(walk);
-    walk->meta.main.levels = roots ? 1 : DEPTH_MAX;
-    walk->meta.free.levels = walk->meta.main.levels; /* for a space, too: no page of it is free */
+    bool all = walk->extent == LMDB_CHECK_ALL || walk->meta.last_page < SMALL_PAGES;
+    walk->meta.main.levels = all ? DEPTH_MAX : 1;
+    walk->meta.free.levels = walk->meta.main.levels;
     walk->free_beyond = 0;
+    walk->watch_at = 0;
     status = check_length(walk);
     if (status == 0)
         status = forget_pages(walk);
@@ -514,15 +508,10 @@ static int check_file(const char *directory, struct walk *walk)
     return status;
 }
 
-int lmdb_file_check(const char *directory, enum lmdb_check extent, struct jini_error *error)
+int lmdb_file_check(const char *directory, enum lmdb_check extent, const struct store_watch *watch,
+                    struct jini_error *error)
 {
-    struct walk walk = {.error = error, .extent = extent};
-    return check_file(directory, &walk);
-}
-
-int lmdb_file_check_space(const char *directory, enum store_space space, struct jini_error *error)
-{
-    struct walk walk = {.error = error, .space = store_space_name(space)};
+    struct walk walk = {.error = error, .extent = extent, .watch = watch};
     return check_file(directory, &walk);
 }
 

@@ -22,7 +22,7 @@
 #ifndef STORE_LMDB_FILE_H
 #define STORE_LMDB_FILE_H
 
-#include "store/spaces.h"
+#include "store/store.h"
 
 #include <jini/error.h>
 #include <stdbool.h>
@@ -44,17 +44,15 @@ int lmdb_file_copy(int source, uint64_t transaction, int target);
 
 enum lmdb_check {
     LMDB_CHECK_ROOTS, /* metas, length and roots; all pages of a small file: a fixed cost */
-    LMDB_CHECK_FRAME  /* every page of the newest commit that is of none of the spaces */
+    LMDB_CHECK_ALL    /* every page of the newest commit, each met once */
 };
 
 /*
- * Reads the file beside whoever uses it. JINI_E_CORRUPT: it is damaged, and the error names the
- * page. JINI_E_FORMAT: it is of another version or kind. JINI_E_NOT_FOUND. JINI_E_IO,
- * JINI_E_NO_MEMORY.
+ * Reads the file beside whoever uses it. `watch` may be NULL. JINI_E_CORRUPT: it is damaged, and
+ * the error names the page. JINI_E_FORMAT: it is of another version or kind. JINI_E_CANCELLED: the
+ * watch ended it. JINI_E_NOT_FOUND, JINI_E_IO, JINI_E_NO_MEMORY.
  */
-int lmdb_file_check(const char *directory, enum lmdb_check extent, struct jini_error *error);
-
-/* The same for every page of one space in the newest commit. */
-int lmdb_file_check_space(const char *directory, enum store_space space, struct jini_error *error);
+int lmdb_file_check(const char *directory, enum lmdb_check extent, const struct store_watch *watch,
+                    struct jini_error *error);
 
 #endif

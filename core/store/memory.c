@@ -254,10 +254,10 @@ static int memory_copy(struct driver_txn *reader, enum store_copy_form form, int
     return JINI_E_UNSUPPORTED;
 }
 
-static int memory_verify(const struct store_options *options, unsigned part,
+static int memory_verify(const struct store_options *options, const struct store_watch *watch,
                          struct jini_error *error)
 {
-    (void)part;
+    (void)watch;
     return memory_create(options, error);
 }
 

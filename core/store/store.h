@@ -430,17 +430,21 @@ enum store_copy_form {
 int store_copy(struct store *store, const char *path, enum store_copy_form form,
                struct jini_error *error);
 
+/* Asked again and again, with how far a call is; false ends it with JINI_E_CANCELLED. */
+struct store_watch {
+    bool (*goes_on)(void *context, uint64_t done, uint64_t total);
+    void *context;
+};
+
 /*
  * Checks the structure of every page of the data file that is in use, as the start of `jini
- * verify`. Reads the whole file, space by space, each on a snapshot of its own, so that pages are
- * kept and growth of the map waits for as long as the largest space takes. JINI_E_CORRUPT: the
- * error names the page. JINI_E_IO, JINI_E_BUSY, JINI_E_NO_MEMORY.
+ * verify`: each is of the kind that its place asks for, and no page is in two places or free as
+ * well. Reads the whole file on one snapshot, so no page is used again for as long as that takes;
+ * when the map is to grow, it gives way and begins anew. `watch` may be NULL; the snapshot is open
+ * while it is asked. JINI_E_CORRUPT: the error names the page. JINI_E_CANCELLED. JINI_E_BUSY: no
+ * snapshot is free, or the map grew again and again. JINI_E_IO, JINI_E_NO_MEMORY.
  */
-int store_verify(struct store *store, struct jini_error *error);
-
-/* One part of that: 0 is the frame, what no space has; n + 1 is space n. */
-enum { STORE_VERIFY_PARTS = STORE_SPACES + 1 };
-int store_verify_part(struct store *store, unsigned part, struct jini_error *error);
+int store_verify(struct store *store, const struct store_watch *watch, struct jini_error *error);
 
 /*
  * Calls `visit` for each entry in key order, renewing the snapshot every few hundred entries, so

@@ -262,7 +262,7 @@ static void verify(struct verifier *verifier, bool every_page)
     store_read_end(txn);
     if (every_page) {
         struct jini_error error;
-        CHECK_OK(store_verify(store, &error));
+        CHECK_OK(store_verify(store, NULL, &error));
     }
     store_close(store);
 }

@@ -164,7 +164,7 @@ static int work(const struct store_options *options, struct knowledge *knowledge
     for (uint64_t i = 0; i < 40; i++) /* until the map has grown */
         make_change(store, knowledge,
                     (struct change){.key = 0, .value = 100 + i, .fill = FILL_BYTES});
-    (void)store_verify(store, &error);
+    (void)store_verify(store, NULL, &error);
     for (int form = 0; form < 2 && options->driver == STORE_DRIVER_LMDB; form++) {
         if (store_copy(store, copies[form], (enum store_copy_form)form, &error) != 0)
             CHECK(access(copies[form], F_OK) != 0);
@@ -200,7 +200,7 @@ static void verify_reopened(const struct store_options *options, struct knowledg
     verify(store, knowledge);
     struct change change = {.key = 1, .value = 5000, .fill = FILL_BYTES};
     CHECK_OK(store_write(store, op_change, &change));
-    CHECK_OK(store_verify(store, &error));
+    CHECK_OK(store_verify(store, NULL, &error));
     store_close(store);
 }
 

@@ -148,7 +148,7 @@ static bool image_is_whole(const char *directory, int acknowledged, struct toler
             fprintf(stderr, "     open: %s\n", error.message);
             _exit(1);
         }
-        bool whole = store_verify(store, &error) == 0 && store_read_begin(store, &txn) == 0;
+        bool whole = store_verify(store, NULL, &error) == 0 && store_read_begin(store, &txn) == 0;
         int newest = whole ? newest_whole(txn) : -1;
         uint64_t next = 100;
         whole = newest >= 0 && newest >= acknowledged - tolerance.fewer &&
@@ -242,7 +242,7 @@ static void use_anything(const char *directory)
     options.sync = STORE_SYNC_NONE;
     int status = store_open(&options, &store, &error);
     if (status == 0)
-        status = store_verify(store, &error);
+        status = store_verify(store, NULL, &error);
     for (int space = 0; status == 0 && space < STORE_SPACES; space++)
         status = store_each(store, (enum store_space)space, slice_of(NULL, 0), slice_of(NULL, 0),
                             visit_nothing, &sum);

@@ -135,8 +135,9 @@ enum jini_verify_flag {
 
 /*
  * Checks all that is stored against all else:
- *   the file    the structure of every page of the data file. Where one is damaged, one problem of
- *               the kind "data_file_damaged" names it, and nothing else is checked
+ *   the file    the structure of every page of the data file, and that no page is in two places
+ *               or free as well. Where one is damaged, one problem of the kind "data_file_damaged"
+ *               names it, and nothing else is checked
  *   records     users against the rows of names, addresses and tiers, in both directions; tiers;
  *               the counter of user ids; jobs and images against the due queue, the users' lists
  *               with their counts of items, and the rows of running jobs, in both directions; what
@@ -157,8 +158,9 @@ enum jini_verify_flag {
  *
  * Runs beside other work, on a thread of its own, and gives no false alarm for what changes
  * meanwhile: what is found is read again, in one snapshot, before it is reported. Memory is
- * bounded, and no snapshot is open for long. Changes nothing. `report` is called on a thread of the
- * engine, one finding at a time, and may take its time.
+ * bounded. The data file is read on one snapshot, as jini_copy() does: its pages are not used again
+ * for as long as that takes. Later no snapshot is open for long. Changes nothing. `report` is
+ * called on a thread of the engine, one finding at a time, and may take its time.
  *
  * Each request to the archive has background.lease_ms and a millisecond for each 256 bytes to be
  * answered. After three in a row that were not, or where the archive cannot be opened, the objects

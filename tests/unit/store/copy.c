@@ -46,7 +46,7 @@ TEST(a_copy_opens_elsewhere,
         CHECK_TEXT(fixture_text(copy, "a"), "1");
         for (uint64_t k = 0; k < 5; k++) { /* goes over both meta pages */
             CHECK_OK(fixture_fill(copy, k * 100, 200, 500));
-            CHECK_OK(store_verify(copy, &error));
+            CHECK_OK(store_verify(copy, NULL, &error));
         }
         fixture_put(copy, "a", "3");
         CHECK_TEXT(fixture_text(copy, "a"), "3");
@@ -113,7 +113,7 @@ TEST(a_copy_is_of_one_moment,
         struct store_options options = options_at("copy");
         struct store *copy = fixture_open_with(&options);
         CHECK_UINT(fixture_number(copy, 1000000), ==, fixture_number(copy, 2000000));
-        CHECK_OK(store_verify(copy, &error));
+        CHECK_OK(store_verify(copy, NULL, &error));
         store_close(copy);
     }
     atomic_store(&writing.stop, true);
@@ -349,7 +349,7 @@ TEST(a_plain_copy_begins_anew_when_its_commit_is_gone_over,
     options = options_at("copy");
     store = fixture_open_with(&options);
     CHECK_TEXT(fixture_text(store, "a"), "2");
-    CHECK_OK(store_verify(store, &error));
+    CHECK_OK(store_verify(store, NULL, &error));
     store_close(store);
 }
 
@@ -450,7 +450,7 @@ TEST(a_copy_adopts_a_map_that_another_process_grew,
     CHECK_OK(store_read_begin(copy, &txn));
     CHECK_OK(store_has(txn, STORE_SPACE_APPLICATION, fixture_number_key(key, 2999)));
     store_read_end(txn);
-    CHECK_OK(store_verify(copy, &error));
+    CHECK_OK(store_verify(copy, NULL, &error));
     store_close(copy);
     store_close(store);
 }

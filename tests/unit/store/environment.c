@@ -72,7 +72,7 @@ TEST(read_only_media_are_read,
     CHECK_STATUS(store_write(store, fixture_op_put, &pair), JINI_E_READ_ONLY);
     struct store_figures figures;
     CHECK_OK(store_figures(store, &figures));
-    CHECK_OK(store_verify(store, &error));
+    CHECK_OK(store_verify(store, NULL, &error));
     store_tick(store);
     CHECK_OK(store_health(store, NULL));
     store_close(store);
@@ -169,7 +169,7 @@ static void check_reads(struct store *store)
                         count_entry, &count));
     CHECK_UINT(count, >=, 1001);
     CHECK_OK(store_figures(store, &figures));
-    CHECK_OK(store_verify(store, &error));
+    CHECK_OK(store_verify(store, NULL, &error));
     store_tick(store);
     CHECK_OK(store_health(store, &error));
 }
@@ -187,7 +187,7 @@ static void check_reads_nothing(struct store *store, struct store_txn *txn,
     CHECK_STATUS(store_has(txn, STORE_SPACE_APPLICATION, key), JINI_E_POISONED);
     CHECK_STATUS(store_cursor_next(cursor, &value), JINI_E_POISONED);
     CHECK_STATUS(store_read_begin(store, &other), JINI_E_POISONED);
-    CHECK_STATUS(store_verify(store, &error), JINI_E_POISONED);
+    CHECK_STATUS(store_verify(store, NULL, &error), JINI_E_POISONED);
     CHECK_STATUS(store_copy(store, "copy", STORE_COPY_PLAIN, &error), JINI_E_POISONED);
     CHECK_STATUS(store_health(store, &error), JINI_E_POISONED);
     CHECK_CONTAINS(error.message, "another process has opened");

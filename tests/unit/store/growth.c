@@ -1,5 +1,6 @@
 /* Growth of the map, behind the gate. */
 #include "fixture.h"
+#include "store/store_private.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -71,6 +72,66 @@ TEST(a_stamp_may_be_what_outgrows_the_map, "When the last write of a commit, the
         CHECK_OK(store_write(store, op_stamped, NULL));
     struct store_figures figures = figures_of(store);
     CHECK(!figures.full);
+    store_close(store);
+}
+
+struct growing {
+    struct store *store;
+    struct fixture_write write;
+    struct fixture_fill fill;
+    unsigned begun;
+    uint64_t most;
+};
+
+/* Has the map outgrown while the check is at its first page, and stays there until growth waits. */
+static bool grow_once(void *context, uint64_t done, uint64_t total)
+{
+    struct growing *growing = context;
+    CHECK_UINT(done, <=, total);
+    growing->most = done > growing->most ? done : growing->most;
+    if (done > 0 || growing->begun++ > 0)
+        return true;
+    fixture_prepare(&growing->write, fixture_op_fill, &growing->fill);
+    CHECK_OK(store_submit(growing->store, &growing->write.write));
+    for (int i = 0; i < 4000 && atomic_load(&growing->store->gate_closed) == 0; i++)
+        fixture_sleep_ms(1);
+    CHECK(atomic_load(&growing->store->gate_closed));
+    return true;
+}
+
+TEST(verify_gives_way_to_growth,
+     "A check of the data file lets the map grow meanwhile, begins anew and ends well.")
+{
+    struct store_options options = small_map();
+    options.gate_wait_ms = 5000;
+    struct store *store = fixture_open_with(&options);
+    struct growing growing = {.store = store, .fill = {1000, 1000, 8000}};
+    struct store_watch watch = {grow_once, &growing};
+    struct jini_error error;
+    CHECK_OK(fixture_fill(store, 0, 150, 4000));
+    CHECK_OK(store_verify(store, &watch, &error));
+    CHECK_OK(fixture_wait(&growing.write));
+    CHECK_UINT(growing.begun, ==, 2);
+    CHECK_UINT(growing.most, >=, 100);
+    CHECK_UINT(figures_of(store).map_growths, >=, 1);
+    store_close(store);
+}
+
+static bool end_late(void *context, uint64_t done, uint64_t total)
+{
+    (void)context;
+    return done < total / 2;
+}
+
+TEST(verify_ends_when_it_is_told, "A check whose watch says so ends with JINI_E_CANCELLED.")
+{
+    struct store_options options = small_map();
+    struct store *store = fixture_open_with(&options);
+    struct store_watch watch = {end_late, NULL};
+    struct jini_error error;
+    CHECK_OK(fixture_fill(store, 0, 1000, 1000));
+    CHECK_STATUS(store_verify(store, &watch, &error), JINI_E_CANCELLED);
+    CHECK_OK(store_verify(store, NULL, &error));
     store_close(store);
 }
 
@@ -281,7 +342,7 @@ TEST(
     }
     store_read_end(txn);
     struct jini_error error;
-    CHECK_OK(store_verify(store, &error));
+    CHECK_OK(store_verify(store, NULL, &error));
     store_close(store);
 }
 

@@ -363,7 +363,7 @@ TEST(a_file_that_may_not_grow_refuses_new_work_only,
         wait_for_room(store);
         CHECK_UINT(file_size(harness_path("db-%d/reserve", (int)odd)), ==, options.reserve_bytes);
         struct jini_error error;
-        CHECK_OK(store_verify(store, &error));
+        CHECK_OK(store_verify(store, NULL, &error));
         store_close(store);
     }
 }
@@ -400,7 +400,7 @@ TEST(a_full_disk_refuses_new_work_only,
     wait_for_room(store);
     CHECK_UINT(file_size("small/db/reserve"), ==, options.reserve_bytes);
     struct jini_error error;
-    CHECK_OK(store_verify(store, &error));
+    CHECK_OK(store_verify(store, NULL, &error));
     store_close(store);
     close(fd);
 }
