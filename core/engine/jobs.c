@@ -133,11 +133,6 @@ static int give_back(struct store_txn *txn, const struct generations_job_change 
     return quota_settle(txn, &subject, reservation.quotas, reservation.quota_count, used);
 }
 
-static bool is_damage(int status)
-{
-    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
-}
-
 static bool is_held(const struct jini_job *job, uint64_t now_ms)
 {
     return !generations_job_ended((enum jini_job_state)job->state) &&
@@ -165,7 +160,7 @@ int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *er
         return status;
     end->job = change.job;
     status = give_back(txn, &change, end, error);
-    if (!is_damage(status) || !(end->flags & JOB_END_DESPITE_DAMAGE))
+    if (!status_is_damage(status) || !(end->flags & JOB_END_DESPITE_DAMAGE))
         return status;
     end->lost = true;
     return 0;
@@ -177,7 +172,7 @@ int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage
     end->to = JINI_JOB_TIMED_OUT;
     end->flags |= JOB_END_DESPITE_DAMAGE | JOB_END_GIVEN_UP;
     int status = job_end_in(txn, end, &ignored);
-    bool unreadable = is_damage(status);
+    bool unreadable = status_is_damage(status);
     damage->records += unreadable;
     damage->reservations += status == 0 && end->lost;
     if (unreadable || (status == 0 && end->lost))

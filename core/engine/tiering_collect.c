@@ -78,7 +78,7 @@ static int collect_file(void *context, const struct jini_id *id)
         pack = (struct index_pack){.id = *id};
         return tiering_remove_file(run, &pack, collecting->error);
     }
-    if (status == JINI_E_CORRUPT || status == JINI_E_FORMAT)
+    if (status_is_damage(status))
         return 0; /* a row that cannot be read may mean the file */
     if (status == 0 && pack.state == INDEX_PACK_COLD)
         return tiering_remove_file(run, &pack, collecting->error);

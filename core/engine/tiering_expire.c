@@ -20,11 +20,6 @@ struct expiry {
     struct jini_id last_damaged;
 };
 
-static bool is_damaged(int status)
-{
-    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
-}
-
 /* It is left to verify, and holds up no other. */
 static void note_damaged(struct expiry *expiry, const struct jini_id *id)
 {
@@ -49,7 +44,7 @@ static int delete_image(struct store_txn *txn, struct expiry *expiry, const stru
         status = index_pack_note_removal(
             txn, &image.place.pack_id,
             expiry->kind == GENERATIONS_DUE_PURGE ? INDEX_PACK_MUST_COMPACT : 0);
-    if (is_damaged(status)) { /* the image is deleted, and its due row with it */
+    if (status_is_damage(status)) { /* the image is deleted, and its due row with it */
         note_damaged(expiry, id);
         return 0;
     }
@@ -68,7 +63,7 @@ static int op_expire(struct store_txn *txn, void *argument)
                                       &expiry->rows, NULL);
     for (size_t i = 0; status == 0 && i < expiry->rows; i++) {
         status = delete_image(txn, expiry, &due[i].id);
-        if (is_damaged(status)) {
+        if (status_is_damage(status)) {
             note_damaged(expiry, &due[i].id);
             status = JINI_E_NOT_FOUND;
         }

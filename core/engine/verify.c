@@ -98,7 +98,7 @@ static int verify_file(struct verifying *v, bool *is_damaged)
     struct store_watch watch = {on_pages, v};
     v->phase = "data file";
     int status = store_verify(v->jini->store, &watch, error);
-    *is_damaged = verify_is_damage(status);
+    *is_damaged = status_is_damage(status);
     if (!*is_damaged)
         return status;
     verify_problem(v, &place, "%s; nothing else was checked", error->message);

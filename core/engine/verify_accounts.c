@@ -68,10 +68,10 @@ int verify_user(struct verifying *v, struct store_txn *txn, uint64_t id)
     int status = accounts_user_get(txn, id, &user);
     if (status == 0)
         status = check_user(v, txn, &user);
-    else if (verify_is_damage(status))
+    else if (status_is_damage(status))
         verify_problem(v, &place, "the record of user %llu cannot be read", (unsigned long long)id);
     v->request->users++;
-    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+    return status_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
 int verify_user_key(struct verifying *v, struct store_txn *txn, struct slice key)

@@ -156,10 +156,10 @@ static int visit_object(struct archive_request *list, const struct archive_entry
         return status;
     status = index_pack_get(txn, &id, &pack);
     store_read_end(txn);
-    bool named = verify_is_damage(status) || (status == 0 && id_equal(&pack.attempt, &attempt)) ||
+    bool named = status_is_damage(status) || (status == 0 && id_equal(&pack.attempt, &attempt)) ||
                  is_orphan(walk, &attempt);
     v->request->objects_unknown += !named;
-    return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+    return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
 }
 
 int verify_unknown_objects(struct verifying *v)

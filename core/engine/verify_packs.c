@@ -49,7 +49,7 @@ static int acknowledged_end(struct verifying *v, const struct jini_id *pack, uin
     verify_snapshot_end(v, txn);
     if (status == 0)
         *out = last.offset + pack_record_length(last.stored_length, last.metadata_stored_length);
-    return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+    return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
 }
 
 /* JINI_E_NOT_FOUND: there is no file. */
@@ -149,7 +149,7 @@ static int read_row(struct verifying *v, struct slice key, struct index_pack *ou
         verify_problem(v, &place, "key: %zu bytes that are no key of this space", key.length);
         status = JINI_E_NOT_FOUND;
     }
-    if (right && verify_is_damage(status)) {
+    if (right && status_is_damage(status)) {
         const struct verify_place place = {.kind = "pack_row_damaged", .field = "row", .pack = &id};
         verify_problem(v, &place, "row: the row of the pack cannot be read (%s)",
                        jini_status_name(status));

@@ -43,7 +43,7 @@ int verify_image_place(struct verifying *v, struct store_txn *txn, const struct 
     struct index_pack pack;
     int status = generations_image_get(txn, id, &image, NULL);
     if (status)
-        return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+        return status_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
     struct verify_place place = {.image = id, .pack = &image.place.pack_id, .field = "pack"};
     status =
         index_location_get(txn, &image.place.pack_id, image.place.pack_sequence, id, &location);
@@ -53,7 +53,7 @@ int verify_image_place(struct verifying *v, struct store_txn *txn, const struct 
     if (status == JINI_E_NOT_FOUND)
         verify_problem(v, &place, "pack: the index does not say where record %u of the pack is",
                        image.place.pack_sequence);
-    if (status && status != JINI_E_NOT_FOUND && !verify_is_damage(status))
+    if (status && status != JINI_E_NOT_FOUND && !status_is_damage(status))
         return status;
     status = index_pack_get(txn, &image.place.pack_id, &pack);
     place.kind = "image_without_pack";
@@ -62,7 +62,7 @@ int verify_image_place(struct verifying *v, struct store_txn *txn, const struct 
     place.kind = "image_in_purged_pack";
     if (status == 0 && pack.state == INDEX_PACK_PURGING)
         verify_problem(v, &place, "pack: the pack of the image is being deleted");
-    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+    return status_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
 static bool read_location_key(struct slice key, struct jini_id *pack, uint64_t *sequence,
@@ -91,7 +91,7 @@ static int check_location(struct verifying *v, struct store_txn *txn, struct sli
     place = (struct verify_place){
         .kind = "location_damaged", .field = "row", .image = &image, .pack = &pack};
     status = index_location_get(txn, &pack, (uint32_t)sequence, &image, &location);
-    if (verify_is_damage(status))
+    if (status_is_damage(status))
         verify_problem(v, &place, "row: the location cannot be read (%s)",
                        jini_status_name(status));
     else if (status)
@@ -105,7 +105,7 @@ static int check_location(struct verifying *v, struct store_txn *txn, struct sli
     if (status == 0 &&
         (!id_equal(&found.place.pack_id, &pack) || found.place.pack_sequence != sequence))
         verify_problem(v, &place, "image: the image's record names another place");
-    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+    return status_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
 struct location_run {
@@ -172,7 +172,7 @@ static int read_again(struct verifying *v, struct index_location *location)
     if (status == 0)
         status = index_pack_get(txn, &suspect.pack, &pack);
     verify_snapshot_end(v, txn);
-    if (verify_is_damage(status) ||
+    if (status_is_damage(status) ||
         (status == 0 && (pack.state == INDEX_PACK_COLD || pack.state == INDEX_PACK_PURGING)))
         return JINI_E_NOT_FOUND;
     return status;
@@ -234,7 +234,7 @@ static int list_more(struct verify_merge *merge)
     status = index_location_list(txn, merge->pack, merge->any ? &merge->last : NULL, merge->page,
                                  VERIFY_LOCATIONS, &merge->count);
     verify_snapshot_end(merge->v, txn);
-    merge->blocked = verify_is_damage(status);
+    merge->blocked = status_is_damage(status);
     merge->ended = status == 0 && merge->count < VERIFY_LOCATIONS;
     if (merge->count > 0) {
         merge->last = merge->page[merge->count - 1];

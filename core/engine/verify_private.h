@@ -72,11 +72,6 @@ void verify_phase(struct verifying *v, const char *phase, enum store_space space
 void verify_progress(struct verifying *v, uint64_t done);
 bool verify_cancelled(const struct verifying *v);
 
-static inline bool verify_is_damage(int status)
-{
-    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
-}
-
 /* After the data file, space by space; 0, or why the check could not go on. */
 int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);

@@ -73,7 +73,7 @@ static int check_reserved(struct verifying *v, struct store_txn *txn, struct cou
                            (unsigned long long)counter->reserved,
                            (unsigned long long)counted->reserved[i]);
     }
-    return verify_is_damage(status) ? 0 : status;
+    return status_is_damage(status) ? 0 : status;
 }
 
 int verify_quotas(struct verifying *v, struct store_txn *txn, const struct quota_subject *subject)
@@ -82,7 +82,7 @@ int verify_quotas(struct verifying *v, struct store_txn *txn, const struct quota
     char owner[64];
     counted.runner = (struct generations_subject){subject->user_id, quota_address(subject)};
     int status = quota_list(txn, subject, counted.counters, &counted.count);
-    if (verify_is_damage(status)) {
+    if (status_is_damage(status)) {
         const struct verify_place place = {
             .kind = "quota_damaged", .field = "counters", .user_id = subject->user_id};
         verify_problem(v, &place, "counters: the row of quotas of %s cannot be read (%s)",
@@ -90,5 +90,5 @@ int verify_quotas(struct verifying *v, struct store_txn *txn, const struct quota
     }
     if (status == 0)
         status = check_reserved(v, txn, &counted);
-    return verify_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+    return status_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
 }

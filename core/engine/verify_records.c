@@ -149,11 +149,11 @@ static int check_lease(struct verifying *v, struct store_txn *txn, struct slice 
     int status = lease_check_row(txn, key);
     if (status == JINI_E_INVALID)
         report_stray(v, "lease_key_damaged", 0, key.length);
-    else if (verify_is_damage(status))
+    else if (status_is_damage(status))
         verify_problem(v, &place,
                        "row: a lease cannot be read, so no process can take it; the background's "
                        "work stands still");
-    return verify_is_damage(status) || status == JINI_E_INVALID ? 0 : status;
+    return status_is_damage(status) || status == JINI_E_INVALID ? 0 : status;
 }
 
 /* ---- Space by space ---- */

@@ -136,7 +136,7 @@ static int check_file(struct verifying *v, const struct index_content *rows, siz
     status = index_pack_get(txn, &rows->pack, &pack);
     verify_snapshot_end(v, txn);
     if (status || !has_file(&pack))
-        return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+        return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
     status = pack_files_acquire(v->jini->pack_files, &pack.id, &source, NULL);
     if (status)
         return status == JINI_E_NO_MEMORY ? status : 0;
@@ -214,7 +214,7 @@ static int visit_content(void *context, struct slice key, struct slice value)
     verify_snapshot_end(v, txn);
     if (to_file)
         return await_file(run, &content);
-    return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+    return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
 }
 
 static int verify_content(struct verifying *v)
@@ -267,7 +267,7 @@ static int visit_orphan(void *context, struct slice key, struct slice value)
         return status;
     status = check_orphan(v, txn, &orphan, key);
     verify_snapshot_end(v, txn);
-    return status == JINI_E_NOT_FOUND || verify_is_damage(status) ? 0 : status;
+    return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
 }
 
 int verify_shared(struct verifying *v)
