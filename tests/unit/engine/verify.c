@@ -2,6 +2,7 @@
  * Verify: each kind of damage, planted behind the engine's back, is found and named; a busy
  * database has none.
  */
+#include "found.h"
 #include "plant.h"
 
 #include "accounts/keys.h"
@@ -15,50 +16,7 @@
 #include <semaphore.h>
 #include <unistd.h>
 
-/* ---- What was found ---- */
-
-enum { FOUND_MAX = 64 };
-
-struct found {
-    unsigned count;
-    struct {
-        char kind[48];
-        char field[48];
-        char message[256];
-        struct jini_id image;
-        struct jini_id job;
-        struct jini_id pack;
-        uint64_t user;
-    } items[FOUND_MAX];
-};
-
-static void on_problem(void *context, const struct jini_verify_problem *problem)
-{
-    struct found *found = context;
-    CHECK(problem->kind && problem->field && problem->message);
-    if (found->count == FOUND_MAX)
-        return;
-    unsigned i = found->count++;
-    snprintf(found->items[i].kind, sizeof(found->items[i].kind), "%s", problem->kind);
-    snprintf(found->items[i].field, sizeof(found->items[i].field), "%s", problem->field);
-    snprintf(found->items[i].message, sizeof(found->items[i].message), "%s", problem->message);
-    found->items[i].image = problem->image_id;
-    found->items[i].job = problem->job_id;
-    found->items[i].pack = problem->pack_id;
-    found->items[i].user = problem->user_id;
-}
-
-static void verify(struct jini *jini, uint32_t flags, struct found *found)
-{
-    struct jini_verify request;
-    memset(found, 0, sizeof(*found));
-    jini_request_init(&request);
-    request.flags = flags;
-    request.report = on_problem;
-    request.context = found;
-    fixture_must(jini_verify(jini, &request, NULL), "verify", &request.request.error);
-    CHECK_UINT(request.problems, >=, found->count);
-}
+/* ---- What must be found ---- */
 
 /* What a finding must name; members that are NULL or 0 are not asked for. */
 struct expected {
@@ -78,7 +36,7 @@ static bool names(const struct jini_id *wanted, const struct jini_id *named)
 static void check_found(struct jini *jini, const struct expected *expected)
 {
     static struct found found;
-    verify(jini, 0, &found);
+    found_run(jini, NULL, 0, &found);
     for (unsigned i = 0; i < found.count; i++) {
         if (strcmp(found.items[i].kind, expected->kind) == 0 &&
             strcmp(found.items[i].field, expected->field) == 0 &&
@@ -88,9 +46,7 @@ static void check_found(struct jini *jini, const struct expected *expected)
             (expected->user == 0 || expected->user == found.items[i].user))
             return;
     }
-    for (unsigned i = 0; i < found.count; i++)
-        fprintf(stderr, "found %s, %s: %s\n", found.items[i].kind, found.items[i].field,
-                found.items[i].message);
+    found_print(&found);
     harness_fail(__FILE__, __LINE__, "no finding %s of %s", expected->kind, expected->field);
 }
 
@@ -310,12 +266,7 @@ TEST(a_file_without_row_is_a_finding_when_images_are_in_it,
     char path[PACK_PATH_MAX];
     pack_path(&place.pack_id, path);
     CHECK_INT(access(harness_path("db/%s", path), F_OK), ==, 0);
-    struct found found;
-    verify(jini, 0, &found);
-    bool told = false;
-    for (unsigned i = 0; i < found.count; i++)
-        told |= strcmp(found.items[i].kind, "file_without_row") == 0;
-    CHECK(told);
+    CHECK_UINT(find(jini, "file_without_row").count, ==, 1);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
@@ -598,14 +549,14 @@ TEST(a_name_that_is_anothers_address_is_a_finding_of_its_own,
     plant_name(jini, second, "a@example.org");
     CHECK_OK(jini_close(jini, NULL, NULL));
     jini = fixture_open();
-    verify(jini, 0, &found);
+    found_run(jini, NULL, 0, &found);
     CHECK_UINT(found.count, ==, 1);
     CHECK_TEXT(found.items[0].kind, "user_name_is_email_of_another");
     CHECK_TEXT(found.items[0].field, "username");
     CHECK_UINT(found.items[0].user, ==, second);
     CHECK_CONTAINS(found.items[0].message, "change the name of user 2 or the address of user 1");
     change_email(jini, world.user, "alice@example.org");
-    verify(jini, 0, &found);
+    found_run(jini, NULL, 0, &found);
     CHECK_UINT(found.count, ==, 0);
     /* A row of the index that is wrong is no such pair. */
     uint8_t id[KEYS_ID_BYTES];
@@ -631,7 +582,7 @@ TEST(more_findings_than_are_kept_all_come,
     static struct found found;
     memset(&found, 0, sizeof(found));
     jini_request_init(&request);
-    request.report = on_problem;
+    request.report = found_note;
     request.context = &found;
     CHECK_OK(jini_verify(jini, &request, NULL));
     CHECK_UINT(request.problems, ==, 100);
@@ -652,7 +603,7 @@ struct meeting {
 static void on_damage(void *context, const struct jini_verify_problem *problem)
 {
     struct meeting *meeting = context;
-    on_problem(&meeting->found, problem);
+    found_note(&meeting->found, problem);
     if (meeting->found.count > 1)
         return;
     sem_post(&meeting->scanning);
@@ -785,10 +736,8 @@ TEST(a_busy_database_has_no_findings,
                   ==, 0);
     for (unsigned round = 0; round < 12 || !both_have_worked(workers, 60 * harness_scale());
          round++) {
-        verify(jini, round % 2 ? JINI_VERIFY_DEEP : 0, &found);
-        for (unsigned i = 0; i < found.count; i++)
-            fprintf(stderr, "found %s, %s: %s\n", found.items[i].kind, found.items[i].field,
-                    found.items[i].message);
+        found_run(jini, NULL, round % 2 ? JINI_VERIFY_DEEP : 0, &found);
+        found_print(&found);
         CHECK_UINT(found.count, ==, 0);
     }
     atomic_store(&stop, true);

@@ -1,5 +1,5 @@
 /* Verify: the pages of a data file that is too large to be looked through at open. */
-#include "engine_fixture.h"
+#include "found.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -49,30 +49,11 @@ static uint64_t damage_page_with(const char *text)
     harness_fail(__FILE__, __LINE__, "no page has %s", text);
 }
 
-struct found {
-    unsigned count;
-    char kind[48];
-    char message[256];
-};
-
-static void on_problem(void *context, const struct jini_verify_problem *problem)
-{
-    struct found *found = context;
-    found->count++;
-    snprintf(found->kind, sizeof(found->kind), "%s", problem->kind);
-    snprintf(found->message, sizeof(found->message), "%s", problem->message);
-}
-
 static struct found verify(void)
 {
-    struct found found = {0};
-    struct jini_verify verify;
+    struct found found;
     struct jini *jini = fixture_open();
-    jini_request_init(&verify);
-    verify.report = on_problem;
-    verify.context = &found;
-    fixture_must(jini_verify(jini, &verify, NULL), "verify", &verify.request.error);
-    CHECK_UINT(verify.problems, ==, found.count);
+    found_run(jini, NULL, 0, &found);
     CHECK_OK(jini_close(jini, NULL, NULL));
     return found;
 }
@@ -88,7 +69,7 @@ TEST(a_damaged_page_of_a_large_file_is_found,
     struct found found = verify();
     CHECK_UINT(page, >=, SMALL_PAGES / 2);
     CHECK_UINT(found.count, ==, 1);
-    CHECK_TEXT(found.kind, "data_file_damaged");
+    CHECK_TEXT(found.items[0].kind, "data_file_damaged");
     snprintf(name, sizeof(name), "page %llu of the data file", (unsigned long long)page);
-    CHECK_CONTAINS(found.message, name);
+    CHECK_CONTAINS(found.items[0].message, name);
 }

@@ -48,10 +48,10 @@ TEST(a_job_with_too_many_images_is_found,
     CHECK_OK(store_write(jini->store, op_edit_job, &edit));
     struct found found = find(jini, "job_over_count");
     CHECK_UINT(found.count, ==, 1);
-    CHECK_TEXT(found.field, "images");
-    CHECK_CONTAINS(found.message, "3 images and was admitted for 2");
-    CHECK_INT(jini_id_compare(&found.problem.job_id, &edit.id), ==, 0);
-    CHECK_UINT(found.problem.user_id, ==, subject.number);
+    CHECK_TEXT(found.items[0].field, "images");
+    CHECK_CONTAINS(found.items[0].message, "3 images and was admitted for 2");
+    CHECK_INT(jini_id_compare(&found.items[0].job, &edit.id), ==, 0);
+    CHECK_UINT(found.items[0].user, ==, subject.number);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
@@ -102,10 +102,10 @@ static void check_miscounted(struct jini *jini, uint64_t user, const char *owner
 {
     struct found found = find(jini, "quota_miscounted");
     CHECK_UINT(found.count, ==, 1);
-    CHECK_TEXT(found.field, "reserved");
-    CHECK_CONTAINS(found.message, owner);
-    CHECK_CONTAINS(found.message, numbers);
-    CHECK_UINT(found.problem.user_id, ==, user);
+    CHECK_TEXT(found.items[0].field, "reserved");
+    CHECK_CONTAINS(found.items[0].message, owner);
+    CHECK_CONTAINS(found.items[0].message, numbers);
+    CHECK_UINT(found.items[0].user, ==, user);
 }
 
 TEST(quotas_that_differ_from_the_running_jobs_are_found,
@@ -193,7 +193,7 @@ TEST(wrong_rows_of_ended_jobs_are_found,
     plant_row(jini, STORE_SPACE_QUEUE, &right, NULL, 0);
     struct found found = find(jini, "job_not_due");
     CHECK_UINT(found.count, ==, 1);
-    CHECK_TEXT(found.field, "kept_until_ms");
+    CHECK_TEXT(found.items[0].field, "kept_until_ms");
     plant_row(jini, STORE_SPACE_QUEUE, &wrong, "", 0);
     CHECK_UINT(find(jini, "due_differs").count, ==, 1);
     jini_request_init(&put);
@@ -208,7 +208,7 @@ TEST(wrong_rows_of_ended_jobs_are_found,
     plant_row(jini, STORE_SPACE_JOBS, &key, NULL, 0);
     found = find(jini, "image_without_job");
     CHECK_UINT(found.count, ==, 1);
-    CHECK_INT(jini_id_compare(&found.problem.image_id, &put.image.id), ==, 0);
-    CHECK_INT(jini_id_compare(&found.problem.job_id, &put.job_id), ==, 0);
+    CHECK_INT(jini_id_compare(&found.items[0].image, &put.image.id), ==, 0);
+    CHECK_INT(jini_id_compare(&found.items[0].job, &put.job_id), ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }

@@ -1,49 +1,27 @@
 /* Verify of the rows that share records, and of those that let objects go. */
 #include "faults.h"
 
+#include "found.h"
 #include "plant.h"
 
 #include "images/index.h"
 
 enum { IMAGES = 3 };
 
-/* What a verify found of one kind. */
-struct found {
-    const char *kind;
-    const char *field;
-    struct jini_id pack;
-    unsigned count;
-    unsigned others;
-};
-
-static void on_problem(void *context, const struct jini_verify_problem *problem)
-{
-    struct found *found = context;
-    if (strcmp(problem->kind, found->kind) != 0) {
-        found->others++;
-        fprintf(stderr, "found %s, %s: %s\n", problem->kind, problem->field, problem->message);
-        return;
-    }
-    found->count++;
-    CHECK_TEXT(problem->field, found->field);
-    CHECK(problem->message[0] != '\0');
-    found->pack = problem->pack_id;
-}
-
 /* It is found once, and nothing else. */
 static void check_found(struct jini *jini, const char *kind, const char *field,
                         const struct jini_id *pack)
 {
-    struct found found = {.kind = kind, .field = field};
-    struct jini_verify verify;
-    jini_request_init(&verify);
-    verify.report = on_problem;
-    verify.context = &found;
-    fixture_must(jini_verify(jini, &verify, NULL), "verify", &verify.request.error);
+    static struct found found;
+    found_run(jini, NULL, 0, &found);
+    if (found.count != 1)
+        found_print(&found);
     CHECK_UINT(found.count, ==, 1);
-    CHECK_UINT(found.others, ==, 0);
+    CHECK_TEXT(found.items[0].kind, kind);
+    CHECK_TEXT(found.items[0].field, field);
+    CHECK(found.items[0].message[0] != '\0');
     if (pack)
-        CHECK(id_equal(&found.pack, pack));
+        CHECK(id_equal(&found.items[0].pack, pack));
 }
 
 /* A sealed pack in the archive, and the row of its first record. */
@@ -134,17 +112,11 @@ TEST(a_content_row_of_a_record_without_images_is_compared,
     struct tuple image = plant_key_id(&world.locations[0].image);
     CHECK_OK(store_write(world.jini->store, op_forget, &world.locations[0]));
     plant_row(world.jini, STORE_SPACE_IMAGES, &image, NULL, 0);
-    struct found found = {.kind = "content_differs_from_record", .field = "hash"};
-    struct jini_verify verify;
-    jini_request_init(&verify);
-    verify.report = on_problem; /* the lists of the user miss the image, too */
-    verify.context = &found;
-    CHECK_OK(jini_verify(world.jini, &verify, NULL));
-    CHECK_UINT(found.count, ==, 0);
+    /* The lists of the user miss the image, too. */
+    CHECK_UINT(find(world.jini, "content_differs_from_record").count, ==, 0);
     wrong.hash.bytes[0] ^= 1;
     CHECK_OK(store_write(world.jini->store, op_put_content, &wrong));
-    CHECK_OK(jini_verify(world.jini, &verify, NULL));
-    CHECK_UINT(found.count, ==, 1);
+    check_one(world.jini, "content_differs_from_record", "hash", 0, "another checksum");
     CHECK_OK(jini_close(world.jini, NULL, NULL));
 }
 
