@@ -227,9 +227,9 @@ static int op_admit(struct jini_txn *inside, void *request)
     work->decision = 0;
     work->ended = 0;
     work->damage = (struct job_damage){0};
-    int status = allowance_in(txn, state->jini, subject.user_id, &now);
+    int status = allowance_in(txn, state->jini, subject.user_id, &now, error);
     if (status)
-        return allowance_failed(state->jini, subject.user_id, status, error);
+        return status;
     if (strcmp(now.allowance.limits, work->allowed.plan->text) != 0)
         return JINI_E_CONFLICT; /* changed since the rate limits were charged: begin anew */
     now.plan = work->allowed.plan;

@@ -66,22 +66,64 @@ static uint32_t group_of_tier(const char *name)
     return (uint32_t)hash64(buffer_slice(&folded));
 }
 
+static int find_user(struct store_txn *txn, uint64_t user_id, struct jini_user *out,
+                     struct jini_error *error)
+{
+    int status = accounts_user_get(txn, user_id, out);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, status, "user", "there is no user %llu",
+                         (unsigned long long)user_id);
+    if (status)
+        return error_set(error, status, "user", "the record of user %llu cannot be read: %s",
+                         (unsigned long long)user_id, jini_status_text(status));
+    return 0;
+}
+
+/* The tier that a user's record names. */
+static int find_tier(struct store_txn *txn, const struct jini_user *user, struct jini_tier *out,
+                     struct jini_error *error)
+{
+    int status = accounts_tier_get(txn, user->tier, out);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, JINI_E_CORRUPT, "tier",
+                         "user %llu has the tier \"%s\", which is not there; give the user another",
+                         (unsigned long long)user->id, user->tier);
+    if (status)
+        return error_set(error, status, "tier", "the tier \"%s\" of user %llu cannot be read: %s",
+                         user->tier, (unsigned long long)user->id, jini_status_text(status));
+    return 0;
+}
+
+/* It was there at open; a process whose option names another can have removed it since. */
+static int find_anonymous_tier(struct store_txn *txn, const char *name, struct jini_tier *out,
+                               struct jini_error *error)
+{
+    int status = accounts_tier_get(txn, name, out);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(
+            error, JINI_E_CORRUPT, "anonymous.tier",
+            "names the tier \"%s\", which was removed meanwhile; add it again, or open "
+            "with another",
+            name);
+    if (status)
+        return error_set(error, status, "anonymous.tier",
+                         "names the tier \"%s\", which cannot be read: %s", name,
+                         jini_status_text(status));
+    return 0;
+}
+
 int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id,
-                 struct allowed *out)
+                 struct allowed *out, struct jini_error *error)
 {
     struct jini_user user = {.flags = JINI_USER_ACTIVE};
     struct jini_tier tier;
-    const char *name = jini->options.anonymous_tier;
+    int status = 0;
     memset(out, 0, sizeof(*out));
-    if (user_id) {
-        int status = accounts_user_get(txn, user_id, &user);
-        if (status)
-            return status;
-        name = user.tier;
-    }
-    int status = accounts_tier_get(txn, name, &tier);
-    if (status == JINI_E_NOT_FOUND) /* it was there at open: another process has removed it */
-        return user_id ? JINI_E_CORRUPT : JINI_E_INVALID;
+    if (user_id)
+        status = find_user(txn, user_id, &user, error);
+    if (status == 0)
+        status = user_id ? find_tier(txn, &user, &tier, error)
+                         : find_anonymous_tier(txn, jini->options.anonymous_tier, &tier, error);
     if (status)
         return status;
     accounts_allowance(&tier, &user, &out->allowance);
@@ -91,22 +133,6 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
     return 0;
 }
 
-int allowance_failed(const struct jini *jini, uint64_t user_id, int status,
-                     struct jini_error *error)
-{
-    if (status == JINI_E_NOT_FOUND)
-        return error_set(error, status, "user", "there is no user %llu",
-                         (unsigned long long)user_id);
-    if (status == JINI_E_INVALID)
-        return error_set(error, status, "anonymous.tier", "there is no tier \"%s\" any more",
-                         jini->options.anonymous_tier);
-    if (user_id)
-        return error_set(error, status, "tier", "the tier of the user cannot be read: %s",
-                         jini_status_text(status));
-    return error_set(error, status, "tier", "the tier \"%s\" cannot be read: %s",
-                     jini->options.anonymous_tier, jini_status_text(status));
-}
-
 int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struct jini_error *error)
 {
     struct store_txn *txn;
@@ -114,9 +140,7 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struc
     int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
         return status;
-    status = allowance_in(txn, jini, user_id, out);
+    status = allowance_in(txn, jini, user_id, out, error);
     store_read_end(txn);
-    if (status)
-        return allowance_failed(jini, user_id, status, error);
-    return plans_get(jini->plans, out->allowance.limits, &out->plan, error);
+    return status ? status : plans_get(jini->plans, out->allowance.limits, &out->plan, error);
 }

@@ -166,17 +166,27 @@ static int op_create_tiers(struct store_txn *txn, void *argument)
     return accounts_tiers_create(txn);
 }
 
-/* A new database gets the default tiers; every other has some already. */
-static int prepare_tiers(struct jini *jini, struct jini_error *error)
+/*
+ * 0: the tier is there. A damaged record holds up no opening, so that verify can name it; whoever
+ * needs it says so.
+ */
+static int find_tier(struct jini *jini, const char *name, struct jini_error *error)
 {
     struct store_txn *txn;
     struct jini_tier tier;
+    int status = store_read_begin_explained(jini->store, &txn, error);
+    if (status)
+        return status;
+    status = accounts_tier_get(txn, name, &tier);
+    store_read_end(txn);
+    return status_is_damage(status) ? 0 : status;
+}
+
+/* A new database gets the default tiers; every other has some already. */
+static int prepare_tiers(struct jini *jini, struct jini_error *error)
+{
     accounts_ids_init(&jini->user_ids);
-    int status = store_read_begin(jini->store, &txn);
-    if (status == 0) {
-        status = accounts_tier_get(txn, ACCOUNTS_TIER_DEFAULT, &tier);
-        store_read_end(txn);
-    }
+    int status = find_tier(jini, ACCOUNTS_TIER_DEFAULT, error);
     if (status == JINI_E_NOT_FOUND && !jini->options.read_only)
         status = store_write_at_open(jini->store, op_create_tiers, NULL, error);
     return error_complete(error, status, "tiers", "the tiers cannot be read or made");
@@ -185,24 +195,15 @@ static int prepare_tiers(struct jini *jini, struct jini_error *error)
 /* What no reading of its text shows. One that only looks has no anonymous clients. */
 static int check_anonymous_tier(struct jini *jini, struct jini_error *error)
 {
-    struct store_txn *txn;
-    struct jini_tier tier;
     const char *name = jini->options.anonymous_tier;
     if (jini->options.read_only)
         return 0;
-    int status = store_read_begin_explained(jini->store, &txn, error);
-    if (status)
-        return status;
-    status = accounts_tier_get(txn, name, &tier);
-    store_read_end(txn);
-    if (status == 0)
-        return 0;
-    if (status != JINI_E_NOT_FOUND)
-        return error_set(error, status, "anonymous.tier", "the tier \"%s\" cannot be read: %s",
-                         name, jini_status_text(status));
-    return error_set(error, JINI_E_INVALID, "anonymous.tier",
-                     "there is no tier \"%s\"; open with anonymous.tier=%s to make it", name,
-                     ACCOUNTS_TIER_DEFAULT);
+    int status = find_tier(jini, name, error);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, JINI_E_INVALID, "anonymous.tier",
+                         "there is no tier \"%s\"; open with anonymous.tier=%s to make it", name,
+                         ACCOUNTS_TIER_DEFAULT);
+    return error_complete(error, status, "anonymous.tier", "the tier cannot be read");
 }
 
 static int open_limits(struct jini *jini, struct jini_error *error)

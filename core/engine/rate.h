@@ -77,6 +77,10 @@ void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
 /*
  * What a subject may: by its tier and override, or the anonymous tier's. Reads a snapshot. The plan
  * is to be given back by plan_release(); NULL after an error.
+ *
+ * JINI_E_NOT_FOUND  "user"
+ * JINI_E_CORRUPT    "user" or "tier", the user's record or tier cannot be read or the tier is not
+ *                   there; "anonymous.tier", the same of the tier of addresses
  */
 struct allowed {
     struct jini_allowance allowance;
@@ -90,11 +94,7 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out,
 
 /* The same inside a transaction, without the plan. */
 int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id,
-                 struct allowed *out);
-
-/* Says what a status of allowance_in() means; returns it. */
-int allowance_failed(const struct jini *jini, uint64_t user_id, int status,
-                     struct jini_error *error);
+                 struct allowed *out, struct jini_error *error);
 
 /* Fills in the entries of quotas, from outcomes. */
 void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,

@@ -1,6 +1,8 @@
 /* Opening an engine: beside others that stand still, and the map that it asks for. */
-#include "engine_fixture.h"
+#include "found.h"
+#include "plant.h"
 
+#include "accounts/keys.h"
 #include "base/clock.h"
 #include "engine/engine_private.h"
 #include "store/registry.h"
@@ -272,6 +274,32 @@ TEST(an_archive_of_no_known_kind_is_refused,
     }
 }
 
+/* Whatever asks for the allowance of an address is told what is wrong with the tier. */
+static void check_no_anonymous_tier(struct jini *jini, const char *words)
+{
+    struct png_request png = {64, 64, 7, "x", NULL};
+    struct jini_limit_check check = {.cost = 1};
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    struct jini_admit admit;
+    struct jini_image_put put;
+    jini_request_init(&admit);
+    jini_request_init(&put);
+    CHECK_OK(jini_subject_parse_address("192.0.2.1", &check.subject));
+    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_CORRUPT);
+    CHECK_TEXT(error.field, "anonymous.tier");
+    CHECK_CONTAINS(error.message, words);
+    admit.subject = check.subject;
+    admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 20, .count = 1};
+    CHECK_STATUS(jini_admit(jini, &admit, NULL), JINI_E_CORRUPT);
+    CHECK_TEXT(admit.request.error.field, "anonymous.tier");
+    uint8_t *file = png_make(&png, &put.length);
+    put.bytes = file;
+    CHECK_STATUS(jini_image_put(jini, &put, NULL), JINI_E_CORRUPT);
+    CHECK_TEXT(put.request.error.field, "anonymous.tier");
+    free(file);
+}
+
 TEST(the_tier_of_anonymous_clients_must_be_there,
      "anonymous.tier that is no tier is refused at open; one that is cannot be removed here; and "
      "when another process has removed it, checks say so.")
@@ -279,7 +307,6 @@ TEST(the_tier_of_anonymous_clients_must_be_there,
     struct jini_options options;
     struct jini_tier_set set;
     struct jini_tier_remove remove;
-    struct jini_limit_answer answer;
     struct jini_error error;
     fixture_options(&options);
     struct jini *jini = fixture_open();
@@ -303,10 +330,29 @@ TEST(the_tier_of_anonymous_clients_must_be_there,
     snprintf(jini->options.anonymous_tier, sizeof(jini->options.anonymous_tier), "Free");
     CHECK_OK(jini_tier_remove(jini, &remove, NULL));
     snprintf(jini->options.anonymous_tier, sizeof(jini->options.anonymous_tier), "Guests");
-    struct jini_limit_check check = {
-        .subject = {.kind = JINI_SUBJECT_ADDRESS, .address = {[10] = 0xff, [11] = 0xff, 10}},
-        .cost = 1};
-    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_INVALID);
-    CHECK_TEXT(error.field, "anonymous.tier");
+    check_no_anonymous_tier(jini, "\"Guests\", which was removed meanwhile; add it again");
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_damaged_tier_holds_up_no_opening,
+     "A database in which the tiers of anonymous clients and of new users cannot be read opens; "
+     "what needs the tier says so, and verify names it.")
+{
+    struct jini_options options;
+    struct tuple key;
+    fixture_options(&options);
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    CHECK_OK(keys_tier("Free", &key));
+    plant_row(jini, STORE_SPACE_TIERS, &key, "rot", 3);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    for (options.read_only = 0; options.read_only < 2; options.read_only++) {
+        jini = fixture_open_with(&options);
+        check_one(jini, "tier_damaged", "record", 0, "\"free\"");
+        if (!options.read_only) {
+            check_no_anonymous_tier(jini, "\"Free\", which cannot be read");
+            fixture_put(jini, user, 1);
+        }
+        CHECK_OK(jini_close(jini, NULL, NULL));
+    }
 }

@@ -1,5 +1,7 @@
 /* Subjects: who is counted, and what is no subject. */
-#include "engine_fixture.h"
+#include "plant.h"
+
+#include "accounts/keys.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -319,4 +321,36 @@ TEST(a_disabled_user_is_refused_from_then_on,
     for (int i = 0; i < CHECKERS; i++)
         pthread_join(threads[i], NULL);
     CHECK_OK(jini_close(checkers.jini, NULL, NULL));
+}
+
+/* A check and a peek of the user are refused by this field, in these words. */
+static void check_damaged(struct jini *jini, uint64_t user, const char *field, const char *words)
+{
+    struct jini_limit_check check = {.subject = {.kind = JINI_SUBJECT_USER, .number = user},
+                                     .cost = 1};
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    for (check.flags = 0; check.flags <= JINI_CHECK_PEEK; check.flags += JINI_CHECK_PEEK) {
+        CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_CORRUPT);
+        CHECK_UINT(answer.count, ==, 0);
+        CHECK_TEXT(error.field, field);
+        CHECK_CONTAINS(error.message, words);
+    }
+}
+
+TEST(what_of_a_user_is_damaged_is_told,
+     "A check says whether the user's record or the tier cannot be read, or the tier is not there.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t alice = fixture_user(jini, "alice", "Premium");
+    uint64_t bob = fixture_user(jini, "bob", "Premium");
+    struct tuple key = plant_key_user(alice, "u");
+    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    check_damaged(jini, alice, "user", "the record of user 1 cannot be read");
+    CHECK_OK(keys_tier("Premium", &key));
+    plant_row(jini, STORE_SPACE_TIERS, &key, "rot", 3);
+    check_damaged(jini, bob, "tier", "the tier \"Premium\" of user 2 cannot be read");
+    plant_row(jini, STORE_SPACE_TIERS, &key, NULL, 0);
+    check_damaged(jini, bob, "tier", "user 2 has the tier \"Premium\", which is not there");
+    CHECK_OK(jini_close(jini, NULL, NULL));
 }
