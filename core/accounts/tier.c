@@ -313,11 +313,33 @@ static int check_unused(struct store_txn *txn, const char *name, struct jini_err
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
-/* Whether the key is of the tier of this name; NULL is none. */
-static bool is_tier(const struct tuple *key, const char *name)
+/* Whether the key is of the tier of this name; NULL is none. JINI_E_NO_MEMORY. */
+static int compare_name(const struct tuple *key, const char *name, bool *same)
 {
     struct tuple other;
-    return name && keys_tier(name, &other) == 0 && slice_equal(tuple_key(key), tuple_key(&other));
+    *same = false;
+    if (!name)
+        return 0;
+    int status = keys_tier(name, &other);
+    *same = status == 0 && slice_equal(tuple_key(key), tuple_key(&other));
+    return status == JINI_E_NO_MEMORY ? status : 0;
+}
+
+/* 0 when the tier of the key may go, whether users have it or not. */
+static int check_removable(const struct tuple *key, const char *anonymous, struct jini_error *error)
+{
+    bool same;
+    int status = compare_name(key, ACCOUNTS_TIER_DEFAULT, &same);
+    if (status == 0 && same)
+        return error_set(error, JINI_E_IN_USE, "name", "\"%s\" is the tier of new users; it stays",
+                         ACCOUNTS_TIER_DEFAULT);
+    if (status == 0)
+        status = compare_name(key, anonymous, &same);
+    if (status == 0 && same)
+        return error_set(error, JINI_E_IN_USE, "name",
+                         "\"%s\" is the tier of anonymous clients (anonymous.tier); it stays",
+                         anonymous);
+    return status;
 }
 
 int accounts_tier_remove(struct store_txn *txn, const char *name, const char *anonymous,
@@ -331,14 +353,9 @@ int accounts_tier_remove(struct store_txn *txn, const char *name, const char *an
         return error_set(error, status, "name", "there is no tier of this name");
     if (status)
         return cannot_read(status, "name", error);
-    if (is_tier(&key, ACCOUNTS_TIER_DEFAULT))
-        return error_set(error, JINI_E_IN_USE, "name", "\"%s\" is the tier of new users; it stays",
-                         ACCOUNTS_TIER_DEFAULT);
-    if (is_tier(&key, anonymous))
-        return error_set(error, JINI_E_IN_USE, "name",
-                         "\"%s\" is the tier of anonymous clients (anonymous.tier); it stays",
-                         anonymous);
-    status = check_unused(txn, name, error);
+    status = check_removable(&key, anonymous, error);
+    if (status == 0)
+        status = check_unused(txn, name, error);
     if (status == 0)
         status = store_delete(txn, STORE_SPACE_TIERS, tuple_key(&key));
     if (status == 0)

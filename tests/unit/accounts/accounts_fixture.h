@@ -224,6 +224,7 @@ static inline uint64_t world_id_of(struct world *world, const char *login)
 struct world_tier {
     struct world *world;
     struct accounts_tier_change change;
+    const char *anonymous; /* of a removal; NULL: none */
 };
 
 static inline int world_op_tier_set(struct store_txn *txn, void *argument)
@@ -250,15 +251,21 @@ static inline int world_tier_set(struct world *world, struct jini_tier *tier)
 static inline int world_op_tier_remove(struct store_txn *txn, void *argument)
 {
     struct world_tier *op = argument;
-    return accounts_tier_remove(txn, op->change.tier->name, NULL, &op->world->error);
+    return accounts_tier_remove(txn, op->change.tier->name, op->anonymous, &op->world->error);
+}
+
+static inline int world_tier_remove_beside(struct world *world, const char *name,
+                                           const char *anonymous)
+{
+    struct jini_tier tier = {0};
+    struct world_tier op = {.world = world, .change = {.tier = &tier}, .anonymous = anonymous};
+    snprintf(tier.name, sizeof(tier.name), "%s", name);
+    return store_write(world->store, world_op_tier_remove, &op);
 }
 
 static inline int world_tier_remove(struct world *world, const char *name)
 {
-    struct jini_tier tier = {0};
-    struct world_tier op = {.world = world, .change = {.tier = &tier}};
-    snprintf(tier.name, sizeof(tier.name), "%s", name);
-    return store_write(world->store, world_op_tier_remove, &op);
+    return world_tier_remove_beside(world, name, NULL);
 }
 
 static inline int world_tier_get(struct world *world, const char *name, struct jini_tier *out)

@@ -137,6 +137,14 @@ static int step_tier_remove(struct world *world, unsigned number)
     return world_tier_remove(world, "W\xc3\xbcst");
 }
 
+/* The tier of anonymous clients stays. */
+static int step_tier_keep(struct world *world, unsigned number)
+{
+    (void)number;
+    int status = world_tier_remove_beside(world, "w\xc3\xbcst", "W\xc3\xbcst");
+    return status == JINI_E_IN_USE ? 0 : status ? status : JINI_E_CORRUPT;
+}
+
 STORE_TEST(an_op_without_memory_changes_nothing,
            "With the nth allocation failing an op is E_NO_MEMORY and leaves every row as it was.")
 {
@@ -159,6 +167,7 @@ STORE_TEST(an_op_without_memory_changes_nothing,
     try_all(&world, step_login);
     try_all(&world, step_find);
     try_all(&world, step_tier_set);
+    try_all(&world, step_tier_keep);
     try_all(&world, step_tier_remove);
     world_close(&world);
 }
