@@ -178,12 +178,13 @@ static void add_entry(struct buffer *arena, struct slice key, struct slice value
     JINI_ASSERT(!arena->overflow);
 }
 
-/* Copies entries while the arena has room for the largest one. */
+/* Copies entries while the arena has room for the largest one; it keeps those before a failure. */
 static int copy_slice(struct store_txn *txn, struct sliced_scan *scan, struct slice low,
                       uint8_t value_bytes[STORE_VALUE_MAX])
 {
     struct store_cursor cursor;
     struct buffer value = buffer_of(value_bytes, STORE_VALUE_MAX);
+    buffer_reset(&scan->arena);
     int status = store_cursor_open(txn, scan->space, low, scan->high, STORE_FORWARD, &cursor);
     if (status)
         return status;
@@ -193,7 +194,6 @@ static int copy_slice(struct store_txn *txn, struct sliced_scan *scan, struct sl
         cursor.key_length = scan->last_length;
         memcpy(cursor.key_bytes, scan->last, scan->last_length);
     }
-    buffer_reset(&scan->arena);
     for (int i = 0; i < SLICE_ENTRIES; i++) {
         if (scan->arena.capacity - scan->arena.length < ENTRY_MAX)
             break;
@@ -238,10 +238,11 @@ int store_each(struct store *store, enum store_space space, struct slice low, st
         status = store_read_begin(store, &txn);
         if (status)
             break;
-        status = copy_slice(txn, &scan, low, bytes);
+        int failure = copy_slice(txn, &scan, low, bytes);
         store_read_end(txn);
+        status = visit_slice(&scan, visit, argument);
         if (status == 0)
-            status = visit_slice(&scan, visit, argument);
+            status = failure;
     }
     base_free(bytes);
     return status;

@@ -451,7 +451,7 @@ int store_verify(struct store *store, const struct store_watch *watch, struct ji
  * that it may run for hours. An entry that is changed meanwhile is seen before or after the change.
  * No snapshot is open while `visit` runs, so it may write; it may not keep the slices. A visit that
  * returns non-zero ends the scan with that value. JINI_E_NO_MEMORY, JINI_E_BUSY and what
- * store_cursor_next() answers.
+ * store_cursor_next() answers, after a visit of each entry before it.
  */
 typedef int store_visit_fn(void *argument, struct slice key, struct slice value);
 int store_each(struct store *store, enum store_space space, struct slice low, struct slice high,

@@ -1,5 +1,6 @@
 /* Cursors and scans in slices, on every driver. */
 #include "fixture.h"
+#include "raw.h"
 
 /* Walks a range and writes the keys, one letter each, into `out`. */
 static void walk(struct store_txn *txn, const char *low, const char *high,
@@ -286,6 +287,33 @@ STORE_TEST(each_takes_the_largest_values, "Values of 64 KiB pass through store_e
     CHECK_OK(store_each(store, STORE_SPACE_APPLICATION, slice_of(NULL, 0), slice_of(NULL, 0),
                         visit_in_order, &visits));
     CHECK_UINT(visits.count, ==, 20);
+    store_close(store);
+}
+
+static int note_key(void *argument, struct slice key, struct slice value)
+{
+    char *keys = argument;
+    (void)value;
+    strncat(keys, (const char *)key.data, key.length);
+    return 0;
+}
+
+TEST(each_visits_what_is_before_a_damage,
+     "Where a file has a key longer than any, store_each() visits the entries before it and is "
+     "JINI_E_CORRUPT.")
+{
+    char keys[16] = "";
+    uint8_t key[STORE_KEY_MAX + 1];
+    struct slice all = slice_of(NULL, 0);
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    put_all(store, (const char *const[]){"a", "b", "d", NULL});
+    store_close(store);
+    memset(key, 'c', sizeof(key));
+    raw_put(harness_path("db"), "application", slice_of(key, sizeof(key)), slice_of("x", 1));
+    store = fixture_open(STORE_DRIVER_LMDB);
+    CHECK_STATUS(store_each(store, STORE_SPACE_APPLICATION, all, all, note_key, keys),
+                 JINI_E_CORRUPT);
+    CHECK_TEXT(keys, "ab");
     store_close(store);
 }
 
