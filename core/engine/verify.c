@@ -80,6 +80,20 @@ bool verify_cancelled(const struct verifying *v)
            atomic_load(&v->jini->state) != ENGINE_OPEN;
 }
 
+int verify_each(struct verifying *v, enum store_space space, store_visit_fn *visit, void *argument)
+{
+    static const struct verify_place place = {.kind = "space_damaged", .field = "row"};
+    struct slice all = slice_of(NULL, 0);
+    int status = store_each(v->jini->store, space, all, all, visit, argument);
+    if (!status_is_damage(status))
+        return status;
+    verify_problem(v, &place,
+                   "row: the rows of the space \"%s\" cannot be read to the end (%s); those behind "
+                   "the damage were not checked",
+                   v->phase, jini_status_name(status));
+    return 0;
+}
+
 /* ---- The whole ---- */
 
 static bool on_pages(void *context, uint64_t done, uint64_t total)

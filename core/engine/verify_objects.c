@@ -177,6 +177,10 @@ int verify_unknown_objects(struct verifying *v)
         status = index_orphan_list(txn, UINT64_MAX, walk.orphans, ORPHANS_MAX, &walk.orphan_count);
         verify_snapshot_end(v, txn);
     }
+    if (status_is_damage(status)) { /* which has been told: what is nobody's cannot be known */
+        base_free(walk.orphans);
+        return 0;
+    }
     error_clear(&error);
     if (status == 0)
         status = archives_walk(v->jini, &v->request->request, slice_of_text("packs/"), visit_object,

@@ -196,9 +196,8 @@ static int check_file(void *context, const struct jini_id *id)
 
 int verify_packs(struct verifying *v)
 {
-    struct slice all = slice_of(NULL, 0);
     verify_phase(v, "packs", STORE_SPACE_PACKS);
-    int status = store_each(v->jini->store, STORE_SPACE_PACKS, all, all, visit_pack, v);
+    int status = verify_each(v, STORE_SPACE_PACKS, visit_pack, v);
     if (status == 0)
         status =
             pack_path_walk(v->jini->directory_fd, check_file, v, NULL, &v->request->request.error);

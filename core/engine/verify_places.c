@@ -132,10 +132,9 @@ static int visit_location(void *context, struct slice key, struct slice value)
 
 int verify_locations(struct verifying *v)
 {
-    struct slice all = slice_of(NULL, 0);
     struct location_run run = {v, 0};
     verify_phase(v, "locations", STORE_SPACE_LOCATIONS);
-    return store_each(v->jini->store, STORE_SPACE_LOCATIONS, all, all, visit_location, &run);
+    return verify_each(v, STORE_SPACE_LOCATIONS, visit_location, &run);
 }
 
 /* ---- Locations and the records of a pack ---- */

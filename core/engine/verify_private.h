@@ -72,6 +72,12 @@ void verify_phase(struct verifying *v, const char *phase, enum store_space space
 void verify_progress(struct verifying *v, uint64_t done);
 bool verify_cancelled(const struct verifying *v);
 
+/*
+ * Visits the rows of a phase's space. A row that the store cannot give ends it: that is a problem,
+ * which names the space, and 0.
+ */
+int verify_each(struct verifying *v, enum store_space space, store_visit_fn *visit, void *argument);
+
 /* After the data file, space by space; 0, or why the check could not go on. */
 int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);

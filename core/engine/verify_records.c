@@ -200,12 +200,11 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_QUEUE, "queue", check_due},
         {STORE_SPACE_LEASES, "leases", check_lease},
     };
-    struct slice all = slice_of(NULL, 0);
     int status = verify_user_ids(v);
     for (size_t i = 0; status == 0 && i < sizeof(spaces) / sizeof(spaces[0]); i++) {
         struct space_run run = {v, &spaces[i], 0};
         verify_phase(v, spaces[i].phase, spaces[i].space);
-        status = store_each(v->jini->store, spaces[i].space, all, all, visit, &run);
+        status = verify_each(v, spaces[i].space, visit, &run);
     }
     return status;
 }

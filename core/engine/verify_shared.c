@@ -219,12 +219,11 @@ static int visit_content(void *context, struct slice key, struct slice value)
 
 static int verify_content(struct verifying *v)
 {
-    struct slice all = slice_of(NULL, 0);
     struct shared_run run = {.v = v, .waiting = base_malloc(WAITING_MAX * sizeof(*run.waiting))};
     if (!run.waiting)
         return JINI_E_NO_MEMORY;
     verify_phase(v, "content", STORE_SPACE_CONTENT);
-    int status = store_each(v->jini->store, STORE_SPACE_CONTENT, all, all, visit_content, &run);
+    int status = verify_each(v, STORE_SPACE_CONTENT, visit_content, &run);
     if (status == 0)
         status = check_waiting(&run);
     base_free(run.waiting);
@@ -272,11 +271,10 @@ static int visit_orphan(void *context, struct slice key, struct slice value)
 
 int verify_shared(struct verifying *v)
 {
-    struct slice all = slice_of(NULL, 0);
     struct shared_run orphans = {.v = v};
     int status = verify_content(v);
     if (status)
         return status;
     verify_phase(v, "orphans", STORE_SPACE_ORPHANS);
-    return store_each(v->jini->store, STORE_SPACE_ORPHANS, all, all, visit_orphan, &orphans);
+    return verify_each(v, STORE_SPACE_ORPHANS, visit_orphan, &orphans);
 }

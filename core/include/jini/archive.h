@@ -137,7 +137,9 @@ enum jini_verify_flag {
  * Checks all that is stored against all else:
  *   the file    the structure of every page of the data file, and that no page is in two places
  *               or free as well. Where one is damaged, one problem of the kind "data_file_damaged"
- *               names it, and nothing else is checked
+ *               names it, and nothing else is checked. Where a row of a space cannot be read at
+ *               all, one of the kind "space_damaged" names the space, and what stands behind the
+ *               row there is not checked
  *   records     users against the rows of names, addresses and tiers, in both directions; tiers;
  *               the counter of user ids; jobs and images against the due queue, the users' lists
  *               with their counts of items, and the rows of running jobs, in both directions; what
