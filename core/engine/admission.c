@@ -71,7 +71,9 @@ static int check_admit(const struct jini_admit *admit, struct jini_error *error)
     const struct jini_parameters *parameters = &admit->parameters;
     if (admit->subject.kind != JINI_SUBJECT_USER && admit->subject.kind != JINI_SUBJECT_ADDRESS)
         return error_set(error, JINI_E_INVALID, "subject", "a user or an address is admitted");
-    int status = subject_check(&admit->subject, error);
+    int status = check_flags(admit->flags, JINI_ADMIT_IN_ORDER, error);
+    if (status == 0)
+        status = subject_check(&admit->subject, error);
     if (status)
         return status;
     if (!memchr(parameters->model, '\0', sizeof(parameters->model)))

@@ -19,7 +19,8 @@ enum {
     LOCK_POLL_MS = 20,
     LOOK_SHARE = 100, /* of the time, one part for looking whether there is work */
     REST_MAX_S = 600,
-    FAILURE_REST_S = 60
+    FAILURE_REST_S = 60,
+    FLAGS_KNOWN = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT | JINI_TIERING_DRY_RUN,
 };
 
 struct background {
@@ -230,10 +231,11 @@ int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callb
     if (status)
         return status;
     clear_counts(run);
+    status = check_flags(run->flags, FLAGS_KNOWN, &run->request.error);
     /* A dry run only looks: it waits for no run, and works where nothing can be written. */
-    if (run->flags & JINI_TIERING_DRY_RUN)
+    if (status == 0 && run->flags & JINI_TIERING_DRY_RUN)
         status = request_run_on(jini->cpu, &run->request, look);
-    else
+    else if (status == 0)
         status = queue_run(jini->background, run);
     if (status)
         return request_refuse(&run->request, status);

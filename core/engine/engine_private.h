@@ -250,6 +250,9 @@ void explain_queue(struct jini_request *request, int status);
 /* JINI_E_READ_ONLY: what was asked for needs a database that is open for writing. */
 int explain_read_only(struct jini_error *error);
 
+/* 0, or JINI_E_INVALID ("flags"): some are none of those that are known. */
+int check_flags(uint32_t flags, uint32_t known, struct jini_error *error);
+
 /* Says that a function of the caller's answered `status`, which it returns. */
 int explain_function(struct jini_error *error, int status);
 

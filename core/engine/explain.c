@@ -159,6 +159,14 @@ int explain_read_only(struct jini_error *error)
                      "the database was opened read-only; this needs it open for writing");
 }
 
+int check_flags(uint32_t flags, uint32_t known, struct jini_error *error)
+{
+    if ((flags & ~known) == 0)
+        return 0;
+    return error_set(error, JINI_E_INVALID, "flags", "has the unknown bits 0x%x; take them out",
+                     flags & ~known);
+}
+
 void explain_end(struct jini_request *request, int status)
 {
     const struct request_state *state = request_state(request);

@@ -353,23 +353,30 @@ static void run_prepare(struct worker_task *task, int status)
         submit_to_appender(request);
 }
 
+static int check_put(const struct jini *jini, const struct jini_image_put *put,
+                     struct jini_error *error)
+{
+    if (!jini->appender)
+        return explain_read_only(error);
+    if (!put->bytes || put->length == 0)
+        return error_set(error, JINI_E_NOT_IMAGE, "bytes", "an empty file is no image");
+    if (put->length > jini->options.image_bytes_max)
+        return error_set(error, JINI_E_TOO_BIG, "image.bytes_max",
+                         "the image has %zu bytes; at most %llu are taken", put->length,
+                         (unsigned long long)jini->options.image_bytes_max);
+    int status = check_flags(put->flags, JINI_PUT_SETTLES, error);
+    if (status == 0 && (put->flags & JINI_PUT_SETTLES) && id_is_zero(&put->job_id))
+        return error_set(error, JINI_E_INVALID, "job_id", "JINI_PUT_SETTLES needs a job to settle");
+    return status;
+}
+
 int jini_image_put(struct jini *jini, struct jini_image_put *put, jini_callback *callback)
 {
     struct jini_request *request = &put->request;
     int status = request_begin(jini, request, sizeof(*put), REQUEST_IMAGE_PUT, callback);
     if (status)
         return status;
-    if (!jini->appender)
-        status = explain_read_only(&request->error);
-    else if (!put->bytes || put->length == 0)
-        status = error_set(&request->error, JINI_E_NOT_IMAGE, "bytes", "an empty file is no image");
-    else if (put->length > jini->options.image_bytes_max)
-        status = error_set(&request->error, JINI_E_TOO_BIG, "image.bytes_max",
-                           "the image has %zu bytes; at most %llu are taken", put->length,
-                           (unsigned long long)jini->options.image_bytes_max);
-    else if ((put->flags & JINI_PUT_SETTLES) && id_is_zero(&put->job_id))
-        status = error_set(&request->error, JINI_E_INVALID, "job_id",
-                           "JINI_PUT_SETTLES needs a job to settle");
+    status = check_put(jini, put, &request->error);
     if (status)
         return request_refuse(request, status);
     struct put_work *work = base_calloc(1, sizeof(*work));

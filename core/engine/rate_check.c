@@ -264,7 +264,8 @@ static int check_members(const struct jini *jini, const struct jini_limit_check 
         return explain_read_only(error);
     if (check->cost == 0 && !(check->flags & JINI_CHECK_PEEK))
         return error_set(error, JINI_E_INVALID, "cost", "a cost is 1 or more");
-    return rate_whom(check, error);
+    status = check_flags(check->flags, JINI_CHECK_PEEK | JINI_CHECK_IN_ORDER, error);
+    return status ? status : rate_whom(check, error);
 }
 
 int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,

@@ -156,6 +156,9 @@ int jini_verify(struct jini *jini, struct jini_verify *verify, jini_callback *ca
     verify->users = verify->jobs = verify->images = verify->packs = 0;
     verify->objects = verify->bytes_read = verify->problems = 0;
     verify->objects_unknown = 0;
+    status = check_flags(verify->flags, JINI_VERIFY_DEEP, &verify->request.error);
+    if (status)
+        return request_refuse(&verify->request, status);
     uint32_t idle = 0;
     if (!atomic_compare_exchange_strong(&jini->verifying, &idle, 1)) {
         status = error_set(&verify->request.error, JINI_E_BUSY, "verify",

@@ -29,9 +29,10 @@ enum jini_put_flag {
  * parameters, or all zero for an import; `flags`.
  * Out: `image`.
  *
- * JINI_E_NOT_IMAGE  no image of a known type; `error` shows how it begins
+ * JINI_E_NOT_IMAGE  no image of a known type, of which `error` shows how it begins; or `bytes` is
+ *                   NULL or `length` 0
  * JINI_E_TOO_BIG    over image.bytes_max, or its metadata over metadata.bytes_max
- * JINI_E_INVALID    `bytes` is NULL, `length` 0, a flag unknown; JINI_PUT_SETTLES without a job
+ * JINI_E_INVALID    "flags", one is unknown; "job_id", JINI_PUT_SETTLES without a job
  * JINI_E_NOT_FOUND  "user" or "job"
  * JINI_E_FORBIDDEN  "user_id": the job is another user's
  * JINI_E_CONFLICT   "job": it has ended; "count": it has had all of its images, those among them

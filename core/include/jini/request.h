@@ -23,8 +23,9 @@
  * Any thread may submit. A request may be used again after it came back, without a new init.
  *
  * Errors of every request, beside its own:
- *   JINI_E_INVALID    a member breaks a rule; `error.field` names it. Or the request is under way:
- *                     then nothing of it is touched, and only the function's result tells
+ *   JINI_E_INVALID    a member breaks a rule, as a flag that is unknown does; `error.field` names
+ *                     it. Or the request is under way: then nothing of it is touched, and only the
+ *                     function's result tells
  *   JINI_E_BUSY       a queue is full, or as many snapshots are open as may be: slow down and try
  *                     again; `error.field` names the option that bounds it
  *   JINI_E_TIMEOUT    its deadline passed while it waited; nothing was done. What waits for the

@@ -569,6 +569,10 @@ TEST(bytes_that_are_no_image_are_refused,
     put.user_id = user;
     put.length = 0;
     CHECK_STATUS(jini_image_put(jini, &put, NULL), JINI_E_NOT_IMAGE);
+    put.bytes = NULL;
+    put.length = 100;
+    CHECK_STATUS(jini_image_put(jini, &put, NULL), JINI_E_NOT_IMAGE);
+    put.bytes = bytes;
     put.length = 100;
     CHECK_STATUS(jini_image_put(jini, &put, NULL), JINI_E_NOT_IMAGE);
     put.length = 6000;
@@ -582,6 +586,7 @@ TEST(bytes_that_are_no_image_are_refused,
     put.user_id = user;
     put.flags = JINI_PUT_SETTLES;
     CHECK_STATUS(jini_image_put(jini, &put, NULL), JINI_E_INVALID);
+    CHECK_TEXT(put.request.error.field, "job_id");
     struct jini_list_cursor cursor = {0};
     struct jini_image list[4];
     size_t count;
