@@ -437,11 +437,14 @@ int jini_image_get(struct jini *jini, struct jini_image_get *get, jini_callback 
     int status = request_begin(jini, request, sizeof(*get), REQUEST_IMAGE_GET, callback);
     if (status)
         return status;
-    if (get->what > JINI_GET_METADATA || (get->capacity > 0 && !get->buffer)) {
-        status = error_set(&request->error, JINI_E_INVALID, get->capacity ? "buffer" : "what",
-                           "a buffer and JINI_GET_BYTES or JINI_GET_METADATA are needed");
+    if (get->what > JINI_GET_METADATA)
+        status = error_set(&request->error, JINI_E_INVALID, "what",
+                           "%u; use JINI_GET_BYTES or JINI_GET_METADATA", get->what);
+    else if (get->capacity > 0 && !get->buffer)
+        status = error_set(&request->error, JINI_E_INVALID, "buffer",
+                           "NULL, for a capacity of %zu bytes", get->capacity);
+    if (status)
         return request_refuse(request, status);
-    }
     if (!callback) {
         begin(request);
         return request_wait(request);

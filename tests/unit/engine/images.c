@@ -595,3 +595,23 @@ TEST(bytes_that_are_no_image_are_refused,
     CHECK_UINT(count, ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+TEST(a_get_of_nothing_that_there_is_is_refused,
+     "An unknown `what`, and a capacity without a buffer, are JINI_E_INVALID by their names.")
+{
+    struct jini *jini = fixture_open();
+    uint8_t bytes[16];
+    struct jini_image_get get;
+    jini_request_init(&get);
+    get.id = fixture_put(jini, fixture_user(jini, "alice", "Free"), 1);
+    get.what = JINI_GET_METADATA + 1;
+    get.buffer = bytes;
+    get.capacity = sizeof(bytes);
+    CHECK_STATUS(jini_image_get(jini, &get, NULL), JINI_E_INVALID);
+    CHECK_TEXT(get.request.error.field, "what");
+    get.what = JINI_GET_BYTES;
+    get.buffer = NULL;
+    CHECK_STATUS(jini_image_get(jini, &get, NULL), JINI_E_INVALID);
+    CHECK_TEXT(get.request.error.field, "buffer");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
