@@ -214,10 +214,10 @@ int jini_limit_refund(struct jini *jini, const struct jini_limit_answer *answer,
 {
     error_clear(error);
     int status = engine_check(jini);
-    if (status == 0 && !jini->rates)
-        status = JINI_E_READ_ONLY;
     if (status)
         return error_set(error, status, "jini", "%s", jini_status_text(status));
+    if (!jini->rates)
+        return explain_read_only(error);
     uint32_t refunded = 0;
     for (uint32_t i = 0; i < answer->count && i < JINI_LIMITS_MAX; i++) {
         struct table_receipt receipt;

@@ -198,7 +198,7 @@ int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capac
     error_clear(error);
     int status = engine_check(jini);
     if (status == 0 && !jini->rates)
-        status = JINI_E_READ_ONLY;
+        return explain_read_only(error);
     size_t wanted = capacity < TABLE_TOP_MAX ? capacity : TABLE_TOP_MAX;
     for (int region = 0; status == 0 && region < TABLE_REGIONS; region++) {
         size_t found = 0;
