@@ -131,7 +131,8 @@ int accounts_password_verify(const char *password, const char *stored,
  * to one block.
  *
  *   accounts_ids_draw()       any thread, before the op is submitted
- *   accounts_user_create()    inside the op: takes a block when the draw says so
+ *   accounts_user_create()    inside the op: takes a block when the draw says so, and another id
+ *                             than the drawn one where that is in use
  *   accounts_ids_settle()     any thread, exactly once per draw, after the op completed or was not
  *                             submitted
  *   accounts_ids_drain() and accounts_ids_give_back() at close
@@ -227,7 +228,7 @@ struct accounts_create {
 
 /*
  *   JINI_E_EXISTS     "username" or "email" is taken, as a name or as an address; "id": the id is
- *                     in use, which no right counter gives
+ *                     in use and no other is found, which no whole database answers
  *   JINI_E_NOT_FOUND  "tier"
  *   JINI_E_TOO_BIG    "id", all ids are used up
  */

@@ -7,6 +7,8 @@
  *     others take one id each, so that a burst of draws leaves no gaps.
  *  3. A range is given back only when its end is the counter, so nobody has taken an id above it,
  *     and only from a pool that is empty then, so nobody gets an id of it any more.
+ *  4. In a damaged database the counter may be behind users. No id in use is given: whoever meets
+ *     one takes ids from behind the last user, and moves the counter there.
  */
 #include "accounts/accounts.h"
 
@@ -14,7 +16,11 @@
 #include "accounts/keys.h"
 #include "base/error.h"
 
-enum { NEXT_SHIFT = 16, TAKING = 1 };
+enum {
+    NEXT_SHIFT = 16,
+    TAKING = 1,
+    ROWS_PASSED_MAX = 1024, /* of others, in search of the last user */
+};
 
 _Static_assert(ACCOUNTS_ID_BLOCK < 1 << (NEXT_SHIFT - 1), "the rest of a block fits the state");
 
@@ -90,19 +96,85 @@ static int read_counter(struct store_txn *txn, uint64_t *next)
     return status == 0 && *next > ACCOUNTS_ID_MAX + 1 ? JINI_E_CORRUPT : status;
 }
 
+/* Whether this is the key of a user's record, and of which. */
+static bool is_user_key(struct slice key, uint64_t *id)
+{
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct tuple own;
+    if (tuple_next_uint(&reader, id) != 0)
+        return false;
+    keys_user(*id, &own);
+    return slice_equal(key, tuple_key(&own));
+}
+
+int id_counter_last_user(struct store_txn *txn, uint64_t *out)
+{
+    struct store_cursor cursor;
+    struct tuple low;
+    struct tuple high;
+    bool found = false;
+    *out = 0;
+    tuple_begin(&low);
+    tuple_add_uint(&low, 1);
+    tuple_begin(&high);
+    tuple_add_uint(&high, ACCOUNTS_ID_MAX + 1);
+    int status = store_cursor_open(txn, STORE_SPACE_USERS, tuple_key(&low), tuple_key(&high),
+                                   STORE_BACKWARD, &cursor);
+    for (int rows = 0; status == 0 && !found && rows < ROWS_PASSED_MAX; rows++) {
+        status = store_cursor_next(&cursor, NULL);
+        found = status == 0 && is_user_key(cursor.key, out);
+    }
+    store_cursor_close(&cursor);
+    return status || found ? status : JINI_E_NOT_FOUND;
+}
+
+static int look_from(uint64_t next, uint64_t take, struct accounts_id_range *out,
+                     struct jini_error *error)
+{
+    *out = (struct accounts_id_range){0};
+    if (next > ACCOUNTS_ID_MAX - take + 1)
+        return error_set(error, JINI_E_TOO_BIG, "id", "all user ids are used up");
+    *out = (struct accounts_id_range){next, take};
+    return 0;
+}
+
+static int load_counter(struct store_txn *txn, uint64_t *next, struct jini_error *error)
+{
+    int status = read_counter(txn, next);
+    if (status)
+        error_set(error, status, "id", "the counter of user ids cannot be read: %s",
+                  jini_status_text(status));
+    return status;
+}
+
 int id_counter_look(struct store_txn *txn, uint64_t take, struct accounts_id_range *out,
                     struct jini_error *error)
 {
     uint64_t next;
     *out = (struct accounts_id_range){0};
-    int status = read_counter(txn, &next);
+    int status = load_counter(txn, &next, error);
+    return status ? status : look_from(next, take, out, error);
+}
+
+int id_counter_look_behind_users(struct store_txn *txn, uint64_t take,
+                                 struct accounts_id_range *out, struct jini_error *error)
+{
+    uint64_t next;
+    uint64_t last;
+    *out = (struct accounts_id_range){0};
+    int status = load_counter(txn, &next, error);
     if (status)
-        return error_set(error, status, "id", "the counter of user ids cannot be read: %s",
+        return status;
+    status = id_counter_last_user(txn, &last);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, JINI_E_EXISTS, "id",
+                         "the next id is in use, and more than %d rows of no user stand behind the "
+                         "last user",
+                         ROWS_PASSED_MAX);
+    if (status)
+        return error_set(error, status, "id", "the last user cannot be found: %s",
                          jini_status_text(status));
-    if (next > ACCOUNTS_ID_MAX - take + 1)
-        return error_set(error, JINI_E_TOO_BIG, "id", "all user ids are used up");
-    *out = (struct accounts_id_range){next, take};
-    return 0;
+    return look_from(last < next ? next : last + 1, take, out, error);
 }
 
 static int write_counter(struct store_txn *txn, uint64_t next)

@@ -250,29 +250,6 @@ int accounts_check_tier(struct store_txn *txn, struct slice key, struct accounts
 
 /* ---- The counter of ids ---- */
 
-/* The largest id that has rows; JINI_E_NOT_FOUND: none has. */
-static int last_id(struct store_txn *txn, uint64_t *out)
-{
-    struct store_cursor cursor;
-    struct tuple low;
-    struct tuple high;
-    tuple_begin(&low);
-    tuple_add_uint(&low, 1);
-    tuple_begin(&high);
-    tuple_add_uint(&high, UINT64_MAX);
-    tuple_after_prefix(&high);
-    int status = store_cursor_open(txn, STORE_SPACE_USERS, tuple_key(&low), tuple_key(&high),
-                                   STORE_BACKWARD, &cursor);
-    if (status == 0)
-        status = store_cursor_next(&cursor, NULL);
-    if (status == 0) {
-        struct tuple_reader reader = tuple_reader_of(cursor.key);
-        status = tuple_next_uint(&reader, out);
-    }
-    store_cursor_close(&cursor);
-    return status;
-}
-
 int accounts_check_ids(struct store_txn *txn, struct accounts_finding *out)
 {
     struct accounts_id_range next;
@@ -284,11 +261,11 @@ int accounts_check_ids(struct store_txn *txn, struct accounts_finding *out)
              "the counter of user ids cannot be read; no user can be added");
     if (status)
         return quiet(status);
-    status = last_id(txn, &last);
+    status = id_counter_last_user(txn, &last);
     if (status == 0 && last >= next.first)
         find(out, "user_ids_behind", "next", last,
-             "the next id to be given is %llu, and user %llu is there; adding users fails until "
-             "the counter has passed that",
+             "the next id to be given is %llu, and user %llu is there; the counter is put right "
+             "when a user who is added would get an id in use",
              (unsigned long long)next.first, (unsigned long long)last);
     return quiet(status);
 }

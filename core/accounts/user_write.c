@@ -253,6 +253,7 @@ static int derive_username(struct store_txn *txn, uint64_t suffix_seed, struct j
     return status;
 }
 
+/* The id of the draw, or one from the counter; where that is in use, from behind all users. */
 static int choose_id(struct store_txn *txn, struct accounts_draw *draw, uint64_t *id,
                      struct jini_error *error)
 {
@@ -267,11 +268,11 @@ static int choose_id(struct store_txn *txn, struct accounts_draw *draw, uint64_t
     }
     keys_user(*id, &key);
     int status = store_has(txn, STORE_SPACE_USERS, tuple_key(&key));
-    if (status == 0)
-        return error_set(error, JINI_E_EXISTS, "id",
-                         "the id %llu is in use; the counter of user ids is behind the users",
-                         (unsigned long long)*id);
-    return status == JINI_E_NOT_FOUND ? 0 : status;
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    status = id_counter_look_behind_users(txn, draw->take ? draw->take : 1, &draw->taken, error);
+    *id = draw->taken.first;
+    return status;
 }
 
 int accounts_user_create(struct store_txn *txn, const struct accounts_create *create,
@@ -299,7 +300,7 @@ int accounts_user_create(struct store_txn *txn, const struct accounts_create *cr
         status = choose_id(txn, create->draw, &user->id, error);
     if (status == 0)
         status = plan_tier("", user->tier, user->id, &change.tier, error);
-    if (status == 0 && create->draw->id == 0)
+    if (status == 0 && create->draw->taken.count > 0)
         status = id_counter_take(txn, &create->draw->taken);
     if (status == 0)
         status = apply(txn, &change, &record, error);

@@ -116,19 +116,60 @@ STORE_TEST(the_last_block_is_given_back, "A clean close leaves no gap; an older 
     world_close(&world);
 }
 
-STORE_TEST(an_id_in_use_is_never_given_again,
-           "A counter that fell behind refuses new users and writes over none.")
+STORE_TEST(
+    an_id_in_use_is_never_given_again,
+    "A counter that fell behind is put behind the last user by the first who would get an id "
+    "in use, from the counter or from a pool; nobody is written over.")
 {
     struct world world;
-    struct jini_user user = world_user("bob", "");
+    struct jini_user user;
     world_open(&world, driver);
-    world_add(&world, "alice", "");
+    for (unsigned i = 1; i <= 5; i++)
+        add_numbered(&world, i);
+    struct accounts_id_range rest = accounts_ids_drain(&world.ids);
+    set_counter(&world, 3);
+    CHECK_UINT(add_numbered(&world, 6), ==, 6);
+    CHECK_UINT(counter(&world), ==, 6 + ACCOUNTS_ID_BLOCK);
+    CHECK_UINT(rest.first, ==, 6); /* of a process that goes on with it */
+    atomic_store(&world.ids.state, rest.first << 16 | rest.count << 1);
+    CHECK_UINT(add_numbered(&world, 7), ==, 6 + ACCOUNTS_ID_BLOCK);
+    CHECK_UINT(counter(&world), ==, 7 + ACCOUNTS_ID_BLOCK);
+    CHECK_UINT(add_numbered(&world, 8), ==, 7);
+    for (uint64_t id = 1; id <= 5; id++) {
+        char name[24];
+        snprintf(name, sizeof(name), "user%u", (unsigned)id);
+        CHECK_OK(world_get(&world, id, &user));
+        CHECK_TEXT(user.username, name);
+    }
+    world_close(&world);
+}
+
+STORE_TEST(rows_of_no_user_move_no_counter,
+           "The last user is looked for past the rows of others, and not past any number of them.")
+{
+    enum { FEW = 3, MANY = 1024 };
+    struct world world;
+    struct tuple key;
+    world_open(&world, driver);
+    CHECK_UINT(add_numbered(&world, 1), ==, 1);
     accounts_ids_drain(&world.ids);
     set_counter(&world, 1);
+    for (unsigned i = 0; i < MANY; i++) {
+        tuple_begin(&key);
+        tuple_add_uint(&key, 1000 + i);
+        tuple_add_text(&key, slice_of_text("q"));
+        world_put(&world, STORE_SPACE_USERS, &key, slice_of("x", 1));
+        if (i != FEW)
+            continue;
+        CHECK_UINT(add_numbered(&world, 2), ==, 2);
+        accounts_ids_drain(&world.ids);
+        set_counter(&world, 1);
+    }
+    struct jini_user user = world_user("carol", "");
     CHECK_STATUS(world_create(&world, &user, NULL), JINI_E_EXISTS);
     CHECK_TEXT(world.error.field, "id");
-    CHECK_OK(world_get(&world, 1, &user));
-    CHECK_TEXT(user.username, "alice");
+    CHECK_CONTAINS(world.error.message, "more than 1024 rows of no user");
+    CHECK_UINT(counter(&world), ==, 1);
     world_close(&world);
 }
 

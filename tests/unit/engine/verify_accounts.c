@@ -137,7 +137,8 @@ TEST(tiers_that_are_damaged_are_found,
 }
 
 TEST(a_counter_of_ids_that_is_wrong_is_found,
-     "A counter of user ids that is missing, behind the last user, or cannot be read is named.")
+     "A counter of user ids that is missing, behind the last user, or cannot be read is named, "
+     "whatever rows of no user there are; one that is behind goes right with the next user.")
 {
     struct world world = make_world();
     struct jini *jini = world.jini;
@@ -149,8 +150,15 @@ TEST(a_counter_of_ids_that_is_wrong_is_found,
     check_one(jini, "user_ids_behind", "next", world.bob, "is 1, and user 2 is there");
     plant_key(jini, &key, "rot", 3);
     check_one(jini, "user_ids_damaged", "next", 0, "no user can be added");
-    plant_id(jini, &key, world.bob + 1);
+    plant_id(jini, &key, world.bob);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    jini = fixture_open(); /* without a block of ids */
+    CHECK_UINT(fixture_user(jini, "carol", "Free"), ==, world.bob + 1);
     fixture_verify(jini);
+    key = plant_key_user(NOBODY, "x");
+    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    check_one(jini, "user_key_damaged", "key", NOBODY, "no key of this space");
+    CHECK_UINT(find(jini, "user_ids_behind").count, ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
