@@ -28,7 +28,7 @@ static void find(struct accounts_finding *out, const char *kind, const char *fie
 
 static void find_stray(struct accounts_finding *out, const char *kind, size_t length)
 {
-    find(out, kind, "key", 0, "%zu bytes that are no key of this space", length);
+    find(out, kind, "key", 0, STORE_STRAY_KEY, length);
 }
 
 /* What was looked at may be gone, and what it led to is damaged by itself. */
@@ -49,12 +49,6 @@ struct row {
     char text[SHOWN_MAX]; /* the folded name or address, or that of the tier, to be shown */
     uint64_t member;      /* whose row it is among those of a tier */
 };
-
-static bool is_text(const struct tuple_element *element, const char *text)
-{
-    return element->type == TUPLE_TEXT && element->length == strlen(text) &&
-           memcmp(element->bytes, text, element->length) == 0;
-}
 
 /* Takes a byte string off a key, to be shown. */
 static bool take_shown(struct tuple_reader *reader, char shown[SHOWN_MAX])
@@ -86,14 +80,14 @@ static void parse_row(struct slice key, struct row *out)
     out->kind = ROW_STRAY;
     if (!copy_key(key, &out->key) || tuple_next(&reader, &first) != 0)
         return;
-    if (is_text(&first, "ids"))
+    if (tuple_is_text(&first, "ids"))
         kind = ROW_IDS;
-    else if (is_text(&first, "tier") && take_shown(&reader, out->text) &&
+    else if (tuple_is_text(&first, "tier") && take_shown(&reader, out->text) &&
              tuple_next_uint(&reader, &out->member) == 0)
         kind = ROW_MEMBER;
-    else if (is_text(&first, "name") && take_shown(&reader, out->text))
+    else if (tuple_is_text(&first, "name") && take_shown(&reader, out->text))
         kind = ROW_NAME;
-    else if (is_text(&first, "mail") && take_shown(&reader, out->text))
+    else if (tuple_is_text(&first, "mail") && take_shown(&reader, out->text))
         kind = ROW_MAIL;
     if (reader.rest.length == 0)
         out->kind = kind;

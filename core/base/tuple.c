@@ -147,6 +147,12 @@ int tuple_next(struct tuple_reader *reader, struct tuple_element *out)
     return JINI_E_CORRUPT;
 }
 
+bool tuple_is_text(const struct tuple_element *element, const char *text)
+{
+    return element->type == TUPLE_TEXT && element->length == strlen(text) &&
+           memcmp(element->bytes, text, element->length) == 0;
+}
+
 int tuple_next_uint(struct tuple_reader *reader, uint64_t *out)
 {
     const uint8_t *tag;

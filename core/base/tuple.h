@@ -71,6 +71,9 @@ static inline struct tuple_reader tuple_reader_of(struct slice key)
 /* The next element; TUPLE_END after the last. JINI_E_CORRUPT: the bytes are no tuple. */
 int tuple_next(struct tuple_reader *reader, struct tuple_element *out);
 
+/* Whether an element is this text, as those are that tell kinds of rows apart. */
+bool tuple_is_text(const struct tuple_element *element, const char *text);
+
 /* The next element, which must be of this type. JINI_E_CORRUPT otherwise. */
 int tuple_next_uint(struct tuple_reader *reader, uint64_t *out);
 int tuple_next_id(struct tuple_reader *reader, struct jini_id *out);

@@ -146,7 +146,7 @@ static int read_row(struct verifying *v, struct slice key, struct index_pack *ou
         status = index_pack_get(txn, &id, out);
     } else if ((status = store_has(txn, STORE_SPACE_PACKS, key)) == 0) {
         const struct verify_place place = {.kind = "pack_key_damaged", .field = "key"};
-        verify_problem(v, &place, "key: %zu bytes that are no key of this space", key.length);
+        verify_problem(v, &place, "key: " STORE_STRAY_KEY, key.length);
         status = JINI_E_NOT_FOUND;
     }
     if (right && status_is_damage(status)) {

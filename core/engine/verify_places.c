@@ -85,7 +85,7 @@ static int check_location(struct verifying *v, struct store_txn *txn, struct sli
         return status == JINI_E_NOT_FOUND ? 0 : status;
     struct verify_place place = {.kind = "location_key_damaged", .field = "key"};
     if (!read_location_key(key, &pack, &sequence, &image)) {
-        verify_problem(v, &place, "key: %zu bytes that are no key of this space", key.length);
+        verify_problem(v, &place, "key: " STORE_STRAY_KEY, key.length);
         return 0;
     }
     place = (struct verify_place){

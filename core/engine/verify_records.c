@@ -31,13 +31,7 @@ static struct generations_check check_in(struct verifying *v, struct store_txn *
 static void report_stray(struct verifying *v, const char *kind, uint64_t user_id, size_t length)
 {
     const struct verify_place place = {.kind = kind, .field = "key", .user_id = user_id};
-    verify_problem(v, &place, "key: %zu bytes that are no key of this space", length);
-}
-
-static bool is_text(const struct tuple_element *element, const char *text)
-{
-    return element->type == TUPLE_TEXT && element->length == strlen(text) &&
-           memcmp(element->bytes, text, element->length) == 0;
+    verify_problem(v, &place, "key: " STORE_STRAY_KEY, length);
 }
 
 /* A row of an address, whose bytes follow in the key: its quotas, or its running jobs. */
@@ -56,7 +50,7 @@ static int check_address_row(struct verifying *v, struct store_txn *txn, struct 
         bool right = slice_equal(runner.address, slice_of(address.bytes, address.length));
         if (right && row.type == TUPLE_END)
             return verify_quotas(v, txn, &subject);
-        if (right && is_text(&row, "run"))
+        if (right && tuple_is_text(&row, "run"))
             return generations_check_running(&check, &runner);
     }
     report_stray(v, "quota_key_damaged", 0, key_length);
@@ -73,20 +67,20 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
     if (status)
         return status == JINI_E_NOT_FOUND ? 0 : status;
     if (tuple_next_uint(&reader, &id) == 0 && tuple_next(&reader, &row) == 0) {
-        if (id == 0 && is_text(&row, "q"))
+        if (id == 0 && tuple_is_text(&row, "q"))
             return check_address_row(v, txn, &reader, key.length);
         const struct generations_subject runner = {.user_id = id};
         const struct quota_subject subject = {.user_id = id};
         bool last = reader.rest.length == 0 && id != 0;
-        if (last && is_text(&row, "q"))
+        if (last && tuple_is_text(&row, "q"))
             return verify_quotas(v, txn, &subject);
-        if (last && is_text(&row, "u"))
+        if (last && tuple_is_text(&row, "u"))
             return verify_user(v, txn, id);
-        if (last && is_text(&row, "li"))
+        if (last && tuple_is_text(&row, "li"))
             return generations_check_images_of(&check, id);
-        if (last && is_text(&row, "lj"))
+        if (last && tuple_is_text(&row, "lj"))
             return generations_check_jobs_of(&check, id);
-        if (last && is_text(&row, "run"))
+        if (last && tuple_is_text(&row, "run"))
             return generations_check_running(&check, &runner);
     }
     report_stray(v, "user_key_damaged", id, key.length);

@@ -184,7 +184,7 @@ static int check_stray_key(const struct generations_check *check, enum store_spa
     int status = store_has(check->txn, space, key);
     if (status)
         return status == JINI_E_NOT_FOUND ? 0 : status;
-    check_report(check, &place, "a key of %zu bytes that is no key of this space", key.length);
+    check_report(check, &place, STORE_STRAY_KEY, key.length);
     return 0;
 }
 

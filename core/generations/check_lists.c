@@ -233,7 +233,7 @@ int generations_check_page(const struct generations_check *check, struct slice k
         return status == JINI_E_NOT_FOUND ? 0 : status;
     struct check_place place = {.kind = "list_key_damaged", .field = "key"};
     if (!read_page_key(key, &user_id, &kind, &number)) {
-        check_report(check, &place, "a key of %zu bytes that is no key of this space", key.length);
+        check_report(check, &place, STORE_STRAY_KEY, key.length);
         return 0;
     }
     place = (struct check_place){.kind = "list_damaged", .field = "page", .user_id = user_id};

@@ -22,6 +22,9 @@
     X(CONTENT, 12, "content")     /* images: hash to location, for duplicates */                   \
     X(ORPHANS, 13, "orphans")     /* images: objects in the archive that are to go, by time */
 
+/* What a check says of a key that nobody keeps there; its length follows as a size_t. */
+#define STORE_STRAY_KEY "%zu bytes that are no key of this space"
+
 enum store_space {
 #define STORE_SPACE_ENUM(name, number, text) STORE_SPACE_##name = (number),
     STORE_SPACE_MAP(STORE_SPACE_ENUM)
