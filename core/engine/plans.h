@@ -37,13 +37,15 @@ struct plans;
 struct plans *plans_new(void);        /* NULL when out of memory */
 void plans_free(struct plans *plans); /* after every plan of a caller's own was released */
 
+/* JINI_E_INVALID: the text is longer than any that a tier or an override can keep. */
+int plans_check_length(const char *text, struct jini_error *error);
+
 /*
  * The plan of a text; an empty text is the plan without limits. Any thread. To be given back by
  * plan_release() when nothing points to it any more, its zones included (struct quota_plan is
  * copied with them).
  * JINI_E_INVALID: the text breaks a rule. JINI_E_NO_MEMORY.
  */
-int plans_check_length(const char *text, struct jini_error *error); /* JINI_E_INVALID */
 int plans_get(struct plans *plans, const char *text, const struct plan **out,
               struct jini_error *error);
 
