@@ -252,7 +252,7 @@ JINI_EXPORT int jini_txn_tier_set(struct jini_txn *txn, struct jini_tier_set *se
 
 /*
  * Deletes a tier. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, so move them first; or it is the
- * default one, "Free", or the one of anonymous.tier, which stay. Durable.
+ * default one, "Free", or the one of anonymous.tier of this process, which stay. Durable.
  */
 struct jini_tier_remove {
     struct jini_request request;

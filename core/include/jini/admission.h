@@ -49,11 +49,13 @@ extern "C" {
  *                   that are counted ("parallel"); the subject's limits were changed four times
  *                   meanwhile ("limits"); or a queue is full, by its option
  * JINI_E_FULL       the disk, for new work or for the table of rate limits ("limits.shm")
+ * JINI_E_CORRUPT    "user", "tier" or "anonymous.tier", as of jini_limit_check()
  * Durable once it succeeded.
  *
  * With a callback, what refuses before the transaction (user, tier, size, rate limits, the table of
  * rate limits) is answered by the call itself, which then does not call back; quotas and the bound
- * on parallel jobs refuse in the callback. So a caller looks at both, as with every request.
+ * on parallel jobs refuse in the callback, and so does all of the former where it changed
+ * meanwhile. So a caller looks at both, as with every request.
  */
 enum jini_admit_flag {
     /*

@@ -38,6 +38,7 @@ enum jini_put_flag {
  * JINI_E_CONFLICT   "job": it has ended; "count": it has had all of its images, those among them
  *                   that were removed since
  * JINI_E_BUSY       pack.queue_bytes_max of images wait to be written
+ * JINI_E_CORRUPT    "user", "tier" or "anonymous.tier", as of jini_limit_check()
  * Once it succeeded, bytes and record survive power loss. After a failure neither is visible.
  */
 struct jini_image_put {

@@ -120,8 +120,9 @@ struct jini_limit_check {
 
 /*
  * Charges rate limits, at once, on the calling thread; nothing is durable and nothing blocks for
- * longer than limits.claim_wait_ms. `answer` is filled when a limit admitted or refused, and for
- * JINI_E_BUSY; else it has no entries. A refusal's `error` says it in words.
+ * longer than limits.claim_wait_ms. `answer` is filled when a limit admitted or refused, and when
+ * there was no place to count it (JINI_E_BUSY); else it has no entries. A refusal's `error` says it
+ * in words.
  *
  * JINI_E_LIMITED    refused; come back after answer->retry_after_ms
  * JINI_E_NOT_FOUND  no such user
@@ -129,12 +130,20 @@ struct jini_limit_check {
  * JINI_E_BUSY       the table has no place for one more subject ("limits.slots",
  *                   "limits.slots_anonymous") or a stopped process holds the place
  *                   ("limits.claim_wait_ms"), and limits.when_full is closed; come back after
- *                   answer->retry_after_ms
+ *                   answer->retry_after_ms. A peek: as of jini_admit() ("quota"). Or the store
+ *                   cannot be read now ("store.readers_max" and others); try again
  * JINI_E_FULL       the disk has no room for a table ("limits.shm"), and limits.when_full is
  *                   closed; the table comes by itself once there is room
- * JINI_E_INVALID    a member breaks a rule
- * others            of JINI_CHECK_PEEK alone: its quotas cannot be read. This comes before what a
- *                   rate limit refuses, and there are no entries
+ * JINI_E_INVALID    a member breaks a rule, as a flag that is unknown does
+ * JINI_E_CORRUPT    the record ("user") or the tier ("tier") of the user cannot be read. Of an
+ *                   address: the tier that anonymous.tier of this process names cannot be read, or
+ *                   was removed by a process where it names another ("anonymous.tier")
+ * JINI_E_FORMAT     the same record is of a newer version
+ * JINI_E_IO, JINI_E_NO_MEMORY
+ * JINI_E_CLOSED, JINI_E_FORKED, JINI_E_POISONED, JINI_E_READ_ONLY
+ *
+ * The store is read without a text alone: for an address, a peek, and a user whose limits are not
+ * at hand. A peek that cannot read its quotas says so before what a rate limit refuses.
  */
 JINI_EXPORT int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
                                  struct jini_limit_answer *answer, struct jini_error *error);
@@ -154,6 +163,9 @@ JINI_EXPORT int jini_limit_refund(struct jini *jini, const struct jini_limit_ans
  *
  * JINI_E_NOT_FOUND  no such user
  * JINI_E_BUSY       a stopped process holds the place of the count; some limits may be reset
+ * JINI_E_INVALID    what no check takes, by the same field
+ * JINI_E_CORRUPT    as of jini_limit_check()
+ * JINI_E_READ_ONLY  the database was opened read-only
  */
 struct jini_limit_reset {
     struct jini_request request;
@@ -185,8 +197,10 @@ JINI_EXPORT int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, 
                                size_t *count, struct jini_error *error);
 
 /*
- * Checks a limits text, as tiers, overrides and checks take it. 0: it is valid; "" is, and is no
- * limit. JINI_E_INVALID: `error` names the limit, the part and the rule.
+ * Checks a limits text. 0: it is valid, and tiers and overrides take it; "" is, and is no limit.
+ * Two uses take less: a check or reset with a text of its own no quotas, and a call inside a
+ * transaction no time zones but UTC. JINI_E_INVALID: `error` names the limit, the part and the
+ * rule.
  */
 JINI_EXPORT int jini_limits_validate(const char *text, struct jini_error *error);
 
