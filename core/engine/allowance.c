@@ -56,14 +56,17 @@ int jini_limits_validate(const char *text, struct jini_error *error)
     return status ? status : limits_text_check(text, error);
 }
 
-/* Tells the packs of one tier from those of others. Names that differ in case are one tier. */
-static uint32_t group_of_tier(const char *name)
+/*
+ * Tells the packs of one tier from those of others. Names that differ in case are one tier.
+ * JINI_E_NO_MEMORY.
+ */
+static int group_of_tier(const char *name, uint32_t *out)
 {
     uint8_t bytes[4 * JINI_TIER_NAME_MAX * 3];
     struct buffer folded = buffer_of(bytes, sizeof(bytes));
-    if (text_fold(slice_of_text(name), &folded) != 0)
-        return 0;
-    return (uint32_t)hash64(buffer_slice(&folded));
+    int status = text_fold(slice_of_text(name), &folded);
+    *out = status ? 0 : (uint32_t)hash64(buffer_slice(&folded));
+    return status;
 }
 
 static int find_user(struct store_txn *txn, uint64_t user_id, struct jini_user *out,
@@ -128,9 +131,11 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
         return status;
     accounts_allowance(&tier, &user, &out->allowance);
     out->flags = user.flags;
-    out->tier_group = group_of_tier(tier.name);
     out->anchor_ns = user.created_ms * NS_PER_MS;
-    return 0;
+    status = group_of_tier(tier.name, &out->tier_group);
+    return status ? error_set(error, status, "tier", "the name of the tier cannot be compared: %s",
+                              jini_status_text(status))
+                  : 0;
 }
 
 int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struct jini_error *error)

@@ -125,10 +125,10 @@ static int next_entry(struct store_cursor *cursor, struct buffer *value)
         return status;
     do {
         status = next_merged(cursor, &key, &found, &removed);
-        if (status == 0 && (key.length > STORE_KEY_MAX || found.length > STORE_VALUE_MAX))
-            status = JINI_E_CORRUPT;
         if (status == 0 && !inside(cursor, key))
             status = JINI_E_NOT_FOUND;
+        if (status == 0 && (key.length > STORE_KEY_MAX || found.length > STORE_VALUE_MAX))
+            status = JINI_E_CORRUPT;
         if (status) {
             cursor->seen_writes = lost_place;
             if (status != JINI_E_NOT_FOUND && cursor->txn->failure == 0)
