@@ -45,6 +45,10 @@ struct demo_user {
     const char *tier;
     unsigned long long per_minute; /* of the tier */
     unsigned long long per_day;
+    uint32_t width_max; /* of the tier; 0: none */
+    uint32_t height_max;
+    uint32_t width_most; /* of the images */
+    uint32_t height_most;
     uint64_t id;
     uint64_t images;
     uint64_t stored;

@@ -209,7 +209,10 @@ static void load_one(struct demo *demo, size_t index)
     }
     pthread_mutex_lock(&demo->lock);
     demo->bytes += image->length;
-    demo->users[image->owner].images++;
+    struct demo_user *owner = &demo->users[image->owner];
+    owner->images++;
+    owner->width_most = image->width > owner->width_most ? image->width : owner->width_most;
+    owner->height_most = image->height > owner->height_most ? image->height : owner->height_most;
     pthread_mutex_unlock(&demo->lock);
 }
 

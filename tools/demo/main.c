@@ -197,6 +197,8 @@ static int add_users(struct demo *demo)
         demo->users[i].name = users[i].name;
         demo->users[i].tier = users[i].tier;
         demo->users[i].id = add.user.id;
+        demo->users[i].width_max = tier.allowance.width_max;
+        demo->users[i].height_max = tier.allowance.height_max;
         if (sscanf(tier.allowance.limits, "%llu/minute; %llu/day", &demo->users[i].per_minute,
                    &demo->users[i].per_day) != 2) {
             fprintf(stderr,
@@ -217,9 +219,15 @@ static unsigned long long larger(unsigned long long a, unsigned long long b)
     return a > b ? a : b;
 }
 
+static bool is_over(uint32_t most, uint32_t max)
+{
+    return max != 0 && most > max;
+}
+
 /*
  * Lifts for one user just what refused it: first the rate limit, then the quota, with the bounds on
- * size. As many as the user has images are enough, and no limit becomes lower than it was.
+ * size that its images do not keep to. As many as the user has images are enough, and no limit
+ * becomes lower than it was.
  */
 static int lift(struct demo *demo, unsigned index, unsigned round)
 {
@@ -233,7 +241,11 @@ static int lift(struct demo *demo, unsigned index, unsigned round)
     jini_request_init(&set);
     set.user.id = user->id;
     set.fields = JINI_USER_FIELD_OVERRIDES;
-    set.user.override_mask = JINI_ALLOWANCE_LIMITS | JINI_ALLOWANCE_WIDTH | JINI_ALLOWANCE_HEIGHT;
+    set.user.override_mask = JINI_ALLOWANCE_LIMITS;
+    if (is_over(user->width_most, user->width_max))
+        set.user.override_mask |= JINI_ALLOWANCE_WIDTH;
+    if (is_over(user->height_most, user->height_max))
+        set.user.override_mask |= JINI_ALLOWANCE_HEIGHT;
     char *text = set.user.overrides.limits;
     snprintf(text, sizeof(set.user.overrides.limits), "%llu/minute; %llu/day", per_minute,
              larger(per_day, user->per_day));
@@ -241,8 +253,10 @@ static int lift(struct demo *demo, unsigned index, unsigned round)
     if (status)
         return fail("lifting limits", status, &set.request.error);
     printf("  the operator gives %s, for the next request on: limits \"%s\"", user->name, text);
-    print_bound("width", set.user.overrides.width_max);
-    print_bound("height", set.user.overrides.height_max);
+    if (set.user.override_mask & JINI_ALLOWANCE_WIDTH)
+        print_bound("width", set.user.overrides.width_max);
+    if (set.user.override_mask & JINI_ALLOWANCE_HEIGHT)
+        print_bound("height", set.user.overrides.height_max);
     printf("; the rest stays as the tier has it\n");
     return 0;
 }

@@ -114,12 +114,16 @@ void demo_new_refusals(struct demo *demo)
 
 static void report_refusals(const struct demo *demo)
 {
+    unsigned count = 0;
     for (unsigned u = 0; u < DEMO_USERS; u++) {
         const struct demo_user *user = &demo->users[u];
+        count += user->reason_count;
         for (unsigned i = 0; i < user->reason_count; i++)
             printf("  %-8s %4llu refused  %s\n", user->name,
                    (unsigned long long)user->reasons[i].count, user->reasons[i].example);
     }
+    if (count == 0)
+        printf("  nothing: all limits had room\n");
 }
 
 static void report_users(const struct demo *demo)

@@ -62,8 +62,9 @@ static void print_total(const struct jini_verify *verify, bool deep)
     }
     words_bytes(verify->bytes_read, read);
     output_info("checked %" PRIu64 " users, %" PRIu64 " jobs, %" PRIu64 " images, %" PRIu64
-                " packs, %" PRIu64 " objects in the archive; %s read",
-                verify->users, verify->jobs, verify->images, verify->packs, verify->objects, read);
+                " packs, %" PRIu64 " objects in the archive; %s read%s",
+                verify->users, verify->jobs, verify->images, verify->packs, verify->objects, read,
+                deep ? "" : ", --deep reads every byte");
     if (verify->problems)
         output_line("%" PRIu64 " problem%s", verify->problems, verify->problems == 1 ? "" : "s");
     else

@@ -94,8 +94,19 @@ class Demo(Case):
         self.assertNotIn("every image is stored", out)
         self.assertIn("60 of 62 files are stored; 2 files were refused: bad\\x0a.png (", out)
         self.assertRegex(out.splitlines()[-1], r"^Nothing was lost of what was stored; 2 files were refused: .*note\.txt")
-        self.assertRegex(out, r'gives fay, for the next request on: limits "[^"]+", width without bound, '
-                              r'height without bound; the rest stays')
+        self.assertRegex(out, r'gives fay, for the next request on: limits "[^"]+"; the rest stays')
+
+    def test_bounds_on_size_are_lifted_where_images_pass_them(self):
+        """An image that is wider than its owner's tier allows is admitted once that bound is lifted, and no other."""
+        self.file("in/wide.png", png(1, width=2000, height=16))
+        out, _ = self.demo("in")
+        self.assertRegex(out, r'gives \w+, for the next request on: limits "[^"]+", width without bound; the rest')
+        self.assertRegex(out, r"refused and why\n +\w+ +1 refused  .*2000")
+
+    def test_nothing_refused_is_said(self):
+        """A folder that no limit stands in the way of has a report that says so."""
+        out, _ = self.demo(self.pictures(2, width=16, height=16))
+        self.assertIn("nothing: all limits had room", out)
 
     def test_folders_without_images(self):
         (self.directory / "empty").mkdir()
