@@ -65,24 +65,24 @@ static void report(struct window *window, struct slot *slot)
     slot->stage = STAGE_FREE;
 }
 
-static void fail(struct slot *slot, int status, const struct jini_error *error)
+/* The file was given up for no fault of its own. */
+static void give_up(const struct window *window, struct slot *slot)
 {
-    static const struct jini_error interrupted = {.code = JINI_E_CANCELLED,
-                                                  .message = "the command was ended first"};
-    slot->outcome.status = status;
-    slot->outcome.error = status == JINI_E_CANCELLED ? interrupted : *error;
-    if (slot->outcome.error.code == 0) {
-        slot->outcome.error.code = status;
-        snprintf(slot->outcome.error.message, sizeof(slot->outcome.error.message), "%s",
-                 jini_status_text(status));
-    }
+    struct jini_error *error = &slot->outcome.error;
+    slot->outcome.status = error->code = JINI_E_CANCELLED;
+    if (command_is_over())
+        snprintf(error->message, sizeof(error->message), "the command was ended first");
+    else
+        snprintf(error->message, sizeof(error->message),
+                 "given up, since another file met what this one would have met too: %s",
+                 jini_status_text(window->stopped));
 }
 
 /* True for what the next file would meet too. */
 static bool ends_all(int status, const struct jini_error *error)
 {
     if (status == JINI_E_NOT_FOUND)
-        return strcmp(error->field, "subject") == 0 || strcmp(error->field, "user") == 0;
+        return strcmp(error->field, "user") == 0;
     return jini_status_retry(status) == JINI_RETRY_REOPEN || status == JINI_E_FULL ||
            status == JINI_E_INACTIVE || status == JINI_E_READ_ONLY || status == JINI_E_NO_MEMORY ||
            status == JINI_E_UNREPEATABLE;
@@ -99,6 +99,24 @@ static void stop(struct window *window, int status, const struct jini_error *err
 static bool is_over(const struct window *window)
 {
     return window->stopped || command_is_over();
+}
+
+static void fail(struct window *window, struct slot *slot, const struct jini_request *request)
+{
+    struct jini_error *error = &slot->outcome.error;
+    int status = request->status;
+    if (status == JINI_E_CANCELLED) {
+        give_up(window, slot);
+        return;
+    }
+    slot->outcome.status = status;
+    *error = request->error;
+    if (error->code == 0) {
+        error->code = status;
+        snprintf(error->message, sizeof(error->message), "%s", jini_status_text(status));
+    }
+    if (ends_all(status, error))
+        stop(window, status, error);
 }
 
 /* ---- Steps ---- */
@@ -186,9 +204,7 @@ static void admitted(struct window *window, struct slot *slot)
     }
     if (busy && !is_over(window) && later(slot, STAGE_ADMIT_LATER))
         return;
-    fail(slot, status, &request->error);
-    if (ends_all(status, &request->error))
-        stop(window, status, &request->error);
+    fail(window, slot, request);
     report(window, slot);
 }
 
@@ -203,9 +219,7 @@ static void stored(struct window *window, struct slot *slot)
     }
     if (status == JINI_E_BUSY && !is_over(window) && later(slot, STAGE_PUT_LATER))
         return;
-    fail(slot, status, &request->error);
-    if (ends_all(status, &request->error))
-        stop(window, status, &request->error);
+    fail(window, slot, request);
     give_back(window, slot);
 }
 
@@ -213,7 +227,7 @@ static void stored(struct window *window, struct slot *slot)
 static void resume(struct window *window, struct slot *slot)
 {
     if (is_over(window)) {
-        fail(slot, JINI_E_CANCELLED, NULL);
+        give_up(window, slot);
         if (slot->stage == STAGE_PUT_LATER)
             give_back(window, slot);
         else

@@ -88,7 +88,8 @@ static void count_outcome(struct putting *putting, const struct put_outcome *out
     }
     putting->not_stored++;
     count_reason(putting, outcome);
-    worst_add(&putting->worst, outcome->index, outcome->status, &outcome->error);
+    if (outcome->status != JINI_E_CANCELLED) /* which follows from another failure, or a signal */
+        worst_add(&putting->worst, outcome->index, outcome->status, &outcome->error);
 }
 
 static void print_json(const struct put_outcome *outcome)
@@ -168,7 +169,7 @@ static void print_summary(const struct putting *putting, uint64_t elapsed_ms)
     words_bytes(elapsed_ms ? putting->stored_bytes * 1000 / elapsed_ms : 0, rate);
     output_info("%" PRIu64 " of %zu files stored, %s in %s (%s/s)", putting->stored,
                 putting->file_count, bytes, span, rate);
-    if (putting->file_count == 1)
+    if (putting->file_count == 1 && ended == 1)
         return; /* its line says why */
     for (size_t i = 0; i < putting->reason_count; i++) {
         const struct reason *reason = &putting->reasons[i];

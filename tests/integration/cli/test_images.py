@@ -358,6 +358,28 @@ class Refusals(Case):
         self.assertIn("not tried", self.run_jini("put", "frida", "in", code=28).out)
         self.check_error(self.json("put", "nobody", "in", code=3), "E_NOT_FOUND", "USER")
 
+    @staticmethod
+    def full_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    def test_full_disk_ends_it(self):
+        """What a full disk gives up beside the file that met it is told so: nobody has ended the command."""
+        folder = self.pictures(5, width=600, height=600)
+        given_up = []
+        for _ in range(10):  # all may meet it themselves
+            result = self.json("--set", "pack.queue_bytes_max=1MiB", "put", "frida", folder, preexec_fn=self.full_disk,
+                               code=7)
+            given_up += [line["error"] for line in result.lines() if line["status"] == "E_CANCELLED"]
+            self.check_error(result, "E_FULL", "pack", "5 of 5 files were not stored; the worst because")
+            self.run_jini("limit", "reset", "frida")
+            if given_up:
+                break
+        self.assertTrue(given_up)
+        for error in given_up:
+            self.assertIn("another file met what this one would have met too: the disk or the map is full",
+                          error["message"])
+        self.assertLessEqual(set(self.states()), {"FAILED", "CANCELLED"})
+
     def test_failed_put_gives_back(self):
         """An image that was admitted and could not be stored ends its job as FAILED, and is not counted."""
         self.file("a.png", png(1, text="x" * 5000))

@@ -3,6 +3,8 @@
 
 import fcntl
 import json
+import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -59,6 +61,30 @@ class Processes(Case):
     def test_interrupt_leaves_all_consistent(self):
         """After ctrl-C in a large put exactly what was acknowledged is stored, and no job stays reserved."""
         self.end_by(signal.SIGINT)
+
+    def test_interrupt_before_the_only_file(self):
+        """A put that ctrl-C ends before it has begun its one file says that it was not tried."""
+        self.file("a.png", png(1))
+        end = time.monotonic() + 60 * SLOW
+        text = ""
+        while "0 of 1 files stored" not in text or "a.png" in text:
+            self.assertLess(time.monotonic(), end, "ctrl-C never came before the file")
+            process = self.start("put", "alice", "a.png")
+            while process.poll() is None and not self.has_opened(process):
+                pass
+            process.send_signal(signal.SIGINT)
+            result = self.finish(process)
+            text = result.out + result.err
+        self.assertEqual(result.code, 130, result.err)
+        self.assertIn("1 not tried\n", result.out)
+
+    def has_opened(self, process):
+        """A process has a file of the database open."""
+        try:
+            return any(os.readlink(name).startswith(self.environment["JINI_DB"])
+                       for name in pathlib.Path(f"/proc/{process.pid}/fd").iterdir())
+        except OSError:  # one was closed meanwhile
+            return False
 
     def put_into_full_pipe(self):
         """A put that has stored more than the pipe of its output takes, which nobody reads."""
