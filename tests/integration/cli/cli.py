@@ -77,10 +77,10 @@ class Case(unittest.TestCase):
     def start(self, *arguments, **options):
         """Starts the command and leaves it running."""
         options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("bufsize", 0)  # communicate() does not see what a buffer has read ahead
         process = subprocess.Popen([*self.prefix, JINI, *map(str, arguments)], cwd=self.directory,
-                                   env=self.environment, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, **options)
+                                   env=self.environment, stderr=subprocess.PIPE, **options)
         self.addCleanup(self.end, process)
         return process
 
