@@ -22,6 +22,7 @@
 #define REFUSES "fault:every=1,kinds=refuse,operations=put:dir:archive"
 
 enum { IMAGES = 3, LEASE_MS = 30000, ORPHAN_HOURS = 2, ROOM_BYTES = 64 << 20 };
+enum { TIMES_BEHIND_WRITES = 2 }; /* that a run asks for when it has nothing left to do */
 
 /* What both processes see. */
 struct meeting {
@@ -144,11 +145,25 @@ static struct hash128 hash_of(struct jini *jini)
     return hash;
 }
 
-/* Time for objects that nothing names to be deleted, and their rows with them. */
-static void collect(struct jini *jini)
+/* Only an archive that refuses keeps a run from doing all that there is. */
+static void run_instead(struct jini *jini, const char *archive)
 {
+    int status = run(jini);
+    if (status == JINI_E_ARCHIVE)
+        CHECK_TEXT(archive, REFUSES);
+    else
+        CHECK_OK(status);
+}
+
+/* Archives what it can; in time for objects that nothing names to be deleted, and their rows. */
+static struct jini *take_over(const char *archive)
+{
+    ahead_ns = (LEASE_MS + 1000) * UINT64_C(1000000);
+    struct jini *jini = open_over(archive);
+    run_instead(jini, archive);
     fixture_wall_offset_ns += ORPHAN_HOURS * UINT64_C(3600) * 1000000000u;
-    run(jini);
+    run_instead(jini, archive);
+    return jini;
 }
 
 struct late {
@@ -197,19 +212,15 @@ static bool take_over_at(uint32_t hold_at, const char *archive, unsigned *confli
         CHECK_OK(let_go_on(&late));
         return false;
     }
-    ahead_ns = (LEASE_MS + 1000) * UINT64_C(1000000);
-    struct jini *jini = open_over(archive);
-    run(jini);
-    collect(jini);
+    struct jini *jini = take_over(archive);
     struct hash128 before = hash_of(jini);
     int status = let_go_on(&late);
     struct hash128 after = hash_of(jini);
-    if (status == JINI_E_CONFLICT) {
-        CHECK(hash128_equal(&before, &after));
+    CHECK(hash128_equal(&before, &after));
+    if (status == JINI_E_CONFLICT)
         ++*conflicts;
-    } else {
-        CHECK_STATUS(status, 0); /* it had nothing left to do */
-    }
+    else
+        CHECK_OK(status); /* it had nothing left to do */
     check_whole(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
     ahead_ns = 0;
@@ -234,7 +245,8 @@ static void take_over_everywhere(const char *archive)
     harness_copy(fixture_db(), made);
     for (; take_over_at(hold_at, archive, &conflicts); hold_at += step)
         tried++;
-    CHECK_UINT(conflicts, >, tried / 2);
+    CHECK_UINT(conflicts, >, 0);
+    CHECK_UINT(tried - conflicts, <=, TIMES_BEHIND_WRITES);
 }
 
 TEST(a_late_run_changes_nothing_behind_one_that_did_its_work,
