@@ -18,9 +18,6 @@
 
 #include "fuzz.h"
 
-#include <ftw.h>
-#include <unistd.h>
-
 enum { USER = 7, VALUE_MAX = 4096, UNDO = JINI_E_CANCELLED };
 
 static const struct jini_id pack_id = {{1, 2, 3}};
@@ -35,31 +32,15 @@ static bool is_refusal(int status)
 
 static struct store *store;
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
-/* Its folder goes at once: what the store needs of it, it has open. */
 static void open_store(void)
 {
-    static char root[] = "/tmp/jini-fuzz-rows-XXXXXX";
     static const struct store_format format = {.version = 1, .version_min = 1};
     struct store_options options;
     struct jini_error error;
-    FUZZ_CHECK(mkdtemp(root));
     store_options_init(&options);
     options.driver = STORE_DRIVER_MEMORY;
-    options.directory = root;
-    options.create = true;
-    options.sync = STORE_SYNC_NONE;
-    options.process_name = "fuzz";
     options.format = &format;
     FUZZ_CHECK(store_open(&options, &store, &error) == 0);
-    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* ---- Quotas ---- */

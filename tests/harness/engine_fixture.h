@@ -95,7 +95,6 @@ static inline uint64_t fixture_user(struct jini *jini, const char *name, const c
     return add.user.id;
 }
 
-/* Stores the picture of a seed as an import of the user's. */
 static inline void fixture_settle(struct jini *jini, const struct jini_id *job)
 {
     struct jini_settle settle;
@@ -114,6 +113,7 @@ static inline void fixture_release(struct jini *jini, const struct jini_id *job,
     fixture_must(jini_release(jini, &release, NULL), "release", &release.request.error);
 }
 
+/* Stores the picture of a seed as an import of the user's. */
 static inline struct jini_id fixture_put(struct jini *jini, uint64_t user, uint64_t seed)
 {
     struct png_request png = {64, 64, seed, "made for a test", NULL};
