@@ -88,15 +88,12 @@ configure() {
 # their /tmp on one; the checkout is mostly mounted from a real disk.
 choose_test_directory() {
     local directory
-    for directory in "${JINI_TEST_TMPDIR:-}" "${TMPDIR:-/tmp}" "$PWD/build/tmp" /dev/shm; do
-        if [[ -z $directory ]]; then
-            continue
-        fi
+    for directory in "${TMPDIR:-/tmp}" "$PWD/build/tmp" /dev/shm; do
         mkdir -p "$directory"
         if [[ $(stat -f -c %T "$directory") != overlayfs ]]; then
             printf '%s\n' "$directory"
             return
         fi
     done
-    printf '%s\n' "${JINI_TEST_TMPDIR:-${TMPDIR:-/tmp}}"
+    printf '%s\n' "${TMPDIR:-/tmp}"
 }

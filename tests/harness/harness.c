@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MEMORY_BYTES_MIN (UINT64_C(256) << 20) /* as in cli.py */
+
 enum { EXIT_SKIPPED = 77, CASE_SECONDS = 300, SANITIZED_FACTOR = 5 };
 
 static struct harness_case *first_case;
@@ -315,11 +317,10 @@ void harness_copy(const char *from, const char *to)
 
 static void make_directory(void)
 {
-    const char *base = getenv("JINI_TEST_TMPDIR");
-    if (!base)
-        base = getenv("TMPDIR");
+    const char *named = getenv("JINI_TEST_TMPDIR");
+    const char *base = named ? named : getenv("TMPDIR");
     /* What a disk does to a test is seen without a sanitizer, which waits for it long enough. */
-    is_in_memory = harness_sanitized() && memory_has(UINT64_C(1) << 30);
+    is_in_memory = !named && harness_sanitized() && memory_has(MEMORY_BYTES_MIN);
     if (is_in_memory)
         base = memory_root;
     snprintf(directory, sizeof(directory), "%s/jini-test-XXXXXX", base ? base : "/tmp");
