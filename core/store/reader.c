@@ -30,8 +30,6 @@ int readers_create(struct store *store)
     uintptr_t unaligned = (uintptr_t)store->readers_memory;
     size_t alignment = _Alignof(struct reader);
     store->readers = (struct reader *)((unaligned + alignment - 1) / alignment * alignment);
-    for (uint32_t i = 0; i < count; i++)
-        store->readers[i].txn.store = store;
     return 0;
 }
 
@@ -120,6 +118,7 @@ static int begin_on(struct store *store, struct reader *reader)
 {
     struct store_txn *txn = &reader->txn;
     if (!txn->driver_txn) {
+        txn->store = store; /* not before: most readers are never taken, nor their pages */
         int status = store->ops->reader_new(store->driver, &txn->driver_txn);
         if (status)
             return status;
