@@ -1,5 +1,6 @@
 /* The control block: attaching to it, the plan, and the lock that gives calls one order. */
 #include "control.h"
+#include "real.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -69,6 +70,13 @@ void fault_attach(const char *path)
     block->magic = FAULT_BLOCK_MAGIC;
     setenv("JINI_FAULT_FILE", path, 1);
     atomic_store_explicit(&attached, block, memory_order_release);
+}
+
+__attribute__((constructor)) static void find_real_functions(void)
+{
+    for (struct real_function *function = __start_real_functions; function < __stop_real_functions;
+         function++)
+        real_address(function);
 }
 
 __attribute__((constructor)) static void attach_by_environment(void)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FILE_BYTES_MAX = 1 << 30, HOLE_BYTES = 1 << 16 };
+enum { FILE_BYTES_MAX = 1 << 30, PIECE_BYTES = 1 << 16 };
 
 void model_give_up(const char *what, const char *path)
 {
@@ -100,20 +100,20 @@ void model_file_resize(struct model_file *file, uint64_t size)
         add_operation(file, operation);
 }
 
-/* Applies the part of an operation that lies in [begin, end) of `bytes`. */
-static void apply(const struct file_operation *operation, uint8_t *bytes, uint64_t begin,
-                  uint64_t end)
+/* Applies the part of an operation that lies in [begin, end), which `bytes` hold. */
+static void apply(const struct file_operation *operation, uint64_t begin, uint64_t end,
+                  uint8_t *bytes)
 {
-    if (begin < operation->offset)
-        begin = operation->offset;
-    if (end > operation->offset + operation->length)
-        end = operation->offset + operation->length;
-    if (begin >= end)
+    uint64_t from = begin > operation->offset ? begin : operation->offset;
+    uint64_t to = operation->offset + operation->length;
+    if (to > end)
+        to = end;
+    if (from >= to)
         return;
     if (operation->data)
-        memcpy(bytes + begin, operation->data + (begin - operation->offset), end - begin);
+        memcpy(bytes + (from - begin), operation->data + (from - operation->offset), to - from);
     else
-        memset(bytes + begin, 0, end - begin);
+        memset(bytes + (from - begin), 0, to - from);
 }
 
 /* Bytes that the file may hold: up to the end of the last written one. */
@@ -136,7 +136,7 @@ void model_file_sync(struct model_file *file)
         memset(file->bytes + file->length, 0, span - file->length);
     file->length = span;
     for (size_t i = 0; i < file->operation_count; i++)
-        apply(&file->operations[i], file->bytes, 0, span);
+        apply(&file->operations[i], 0, span, file->bytes);
     if (file->length > file->size_now)
         file->length = (size_t)file->size_now;
     file->size = file->size_now;
@@ -149,38 +149,45 @@ void model_file_free(struct model_file *file)
     free(file->operations);
 }
 
-/* Lets operation `index` have happened to each sector that it touches. */
-static void raise_moments(const struct file_operation *operation, size_t *moments, size_t sectors,
-                          size_t index)
+static bool touches(const struct file_operation *operation, uint64_t begin, uint64_t end)
 {
-    uint64_t end = operation->offset + operation->length;
-    uint64_t s = operation->offset / SECTOR_BYTES;
-    for (; s * SECTOR_BYTES < end && s < sectors; s++) {
-        if (moments[s] < index + 1)
-            moments[s] = index + 1;
-    }
+    return operation->offset < end && operation->offset + operation->length > begin;
+}
+
+static bool covers(const struct file_operation *operation, uint64_t begin, uint64_t end)
+{
+    return operation->offset <= begin && operation->offset + operation->length >= end;
 }
 
 /*
- * The moment of each sector: how many of the operations have happened to it. Those up to the last
- * that was made durable by itself and touches it have.
+ * The moment of a sector: how many of the operations have happened to it. Those up to the last that
+ * was made durable by itself and touches it have.
  */
-static size_t *choose_moments(const struct model_file *file, const struct chooser *chooser,
-                              uint64_t key, size_t sectors)
+static size_t choose_moment(const struct model_file *file, const struct chooser *chooser,
+                            uint64_t key, uint64_t begin)
 {
-    size_t *moments = calloc(sectors ? sectors : 1, sizeof(*moments));
-    if (!moments)
-        model_give_up("no memory for", "sectors");
-    for (size_t s = 0; s < sectors; s++) {
-        uint64_t begin = (uint64_t)s * SECTOR_BYTES;
-        uint64_t index = chooser->grain_bytes ? begin / chooser->grain_bytes : 0;
-        moments[s] = model_choose(chooser, key, index, file->operation_count);
+    uint64_t index = chooser->grain_bytes ? begin / chooser->grain_bytes : 0;
+    size_t moment = model_choose(chooser, key, index, file->operation_count);
+    for (size_t i = file->operation_count; i > moment; i--) {
+        const struct file_operation *operation = &file->operations[i - 1];
+        if (operation->durable && touches(operation, begin, begin + SECTOR_BYTES))
+            return i;
     }
-    for (size_t i = 0; i < file->operation_count; i++) {
-        if (file->operations[i].durable)
-            raise_moments(&file->operations[i], moments, sectors, i);
-    }
-    return moments;
+    return moment;
+}
+
+/*
+ * Brings a sector, of which `bytes` hold what is durable, to a moment. What has been written
+ * before the last operation that covers it all is not seen.
+ */
+static void apply_up_to(const struct model_file *file, size_t moment, uint64_t begin, uint64_t end,
+                        uint8_t *bytes)
+{
+    size_t first = moment;
+    while (first > 0 && !covers(&file->operations[first - 1], begin, end))
+        first--;
+    for (size_t i = first > 0 ? first - 1 : 0; i < moment; i++)
+        apply(&file->operations[i], begin, end, bytes);
 }
 
 /* One of the sizes since the last sync, and no smaller than what was made durable by itself. */
@@ -204,51 +211,35 @@ static bool is_zero(const uint8_t *bytes, size_t length)
     return length == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
 }
 
-static void write_image(int fd, const uint8_t *bytes, size_t length, uint64_t size)
+/* Fills `piece` with [begin, end) of the file, sector for sector as a loss may leave it. */
+static void build_piece(const struct model_file *file, const struct chooser *chooser, uint64_t key,
+                        uint64_t begin, uint64_t end, uint8_t *piece)
 {
-    if (ftruncate(fd, (off_t)size) != 0)
-        model_give_up("cannot size", "an image");
-    if (length > size)
-        length = (size_t)size;
-    for (size_t at = 0; at < length; at += HOLE_BYTES) {
-        size_t piece = length - at < HOLE_BYTES ? length - at : HOLE_BYTES;
-        if (is_zero(bytes + at, piece))
-            continue;
-        if (pwrite(fd, bytes + at, piece, (off_t)at) != (ssize_t)piece)
-            model_give_up("cannot write", "an image");
-    }
-}
-
-static void apply_moments(const struct model_file *file, const size_t *moments, uint8_t *bytes,
-                          size_t span)
-{
-    for (size_t i = 0; i < file->operation_count; i++) {
-        const struct file_operation *operation = &file->operations[i];
-        uint64_t end = operation->offset + operation->length;
-        uint64_t s = operation->offset / SECTOR_BYTES;
-        for (; s * SECTOR_BYTES < end && s * SECTOR_BYTES < span; s++) {
-            uint64_t sector_end = (s + 1) * SECTOR_BYTES;
-            if (i < moments[s])
-                apply(operation, bytes, s * SECTOR_BYTES, sector_end < span ? sector_end : span);
-        }
+    uint64_t durable = file->length < end ? file->length : end;
+    memset(piece, 0, end - begin);
+    if (durable > begin)
+        memcpy(piece, file->bytes + begin, durable - begin);
+    for (uint64_t at = begin; file->operation_count > 0 && at < end; at += SECTOR_BYTES) {
+        uint64_t sector_end = at + SECTOR_BYTES < end ? at + SECTOR_BYTES : end;
+        apply_up_to(file, choose_moment(file, chooser, key, at), at, sector_end,
+                    piece + (at - begin));
     }
 }
 
 void model_file_build(const struct model_file *file, const struct chooser *chooser, uint64_t key,
                       int fd)
 {
-    size_t span = span_of(file);
-    uint8_t *bytes = calloc(span ? span : 1, 1);
-    if (!bytes)
-        model_give_up("no memory for", "an image");
-    if (file->length)
-        memcpy(bytes, file->bytes, file->length);
-    if (file->operation_count > 0) {
-        size_t sectors = (span + SECTOR_BYTES - 1) / SECTOR_BYTES;
-        size_t *moments = choose_moments(file, chooser, key, sectors);
-        apply_moments(file, moments, bytes, span);
-        free(moments);
+    uint8_t piece[PIECE_BYTES];
+    uint64_t size = choose_size(file, chooser, key);
+    uint64_t span = span_of(file);
+    if (ftruncate(fd, (off_t)size) != 0)
+        model_give_up("cannot size", "an image");
+    if (span > size)
+        span = size;
+    for (uint64_t at = 0; at < span; at += PIECE_BYTES) {
+        size_t length = span - at < PIECE_BYTES ? (size_t)(span - at) : PIECE_BYTES;
+        build_piece(file, chooser, key, at, at + length, piece);
+        if (!is_zero(piece, length) && pwrite(fd, piece, length, (off_t)at) != (ssize_t)length)
+            model_give_up("cannot write", "an image");
     }
-    write_image(fd, bytes, span, choose_size(file, chooser, key));
-    free(bytes);
 }

@@ -237,7 +237,7 @@ void record_rename(const struct record_place *from, const struct record_place *t
 
 void record_contents(int fd, uint64_t offset, uint64_t length)
 {
-    static _Thread_local char bytes[COPY_BYTES];
+    static char bytes[COPY_BYTES]; /* of whoever has the lock: each thread would pay for its own */
     struct stat info;
     int reader = fd;
     if (!record_inode(fd, &info))
