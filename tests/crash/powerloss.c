@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* CUTS are looked at beside those of marks, SEEDS images of each. */
+/* CUTS and those of marks are looked at, SEEDS images of each. */
 enum { OPS = 16, JOBS = 2 * OPS, CUTS = 60, SEEDS = 3 };
 
 static const char address[] = "192.0.2.7"; /* of every fourth image */
@@ -345,18 +345,6 @@ static void record(const char *swallow)
     fault_record_stop();
 }
 
-/*
- * Whether a cut is looked at: the first and the last, each at which something was acknowledged,
- * which a missing sync shows at, and of the others one in `stride`, evenly spread from a random
- * start.
- */
-static bool is_chosen(const struct powerloss *loss, size_t cut, size_t stride, size_t start)
-{
-    size_t from = powerloss_first_cut(loss);
-    return cut == from || cut == powerloss_last_cut(loss) || powerloss_mark(loss, cut) ||
-           (cut - from) % stride == start;
-}
-
 /* Returns how many of `seeds` images of a cut have lost something. */
 static unsigned look_at_cut(struct powerloss *loss, size_t cut, unsigned seeds,
                             const struct acknowledged *acknowledged, bool quiet)
@@ -379,11 +367,9 @@ static unsigned look_at_cut(struct powerloss *loss, size_t cut, unsigned seeds,
     return lost;
 }
 
-/* How many images of a cut are looked at; 0: it is passed over. */
+/* How many images of a cut are looked at. */
 static unsigned seeds_of(const struct powerloss *loss, size_t cut, enum looking looking)
 {
-    if (!powerloss_is_event(loss, cut))
-        return 0;
     if (looking == LOOK_AT_MAKING && cut - powerloss_first_cut(loss) < CUTS_OF_MAKING)
         return SEEDS_OF_MAKING;
     if (looking == LOOK_FOR_LOSS)
@@ -391,7 +377,11 @@ static unsigned seeds_of(const struct powerloss *loss, size_t cut, enum looking 
     return harness_sanitized() ? SEEDS_SANITIZED : SEEDS;
 }
 
-/* How many of the images that are built have lost something; of a planted loss, of one cut. */
+/*
+ * How many of the images that are built have lost something; of a planted loss, of one cut. Of the
+ * cuts whose images are not those of the next, too, these are looked at: the first behind each
+ * mark, which a missing sync shows at, others in even distances, and the last.
+ */
 static unsigned look(enum looking looking)
 {
     struct powerloss *loss = powerloss_open(harness_path("log"));
@@ -400,17 +390,21 @@ static unsigned look(enum looking looking)
     size_t cuts = (harness_sanitized() ? CUTS_SANITIZED : CUTS) * harness_scale();
     size_t from = powerloss_first_cut(loss);
     size_t last = powerloss_last_cut(loss);
-    size_t stride = last - from > cuts ? (last - from) / cuts : 1;
-    size_t start = harness_random_below(stride);
+    size_t distance = (last - from) / cuts;
+    size_t next = from;
     unsigned lost = 0;
     unsigned images = 0;
     for (size_t cut = from; cut <= last && !(planted && lost); cut++) {
         const char *mark = powerloss_mark(loss, cut);
-        if (mark)
+        if (mark) {
             take_mark(&acknowledged, mark);
+            next = cut;
+        }
         unsigned seeds = seeds_of(loss, cut, looking);
-        if (seeds < SEEDS_OF_MAKING && !is_chosen(loss, cut, stride, start))
+        if (powerloss_is_covered(loss, cut) ||
+            (cut < next && cut < last && seeds < SEEDS_OF_MAKING))
             continue;
+        next = cut + distance;
         lost += look_at_cut(loss, cut, seeds, &acknowledged, planted);
         images += seeds;
     }

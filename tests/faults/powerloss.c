@@ -132,6 +132,11 @@ bool powerloss_is_sync(const struct powerloss *loss, size_t cut)
            (record.flags & RECORD_FLAG_DURABLE);
 }
 
+bool powerloss_is_covered(const struct powerloss *loss, size_t cut)
+{
+    return cut < loss->count && !powerloss_is_sync(loss, cut + 1);
+}
+
 const char *powerloss_describe(const struct powerloss *loss, size_t cut)
 {
     static const char *const kinds[] = {"",       "root",   "new file", "new directory", "entry",

@@ -56,6 +56,12 @@ bool powerloss_is_event(const struct powerloss *loss, size_t cut);
 /* Whether the record before cut `cut` made something durable. */
 bool powerloss_is_sync(const struct powerloss *loss, size_t cut);
 
+/*
+ * Whether every image of cut `cut` is one of the next cut, too: what is between makes nothing
+ * durable. As marks bind all later cuts, no more than such an image can be wrong there.
+ */
+bool powerloss_is_covered(const struct powerloss *loss, size_t cut);
+
 /* One line about the record before cut `cut`, for messages. In a static buffer. */
 const char *powerloss_describe(const struct powerloss *loss, size_t cut);
 

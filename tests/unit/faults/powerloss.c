@@ -31,7 +31,7 @@ static void begin(void)
 {
     fault_attach(harness_path("control"));
     CHECK_INT(mkdir("root", 0700), ==, 0);
-    CHECK_INT(symlink(harness_fast_directory(FAST_BYTES), "fast"), ==, 0);
+    CHECK_INT(symlink(harness_fast_directory(FAST_BYTES), "built"), ==, 0);
 }
 
 /*
@@ -51,9 +51,9 @@ static struct verdict check_images(image_check *check, unsigned bad_max)
             acknowledged = (int)strtol(mark, NULL, 10);
         for (uint64_t i = 0; i < seeds; i++) {
             uint64_t seed = i < 2 ? i : harness_random();
-            powerloss_build(loss, cut, seed, "fast/image");
+            powerloss_build(loss, cut, seed, "built/image");
             verdict.images++;
-            verdict.bad += !check("fast/image", acknowledged);
+            verdict.bad += !check("built/image", acknowledged);
         }
     }
     powerloss_close(loss);
@@ -305,7 +305,8 @@ static void count_pictures(struct powerloss *loss, int (*picture)(void))
 {
     memset(seen, 0, sizeof(seen));
     for (uint64_t i = 0; i < 600; i++) {
-        powerloss_build(loss, powerloss_last_cut(loss), i < 2 ? i : harness_random(), "fast/image");
+        powerloss_build(loss, powerloss_last_cut(loss), i < 2 ? i : harness_random(),
+                        "built/image");
         int number = picture();
         CHECK_INT(number, >=, 0);
         seen[number]++;
@@ -334,7 +335,7 @@ static void rename_in_one_directory(void)
 
 static int picture_of_rename(void)
 {
-    return is_there("fast/image/a") * 2 + is_there("fast/image/b");
+    return is_there("built/image/a") * 2 + is_there("built/image/b");
 }
 
 TEST(a_rename_never_loses_the_file, "Old name, new name or both are seen, and never neither.")
@@ -362,7 +363,7 @@ static void rename_and_sync_new(void)
 
 static int picture_of_move(void)
 {
-    return is_there("fast/image/x/a") * 2 + is_there("fast/image/y/b");
+    return is_there("built/image/x/a") * 2 + is_there("built/image/y/b");
 }
 
 static void make_x_and_y(void)
@@ -429,7 +430,7 @@ static void make_in_new_directory(void)
 
 static int picture_of_new(void)
 {
-    return is_there("fast/image/new") + is_there("fast/image/new/a");
+    return is_there("built/image/new") + is_there("built/image/new/a");
 }
 
 TEST(a_synced_file_in_an_unsynced_directory_is_gone,
@@ -469,12 +470,39 @@ static void overwrite_two_sectors(void)
 /* 0 to 3 for old and new sectors; fails for a sector that is neither. */
 static int picture_of_sectors(void)
 {
-    const char *text = read_text("fast/image/a");
+    const char *text = read_text("built/image/a");
     CHECK(text != NULL);
     CHECK_UINT(strlen(text), ==, 1024);
     for (int i = 0; i < 1024; i++)
         CHECK_INT(text[i], ==, text[i / 512 * 512]);
     return (text[0] == 'n') * 2 + (text[512] == 'n');
+}
+
+TEST(a_cut_is_covered_until_something_is_synced,
+     "What a loss may leave at a cut it may leave at the next as well, unless a sync or a "
+     "synchronous write is between; the last cut stands for itself.")
+{
+    begin();
+    fault_record_start("root", "log");
+    int fd = open("root/file", O_WRONLY | O_CREAT, 0600);
+    CHECK_INT(write(fd, "a", 1), ==, 1);
+    fault_mark("1");
+    CHECK_INT(fsync(fd), ==, 0);
+    CHECK_INT(write(fd, "b", 1), ==, 1);
+    close(fd);
+    fd = open("root/file", O_WRONLY | O_DSYNC);
+    CHECK_INT(write(fd, "c", 1), ==, 1);
+    fault_mark("2");
+    close(fd);
+    fault_record_stop();
+    struct powerloss *loss = powerloss_open("log");
+    unsigned uncovered = 0;
+    for (size_t cut = powerloss_first_cut(loss); cut <= powerloss_last_cut(loss); cut++) {
+        uncovered += !powerloss_is_covered(loss, cut);
+        CHECK(!powerloss_mark(loss, cut) || !powerloss_is_covered(loss, cut));
+    }
+    CHECK_UINT(uncovered, ==, 3); /* before the sync, before the last write, the last */
+    powerloss_close(loss);
 }
 
 TEST(writes_tear_at_sectors, "Each sector of 512 bytes is old or new by itself, and whole.")
@@ -528,11 +556,11 @@ static void append_unsynced(void)
 static int picture_of_append(void)
 {
     struct stat info;
-    CHECK_INT(stat("fast/image/a", &info), ==, 0);
+    CHECK_INT(stat("built/image/a", &info), ==, 0);
     if (info.st_size == 4)
         return 0;
     CHECK_INT(info.st_size, ==, 5004);
-    const char *text = read_text("fast/image/a");
+    const char *text = read_text("built/image/a");
     return strlen(text) == 5004 ? 1 : 2;
 }
 
@@ -555,7 +583,7 @@ static void shrink_unsynced(void)
 static int picture_of_shrink(void)
 {
     struct stat info;
-    CHECK_INT(stat("fast/image/a", &info), ==, 0);
+    CHECK_INT(stat("built/image/a", &info), ==, 0);
     CHECK(info.st_size == 4 || info.st_size == 1);
     return info.st_size == 4;
 }

@@ -23,7 +23,7 @@ static void begin(void)
 {
     fault_attach(harness_path("control"));
     CHECK_INT(mkdir("root", 0700), ==, 0);
-    CHECK_INT(symlink(harness_fast_directory(FAST_BYTES), "fast"), ==, 0);
+    CHECK_INT(symlink(harness_fast_directory(FAST_BYTES), "built"), ==, 0);
     root = "root";
     log_path = "log";
 }
@@ -298,8 +298,8 @@ TEST(the_whole_log_gives_the_whole_folder,
         do_something();
     fault_record_stop();
     struct powerloss *loss = powerloss_open(log_path);
-    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_EVERYTHING, "fast/image");
-    compare_folders("root", "fast/image");
+    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_EVERYTHING, "built/image");
+    compare_folders("root", "built/image");
     powerloss_close(loss);
 }
 
@@ -315,8 +315,8 @@ TEST(after_a_sync_of_everything_nothing_is_lost,
     fault_record_stop();
     struct powerloss *loss = powerloss_open(log_path);
     for (uint64_t seed = 0; seed < 20; seed++) {
-        powerloss_build(loss, powerloss_last_cut(loss), seed, "fast/image");
-        compare_folders("root", "fast/image");
+        powerloss_build(loss, powerloss_last_cut(loss), seed, "built/image");
+        compare_folders("root", "built/image");
     }
     powerloss_close(loss);
 }
@@ -334,10 +334,10 @@ TEST(the_first_cut_is_the_folder_at_the_start, "What stood there before a record
     fault_record_stop();
     CHECK_INT(unlink("root/new"), ==, 0);
     struct powerloss *loss = powerloss_open(log_path);
-    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_NOTHING_MORE, "fast/image");
-    compare_folders("root", "fast/image");
-    powerloss_build(loss, powerloss_first_cut(loss), POWERLOSS_EVERYTHING, "fast/image");
-    compare_folders("root", "fast/image");
+    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_NOTHING_MORE, "built/image");
+    compare_folders("root", "built/image");
+    powerloss_build(loss, powerloss_first_cut(loss), POWERLOSS_EVERYTHING, "built/image");
+    compare_folders("root", "built/image");
     powerloss_close(loss);
 }
 
@@ -388,8 +388,8 @@ TEST(threads_and_processes_share_one_order,
     }
     fault_record_stop();
     struct powerloss *loss = powerloss_open(log_path);
-    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_EVERYTHING, "fast/image");
-    compare_folders("root", "fast/image");
+    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_EVERYTHING, "built/image");
+    compare_folders("root", "built/image");
     int marks = 0;
     for (size_t cut = powerloss_first_cut(loss); cut <= powerloss_last_cut(loss); cut++)
         marks += powerloss_mark(loss, cut) != NULL;
@@ -419,16 +419,16 @@ TEST(a_mark_follows_what_it_acknowledges,
             continue;
         snprintf(wanted, sizeof(wanted), "wrote %c", 'a' + seen++);
         CHECK_TEXT(powerloss_mark(loss, cut), wanted);
-        powerloss_build(loss, cut, POWERLOSS_EVERYTHING, "fast/image");
-        free(read_file("fast/image/f", &length));
+        powerloss_build(loss, cut, POWERLOSS_EVERYTHING, "built/image");
+        free(read_file("built/image/f", &length));
         CHECK_UINT(length, ==, seen);
     }
     CHECK_INT(seen, ==, 5);
     CHECK_CONTAINS(powerloss_describe(loss, powerloss_last_cut(loss)), "mark");
     /* Going back begins again. */
     size_t length;
-    powerloss_build(loss, powerloss_first_cut(loss) + 4, POWERLOSS_EVERYTHING, "fast/image");
-    free(read_file("fast/image/f", &length));
+    powerloss_build(loss, powerloss_first_cut(loss) + 4, POWERLOSS_EVERYTHING, "built/image");
+    free(read_file("built/image/f", &length));
     CHECK_UINT(length, ==, 1);
     powerloss_close(loss);
 }
@@ -453,11 +453,11 @@ TEST(stores_through_a_mapping_are_captured,
         _exit(fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_WRLCK ? 0 : 1);
     harness_wait_exit(pid, 0);
     struct powerloss *loss = powerloss_open(log_path);
-    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_EVERYTHING, "fast/image");
-    compare_folders("root", "fast/image");
-    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_NOTHING_MORE, "fast/image");
+    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_EVERYTHING, "built/image");
+    compare_folders("root", "built/image");
+    powerloss_build(loss, powerloss_last_cut(loss), POWERLOSS_NOTHING_MORE, "built/image");
     size_t length;
-    char *bytes = read_file("fast/image/map", &length);
+    char *bytes = read_file("built/image/map", &length);
     CHECK_UINT(length, ==, 4096);
     CHECK_INT(bytes[0], ==, 0);
     free(bytes);
