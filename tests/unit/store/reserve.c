@@ -9,11 +9,7 @@
 /* Runs an op of the class that may use the reserve. */
 static int release(struct store *store, store_op_fn *op, void *argument)
 {
-    struct fixture_write write;
-    fixture_prepare(&write, op, argument);
-    write.write.class = STORE_RELEASE;
-    int status = store_submit(store, &write.write);
-    return status ? status : fixture_wait(&write);
+    return store_write_class(store, op, argument, STORE_RELEASE);
 }
 
 static bool is_full(struct store *store)
@@ -47,6 +43,12 @@ static void release_much(struct store *store, uint64_t first, uint64_t count)
         CHECK_OK(release(store, fixture_op_clear, &gone));
         CHECK_OK(release(store, fixture_op_put_number, &settled));
     }
+}
+
+/* The next write looks for room, as it would a second later. */
+static void let_a_second_pass(struct store *store)
+{
+    atomic_fetch_sub(&store->reserve_checked_ns, NS_PER_S);
 }
 
 /* New work is taken again within a few seconds, without anybody calling anything but writes. */
@@ -188,6 +190,7 @@ TEST(the_maps_reserve_is_kept_again_and_again,
             CHECK_OK(release(store, fixture_op_put_number, &settled));
         }
         release_much(store, first + 10000, end - first - 10000);
+        let_a_second_pass(store);
         wait_for_room(store);
         first = end;
     }
@@ -259,6 +262,7 @@ TEST(a_map_of_about_twice_its_reserve_gets_room_again,
         uint64_t end = first;
         for (int round = 0; round < 3; round++) {
             fill_and_release(store, &first, &end, 1);
+            let_a_second_pass(store);
             wait_for_room(store);
         }
         store_close(store);
@@ -276,6 +280,7 @@ TEST(a_map_without_a_reserve_gets_room_again,
     uint64_t end = first;
     for (int round = 0; round < 3; round++) {
         fill_and_release(store, &first, &end, 100);
+        let_a_second_pass(store);
         wait_for_room(store);
     }
     store_close(store);
@@ -360,6 +365,7 @@ TEST(a_file_that_may_not_grow_refuses_new_work_only,
         limit_file_size(limit + options.reserve_bytes);
         release_much(store, 0, 100);
         limit_file_size(0);
+        let_a_second_pass(store);
         wait_for_room(store);
         CHECK_UINT(file_size(harness_path("db-%d/reserve", (int)odd)), ==, options.reserve_bytes);
         struct jini_error error;
@@ -384,7 +390,7 @@ TEST(a_full_disk_refuses_new_work_only,
     CHECK_STATUS(fixture_fill(store, count, 1, 3000), JINI_E_FULL);
     release_much(store, 0, 100);
     CHECK_STATUS(fixture_fill(store, count, 1, 3000), JINI_E_FULL);
-    fixture_sleep_ms(1100);
+    let_a_second_pass(store);
     CHECK_STATUS(fixture_fill(store, count, 1, 3000), JINI_E_FULL);
     release_much(store, 100, 100);
     store_close(store);
