@@ -120,6 +120,7 @@ static void sleep_us(uint64_t us)
  */
 static void kill_and_replace(unsigned kills, uint32_t slots, uint64_t users)
 {
+    kills *= harness_scale();
     if (harness_sanitized())
         kills /= 4;
     pid_t pids[PROCESSES];
@@ -145,7 +146,7 @@ TEST(killed_processes_never_exceed_a_hot_limit,
      "too many.")
 {
     set_up();
-    kill_and_replace(400, 310, 1);
+    kill_and_replace(240, 310, 1);
     unsigned windows = 0;
     for (unsigned i = 0; i < WINDOWS; i++) {
         CHECK_UINT(atomic_load(&ledger->hot[i]), <=, HOT_AMOUNT);
@@ -183,13 +184,13 @@ static void check_spread(uint32_t slots, unsigned kills)
 TEST(killed_processes_never_exceed_a_spread_limit,
      "The same over 100,000 subjects, whose slots go from one to another all the time.")
 {
-    check_spread(200000, 150);
+    check_spread(200000, 100);
 }
 
 TEST(killed_processes_leave_a_crowded_table_whole,
      "The same with far fewer slots than subjects, so that nearly every charge fights for a claim.")
 {
-    check_spread(9300, 250);
+    check_spread(9300, 150);
 }
 
 /* Deaths and stops at known places. */
