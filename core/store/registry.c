@@ -129,7 +129,8 @@ static void lay_out(struct registry_map *map, const uint8_t boot_id[16], uint64_
 
 static int lock_setup(const struct registry *registry, struct jini_error *error)
 {
-    for (int waited = 0; waited < SETUP_WAIT_MS; waited += SETUP_STEP_MS) {
+    uint64_t end_ns = clock_boot_ns(registry->clock) + SETUP_WAIT_MS * NS_PER_MS;
+    do {
         int result = lock_byte(registry->fd, F_SETLK, F_WRLCK, 0);
         if (result >= 0)
             return 0;
@@ -137,7 +138,7 @@ static int lock_setup(const struct registry *registry, struct jini_error *error)
             return error_set_errno(error, -result, registry->path, "cannot lock the registry");
         struct timespec step = {.tv_nsec = SETUP_STEP_MS * 1000000L};
         nanosleep(&step, NULL);
-    }
+    } while (clock_boot_ns(registry->clock) < end_ns);
     return error_set(
         error, JINI_E_BUSY, registry->path,
         "another process has been opening this database for over %d ms; is it stopped?",

@@ -64,7 +64,7 @@ struct registry {
     bool looks_on;                  /* no slot, and the map is not to be written */
     uint64_t openings;              /* when it began to look on */
     bool turn_broken;               /* writer thread only */
-    const struct jini_clock *clock; /* for the wall clock; what processes compare is the system's */
+    const struct jini_clock *clock; /* of waits and of the day; processes compare the system's */
     char path[4096];
 };
 
