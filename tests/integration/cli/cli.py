@@ -18,7 +18,8 @@ import unittest
 import zlib
 
 JINI = os.environ.get("JINI", "jini")
-SLOW = 6 if os.environ.get("JINI_SANITIZE") else 1
+SANITIZED = bool(os.environ.get("JINI_SANITIZE"))  # which is slow, and what is only done again is done less often
+SLOW = 6 if SANITIZED else 1
 MEMORY = "/dev/shm"
 MEMORY_BYTES_MIN = 256 << 20  # as in harness.c
 
@@ -66,7 +67,7 @@ def folder_to_work_in():
     """As harness.c chooses it: a sanitizer waits for a disk without learning anything by it. None: any."""
     named = os.environ.get("JINI_TEST_TMPDIR")
     with contextlib.suppress(OSError):  # there is no such memory
-        if not named and os.environ.get("JINI_SANITIZE") and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN:
+        if not named and SANITIZED and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN:
             return MEMORY
     return named
 
