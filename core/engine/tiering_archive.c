@@ -3,7 +3,7 @@
  *
  *   SEALED --(1) row: ARCHIVING, attempt--> (2) check the file, PUT --> (3) GET, compare -->
  *       (4) row: ARCHIVED
- *   ARCHIVED --(1) GET, compare, unless that was done just now--> (2) content rows go -->
+ *   ARCHIVED --(1) GET, compare, unless the same run has just done so--> (2) content rows go -->
  *       (3) row: COLD --> (4) delete the file
  *   PURGING --(1) delete the object--> (2) content rows go, delete the file --> (3) delete the row
  *
@@ -28,6 +28,14 @@ enum { CONTENT_SLICE = 256 };
 
 /* ---- Archive ---- */
 
+static int note_first(void *context, const struct pack_scan_item *item)
+{
+    struct jini_error *first = context;
+    if (item->status && first->code == 0)
+        *first = *item->damage;
+    return 0;
+}
+
 /* Every checksum in the local file, before it is trusted to be the copy that stays. */
 static int check_local(const struct index_pack *pack, const struct pack_source *source,
                        struct jini_error *error)
@@ -35,15 +43,31 @@ static int check_local(const struct index_pack *pack, const struct pack_source *
     struct pack_scan_options options = {.depth = PACK_SCAN_EVERYTHING,
                                         .expected = PACK_STATE_SEALED};
     struct pack_scan_result result;
-    int status = pack_scan(source, &options, NULL, NULL, &result, error);
+    struct jini_error first;
+    error_clear(&first);
+    int status = pack_scan(source, &options, note_first, &first, &result, error);
     if (status)
         return status;
-    if (result.damaged > 0 || result.length != pack->file_bytes)
-        return pack_corrupt(error, &pack->id, 0,
-                            "%u parts of the local file are damaged, or its length is wrong; it is "
-                            "not archived",
-                            result.damaged);
+    if (result.damaged > 0) {
+        *error = first;
+        return JINI_E_CORRUPT;
+    }
+    if (result.length != pack->file_bytes)
+        return pack_corrupt(error, &pack->id, pack->file_bytes, "the file has %llu bytes",
+                            (unsigned long long)result.length);
     return 0;
+}
+
+int tiering_check_file(const struct tiering_run *run, const struct index_pack *pack,
+                       struct jini_error *error)
+{
+    const struct pack_source *source;
+    int status = pack_files_acquire(run->jini->pack_files, &pack->id, &source, error);
+    if (status)
+        return status;
+    status = check_local(pack, source, error);
+    pack_files_release(run->jini->pack_files, source);
+    return status;
 }
 
 struct compare {
@@ -183,6 +207,7 @@ int tiering_archive(struct tiering_run *run, const struct index_pack *row, struc
         tiering_delete_object(run, &pack, error);
     if (status)
         return error_set(error, status, "archive", "%s", jini_status_text(status));
+    run->read_back = pack.attempt;
     run->request->packs_archived++;
     run->request->bytes_archived += pack.file_bytes;
     return 0;
@@ -266,12 +291,7 @@ int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
 static int begin_anew(struct tiering_run *run, const struct index_pack *pack,
                       struct jini_error *error)
 {
-    const struct pack_source *source;
-    int status = pack_files_acquire(run->jini->pack_files, &pack->id, &source, error);
-    if (status)
-        return status;
-    status = check_local(pack, source, error);
-    pack_files_release(run->jini->pack_files, source);
+    int status = tiering_check_file(run, pack, error);
     if (status)
         return status;
     struct index_pack sealed = *pack;
@@ -302,15 +322,14 @@ static int look_at_object(struct tiering_run *run, const struct index_pack *pack
     return status;
 }
 
-/* Within this time of being read back an object is believed to be what it was. */
-enum { VERIFIED_MS = 3600 * 1000 };
-
-/* Before the file goes: the archive still has the object, and every byte of it. */
+/*
+ * Before the file goes: the archive still has the object, and every byte of it. What an earlier run
+ * has read proves nothing any more.
+ */
 static int check_object(struct tiering_run *run, const struct index_pack *pack,
                         struct jini_error *error)
 {
-    uint64_t now_ms = clock_wall_ns(run->jini->clock) / NS_PER_MS;
-    bool just_read = now_ms >= pack->archived_ms && now_ms - pack->archived_ms <= VERIFIED_MS;
+    bool just_read = id_equal(&pack->attempt, &run->read_back);
     char name[INDEX_OBJECT_NAME_MAX];
     index_object_name(pack, name);
     int status = archives_open(run->jini, error); /* without one nothing is known of its objects */

@@ -22,6 +22,8 @@
 #include "images/pack_footer.h"
 #include "images/pack_path.h"
 
+#include <stdio.h>
+
 enum kind { WHOLE, DAMAGED };
 
 /* A record of the old pack and its place in the new one. */
@@ -49,6 +51,7 @@ struct compaction {
     uint32_t last_left; /* sequence of the last record that was passed over */
     uint64_t left;      /* images of such records */
     uint64_t damaged;   /* images that were moved with a damaged record */
+    struct jini_id first_damaged;
 };
 
 struct move_slice {
@@ -227,8 +230,11 @@ static int move_slice(struct compaction *compaction, struct move_slice *slice,
                       struct jini_error *error)
 {
     uint64_t damaged = 0;
-    for (size_t i = 0; i < slice->count; i++)
-        damaged += slice->moved[i].damaged;
+    struct jini_id first = compaction->first_damaged;
+    for (size_t i = 0; i < slice->count; i++) {
+        if (slice->moved[i].damaged && compaction->damaged + damaged++ == 0)
+            first = slice->moved[i].from.image;
+    }
     if (damaged > 0)
         compaction->row.flags |= INDEX_PACK_HAS_DAMAGE;
     int status = tiering_write(compaction->run, op_move, slice);
@@ -237,6 +243,7 @@ static int move_slice(struct compaction *compaction, struct move_slice *slice,
         return error_set(error, status, "pack", "%s", jini_status_text(status));
     compaction->has_row = true;
     compaction->damaged += damaged;
+    compaction->first_damaged = first;
     compaction->any_moved = true;
     compaction->last = slice->moved[slice->count - 1];
     return 0;
@@ -435,12 +442,17 @@ static void note_damage(const struct compaction *compaction, const struct jini_i
 {
     struct jini_error error;
     char id[JINI_ID_TEXT_MAX];
+    char image[JINI_ID_TEXT_MAX];
+    char others[48] = "";
     jini_id_format(&compaction->row.id, id);
-    error_set(
-        &error, JINI_E_CORRUPT, "pack",
-        "the records of %llu images are damaged; they were put apart as they are, into pack %s",
-        (unsigned long long)compaction->damaged, id);
-    tiering_note_failure(compaction->run, source, JINI_E_CORRUPT, &error);
+    jini_id_format(&compaction->first_damaged, image);
+    if (compaction->damaged > 1)
+        snprintf(others, sizeof(others), ", and %llu more like it",
+                 (unsigned long long)compaction->damaged - 1);
+    error_set(&error, JINI_E_CORRUPT, "pack",
+              "image %s is damaged%s; what is left was put apart as it is, into pack %s", image,
+              others, id);
+    tiering_note_problem(compaction->run, source, JINI_E_CORRUPT, &error);
 }
 
 static int move_damaged(struct tiering_run *run, struct sources *sources, struct jini_error *error)

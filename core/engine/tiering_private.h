@@ -42,6 +42,7 @@ struct tiering_run {
     const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
     uint64_t packs_made;               /* by compaction */
     uint64_t jobs_at_ns;               /* boot time: jobs are given up again */
+    struct jini_id read_back;          /* the attempt whose object this run has proved last */
     int first_status;                  /* of a pack that could not be moved */
     struct jini_error first_error;
 };
@@ -102,7 +103,11 @@ bool tiering_must_end(const struct tiering_run *run);
  */
 bool tiering_ends_run(int status);
 
-/* Counts and logs a pack that could not be moved; the first is the run's result. */
+/* Logs what is wrong with a pack; the first is the run's result. */
+void tiering_note_problem(struct tiering_run *run, const struct jini_id *pack, int status,
+                          const struct jini_error *error);
+
+/* The same of a pack that could not be moved, which is counted. */
 void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
                           const struct jini_error *error);
 
@@ -146,6 +151,10 @@ int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
 int tiering_archive(struct tiering_run *run, const struct index_pack *pack,
                     struct jini_error *error);
 int tiering_free(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
+
+/* Reads every byte of the local file. JINI_E_CORRUPT: `error` names the first damage. */
+int tiering_check_file(const struct tiering_run *run, const struct index_pack *pack,
+                       struct jini_error *error);
 int tiering_purge(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
 int tiering_compact(struct tiering_run *run, const struct index_pack *packs, size_t count,
                     struct jini_error *error);

@@ -116,18 +116,24 @@ int tiering_ask(const struct tiering_run *run, struct archive_request *request,
     return archives_run(run->jini, &run->request->request, request, error);
 }
 
-void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
+void tiering_note_problem(struct tiering_run *run, const struct jini_id *pack, int status,
                           const struct jini_error *error)
 {
     char id[JINI_ID_TEXT_MAX];
     jini_id_format(pack, id);
-    run->request->packs_failed++;
     if (run->first_status == 0) {
         run->first_status = status;
         run->first_error = *error;
     }
     log_record(&run->jini->log, JINI_LOG_WARNING, "tiering_step_failed", LOG_TEXT("pack", id),
                LOG_TEXT("status", jini_status_name(status)), LOG_TEXT("message", error->message));
+}
+
+void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
+                          const struct jini_error *error)
+{
+    run->request->packs_failed++;
+    tiering_note_problem(run, pack, status, error);
 }
 
 bool tiering_ends_run(int status)

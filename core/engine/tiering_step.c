@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "images/appender.h"
 
+#include <stdio.h>
+
 enum { STEPS_MAX = 8 };
 
 /* ---- Facts ---- */
@@ -240,11 +242,35 @@ static int decide(struct tiering_run *run, const struct jini_id *id, struct inde
     return *step == TIERING_NOTHING ? note_count(run, pack, error) : 0;
 }
 
+/*
+ * After a step that found a copy of the pack to be damaged. If its file is, one bad record would
+ * keep the others from the archive for ever: what holds of any copy goes to a new pack, and the
+ * rest is put apart. Where that is in doubt too, the pack stays, and `error` as it is.
+ */
+static int rewrite_damaged(struct tiering_run *run, const struct index_pack *pack, char *reason,
+                           struct jini_error *error)
+{
+    struct jini_error found;
+    error_clear(&found);
+    if (tiering_check_file(run, pack, &found) != JINI_E_CORRUPT)
+        return JINI_E_CORRUPT;
+    snprintf(reason, TIERING_REASON_MAX, "its file is damaged");
+    int status = tiering_compact(run, pack, 1, &found);
+    if (status == 0 || status == JINI_E_CORRUPT || status == JINI_E_IO)
+        return status == 0 ? 0 : JINI_E_CORRUPT;
+    *error = found;
+    return status;
+}
+
 static int do_and_report(struct tiering_run *run, enum tiering_step step,
-                         const struct tiering_facts *facts, uint64_t bytes, const char *reason,
+                         const struct tiering_facts *facts, uint64_t bytes, char *reason,
                          struct jini_error *error)
 {
     int status = do_step(run, step, facts, error);
+    if (status == JINI_E_CORRUPT && (step == TIERING_ARCHIVE || step == TIERING_FREE)) {
+        step = TIERING_COMPACT;
+        status = rewrite_damaged(run, facts->pack, reason, error);
+    }
     if (status)
         return status;
     if (step == TIERING_ARCHIVE)

@@ -29,7 +29,10 @@ static int visit_part(void *context, const struct pack_scan_item *item)
                                            .field = "file",
                                            .image = item->entry ? &item->entry->image : NULL,
                                            .pack = &check->pack->id};
-        verify_problem(v, &place, "file: %s", item->damage->message);
+        const char *mend = check->pack->state == INDEX_PACK_ARCHIVED
+                               ? ": \"jini archive run --free-hot\" does so, from the archive"
+                               : "";
+        verify_problem(v, &place, "file: %s%s", item->damage->message, mend);
     }
     if (v->request->flags & JINI_VERIFY_DEEP)
         v->request->bytes_read += item->length;

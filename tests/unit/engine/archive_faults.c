@@ -200,9 +200,19 @@ TEST(an_archive_that_cannot_be_read_frees_nothing,
 }
 
 TEST(a_refused_question_frees_nothing,
-     "An archive that does not say whether it still has the object is not relied on.")
+     "An archive that does not say whether it still has what the run wrote is not relied on; a "
+     "later run does not ask, it reads.")
 {
-    check_never_freed("every=1,kinds=refuse+lost,operations=head");
+    struct jini *jini = open_over(HEALTHY, 300);
+    struct jini_archive_run run;
+    put_images(jini, fixture_user(jini, "alice", "Premium"), 8);
+    set_faults(jini, "every=1,kinds=refuse+lost,operations=head");
+    CHECK(is_answer_of_a_bad_day(run_tiering(jini, &run)));
+    CHECK_UINT(run.packs_freed, ==, 0);
+    CHECK_UINT(run.packs_failed, >, 0);
+    read_all(jini);
+    check_recovered(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
 TEST(an_archive_that_hangs_frees_nothing,

@@ -3,6 +3,7 @@
  * that is good is never let go of for one that is not.
  */
 #include "cold_fixture.h"
+#include "found.h"
 
 #include "images/index.h"
 #include "images/pack_path.h"
@@ -167,6 +168,129 @@ TEST(
         if (i != DOOMED)
             CHECK_STATUS(fixture_get(world.jini, &world.images[i], i),
                          i == BAD ? JINI_E_CORRUPT : 0);
+    }
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+/* ---- Freeing and archiving ---- */
+
+static struct world make_archived(uint32_t flags)
+{
+    struct world world;
+    struct jini_options options;
+    cold_options(&options);
+    world.jini = fixture_open_with(&options);
+    uint64_t user = fixture_user(world.jini, "alice", "Premium");
+    for (uint64_t i = 0; i < IMAGES; i++)
+        world.images[i] = fixture_put(world.jini, user, i);
+    if (flags)
+        fixture_tier(world.jini, flags, NULL);
+    return world;
+}
+
+static int tier_with(struct jini *jini, uint32_t flags, struct jini_archive_run *run)
+{
+    jini_request_init(run);
+    run->flags = flags;
+    return jini_archive_run(jini, run, NULL);
+}
+
+static void read_all(const struct world *world)
+{
+    for (uint64_t i = 0; i < IMAGES; i++)
+        CHECK_OK(fixture_get(world->jini, &world->images[i], i));
+}
+
+TEST(a_file_is_freed_for_a_proved_object_only,
+     "However short a time ago a pack was archived, another run reads its object before the local "
+     "copy goes: of one that has rotted the copy stays, and is archived anew.")
+{
+    struct jini_archive_run run;
+    struct world world = make_archived(JINI_TIERING_NOW);
+    damage_object(world.jini, &world.images[BAD]);
+    CHECK_STATUS(tier_with(world.jini, JINI_TIERING_FREE_HOT, &run), JINI_E_ARCHIVE);
+    CHECK_UINT(run.packs_freed, ==, 0);
+    read_all(&world);
+    CHECK_OK(tier_with(world.jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run));
+    CHECK_UINT(run.packs_freed, ==, 1);
+    read_all(&world);
+    fixture_verify(world.jini);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+TEST(a_run_reads_an_object_once,
+     "What a run has archived it has read back, and frees without reading it once more; what "
+     "another run has archived it reads.")
+{
+    struct jini_archive_run run;
+    struct world world = make_archived(JINI_TIERING_NOW | JINI_TIERING_FREE_HOT);
+    CHECK_UINT(cold_gets(world.jini), ==, 1);
+    uint64_t user = fixture_user(world.jini, "bob", "Premium");
+    fixture_put(world.jini, user, IMAGES);
+    CHECK_OK(tier_with(world.jini, JINI_TIERING_NOW, &run));
+    CHECK_UINT(cold_gets(world.jini), ==, 2);
+    CHECK_OK(tier_with(world.jini, JINI_TIERING_FREE_HOT, &run));
+    CHECK_UINT(cold_gets(world.jini), ==, 3);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+TEST(two_copies_with_different_damage_make_a_whole_one,
+     "Where file and object have lost different images, freeing puts together what holds of "
+     "either.")
+{
+    struct jini_archive_run run;
+    struct world world = make_archived(JINI_TIERING_NOW);
+    damage_file(world.jini, &world.images[BAD]);
+    damage_object(world.jini, &world.images[DOOMED]);
+    CHECK_OK(tier_with(world.jini, JINI_TIERING_FREE_HOT, &run));
+    read_all(&world);
+    CHECK_OK(tier_with(world.jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run));
+    CHECK_UINT(run.packs_freed, ==, 1);
+    read_all(&world);
+    fixture_verify(world.jini);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+TEST(verify_names_what_mends_a_file_that_is_in_the_archive,
+     "Of a damaged file whose pack is in the archive verify says which run puts the other copy in "
+     "its place, and that run does.")
+{
+    struct found found;
+    struct jini_archive_run run;
+    struct world world = make_archived(JINI_TIERING_NOW);
+    damage_file(world.jini, &world.images[BAD]);
+    found_run(world.jini, "pack_damaged", JINI_VERIFY_DEEP, &found);
+    CHECK_UINT(found.count, ==, 1);
+    CHECK_CONTAINS(found.items[0].message, "jini archive run --free-hot");
+    CHECK_OK(tier_with(world.jini, JINI_TIERING_FREE_HOT, &run));
+    read_all(&world);
+    fixture_verify(world.jini);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
+
+TEST(a_bad_record_keeps_no_others_from_the_archive,
+     "Of a local pack that has rotted in one record all others go to the archive; the run names "
+     "the image, puts it apart and says so once.")
+{
+    struct jini_archive_run run;
+    struct jini_options options;
+    char image[JINI_ID_TEXT_MAX];
+    struct world world = make_archived(0);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+    cold_options(&options);
+    world.jini = fixture_open_with(&options);
+    damage_file(world.jini, &world.images[BAD]);
+    CHECK_STATUS(tier_with(world.jini, JINI_TIERING_NOW, &run), JINI_E_CORRUPT);
+    jini_id_format(&world.images[BAD], image);
+    CHECK_CONTAINS(run.request.error.message, image);
+    CHECK_UINT(run.packs_failed, ==, 0);
+    CHECK_UINT(run.images_archived, ==, IMAGES - 1);
+    CHECK_OK(tier_with(world.jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run));
+    CHECK_UINT(run.packs_freed, ==, 1);
+    for (uint64_t i = 0; i < IMAGES; i++) {
+        enum jini_image_state state = fixture_locate(world.jini, &world.images[i]).state;
+        CHECK_INT(state, ==, i == BAD ? JINI_IMAGE_HOT : JINI_IMAGE_COLD);
+        CHECK_STATUS(fixture_get(world.jini, &world.images[i], i), i == BAD ? JINI_E_CORRUPT : 0);
     }
     CHECK_OK(jini_close(world.jini, NULL, NULL));
 }
