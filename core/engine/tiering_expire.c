@@ -81,6 +81,15 @@ static void log_damaged(const struct tiering_run *run, const struct expiry *expi
                LOG_NUMBER("damaged", expiry->damaged), LOG_TEXT("image", id));
 }
 
+void tiering_report_expiry(const struct tiering_run *run, enum generations_due_kind kind,
+                           uint64_t images, uint64_t bytes)
+{
+    if (images > 0)
+        tiering_report(run, JINI_TIERING_EXPIRE, NULL, images, bytes,
+                       kind == GENERATIONS_DUE_PURGE ? "their time in the trash is over"
+                                                     : "their retention is over");
+}
+
 static int expire_kind(struct tiering_run *run, enum generations_due_kind kind,
                        struct jini_error *error)
 {
@@ -98,10 +107,7 @@ static int expire_kind(struct tiering_run *run, enum generations_due_kind kind,
             log_damaged(run, &expiry);
     } while (expiry.rows == DUE_SLICE && !tiering_must_end(run));
     run->request->images_purged += images;
-    if (images > 0)
-        tiering_report(run, JINI_TIERING_EXPIRE, NULL, images, bytes,
-                       kind == GENERATIONS_DUE_PURGE ? "their time in the trash is over"
-                                                     : "their retention is over");
+    tiering_report_expiry(run, kind, images, bytes);
     return 0;
 }
 

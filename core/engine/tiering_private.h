@@ -3,6 +3,7 @@
  *
  *   tiering_run.c      the run: what is done with all packs, in which order
  *   tiering_step.c     one pack: asks images/tiering.h what to do, and has it done
+ *   tiering_foresee.c  what a run would do, for a dry one
  *   tiering_seal.c     open packs
  *   tiering_share.c    duplicates
  *   tiering_compact.c  rewriting packs without garbage
@@ -29,6 +30,7 @@
 
 enum {
     TIERING_SLICE = 128,                /* images of one transaction */
+    TIERING_STEPS_MAX = 8,              /* of one pack in one run */
     TIERING_SOURCES_MAX = 16,           /* packs that are rewritten into one */
     TIERING_ORPHAN_AGE_MS = 3600 * 1000 /* a PUT or a put may still be under way before */
 };
@@ -42,6 +44,7 @@ struct tiering_run {
     const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
     uint64_t packs_made;               /* by compaction */
     uint64_t jobs_at_ns;               /* boot time: jobs are given up again */
+    bool expires;                      /* of a dry run: some images would be deleted first */
     struct jini_id read_back;          /* the attempt whose object this run has proved last */
     int first_status;                  /* of a pack that could not be moved */
     struct jini_error first_error;
@@ -132,8 +135,19 @@ struct tiering_facts tiering_facts_of(const struct tiering_run *run, const struc
 int tiering_count_live(const struct tiering_run *run, const struct index_pack *pack,
                        struct tiering_facts *facts, uint64_t *bytes);
 
+/* Reports images of many packs, and why they go. */
+void tiering_report_expiry(const struct tiering_run *run, enum generations_due_kind kind,
+                           uint64_t images, uint64_t bytes);
+
 /* Takes a pack through all steps that are due, or reports them in a dry run. */
 int tiering_advance(struct tiering_run *run, const struct jini_id *id, struct jini_error *error);
+
+/* The same for the report of a step: what it moves or frees, and its name where it is shown. */
+uint64_t tiering_step_bytes(enum tiering_step step, const struct index_pack *pack,
+                            uint64_t live_bytes);
+void tiering_report_step(const struct tiering_run *run, enum tiering_step step,
+                         const struct index_pack *pack, uint64_t images, uint64_t bytes,
+                         const char *because);
 
 /* Does one step, if it is the one that is due. */
 int tiering_step_if_due(struct tiering_run *run, const struct jini_id *id, enum tiering_step wanted,
@@ -161,6 +175,10 @@ int tiering_compact(struct tiering_run *run, const struct index_pack *packs, siz
 int tiering_share(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
 int tiering_merge_small(struct tiering_run *run, struct jini_error *error);
 int tiering_expire(struct tiering_run *run, struct jini_error *error);
+
+/* What a dry run reports instead: first what tiering_expire() would delete, then each pack. */
+int tiering_foresee_expiry(struct tiering_run *run, struct jini_error *error);
+int tiering_foresee(struct tiering_run *run, const struct jini_id *id, struct jini_error *error);
 int tiering_collect(struct tiering_run *run, struct jini_error *error);
 
 /*

@@ -18,7 +18,7 @@ void tiering_report(const struct tiering_run *run, enum jini_tiering_step step,
         .step = step, .images = images, .bytes = bytes, .object = name, .because = because};
     if (pack) {
         event.pack_id = pack->id;
-        if (!id_is_zero(&pack->attempt))
+        if (pack->archived_ms != 0 && !id_is_zero(&pack->attempt)) /* else it may never have been */
             index_object_name(pack, name);
     }
     run->request->report(run->request->report_context, &event);
@@ -368,7 +368,7 @@ bool tiering_may_have_work(struct jini *jini)
 static int run_all(struct tiering_run *run, struct jini_error *error)
 {
     bool dry = run->request->flags & JINI_TIERING_DRY_RUN;
-    int status = dry ? 0 : tiering_expire(run, error);
+    int status = dry ? tiering_foresee_expiry(run, error) : tiering_expire(run, error);
     if (status == 0 && !dry && run->policy.now)
         status = tiering_seal_others(run, error);
     if (status == 0 && !dry && run->policy.now)

@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-enum { STEPS_MAX = 8 };
-
 /* ---- Facts ---- */
 
 int tiering_count_live(const struct tiering_run *run, const struct index_pack *pack,
@@ -127,77 +125,18 @@ static int do_step(struct tiering_run *run, enum tiering_step step,
     }
 }
 
-/* What is moved or freed by a step, for its report. */
-static uint64_t bytes_of(enum tiering_step step, const struct index_pack *pack, uint64_t live_bytes)
+uint64_t tiering_step_bytes(enum tiering_step step, const struct index_pack *pack,
+                            uint64_t live_bytes)
 {
     return step == TIERING_SEAL || step == TIERING_COMPACT ? live_bytes : pack->file_bytes;
 }
 
-static bool is_shown(enum tiering_step step)
+void tiering_report_step(const struct tiering_run *run, enum tiering_step step,
+                         const struct index_pack *pack, uint64_t images, uint64_t bytes,
+                         const char *because)
 {
-    return step != TIERING_SHARE && step != TIERING_PURGE_BEGIN;
-}
-
-/* What a step would make of a pack's row. False: what would follow cannot be foreseen. */
-static bool pretend(enum tiering_step step, struct index_pack *pack, uint64_t now_ms,
-                    uint64_t live_bytes)
-{
-    switch (step) {
-    case TIERING_SEAL:
-        pack->state = INDEX_PACK_SEALED;
-        pack->sealed_ms = now_ms;
-        pack->file_bytes = live_bytes;
-        return true;
-    case TIERING_SHARE:
-        pack->flags |= INDEX_PACK_SHARED;
-        return true;
-    case TIERING_ARCHIVE:
-        pack->state = INDEX_PACK_ARCHIVED;
-        pack->archived_ms = now_ms;
-        return true;
-    case TIERING_FREE:
-        pack->state = INDEX_PACK_COLD;
-        return true;
-    case TIERING_PURGE_BEGIN:
-        pack->state = INDEX_PACK_PURGING;
-        return true;
-    default:
-        return false;
-    }
-}
-
-/*
- * Reports the steps that are due, on a row that only pretends to change. Duplicates that a run
- * would find, and small packs that it would merge, are not foreseen.
- */
-static int foresee(struct tiering_run *run, const struct jini_id *id, struct jini_error *error)
-{
-    struct index_pack pack;
-    struct tiering_facts facts;
-    uint64_t bytes;
-    char reason[TIERING_REASON_MAX];
-    int status = tiering_load_pack(run, id, &pack);
-    if (status == JINI_E_NOT_FOUND)
-        return 0;
-    if (status == 0) {
-        facts = tiering_facts_of(run, &pack);
-        if (!tiering_may_be_due(&facts, &run->policy))
-            return 0;
-        status = tiering_count_live(run, &pack, &facts, &bytes);
-    }
-    if (status)
-        return error_set(error, status, "pack", "%s", jini_status_text(status));
-    for (int i = 0; i < STEPS_MAX; i++) {
-        enum tiering_step step = tiering_decide(&facts, &run->policy, reason);
-        if (step == TIERING_NOTHING)
-            return 0;
-        if (is_shown(step))
-            tiering_report(run, public_step(step), &pack, facts.live_images,
-                           bytes_of(step, &pack, bytes), reason);
-        if (!pretend(step, &pack, facts.now_ms, bytes))
-            return 0;
-    }
-    return 0;
+    if (step != TIERING_SHARE && step != TIERING_PURGE_BEGIN)
+        tiering_report(run, public_step(step), pack, images, bytes, because);
 }
 
 static int op_note_count(struct store_txn *txn, void *argument)
@@ -275,21 +214,19 @@ static int do_and_report(struct tiering_run *run, enum tiering_step step,
         return status;
     if (step == TIERING_ARCHIVE)
         run->request->images_archived += facts->live_images;
-    if (!is_shown(step))
-        return 0;
     struct index_pack after; /* with the name of its new object; of a purged pack none is left */
     const struct index_pack *shown =
         tiering_load_pack(run, &facts->pack->id, &after) == 0 ? &after : facts->pack;
-    tiering_report(run, public_step(step), shown, facts->live_images,
-                   bytes_of(step, facts->pack, bytes), reason);
+    tiering_report_step(run, step, shown, facts->live_images,
+                        tiering_step_bytes(step, facts->pack, bytes), reason);
     return 0;
 }
 
 int tiering_advance(struct tiering_run *run, const struct jini_id *id, struct jini_error *error)
 {
     if (run->request->flags & JINI_TIERING_DRY_RUN)
-        return foresee(run, id, error);
-    for (int i = 0; i < STEPS_MAX; i++) {
+        return tiering_foresee(run, id, error);
+    for (int i = 0; i < TIERING_STEPS_MAX; i++) {
         struct index_pack pack;
         struct tiering_facts facts;
         uint64_t bytes;

@@ -87,19 +87,17 @@ static int read_rows(struct store_cursor *cursor, enum generations_due_kind kind
     return 0;
 }
 
-int generations_due_list(struct store_txn *txn, enum generations_due_kind kind, uint64_t now_ms,
-                         struct generations_due *out, size_t capacity, size_t *count,
-                         struct jini_error *error)
+static int list_from(struct store_txn *txn, const struct tuple *low, enum generations_due_kind kind,
+                     uint64_t now_ms, struct generations_due *out, size_t capacity, size_t *count,
+                     struct jini_error *error)
 {
     *count = 0;
-    struct tuple low;
     struct tuple high;
-    key_due(&low, kind, 0);
     key_due(&high, kind, now_ms);
     bool bounded = tuple_after_prefix(&high); /* behind all rows of now_ms itself */
     JINI_ASSERT(bounded);
     struct store_cursor cursor;
-    int status = store_cursor_open(txn, STORE_SPACE_QUEUE, tuple_key(&low), tuple_key(&high),
+    int status = store_cursor_open(txn, STORE_SPACE_QUEUE, tuple_key(low), tuple_key(&high),
                                    STORE_FORWARD, &cursor);
     if (status == 0) {
         status = read_rows(&cursor, kind, out, capacity, count);
@@ -110,4 +108,24 @@ int generations_due_list(struct store_txn *txn, enum generations_due_kind kind, 
     return status ? error_set(error, status, "queue", "the due queue cannot be read: %s",
                               jini_status_text(status))
                   : 0;
+}
+
+int generations_due_list(struct store_txn *txn, enum generations_due_kind kind, uint64_t now_ms,
+                         struct generations_due *out, size_t capacity, size_t *count,
+                         struct jini_error *error)
+{
+    struct tuple low;
+    key_due(&low, kind, 0);
+    return list_from(txn, &low, kind, now_ms, out, capacity, count, error);
+}
+
+int generations_due_list_after(struct store_txn *txn, const struct generations_due *after,
+                               uint64_t now_ms, struct generations_due *out, size_t capacity,
+                               size_t *count, struct jini_error *error)
+{
+    struct tuple low;
+    key_of(&low, after->kind, after->due_ms, &after->id);
+    bool bounded = tuple_after_prefix(&low);
+    JINI_ASSERT(bounded);
+    return list_from(txn, &low, after->kind, now_ms, out, capacity, count, error);
 }

@@ -312,4 +312,9 @@ int generations_due_list(struct store_txn *txn, enum generations_due_kind kind, 
                          struct generations_due *out, size_t capacity, size_t *count,
                          struct jini_error *error);
 
+/* The same behind a row, for who only looks and lets the rows be. */
+int generations_due_list_after(struct store_txn *txn, const struct generations_due *after,
+                               uint64_t now_ms, struct generations_due *out, size_t capacity,
+                               size_t *count, struct jini_error *error);
+
 #endif

@@ -495,13 +495,16 @@ const struct verb table_verbs[] = {
      verb_restore},
 
     {"archive plan", "show what would move, and why",
-     "A dry run: prints the steps that are due for each pack, with their reasons, and changes "
-     "nothing. Duplicates that a run would find, and small packs that it would merge, are not "
-     "foreseen.",
+     "A dry run: prints how many images a run would delete because their retention or their time "
+     "in the trash is over, and the steps that are due for each pack after that, with their "
+     "reasons; changes nothing. Duplicates that a run would find, small packs that it would merge, "
+     "and what it would find damaged or missing are not foreseen.",
      no_arguments, archive_options, archive_plan_examples, verb_archive_plan},
     {"archive run", "move packs to the archive",
-     "Seals, compacts, copies to the archive, reads back, verifies, commits, and only then "
-     "deletes. Whatever interrupts it is picked up by the next run. With --now, processes that "
+     "Deletes images whose retention or time in the trash is over, for good: \"archive plan\" "
+     "tells how many. Then seals, compacts, copies to the archive, reads back, verifies, commits, "
+     "and only then deletes local copies. Whatever interrupts it is picked up by the next run. "
+     "With --now, processes that "
      "append to packs are asked to seal them; one that has not done so after three seconds is "
      "named, and its packs stay.",
      no_arguments, archive_options, archive_run_examples, verb_archive_run},

@@ -200,9 +200,12 @@ static void print_plan_total(struct command *command, const struct reports *repo
         output_line("nothing is due");
         return;
     }
-    output_line("%" PRIu64 " step%s on %" PRIu64 " pack%s with %" PRIu64 " image%s", steps,
-                steps == 1 ? "" : "s", reports->packs, reports->packs == 1 ? "" : "s",
-                reports->images, reports->images == 1 ? "" : "s");
+    if (reports->packs == 0)
+        output_line("%" PRIu64 " step%s", steps, steps == 1 ? "" : "s");
+    else
+        output_line("%" PRIu64 " step%s on %" PRIu64 " pack%s with %" PRIu64 " image%s", steps,
+                    steps == 1 ? "" : "s", reports->packs, reports->packs == 1 ? "" : "s",
+                    reports->images, reports->images == 1 ? "" : "s");
     for (int step = 1; step < STEPS_END; step++) {
         char bytes[WORDS_NUMBER_MAX];
         uint64_t images = reports->by_step[step].images;

@@ -50,7 +50,12 @@ enum jini_tiering_flag {
                                        second; after three the run goes on: see `packs_in_use` */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
     JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and write nothing: beside
-                                       other runs, and in a database that is opened read-only */
+                                       other runs, and in a database that is opened read-only. What
+                                       follows the end of an image's time is foreseen; what follows
+                                       a COMPACT has the pack that is rewritten for the one that
+                                       would be made; duplicates, small packs that would become
+                                       one, and what files and objects turn out to hold are not
+                                       foreseen */
 };
 
 /*

@@ -61,6 +61,21 @@ class RoundTrip(Case):
         self.assertEqual(self.verify("--deep")["images"], 40)
         self.assertEqual(self.run_jini("archive", "plan").out, "nothing is due\n")
 
+    def test_plan_tells_what_goes_for_good(self):
+        """Images whose time in the trash is over are in the plan, and the run deletes just those."""
+        ids = self.put("alice", self.pictures(5))
+        self.run_jini("--set", "trash.s=0", "rm", *ids.values())
+        plan = self.json("archive", "plan").lines()
+        self.assertEqual([line["step"] for line in plan[:-1]], ["expire", "purge"])
+        self.assertEqual(plan[-1]["by_step"]["expire"]["images"], 5)
+        text = self.run_jini("archive", "plan").out
+        self.assertIn("5 images", text)
+        self.assertIn("their time in the trash is over", text)
+        run = self.json("archive", "run").lines()
+        self.assertEqual([line["step"] for line in run[:-1]], ["expire", "purge"])
+        self.assertEqual(run[-1]["images_purged"], 5)
+        self.assertEqual(self.run_jini("archive", "plan").out, "nothing is due\n")
+
     def test_twice_put_once_stored(self):
         """Duplicates of two commands take the room of one after one run."""
         folder = self.pictures(5)

@@ -21,11 +21,19 @@ static int remove_row(struct store *store, const struct generations_due *due)
     return change(store, &(struct call){.run = run_due_remove, .in = due});
 }
 
+static struct generations_due listed[DUE_LISTED_MAX];
+
+/* Lists the rows behind one. */
+static int run_due_after(struct store_txn *txn, struct call *call)
+{
+    size_t *count = call->out;
+    return generations_due_list_after(txn, call->in, 100, listed, 3, count, &call->error);
+}
+
 enum { ROWS = 300, KINDS = 4 };
 
 static struct generations_due rows[ROWS];
 static bool present[ROWS];
-static struct generations_due listed[DUE_LISTED_MAX];
 
 static void random_row(struct generations_due *due, uint64_t number)
 {
@@ -87,7 +95,8 @@ STORE_TEST(
 }
 
 STORE_TEST(a_listing_is_bounded,
-           "At most as many rows are listed as asked for; what was removed is gone.")
+           "At most as many rows are listed as asked for, from the first one or behind one; what "
+           "was removed is gone.")
 {
     struct store *store = records_open(driver);
     struct generations_due due = {.kind = GENERATIONS_DUE_ENGINE};
@@ -95,6 +104,15 @@ STORE_TEST(a_listing_is_bounded,
         due.due_ms = i;
         CHECK_OK(add(store, &due));
     }
+    size_t count;
+    due.due_ms = 0;
+    for (uint64_t seen = 0; seen < 10; seen += count, due = listed[count - 1]) {
+        CHECK_OK(look(store, &(struct call){.run = run_due_after, .in = &due, .out = &count}));
+        CHECK_UINT(count, ==, seen < 9 ? 3 : 1);
+        CHECK_UINT(listed[0].due_ms, ==, seen + 1);
+    }
+    CHECK_OK(look(store, &(struct call){.run = run_due_after, .in = &due, .out = &count}));
+    CHECK_UINT(count, ==, 0);
     for (size_t left = 10; left > 0; left -= 2) {
         struct due_call in = {GENERATIONS_DUE_ENGINE, 100, 2, 0};
         CHECK_OK(look(store, &(struct call){.run = run_due, .in = &in, .out = listed}));
