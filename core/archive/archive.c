@@ -41,7 +41,8 @@ static int check_options(const struct archive_options *options, struct jini_erro
 {
     if (!options->clock)
         return error_set(error, JINI_E_INVALID, "clock", "the archive needs a clock");
-    if (options->mode != ARCHIVE_OPEN_EXISTING && options->mode != ARCHIVE_CREATE)
+    if (options->mode != ARCHIVE_OPEN_EXISTING && options->mode != ARCHIVE_CREATE &&
+        options->mode != ARCHIVE_CREATE_NEW)
         return error_set(error, JINI_E_INVALID, "mode", "%d is no mode to open an archive in",
                          (int)options->mode);
     if (options->threads < 1 || options->threads > 4)

@@ -60,7 +60,8 @@ enum {
 enum archive_mode {
     ARCHIVE_OPEN_EXISTING, /* refuse what is not an archive yet: a disk that is not mounted, a wrong
                               path */
-    ARCHIVE_CREATE         /* make the archive when it is not there; its parent directory must be */
+    ARCHIVE_CREATE,        /* make the archive when it is not there; its parent directory must be */
+    ARCHIVE_CREATE_NEW     /* the same, and refuse one that is there */
 };
 
 struct archive_options {
@@ -86,7 +87,8 @@ void archive_options_init(struct archive_options *options);
  * temporaries.
  *
  * JINI_E_INVALID: the URL or an option breaks a rule, or the path holds something else than an
- * archive. JINI_E_NOT_FOUND: there is no archive. JINI_E_FORMAT: a newer version made it.
+ * archive. JINI_E_NOT_FOUND: there is no archive. JINI_E_EXISTS: there is one, and a new one was
+ * wanted. JINI_E_FORMAT: a newer version made it.
  * JINI_E_NO_MEMORY, JINI_E_IO, JINI_E_FULL, JINI_E_READ_ONLY: as the file system says.
  */
 int archive_open(const char *url, const struct archive_options *options, struct archive **out,

@@ -73,7 +73,7 @@ static int sync_parent(const struct dir *dir, bool made, struct jini_error *erro
 static int open_root(struct dir *dir, const char *path, bool *made, struct jini_error *error)
 {
     *made = false;
-    if (dir->archive.options.mode == ARCHIVE_CREATE) {
+    if (dir->archive.options.mode != ARCHIVE_OPEN_EXISTING) {
         *made = mkdir(path, DIR_MODE) == 0;
         if (!*made && errno != EEXIST)
             return error_set_errno(error, errno, "archive", "making the archive %s failed",
@@ -85,8 +85,8 @@ static int open_root(struct dir *dir, const char *path, bool *made, struct jini_
     if (errno == ENOENT)
         return error_set(
             error, JINI_E_NOT_FOUND, "archive",
-            "there is no directory %s; mount the disk that holds the archive, or create "
-            "the archive first",
+            "there is no directory %s; mount the disk that holds the archive, or make a new one "
+            "with \"jini archive init\"",
             dir->shown);
     if (errno == ENOTDIR)
         return error_set(error, JINI_E_INVALID, "archive", "%s is not a directory", dir->shown);
@@ -170,11 +170,15 @@ static int write_marker(struct dir *dir, struct jini_error *error)
 static int find_archive(struct dir *dir, bool made, struct jini_error *error)
 {
     int status = read_marker(dir, error);
+    if (status == 0 && dir->archive.options.mode == ARCHIVE_CREATE_NEW)
+        return error_set(error, JINI_E_EXISTS, "archive", "there is an archive already in %s",
+                         dir->shown);
     if (status != JINI_E_NOT_FOUND)
         return status;
-    if (dir->archive.options.mode != ARCHIVE_CREATE)
+    if (dir->archive.options.mode == ARCHIVE_OPEN_EXISTING)
         return error_set(error, JINI_E_NOT_FOUND, "archive",
-                         "%s holds no archive; mount the disk that holds it, or create it first",
+                         "%s holds no archive; mount the disk that holds it, or make a new one "
+                         "with \"jini archive init\"",
                          dir->shown);
     status = check_empty(dir, error);
     if (status == 0)

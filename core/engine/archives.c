@@ -90,24 +90,32 @@ static int find_object(void *context, const struct index_pack *pack)
     return archived ? FOUND_OBJECT : 0;
 }
 
-/*
- * An archive is made for the first object only. Later an empty place is a disk that is not mounted,
- * or a wrong URL, and must not be taken for the archive.
- */
-static int open_archive(struct jini *jini, struct archive **out, struct jini_error *error)
+static int open_archive_as(struct jini *jini, enum archive_mode mode, struct archive **out,
+                           struct jini_error *error)
 {
     char url[ARCHIVE_URL_MAX];
     struct archive_options options;
+    archive_options_init(&options);
+    options.clock = jini->clock;
+    options.queue_max = (uint32_t)jini->options.archive_reads_max + OTHER_REQUESTS_MAX;
+    options.mode = mode;
+    int status = resolve_url(jini, url, sizeof(url), error);
+    return status ? status : archive_open(url, &options, out, error);
+}
+
+/*
+ * An archive is made for the first object only. Later an empty place is a disk that is not mounted,
+ * or a wrong URL, and must not be taken for the archive, unless archives_create() is asked for.
+ */
+static int open_archive(struct jini *jini, struct archive **out, struct jini_error *error)
+{
     int found = index_pack_each(jini->store, find_object, NULL);
     if (found < 0)
         return error_set(error, found, "archive", "%s", jini_status_text(found));
     bool in_use = found == FOUND_OBJECT;
-    archive_options_init(&options);
-    options.clock = jini->clock;
-    options.queue_max = (uint32_t)jini->options.archive_reads_max + OTHER_REQUESTS_MAX;
-    options.mode = jini->options.read_only || in_use ? ARCHIVE_OPEN_EXISTING : ARCHIVE_CREATE;
-    int status = resolve_url(jini, url, sizeof(url), error);
-    return status ? status : archive_open(url, &options, out, error);
+    return open_archive_as(
+        jini, jini->options.read_only || in_use ? ARCHIVE_OPEN_EXISTING : ARCHIVE_CREATE, out,
+        error);
 }
 
 static int open_handle(struct jini *jini, struct archive_handle **out, struct jini_error *error)
@@ -204,6 +212,22 @@ int archives_open(struct jini *jini, struct jini_error *error)
     int status = acquire(jini, &handle, error);
     if (status == 0)
         archives_release(handle);
+    return status;
+}
+
+int archives_create(struct jini *jini, struct jini_error *error)
+{
+    struct archives *archives = &jini->archives;
+    struct archive *archive = NULL;
+    pthread_mutex_lock(&archives->opening);
+    int status = open_archive_as(jini, ARCHIVE_CREATE_NEW, &archive, error);
+    archive_close(archive);
+    struct archive_handle *old = status == 0 ? archives_find(jini) : NULL;
+    if (old) { /* of the one that is gone */
+        let_go(old);
+        archives_release(old);
+    }
+    pthread_mutex_unlock(&archives->opening);
     return status;
 }
 

@@ -284,9 +284,9 @@ int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
 }
 
 /*
- * The object is lost or damaged, but the file is here: the pack is archived anew by a later run.
- * Not before the file has proved to be whole: of an object that was only read wrongly on its way it
- * would take the last good copy.
+ * The object is lost or damaged, but the file is here: the pack is to be archived anew. Not before
+ * the file has proved to be whole: of an object that was only read wrongly on its way it would take
+ * the last good copy.
  */
 static int begin_anew(struct tiering_run *run, const struct index_pack *pack,
                       struct jini_error *error)
@@ -299,14 +299,7 @@ static int begin_anew(struct tiering_run *run, const struct index_pack *pack,
     sealed.attempt = (struct jini_id){{0}};
     sealed.archived_ms = 0;
     status = tiering_change_pack(run, &sealed, INDEX_PACK_ARCHIVED);
-    if (status)
-        return error_set(error, status, "pack", "%s", jini_status_text(status));
-    char name[INDEX_OBJECT_NAME_MAX];
-    index_object_name(pack, name);
-    return error_set(error, JINI_E_ARCHIVE, "archive",
-                     "the archive %s has no whole object %s any more; the pack stays and is "
-                     "archived again",
-                     run->jini->options.archive_url, name);
+    return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
 }
 
 static int look_at_object(struct tiering_run *run, const struct index_pack *pack, const char *name,
@@ -320,6 +313,25 @@ static int look_at_object(struct tiering_run *run, const struct index_pack *pack
     if (status == 0 && request.size != pack->file_bytes)
         return error_set(error, JINI_E_CORRUPT, name, "it does not have its length");
     return status;
+}
+
+static bool is_lost(int status)
+{
+    return status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT;
+}
+
+int tiering_renew(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error)
+{
+    char name[INDEX_OBJECT_NAME_MAX];
+    char id[JINI_ID_TEXT_MAX];
+    index_object_name(pack, name);
+    int status = look_at_object(run, pack, name, error);
+    if (!is_lost(status))
+        return status;
+    jini_id_format(&pack->id, id);
+    log_record(&run->jini->log, JINI_LOG_WARNING, "object_lost", LOG_TEXT("pack", id),
+               LOG_TEXT("object", name), LOG_TEXT("message", error->message));
+    return begin_anew(run, pack, error);
 }
 
 /*
@@ -337,8 +349,14 @@ static int check_object(struct tiering_run *run, const struct index_pack *pack,
         return status;
     status = just_read ? look_at_object(run, pack, name, error)
                        : verify_object(run, pack, name, &pack->object_hash, error);
-    bool lost = status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT;
-    return lost ? begin_anew(run, pack, error) : status;
+    if (!is_lost(status))
+        return status;
+    status = begin_anew(run, pack, error);
+    return status ? status
+                  : error_set(error, JINI_E_ARCHIVE, "archive",
+                              "the archive %s has no whole object %s any more; the pack stays and "
+                              "is archived again by the next run",
+                              run->jini->options.archive_url, name);
 }
 
 int tiering_free(struct tiering_run *run, const struct index_pack *row, struct jini_error *error)

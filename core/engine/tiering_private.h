@@ -149,6 +149,12 @@ void tiering_report_step(const struct tiering_run *run, enum tiering_step step,
                          const struct index_pack *pack, uint64_t images, uint64_t bytes,
                          const char *because);
 
+/*
+ * Of an archived pack whose object may be lost: see tiering_renew(). A damaged file is rewritten.
+ */
+int tiering_renew_if_lost(struct tiering_run *run, const struct index_pack *pack,
+                          struct jini_error *error);
+
 /* Does one step, if it is the one that is due. */
 int tiering_step_if_due(struct tiering_run *run, const struct jini_id *id, enum tiering_step wanted,
                         struct jini_error *error);
@@ -165,6 +171,12 @@ int tiering_seal(struct tiering_run *run, const struct tiering_facts *facts,
 int tiering_archive(struct tiering_run *run, const struct index_pack *pack,
                     struct jini_error *error);
 int tiering_free(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
+
+/*
+ * Has an archived pack whose object is not there, or not in its length, archived again: its row is
+ * SEALED then. JINI_E_CORRUPT: its file is damaged.
+ */
+int tiering_renew(struct tiering_run *run, const struct index_pack *pack, struct jini_error *error);
 
 /* Reads every byte of the local file. JINI_E_CORRUPT: `error` names the first damage. */
 int tiering_check_file(const struct tiering_run *run, const struct index_pack *pack,

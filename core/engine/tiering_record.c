@@ -91,8 +91,13 @@ int tiering_record_read(const struct tiering_run *run, const struct index_pack *
     bool local = pack->state != INDEX_PACK_COLD;
     if (local)
         status = take_local(run, location, out, error);
+    bool damaged = status == JINI_E_CORRUPT;
     if (has_object(pack) && (!local || status))
         status = take_object(run, pack, location, out, error);
+    if (damaged && status == JINI_E_NOT_FOUND) /* it is in no other copy */
+        status = error_set(error, JINI_E_CORRUPT, "pack",
+                           "record %u is damaged, and the object of its pack is lost",
+                           location->sequence);
     if (status)
         pack_copy_free(out);
     return status;

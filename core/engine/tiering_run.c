@@ -307,6 +307,21 @@ static int reclaim_pack(struct tiering_run *run, const struct index_pack *pack, 
     return status;
 }
 
+/*
+ * An archive that was lost and made anew has nothing of what is here: who asks for everything now
+ * gets that too. `context`: whether the archive answers; one that does not is asked once.
+ */
+static int renew_pack(struct tiering_run *run, const struct index_pack *pack, void *context,
+                      struct jini_error *error)
+{
+    bool *answers = context;
+    if (pack->state != INDEX_PACK_ARCHIVED || !*answers)
+        return 0;
+    int status = tiering_renew_if_lost(run, pack, error);
+    *answers = status == 0 || status == JINI_E_CORRUPT;
+    return status;
+}
+
 static struct tiering_run run_of(struct jini *jini, struct jini_archive_run *request)
 {
     struct tiering_run run = {.jini = jini,
@@ -380,6 +395,9 @@ static int run_all(struct tiering_run *run, struct jini_error *error)
     /* Of all packs, before the first is freed: duplicates are found among local packs only. */
     if (status == 0 && !dry)
         status = tiering_each(run, share_pack, NULL, error);
+    bool answers = true;
+    if (status == 0 && !dry && run->policy.now)
+        status = tiering_each(run, renew_pack, &answers, error);
     if (status == 0)
         status = tiering_each(run, advance_pack, NULL, error);
     if (status == 0 && !dry)

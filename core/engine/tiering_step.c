@@ -7,8 +7,6 @@
 #include "base/error.h"
 #include "images/appender.h"
 
-#include <stdio.h>
-
 /* ---- Facts ---- */
 
 int tiering_count_live(const struct tiering_run *run, const struct index_pack *pack,
@@ -186,30 +184,32 @@ static int decide(struct tiering_run *run, const struct jini_id *id, struct inde
  * keep the others from the archive for ever: what holds of any copy goes to a new pack, and the
  * rest is put apart. Where that is in doubt too, the pack stays, and `error` as it is.
  */
-static int rewrite_damaged(struct tiering_run *run, const struct index_pack *pack, char *reason,
-                           struct jini_error *error)
+static int rewrite_damaged(struct tiering_run *run, const struct tiering_facts *facts,
+                           uint64_t bytes, struct jini_error *error)
 {
     struct jini_error found;
     error_clear(&found);
-    if (tiering_check_file(run, pack, &found) != JINI_E_CORRUPT)
+    if (tiering_check_file(run, facts->pack, &found) != JINI_E_CORRUPT)
         return JINI_E_CORRUPT;
-    snprintf(reason, TIERING_REASON_MAX, "its file is damaged");
-    int status = tiering_compact(run, pack, 1, &found);
-    if (status == 0 || status == JINI_E_CORRUPT || status == JINI_E_IO)
-        return status == 0 ? 0 : JINI_E_CORRUPT;
-    *error = found;
-    return status;
+    int status = tiering_compact(run, facts->pack, 1, &found);
+    if (status == JINI_E_FULL || tiering_ends_run(status))
+        *error = found;
+    else if (status)
+        return JINI_E_CORRUPT;
+    if (status)
+        return status;
+    tiering_report_step(run, TIERING_COMPACT, facts->pack, facts->live_images, bytes,
+                        "its file is damaged");
+    return 0;
 }
 
 static int do_and_report(struct tiering_run *run, enum tiering_step step,
-                         const struct tiering_facts *facts, uint64_t bytes, char *reason,
+                         const struct tiering_facts *facts, uint64_t bytes, const char *reason,
                          struct jini_error *error)
 {
     int status = do_step(run, step, facts, error);
-    if (status == JINI_E_CORRUPT && (step == TIERING_ARCHIVE || step == TIERING_FREE)) {
-        step = TIERING_COMPACT;
-        status = rewrite_damaged(run, facts->pack, reason, error);
-    }
+    if (status == JINI_E_CORRUPT && (step == TIERING_ARCHIVE || step == TIERING_FREE))
+        return rewrite_damaged(run, facts, bytes, error);
     if (status)
         return status;
     if (step == TIERING_ARCHIVE)
@@ -254,4 +254,17 @@ int tiering_step_if_due(struct tiering_run *run, const struct jini_id *id, enum 
     if (status || step != wanted)
         return status;
     return do_and_report(run, step, &facts, bytes, reason, error);
+}
+
+int tiering_renew_if_lost(struct tiering_run *run, const struct index_pack *pack,
+                          struct jini_error *error)
+{
+    struct tiering_facts facts = {.pack = pack};
+    uint64_t bytes;
+    int status = tiering_renew(run, pack, error);
+    if (status != JINI_E_CORRUPT)
+        return status;
+    status = tiering_count_live(run, pack, &facts, &bytes);
+    return status ? error_set(error, status, "pack", "%s", jini_status_text(status))
+                  : rewrite_damaged(run, &facts, bytes, error);
 }

@@ -356,6 +356,8 @@ static const struct example_row archive_run_examples[] = {
     {"jini archive run --now --free-hot", "move everything and free the local copies"},
     {0},
 };
+static const struct example_row archive_init_examples[] = {
+    {"jini archive init && jini archive run --now", "after the disk of the archive was lost"}, {0}};
 static const struct example_row archive_status_examples[] = {
     {"jini archive status", "how much is where"}, {0}};
 static const struct option_row verify_options[] = {
@@ -508,6 +510,14 @@ const struct verb table_verbs[] = {
      "append to packs are asked to seal them; one that has not done so after three seconds is "
      "named, and its packs stay.",
      no_arguments, archive_options, archive_run_examples, verb_archive_run},
+    {"archive init", "make a lost archive anew",
+     "Makes the archive that archive.url names, empty. The first \"archive run\" does so by "
+     "itself; "
+     "later an empty place is taken for a disk that is not mounted, and refused. This is for an "
+     "archive that is lost for good: \"archive run --now\" then archives again what is on the "
+     "local "
+     "disk, and \"verify\" names what is not. Refused where an archive is, or something else.",
+     no_arguments, no_options, archive_init_examples, verb_archive_init},
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,
      archive_status_examples, verb_archive_status},

@@ -330,6 +330,21 @@ int verb_archive_run(struct command *command)
     return run_tiering(command, &reports);
 }
 
+int verb_archive_init(struct command *command)
+{
+    const char *url = command->options.archive_url;
+    int status = command_open(command);
+    if (status == 0)
+        status = jini_archive_init(command->jini, &command->error);
+    if (status)
+        return status;
+    output_line("made the archive %s; \"jini archive run --now\" brings back what is on the local "
+                "disk",
+                url);
+    output_json(json_pack("{s:o}", "archive", layout_text(url)));
+    return 0;
+}
+
 int verb_archive_status(struct command *command)
 {
     struct jini_archive_status counts;

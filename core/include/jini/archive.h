@@ -47,7 +47,8 @@ typedef void jini_tiering_fn(void *context, const struct jini_tiering_event *eve
 enum jini_tiering_flag {
     JINI_TIERING_NOW = 1 << 0, /* regardless of age to the archive; open packs are sealed first.
                                        Other processes are asked to seal theirs, which takes them a
-                                       second; after three the run goes on: see `packs_in_use` */
+                                       second; after three the run goes on: see `packs_in_use`.
+                                       Packs whose object is missing are archived again */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
     JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and write nothing: beside
                                        other runs, and in a database that is opened read-only. What
@@ -100,6 +101,18 @@ struct jini_archive_run {
 };
 JINI_EXPORT int jini_archive_run(struct jini *jini, struct jini_archive_run *run,
                                  jini_callback *callback);
+
+/*
+ * Makes the archive that archive.url names, empty, where none is: the first run does so by itself,
+ * but once there are objects an empty place is taken for a disk that is not mounted. For an archive
+ * that is lost for good. A run with JINI_TIERING_NOW then archives again what is on the local disk;
+ * images that were in the archive alone are lost. Blocks; not on a loop. Durable.
+ *   JINI_E_EXISTS     there is an archive
+ *   JINI_E_INVALID    something else is there
+ *   JINI_E_READ_ONLY  the database is opened so, or the file system is
+ *   JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
+ */
+JINI_EXPORT int jini_archive_init(struct jini *jini, struct jini_error *error);
 
 /* How images and packs are spread over the tiers. */
 struct jini_archive_status {

@@ -5,6 +5,7 @@ import collections
 import os
 import pathlib
 import resource
+import shutil
 import stat
 import unittest
 
@@ -75,6 +76,19 @@ class RoundTrip(Case):
         self.assertEqual([line["step"] for line in run[:-1]], ["expire", "purge"])
         self.assertEqual(run[-1]["images_purged"], 5)
         self.assertEqual(self.run_jini("archive", "plan").out, "nothing is due\n")
+
+    def test_lost_archive_is_made_anew(self):
+        """A run does not take an empty place for the archive; it names the verb that makes one."""
+        ids = self.put("alice", self.pictures(5))
+        self.run_jini("archive", "run", "--now")
+        shutil.rmtree(self.directory / "db" / "archive")
+        self.assertIn("jini archive init", self.run_jini("archive", "run", "--now", code=29).err)
+        self.assertIn("archive", self.json("archive", "init").object())
+        self.assertIn("there is an archive", self.run_jini("archive", "init", code=4).err)
+        run = self.json("archive", "run", "--now").lines()
+        self.assertEqual(run[-1]["images_archived"], 5)
+        self.verify("--deep")
+        self.check_bytes(ids)
 
     def test_twice_put_once_stored(self):
         """Duplicates of two commands take the room of one after one run."""

@@ -87,6 +87,21 @@ TEST(missing_archive_is_not_found,
     CHECK_OK(try_open("dir:empty", ARCHIVE_OPEN_EXISTING, &error));
 }
 
+TEST(a_new_archive_is_no_other_one,
+     "Where an archive is, a new one is refused, and that one stays; an empty place, or none, "
+     "becomes one.")
+{
+    struct jini_error error;
+    CHECK_OK(try_open("dir:new", ARCHIVE_CREATE_NEW, &error));
+    CHECK_STATUS(try_open("dir:new", ARCHIVE_CREATE_NEW, &error), JINI_E_EXISTS);
+    CHECK_CONTAINS(error.message, "new");
+    CHECK_OK(try_open("dir:new", ARCHIVE_OPEN_EXISTING, &error));
+    CHECK_INT(mkdir("empty", 0700), ==, 0);
+    CHECK_OK(try_open("dir:empty", ARCHIVE_CREATE_NEW, &error));
+    write_file("file", "dear");
+    CHECK_STATUS(try_open("dir:file", ARCHIVE_CREATE_NEW, &error), JINI_E_INVALID);
+}
+
 TEST(directory_in_use_is_not_taken,
      "A directory with files of somebody else, or a file, does not become an archive.")
 {
@@ -95,6 +110,7 @@ TEST(directory_in_use_is_not_taken,
     write_file("home/letter", "dear");
     CHECK_STATUS(try_open("dir:home", ARCHIVE_CREATE, &error), JINI_E_INVALID);
     CHECK_CONTAINS(error.message, "not empty");
+    CHECK_STATUS(try_open("dir:home", ARCHIVE_CREATE_NEW, &error), JINI_E_INVALID);
     CHECK_INT(access("home/.jini-archive", F_OK), ==, -1);
     CHECK_STATUS(try_open("dir:home/letter", ARCHIVE_CREATE, &error), JINI_E_INVALID);
     CHECK_STATUS(try_open("dir:home/letter", ARCHIVE_OPEN_EXISTING, &error), JINI_E_INVALID);

@@ -273,6 +273,74 @@ TEST(a_lost_object_is_put_again_from_the_local_copy,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static void lose_archive(void)
+{
+    harness_remove(harness_path("db/archive"));
+}
+
+TEST(a_lost_archive_is_made_anew_when_asked_for,
+     "An archive that is gone is not made again by a run, which names what does; then one run "
+     "brings back all that is on the local disk.")
+{
+    uint64_t user;
+    struct jini_id image;
+    struct jini_archive_run run;
+    struct jini_error error;
+    archive_and_close(&user, &image);
+    lose_archive();
+    struct jini *jini = fixture_open();
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_ARCHIVE);
+    CHECK_CONTAINS(run.request.error.message, "jini archive init");
+    CHECK_OK(jini_archive_init(jini, &error));
+    CHECK_STATUS(jini_archive_init(jini, &error), JINI_E_EXISTS);
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    CHECK_UINT(run.images_archived, ==, 1);
+    fixture_verify(jini);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.packs_archived, ==, 0);
+    CHECK_UINT(run.packs_freed, ==, 1);
+    CHECK_OK(fixture_get(jini, &image, 1));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(an_archive_is_lost_beneath_a_process_that_has_it_open,
+     "What a process had opened before an archive was lost and made anew is let go of.")
+{
+    struct jini_archive_run run;
+    struct jini_error error;
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id image = fixture_put(jini, user, 1);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    lose_archive();
+    CHECK_OK(jini_archive_init(jini, &error));
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.packs_archived, ==, 1);
+    CHECK_OK(fixture_get(jini, &image, 1));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_new_archive_is_refused_read_only, "Who may only read makes no archive.")
+{
+    uint64_t user;
+    struct jini_id image;
+    struct jini_error error;
+    struct jini_options options;
+    archive_and_close(&user, &image);
+    lose_archive();
+    fixture_options(&options);
+    options.read_only = 1;
+    struct jini *jini = fixture_open_with(&options);
+    CHECK_STATUS(jini_archive_init(jini, &error), JINI_E_READ_ONLY);
+    CHECK_INT(access(harness_path("db/archive"), F_OK), ==, -1);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 struct told {
     unsigned count;
     char object[128];

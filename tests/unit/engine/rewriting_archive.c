@@ -294,3 +294,28 @@ TEST(a_bad_record_keeps_no_others_from_the_archive,
     }
     CHECK_OK(jini_close(world.jini, NULL, NULL));
 }
+
+TEST(a_damaged_file_without_its_object_keeps_what_holds,
+     "Where the object is lost and the file has rotted in one record, the others are archived "
+     "again, and runs go on saying so for as long as the image is there.")
+{
+    struct jini_archive_run run;
+    struct jini_error error;
+    uint32_t flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
+    struct world world = make_archived(JINI_TIERING_NOW);
+    damage_file(world.jini, &world.images[BAD]);
+    harness_remove(harness_path("db/archive"));
+    CHECK_OK(jini_archive_init(world.jini, &error));
+    CHECK_STATUS(tier_with(world.jini, flags, &run), JINI_E_CORRUPT);
+    CHECK_UINT(run.images_archived, ==, IMAGES - 1);
+    for (uint64_t i = 0; i < IMAGES; i++)
+        CHECK_STATUS(fixture_get(world.jini, &world.images[i], i), i == BAD ? JINI_E_CORRUPT : 0);
+    CHECK_INT(tier_with(world.jini, flags, &run), !=, 0);
+    CHECK_UINT(run.packs_failed, >, 0);
+    struct jini_image_remove remove;
+    jini_request_init(&remove);
+    remove.id = world.images[BAD];
+    CHECK_OK(jini_image_remove(world.jini, &remove, NULL));
+    CHECK_OK(tier_with(world.jini, flags, &run));
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
