@@ -188,12 +188,27 @@ int jini_usage_get(struct jini *jini, uint64_t user_id, struct jini_usage *out,
 
 /* ---- The trash ---- */
 
+static int check_remove(void *request, enum txn_place place)
+{
+    struct jini_image_remove *remove = request;
+    (void)place;
+    return check_flags(remove->flags, JINI_REMOVE_PURGE, &remove->request.error);
+}
+
+static int check_restore(void *request, enum txn_place place)
+{
+    struct jini_image_remove *restore = request;
+    (void)place;
+    return check_flags(restore->flags, 0, &restore->request.error);
+}
+
 static int op_remove(struct jini_txn *txn, void *request)
 {
     struct jini_image_remove *remove = request;
-    struct generations_trash trash = {.id = remove->id,
-                                      .now_ms = txn->now_ms,
-                                      .purge_ms = txn->now_ms + txn->jini->options.trash_s * 1000};
+    bool now = (remove->flags & JINI_REMOVE_PURGE) != 0;
+    uint64_t kept_ms = now ? 0 : txn->jini->options.trash_s * 1000;
+    struct generations_trash trash = {
+        .id = remove->id, .now_ms = txn->now_ms, .purge_ms = txn->now_ms + kept_ms, .sooner = now};
     int status = generations_image_trash(txn->store, &trash, &remove->request.error);
     return status == JINI_E_CONFLICT
                ? error_set(&remove->request.error, JINI_E_NOT_FOUND, "id", "it is in the trash")
@@ -214,6 +229,7 @@ static const struct txn_form remove_form = {
     .size = sizeof(struct jini_image_remove),
     .bytes = TRASH_OP_BYTES,
     .class = STORE_RELEASE,
+    .check = check_remove,
     .op = op_remove,
 };
 
@@ -222,6 +238,7 @@ static const struct txn_form restore_form = {
     .size = sizeof(struct jini_image_remove),
     .bytes = TRASH_OP_BYTES,
     .class = STORE_RELEASE,
+    .check = check_restore,
     .op = op_restore,
 };
 

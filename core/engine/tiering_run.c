@@ -386,7 +386,7 @@ static int run_all(struct tiering_run *run, struct jini_error *error)
     int status = dry ? tiering_foresee_expiry(run, error) : tiering_expire(run, error);
     if (status == 0 && !dry && run->policy.now)
         status = tiering_seal_others(run, error);
-    if (status == 0 && !dry && run->policy.now)
+    if (status == 0 && !dry)
         status = tiering_each(run, seal_pack, NULL, error);
     if (status == 0 && !dry)
         status = tiering_each(run, reclaim_pack, NULL, error);

@@ -233,12 +233,14 @@ int generations_image_update(struct store_txn *txn, const struct jini_id *id,
 
 /*
  * Puts an image into the trash, to be purged at purge_ms (not 0). JINI_E_NOT_FOUND.
- * JINI_E_CONFLICT: it is there already.
+ * JINI_E_CONFLICT: it is there already, and was not to be purged `sooner`.
  */
 struct generations_trash {
     struct jini_id id;
     uint64_t now_ms;
     uint64_t purge_ms;
+    bool
+        sooner; /* one that is there already is purged at purge_ms, unless its own time is before */
 };
 int generations_image_trash(struct store_txn *txn, const struct generations_trash *trash,
                             struct jini_error *error);

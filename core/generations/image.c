@@ -321,10 +321,13 @@ int generations_image_trash(struct store_txn *txn, const struct generations_tras
     int status = load(txn, &trash->id, &image, error);
     if (status)
         return status;
-    if (in_trash(&image.row))
+    bool there = in_trash(&image.row);
+    if (there && !trash->sooner)
         return error_set(error, JINI_E_CONFLICT, "state", "the image is in the trash already");
+    if (there && image.row.purge_ms <= trash->purge_ms)
+        return 0;
     struct image_row after = image.row;
-    after.trashed_ms = trash->now_ms;
+    after.trashed_ms = there ? image.row.trashed_ms : trash->now_ms;
     after.purge_ms = trash->purge_ms;
     struct image_step step = {.id = &trash->id, .before = &image.row, .after = &after};
     return take_step(txn, &step, error);

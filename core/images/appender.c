@@ -259,10 +259,12 @@ static int check_room(const struct appender *appender, struct appender_item *con
         wanted += record_bytes(items[i]);
     if (disk.f_bavail * unit >= wanted)
         return 0;
-    return error_set(error, JINI_E_FULL, "disk",
-                     "the disk of the database has %llu bytes left, of which %llu are kept for "
-                     "rewriting packs; free some, or delete images",
-                     (unsigned long long)(disk.f_bavail * unit), (unsigned long long)kept);
+    return error_set(
+        error, JINI_E_FULL, "disk",
+        "the disk of the database has %llu bytes left, of which %llu are kept for "
+        "rewriting packs; free some, or delete images for good (\"jini rm --purge\") and "
+        "let tiering run (\"jini archive run\")",
+        (unsigned long long)(disk.f_bavail * unit), (unsigned long long)kept);
 }
 
 static void run_batch(struct appender *appender, struct appender_item **items, size_t count)

@@ -330,9 +330,13 @@ static const struct argument_row show_arguments[] = {
     {"ID", ARGUMENT_ONE, VALUE_TEXT, "the id of an image or a job"}, {0}};
 static const struct example_row show_examples[] = {
     {"jini show 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a", "all that is known of it"}, {0}};
+static const struct option_row rm_options[] = {
+    {.name = "purge", .text = "for good: every copy goes by the next \"archive run\""}, {0}};
 static const struct example_row rm_examples[] = {
     {"jini rm 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a", "to the trash"},
     {"jini ls alice --json | jq -r .id | xargs jini rm", "all images of a user"},
+    {"jini rm --purge 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a && jini archive run",
+     "when the disk is full"},
     {0},
 };
 static const struct example_row restore_examples[] = {
@@ -490,8 +494,10 @@ const struct verb table_verbs[] = {
      no_options, show_examples, verb_show},
     {"rm", "remove images",
      "Moves images to the trash, from where \"restore\" brings them back until trash.s seconds "
-     "have passed; then every copy is purged.",
-     ids_argument, no_options, rm_examples, verb_rm},
+     "have passed; then every copy is purged. With --purge that time is over at once, also for "
+     "images in the trash: the next \"archive run\", or a service's own, deletes every copy and "
+     "gives the room back.",
+     ids_argument, rm_options, rm_examples, verb_rm},
     {"restore", "bring images back from the trash",
      "Undoes \"rm\" while the image is in the trash.", ids_argument, no_options, restore_examples,
      verb_restore},

@@ -239,7 +239,8 @@ typedef int change_fn(struct jini *jini, struct jini_image_remove *request,
                       jini_callback *callback);
 
 /* Every id gets its line; the first that failed gives the status. */
-static int change_images(struct command *command, change_fn *change, const char *done)
+static int change_images(struct command *command, change_fn *change, uint32_t flags,
+                         const char *done)
 {
     int first = 0;
     struct jini_error first_error = {0};
@@ -247,6 +248,7 @@ static int change_images(struct command *command, change_fn *change, const char 
         struct jini_image_remove request;
         const char *text = command_argument(command, i);
         jini_request_init(&request);
+        request.flags = flags;
         int status = command_parse_id(command, text, &request.id);
         if (status == 0)
             status =
@@ -270,12 +272,17 @@ static int change_images(struct command *command, change_fn *change, const char 
 
 int verb_rm(struct command *command)
 {
+    bool purge = args_has(&command->args, "purge");
     int status = command_open(command);
-    return status ? status : change_images(command, jini_image_remove, "removed");
+    if (status == 0 && purge)
+        status = change_images(command, jini_image_remove, JINI_REMOVE_PURGE, "removed for good");
+    else if (status == 0)
+        status = change_images(command, jini_image_remove, 0, "removed");
+    return status;
 }
 
 int verb_restore(struct command *command)
 {
     int status = command_open(command);
-    return status ? status : change_images(command, jini_image_restore, "restored");
+    return status ? status : change_images(command, jini_image_restore, 0, "restored");
 }

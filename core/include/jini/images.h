@@ -101,13 +101,21 @@ struct jini_metadata_text {
 JINI_EXPORT int jini_metadata_next(const void *metadata, size_t length, size_t *position,
                                    struct jini_metadata_text *out);
 
+enum jini_remove_flag {
+    JINI_REMOVE_PURGE = 1 << 0 /* its purge is due now, also that of an image in the trash: the next
+                                  run of tiering deletes every copy */
+};
+
 /*
  * Moves an image to the trash, from where jini_image_restore() brings it back for trash.s seconds;
- * then every copy is purged. JINI_E_NOT_FOUND. Works on a full disk. Durable.
+ * then every copy is purged. JINI_E_NOT_FOUND: also where it is in the trash already, without
+ * JINI_REMOVE_PURGE. Works on a full disk. Durable.
  */
 struct jini_image_remove {
     struct jini_request request;
     struct jini_id id;
+    uint32_t flags; /* enum jini_remove_flag; 0 for jini_image_restore() */
+    uint32_t reserved;
 };
 JINI_EXPORT int jini_image_remove(struct jini *jini, struct jini_image_remove *remove,
                                   jini_callback *callback);

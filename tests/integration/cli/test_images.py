@@ -77,6 +77,16 @@ class RoundTrip(Case):
         self.assertEqual(run[-1]["images_purged"], 5)
         self.assertEqual(self.run_jini("archive", "plan").out, "nothing is due\n")
 
+    def test_rm_for_good(self):
+        """With --purge the next run deletes every copy; the plan names no object that never was."""
+        ids = self.put("alice", self.pictures(5))
+        self.run_jini("rm", *list(ids.values())[:2])
+        self.assertIn("removed for good", self.run_jini("rm", "--purge", *ids.values()).out)
+        self.assertNotIn("in the archive as", self.run_jini("archive", "plan").out)
+        self.assertEqual(self.json("archive", "run").lines()[-1]["images_purged"], 5)
+        self.assertEqual(self.json("archive", "status").object()["images_trash"], 0)
+        self.verify("--deep")
+
     def test_lost_archive_is_made_anew(self):
         """A run does not take an empty place for the archive; it names the verb that makes one."""
         ids = self.put("alice", self.pictures(5))

@@ -31,8 +31,13 @@ TEST(flags_that_are_unknown_are_refused, "Each call that takes flags is JINI_E_I
                 of_kind.length = length, of_kind.user_id = user);
     CHECK_FLAGS(jini_archive_run, jini_archive_run,
                 JINI_TIERING_NOW | JINI_TIERING_FREE_HOT | JINI_TIERING_DRY_RUN, );
+    CHECK_FLAGS(jini_image_remove, jini_image_remove, JINI_REMOVE_PURGE, );
     CHECK_FLAGS(jini_verify, jini_verify, JINI_VERIFY_DEEP, );
     free(file);
+    struct jini_image_remove restore;
+    jini_request_init(&restore);
+    restore.flags = JINI_REMOVE_PURGE;
+    CHECK_STATUS(jini_image_restore(jini, &restore, NULL), JINI_E_INVALID);
     const uint32_t right = JINI_CHECK_PEEK | JINI_CHECK_IN_ORDER;
     struct jini_limit_answer answer;
     struct jini_error error;

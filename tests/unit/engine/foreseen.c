@@ -127,3 +127,34 @@ TEST(what_is_not_over_stays_out_of_a_plan,
     CHECK_UINT(run.images[JINI_TIERING_ARCHIVE], ==, IMAGES);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+TEST(a_purge_can_be_made_due_at_once,
+     "An image that is removed for good goes with the next run, also one that was in the trash; "
+     "until then it can be restored, and another in the trash stays there.")
+{
+    struct jini_id images[IMAGES];
+    struct jini_image_remove remove;
+    struct jini *jini = open_some("Premium", images);
+    trash(jini, images, 2);
+    jini_request_init(&remove);
+    remove.id = images[0];
+    CHECK_STATUS(jini_image_remove(jini, &remove, NULL), JINI_E_NOT_FOUND);
+    for (unsigned i = 1; i < 4; i++) {
+        remove.id = images[i];
+        remove.flags = JINI_REMOVE_PURGE;
+        CHECK_OK(jini_image_remove(jini, &remove, NULL));
+        CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    }
+    remove.flags = 0;
+    CHECK_OK(jini_image_restore(jini, &remove, NULL));
+    struct told run = tier(jini, 0);
+    CHECK_UINT(run.images[JINI_TIERING_EXPIRE], ==, 2);
+    CHECK_OK(fixture_get(jini, &images[3], 3));
+    for (unsigned i = 0; i < 3; i++) {
+        remove.id = images[i];
+        CHECK_STATUS(jini_image_restore(jini, &remove, NULL), i == 0 ? 0 : JINI_E_NOT_FOUND);
+    }
+    CHECK_OK(fixture_get(jini, &images[0], 0));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}

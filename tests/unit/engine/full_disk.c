@@ -72,6 +72,39 @@ TEST(purging_gives_room_back_on_a_full_disk,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(what_is_removed_for_good_gives_room_at_once,
+     "On a disk that is full, where all packs are due for an archive on the same disk, one run "
+     "after removing all images for good, those in the trash too, gives their room back and "
+     "archives nothing.")
+{
+    static struct jini_id ids[IMAGES_MAX];
+    struct jini_options options;
+    small_disk_mount(harness_path("disk"), DISK_KIB);
+    fixture_directory = "disk/db";
+    fixture_options(&options);
+    options.pack_bytes_max = 1 << 20;
+    options.archive_age_min_s = 0;
+    struct jini *jini = fixture_open_with(&options);
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    unsigned count = fill(jini, user, ids);
+    for (unsigned i = 0; i < count; i++) {
+        struct jini_image_remove remove;
+        jini_request_init(&remove);
+        remove.id = ids[i];
+        if (i % 2 == 0)
+            CHECK_OK(jini_image_remove(jini, &remove, NULL));
+        remove.flags = JINI_REMOVE_PURGE;
+        CHECK_OK(jini_image_remove(jini, &remove, NULL));
+    }
+    struct jini_archive_run run;
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.images_purged, ==, count);
+    CHECK_UINT(run.packs_archived + run.packs_failed, ==, 0);
+    CHECK_UINT(fill(jini, user, ids), >, count * 3 / 4);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(a_full_store_lets_tiering_run, "Down to the reserve, new users are refused, and what gives "
                                     "room back goes on: expiry, freeing, purging.")
 {

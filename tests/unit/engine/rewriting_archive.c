@@ -319,3 +319,41 @@ TEST(a_damaged_file_without_its_object_keeps_what_holds,
     CHECK_OK(tier_with(world.jini, flags, &run));
     CHECK_OK(jini_close(world.jini, NULL, NULL));
 }
+
+static void note_object(void *context, const struct jini_tiering_event *event)
+{
+    unsigned *events = context;
+    (*events)++;
+    CHECK_TEXT(event->object, "");
+}
+
+TEST(an_object_that_was_never_written_is_not_named,
+     "After a PUT that was refused neither a plan nor a purge says that the pack is in the "
+     "archive.")
+{
+    struct jini_archive_run run;
+    struct jini_image_remove remove;
+    unsigned events = 0;
+    struct world world = make_archived(0);
+    cold_faults(world.jini, "every=1,kinds=refuse,operations=put");
+    CHECK_INT(tier_with(world.jini, JINI_TIERING_NOW, &run), !=, 0);
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW | JINI_TIERING_DRY_RUN;
+    run.report = note_object;
+    run.report_context = &events;
+    CHECK_OK(jini_archive_run(world.jini, &run, NULL));
+    CHECK_UINT(events, ==, 1);
+    for (unsigned i = 0; i < IMAGES; i++) {
+        jini_request_init(&remove);
+        remove.id = world.images[i];
+        remove.flags = JINI_REMOVE_PURGE;
+        CHECK_OK(jini_image_remove(world.jini, &remove, NULL));
+    }
+    jini_request_init(&run);
+    run.report = note_object;
+    run.report_context = &events;
+    CHECK_OK(jini_archive_run(world.jini, &run, NULL));
+    CHECK_UINT(run.packs_purged, ==, 1);
+    CHECK_UINT(events, ==, 3);
+    CHECK_OK(jini_close(world.jini, NULL, NULL));
+}
