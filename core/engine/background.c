@@ -62,6 +62,7 @@ static int run_when_free(struct background *background, struct jini_archive_run 
         int status = tiering_run(jini, run, &run->request.error);
         if (status != JINI_E_LOCKED || clock_boot_ns(jini->clock) > state->deadline_ns)
             return status;
+        run->waited = 1;
         struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
@@ -206,6 +207,7 @@ static void clear_counts(struct jini_archive_run *run)
     run->bytes_archived = run->bytes_freed = 0;
     run->packs_failed = run->packs_in_use = 0;
     run->in_use_by_count = 0;
+    run->waited = 0;
 }
 
 static void look(struct worker_task *task, int status)

@@ -275,12 +275,25 @@ static void set_policy(struct tiering_run *run)
     };
 }
 
+/* The open packs of this process are sealed together: those behind the first only want telling. */
 static int seal_pack(struct tiering_run *run, const struct index_pack *pack, void *context,
                      struct jini_error *error)
 {
+    struct index_pack found;
+    struct tiering_facts facts = {.pack = &found};
+    uint64_t bytes;
     (void)context;
-    return pack->state == INDEX_PACK_OPEN ? tiering_step_if_due(run, &pack->id, TIERING_SEAL, error)
-                                          : 0;
+    if (pack->state != INDEX_PACK_OPEN)
+        return 0;
+    int status = tiering_load_pack(run, &pack->id, &found);
+    if (status || found.state != INDEX_PACK_SEALED)
+        return tiering_step_if_due(run, &pack->id, TIERING_SEAL, error);
+    status = tiering_count_live(run, &found, &facts, &bytes);
+    if (status)
+        return error_set(error, status, "pack", "%s", jini_status_text(status));
+    tiering_report_step(run, TIERING_SEAL, &found, facts.live_images, bytes,
+                        "sealed with the others");
+    return 0;
 }
 
 static int share_pack(struct tiering_run *run, const struct index_pack *pack, void *context,

@@ -184,6 +184,8 @@ static void print_total_object(struct command *command, const struct jini_archiv
     if (total) {
         json_object_set_new(total, "packs_in_use", layout_number(run->packs_in_use));
         json_object_set_new(total, "in_use_by", in_use_by(command, run));
+        if (!(run->flags & JINI_TIERING_DRY_RUN))
+            json_object_set_new(total, "waited", json_boolean(run->waited));
     }
     output_json(total);
 }
@@ -239,6 +241,8 @@ static void print_run_total(struct command *command, const struct jini_archive_r
     }
     words_bytes(run->bytes_archived, archived);
     words_bytes(run->bytes_freed, freed);
+    if (run->waited)
+        output_info("waited    for another run; what that one did is not counted here");
     output_info("sealed    %" PRIu64 " packs", run->packs_sealed);
     output_info("archived  %" PRIu64 " packs, %" PRIu64 " images, %s", run->packs_archived,
                 run->images_archived, archived);

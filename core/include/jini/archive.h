@@ -28,8 +28,7 @@ JINI_EXPORT const char *jini_tiering_step_name(enum jini_tiering_step step);
 
 /*
  * One step that was done or would be, and why. Borrowed for the callback. Small packs that become
- * one are one COMPACT, in the name of the first; the open packs of this process are sealed
- * together, in the name of one; EXPIRE is of many images and of no pack.
+ * one are one COMPACT, in the name of the first; EXPIRE is of many images and of no pack.
  */
 struct jini_tiering_event {
     enum jini_tiering_step step;
@@ -80,8 +79,8 @@ enum jini_tiering_flag {
  */
 struct jini_archive_run {
     struct jini_request request;
-    uint32_t flags; /* enum jini_tiering_flag */
-    uint32_t reserved;
+    uint32_t flags;          /* enum jini_tiering_flag */
+    uint32_t waited;         /* out: 1 after another run, whose work is not counted here */
     jini_tiering_fn *report; /* may be NULL */
     void *report_context;
     uint64_t packs_sealed; /* that were open; not those that compaction makes */

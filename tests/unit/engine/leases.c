@@ -3,6 +3,7 @@
 
 #include "plant.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #define NAME "tiering"
@@ -122,5 +123,31 @@ TEST(a_lease_that_was_just_renewed_is_not_taken,
     CHECK_OK(lease_take(jini, NAME, 0, &lease));
     CHECK_UINT(lease.epoch, ==, 8);
     lease_give(&lease);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static void *let_go_later(void *holder)
+{
+    usleep(300 * 1000);
+    let_go(holder);
+    return NULL;
+}
+
+TEST(a_run_tells_that_it_waited_for_another,
+     "A run that finds another process at it waits, and says so, for what that one did is not in "
+     "its counts; one that finds nobody says nothing.")
+{
+    struct holder holder;
+    struct jini_archive_run run;
+    pthread_t thread;
+    hold(&holder, LONG_MS);
+    struct jini *jini = open_with(LONG_MS);
+    jini_request_init(&run);
+    CHECK_INT(pthread_create(&thread, NULL, let_go_later, &holder), ==, 0);
+    CHECK_OK(jini_archive_run(jini, &run, NULL));
+    pthread_join(thread, NULL);
+    CHECK_UINT(run.waited, ==, 1);
+    CHECK_OK(jini_archive_run(jini, &run, NULL));
+    CHECK_UINT(run.waited, ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }

@@ -382,6 +382,36 @@ TEST(a_report_names_the_object_that_was_written,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static void note_seal(void *context, const struct jini_tiering_event *event)
+{
+    uint64_t *images = context;
+    if (event->step == JINI_TIERING_SEAL)
+        images[event->images == 1 ? 0 : 1]++;
+}
+
+TEST(each_pack_that_is_sealed_is_told, "The open packs of a process, which are sealed together, "
+                                       "are reported one by one, as a dry run has them.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_archive_run run;
+    fixture_put(jini, fixture_user(jini, "pia", "Premium"), 1);
+    uint64_t bob = fixture_user(jini, "bob", "Basic");
+    fixture_put(jini, bob, 2);
+    fixture_put(jini, bob, 3);
+    jini_request_init(&run);
+    run.report = note_seal;
+    for (int real = 0; real < 2; real++) {
+        uint64_t seals[2] = {0};
+        run.flags = JINI_TIERING_NOW | (real ? 0 : (uint32_t)JINI_TIERING_DRY_RUN);
+        run.report_context = seals;
+        CHECK_OK(jini_archive_run(jini, &run, NULL));
+        CHECK_UINT(seals[0], ==, 1);
+        CHECK_UINT(seals[1], ==, 1);
+    }
+    CHECK_UINT(run.packs_sealed, ==, 2);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(a_request_that_runs_again_counts_anew, "The counts of a run are its own: the open packs of "
                                             "all classes the first time, none the second.")
 {
