@@ -203,10 +203,9 @@ void table_place(const struct table_view *view, struct table_subject *subject)
     memcpy(bytes + 20, subject->value, subject->length);
     struct crypto_hash hash =
         crypto_keyed_hash(view->key, slice_of(bytes, 20 + (size_t)subject->length));
-    uint64_t buckets = view->regions[subject->region].bucket_count;
     uint32_t line = (uint32_t)hash.high % (TABLE_BUCKET_BYTES / 64);
     subject->tag = hash.low ? hash.low : 1;
-    subject->bucket = (uint32_t)((hash.high >> 32) * buckets >> 32);
+    subject->bucket = table_bucket_of_tag(&view->regions[subject->region], subject->tag);
     subject->first = line ? line * TABLE_LINE_SLOTS - 1
                           : 0; /* the claim takes a slot's place in the first line */
     subject->slot = subject->first;

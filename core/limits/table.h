@@ -88,9 +88,9 @@ struct table_options {
 void table_options_init(struct table_options *options);
 
 /*
- * Opens the table, or makes it. A table of this boot with other sizes is used as it is while other
- * processes have it open, or where the disk has no room for another one beside it, and is replaced
- * otherwise.
+ * Opens the table, or makes it. A table of this boot with other sizes is replaced by one that has
+ * these and counts all that it counted. It is used as it is while other processes have it open,
+ * where the disk has no room for another one beside it, and where that has no place for all.
  *
  * 0 also where the disk has no room for a table, whose file is reserved as a whole: table_state()
  * is JINI_E_FULL then. Until there is room, which is looked for at most ten times a second by

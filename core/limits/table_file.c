@@ -4,7 +4,7 @@
  * limits.shm, in the byte order of the machine:
  *
  *        0  8   "JINILIMT"
- *        8  4   version, 1
+ *        8  4   version, 2
  *       12  4   bytes of this header, checksum included
  *       16  8   checksum: XXH3-64 of the header with this field zero
  *       24  8   generation of the table
@@ -33,7 +33,9 @@
  *     another view move to it at their next call.
  *  4. A view that was left keeps its addresses, filled with zeros, until close: whoever still works
  *     in it finds an empty table.
- *  5. Where the disk has no room for a table a handle has none: it is no user by byte 1, and looks
+ *  5. A table that takes the place of one that counts has its key and all that counts in it before
+ *     it is renamed (table_carry.c). Only who has the table open alone makes such a one.
+ *  6. Where the disk has no room for a table a handle has none: it is no user by byte 1, and looks
  *     again at its next call, RETRY_MS after the last look.
  */
 #include "limits/table_internal.h"
@@ -54,7 +56,7 @@
 #include <unistd.h>
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     SHARDS_OFFSET = 4096,
     BUCKETS_OFFSET = 8192,
     PAGE_BYTES = 4096,
@@ -303,6 +305,14 @@ static int view_map(int file, const struct header *header, const struct stat *in
     return 0;
 }
 
+static void view_free(struct table_view *view)
+{
+    if (!view)
+        return;
+    munmap(view->base, view->bytes);
+    base_free(view);
+}
+
 /*
  * Invariant 4. Where the addresses cannot be filled anew, the old file stays mapped, which does no
  * harm either.
@@ -327,11 +337,13 @@ static void view_publish(struct table *table, struct table_view *view)
 
 struct making {
     struct header header;
-    uint64_t given_back; /* bytes of disk, by the table before */
+    uint64_t given_back;       /* bytes of disk, by the table before */
+    struct table_view *before; /* what counts goes over into the new one; NULL for nothing */
 };
 
+/* Under the key of the table before (NULL: a new one), so that its slots can be placed again. */
 static void new_header(const struct table *table, uint64_t generation, const uint8_t *boot_id,
-                       struct header *out)
+                       const struct table_view *before, struct header *out)
 {
     memset(out, 0, sizeof(*out));
     memcpy(out->magic, format_magic, sizeof(format_magic));
@@ -339,7 +351,10 @@ static void new_header(const struct table *table, uint64_t generation, const uin
     out->header_bytes = sizeof(*out);
     out->generation = generation;
     memcpy(out->boot_id, boot_id, JINI_ID_BYTES);
-    crypto_random(out->key, sizeof(out->key));
+    if (before)
+        memcpy(out->key, before->key, sizeof(out->key));
+    else
+        crypto_random(out->key, sizeof(out->key));
     out->bucket_slots = TABLE_BUCKET_SLOTS;
     out->region_count = TABLE_REGIONS;
     bucket_counts_of(&table->options, out->bucket_counts);
@@ -398,6 +413,17 @@ static int write_table(int file, const struct header *header)
     return pwrite(file, header, sizeof(*header), 0) == (ssize_t)sizeof(*header) ? 0 : errno;
 }
 
+/* Invariant 5. */
+static int carry_over(const struct table *table, const struct making *making,
+                      const struct table_view *to, struct jini_error *error)
+{
+    if (!making->before || table_carry(making->before, to, clock_boot_ns(table->clock)))
+        return 0;
+    return error_set(error, JINI_E_FULL, "limits.shm",
+                     "A table of rate limits of the size that is asked for has no place for all "
+                     "that is counted now: have more slots.");
+}
+
 static int make(struct table *table, const struct making *making, struct table_view **out,
                 struct jini_error *error)
 {
@@ -419,15 +445,16 @@ static int make(struct table *table, const struct making *making, struct table_v
                                  "The table of rate limits cannot be written.");
     if (!status)
         status = view_map(file, &making->header, &info, out, error);
-    if (!status && rename(table->temporary_path, table->path) != 0) {
+    if (!status)
+        status = carry_over(table, making, *out, error);
+    if (!status && rename(table->temporary_path, table->path) != 0)
         status = error_set_errno(error, errno, table->path,
                                  "The table of rate limits cannot be put in its place.");
-        munmap((*out)->base, (*out)->bytes);
-        base_free(*out);
+    if (status) {
+        view_free(*out);
         *out = NULL;
-    }
-    if (status)
         unlink(table->temporary_path);
+    }
     close(file);
     return status;
 }
@@ -476,29 +503,36 @@ static uint64_t next_generation(uint64_t newest)
 /*
  * Makes a table in the place of what was found. What counts nothing any more gives its room to the
  * new one first, if nobody has it open. A table that counts, and has other sizes, stays until the
- * new one stands beside it, and goes on where the disk has no room for both.
+ * new one stands beside it with all that it counts, and goes on where the disk has no room for
+ * both or the new one no place for all.
  */
 static int replace(struct table *table, struct found *found, uint64_t word, const uint8_t *boot_id,
                    struct table_view **out, struct jini_error *error)
 {
     struct making making = {.given_back = 0};
     const struct table_view *now = atomic_load(&table->view);
-    bool counting = is_counting(found, word);
     uint64_t newest = found->finding == FOUND_TABLE ? found->header.generation : 0;
     if (newest < word)
         newest = word;
     if (now && newest < now->generation)
         newest = now->generation;
-    if (table->sole_user && !counting && found->file >= 0 && unlink(table->path) == 0) {
+    if (is_counting(found, word)) {
+        int status = view_map(found->file, &found->header, &found->info, &making.before, error);
+        if (status)
+            return status;
+    } else if (table->sole_user && found->file >= 0 && unlink(table->path) == 0) {
         making.given_back = (uint64_t)found->info.st_blocks * 512; /* the unit of stat(2) */
         found_close(found);
     }
-    new_header(table, next_generation(newest), boot_id, &making.header);
+    new_header(table, next_generation(newest), boot_id, making.before, &making.header);
     int status = make(table, &making, out, error);
-    if (status != JINI_E_FULL || !counting)
-        return status;
-    error_clear(error);
-    return view_map(found->file, &found->header, &found->info, out, error);
+    if (status == JINI_E_FULL && making.before) {
+        error_clear(error);
+        *out = making.before;
+        return 0;
+    }
+    view_free(making.before);
+    return status;
 }
 
 static int find_locked(struct table *table, struct jini_error *error)
@@ -636,8 +670,7 @@ void table_file_close(struct table *table)
     struct table_view *view = atomic_load(&table->view);
     while (view) {
         struct table_view *older = view->older;
-        munmap(view->base, view->bytes);
-        base_free(view);
+        view_free(view);
         view = older;
     }
     atomic_store(&table->view, NULL);

@@ -1,4 +1,4 @@
-/* What table.c, table_file.c and table_report.c share. */
+/* What the files of the table share. */
 #ifndef LIMITS_TABLE_INTERNAL_H
 #define LIMITS_TABLE_INTERNAL_H
 
@@ -118,6 +118,18 @@ static inline int table_view_of(struct table *table, struct table_view **out)
 static inline bool table_is_forked(const struct table *table)
 {
     return table->fork_generation != fork_generation();
+}
+
+/*
+ * table_carry.c: copies what counts now in one table into an empty one with the same key. False
+ * when one of its buckets has no place for all: then it is of no use.
+ */
+bool table_carry(const struct table_view *from, const struct table_view *to, uint64_t now_ns);
+
+/* The bucket that a tag belongs in follows from the tag, so that a slot can be placed again. */
+static inline uint32_t table_bucket_of_tag(const struct table_view_region *region, uint64_t tag)
+{
+    return (uint32_t)((tag >> 32) * region->bucket_count >> 32);
 }
 
 /* Finds out where the subject belongs in this view. */

@@ -114,7 +114,8 @@ enum jini_when_full {
     NUMBER(cache_image_bytes, "cache.image_bytes", JINI_MIB(64), 0, JINI_GIB(1024),                \
            "cold images that this process keeps at hand")                                          \
     NUMBER(limits_slots, "limits.slots", 262144, 64, 268435456,                                    \
-           "subjects that the rate limits can count at once (64 bytes each, shared)")              \
+           "subjects that the rate limits can count at once (64 bytes each, shared); a change "    \
+           "holds once a process opens the database alone, and forgets nothing")                   \
     NUMBER(limits_slots_anonymous, "limits.slots_anonymous", 65536, 64, 268435456,                 \
            "the same for addresses of anonymous clients")                                          \
     CHOICE(limits_when_full, "limits.when_full", JINI_WHEN_FULL_CLOSED, "closed|open",             \

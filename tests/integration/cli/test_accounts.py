@@ -306,6 +306,14 @@ class Limits(Case):
         self.check_error(self.json("limit", "check", code=2), "E_INVALID", "USER")
         self.check_error(self.json("limit", "check", "alice", "--address", "::1", code=2), "E_INVALID", "USER")
 
+    def test_size_of_the_table_forgets_nothing(self):
+        """Commands that open the database with other sizes of the table leave every window as it was."""
+        self.run_jini("limit", "check", "alice", "--cost", "2")
+        for slots in (1000, 5000, 64, 300000):
+            self.environment["JINI_LIMITS_SLOTS"] = str(slots)
+            self.run_jini("ls")
+            self.assertEqual(self.rate("peek", "alice")["remaining"], 3)
+
     def test_top(self):
         self.run_jini("limit", "check", "alice", "--cost", "4")
         self.run_jini("limit", "check", "--address", "203.0.113.7", "--cost", "2")

@@ -282,24 +282,25 @@ TEST(another_version_is_not_disturbed,
     struct table_options options = fixture_options(0);
     struct table *user = fixture_open_with(&options);
     struct header header = read_header();
-    header.version = 2;
+    header.version = 3;
     write_header(&header);
     struct table *table;
     struct jini_error error;
     options.holder_slot = 1;
     CHECK_STATUS(table_open(&options, &table, &error), JINI_E_FORMAT);
-    CHECK_CONTAINS(error.message, "version 2");
+    CHECK_CONTAINS(error.message, "version 3");
     CHECK_STATUS(table_check(user, &error), JINI_E_FORMAT);
     spend(user, 1);
     CHECK_UINT(used_of(user, 1), ==, 1);
     table_close(user);
     table = fixture_open_with(&options);
-    CHECK_UINT(read_header().version, ==, 1);
+    CHECK_UINT(read_header().version, ==, 2);
     table_close(table);
 }
 
 TEST(sizes_change_when_nobody_has_it_open,
-     "A table of other sizes is used as it is beside others, and replaced when alone.")
+     "A table of other sizes is used as it is beside others, and when alone replaced by one that "
+     "counts all the same.")
 {
     fixture_set_up();
     struct table_options options = fixture_options(0);
@@ -315,7 +316,7 @@ TEST(sizes_change_when_nobody_has_it_open,
     table_close(first);
     table_close(second);
     second = fixture_open_with(&options);
-    CHECK_UINT(used_of(second, 1), ==, 0);
+    CHECK_UINT(used_of(second, 1), ==, 1);
     CHECK_OK(table_occupancy(second, TABLE_AUTHENTICATED, &occupancy));
     CHECK_UINT(occupancy.slots, ==, 3100);
     /* A process with other sizes that is running moves to whatever is current. */
@@ -328,6 +329,57 @@ TEST(sizes_change_when_nobody_has_it_open,
     CHECK_UINT(occupancy.slots, ==, 310);
     table_close(first);
     table_close(second);
+}
+
+static void check_counts(const struct table_options *options, uint64_t users, uint32_t slots)
+{
+    static const char *const texts[] = {"7/59 minutes", "7/59 minutes sliding",
+                                        "7/59 minutes gcra"};
+    struct table_occupancy occupancy;
+    struct table *table = fixture_open_with(options);
+    CHECK_OK(table_occupancy(table, TABLE_AUTHENTICATED, &occupancy));
+    CHECK_UINT(occupancy.slots, ==, slots);
+    CHECK_UINT(occupancy.live, ==, users);
+    for (uint64_t user = 0; user < users; user++) {
+        struct charge charge;
+        charge_init(&charge, texts[user % 3], user);
+        uint64_t all = user % 3 == 2 ? charge.algorithm.burst : 7;
+        CHECK_UINT(charge_peek(table, &charge).remaining, ==, all - 1);
+    }
+    table_close(table);
+}
+
+TEST(
+    a_change_of_size_forgets_nothing,
+    "Every subject of every algorithm is found again in a larger and in a smaller table, with what "
+    "it used; windows that are over are not carried; and where one bucket has no place for all, "
+    "the table stays as it is.")
+{
+    enum { LIVE = 90 };
+    fixture_set_up();
+    struct table_options options = fixture_options(0);
+    struct table *table = fixture_open_with(&options);
+    struct table_answer answer;
+    struct charge charge;
+    charge_init(&charge, "9/second", 1000);
+    CHECK_OK(charge_once(table, &charge, &answer));
+    fixture_advance_ms(2000);
+    for (uint64_t user = 0; user < LIVE; user++) {
+        static const char *const texts[] = {"7/59 minutes", "7/59 minutes sliding",
+                                            "7/59 minutes gcra"};
+        charge_init(&charge, texts[user % 3], user);
+        CHECK_OK(charge_once(table, &charge, &answer));
+    }
+    table_close(table);
+    options.regions[TABLE_AUTHENTICATED].slots = 31000;
+    check_counts(&options, LIVE, 31000);
+    options.regions[TABLE_AUTHENTICATED].slots = 217;
+    check_counts(&options, LIVE, 217);
+    options.regions[TABLE_AUTHENTICATED].slots = 31;
+    check_counts(&options, LIVE, 217);
+    CHECK_INT(access("limits.shm.new", F_OK), ==, -1);
+    fixture_advance_ms(UINT64_C(2) * 60 * 60 * 1000);
+    check_counts(&options, 0, 31);
 }
 
 TEST(what_stands_in_the_way,

@@ -320,6 +320,64 @@ TEST(a_stopped_process_holds_up_newcomers_only,
     table_close(table);
 }
 
+/* Sizes that change under way. */
+
+enum { RESIZED_USERS = 40, RESIZED_AMOUNT = 20, RESIZED_CHARGES = 60 };
+
+/* Opens the table with a size of its own, again and again, and charges once each time. */
+static void charge_in_any_size(uint32_t slot, uint64_t seed)
+{
+    for (unsigned i = 0; i < RESIZED_CHARGES * RESIZED_USERS / PROCESSES / 2; i++) {
+        struct table_options options =
+            child_options(slot, 310 + (uint32_t)(next_random(&seed) % 10) * 310);
+        struct table *table = fixture_open_with(&options);
+        uint64_t user = next_random(&seed) % RESIZED_USERS;
+        struct charge charge;
+        struct table_answer answer;
+        charge_init(&charge, "20/59 minutes", user);
+        int status = table_charge(table, &charge.item, 1, TABLE_ALL_OR_NONE,
+                                  clock_boot_ns(&clock_system), &answer);
+        if (status == 0 && atomic_fetch_add(&ledger->users[user], 1) + 1 > RESIZED_AMOUNT)
+            atomic_fetch_add(&ledger->over, 1);
+        if (status != JINI_E_LIMITED && status != JINI_E_BUSY)
+            CHECK_OK(status);
+        table_close(table);
+    }
+    _exit(0);
+}
+
+TEST(
+    sizes_change_between_processes,
+    "Processes that open the table with sizes of their own, at once and after another, never admit "
+    "more than the limit.")
+{
+    set_up();
+    pid_t pids[PROCESSES];
+    for (uint32_t slot = 0; slot < PROCESSES; slot++) {
+        uint64_t seed = harness_random();
+        pids[slot] = fork();
+        CHECK_INT(pids[slot], >=, 0);
+        if (pids[slot] == 0)
+            charge_in_any_size(slot, seed);
+    }
+    for (uint32_t slot = 0; slot < PROCESSES; slot++) {
+        int how;
+        CHECK_INT(waitpid(pids[slot], &how, 0), ==, pids[slot]);
+        CHECK(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    }
+    CHECK_UINT(atomic_load(&ledger->over), ==, 0);
+    struct table_options options = child_options(0, 310);
+    struct table *table = fixture_open_with(&options);
+    for (uint64_t user = 0; user < RESIZED_USERS; user++) {
+        struct charge charge;
+        struct table_answer answer;
+        charge_init(&charge, "20/59 minutes", user);
+        CHECK_OK(table_peek(table, &charge.item, clock_boot_ns(&clock_system), &answer));
+        CHECK_UINT(RESIZED_AMOUNT - answer.remaining, ==, atomic_load(&ledger->users[user]));
+    }
+    table_close(table);
+}
+
 /* The file under running processes. */
 
 /* Another process may be at it, for longer than is waited on a machine that is busy itself. */

@@ -107,7 +107,7 @@ TEST(a_table_that_is_in_use_is_not_removed,
 }
 
 TEST(new_sizes_wait_for_room, "A table of this boot whose sizes are to change goes on with those "
-                              "that it has where both do not fit, and forgets nothing.")
+                              "that it has where both do not fit; either way nothing is forgotten.")
 {
     work_in_small_disk();
     struct table_options options = fixture_options(0);
@@ -124,7 +124,7 @@ TEST(new_sizes_wait_for_room, "A table of this boot whose sizes are to change go
     options.regions[TABLE_AUTHENTICATED].slots = 31;
     table = fixture_open_with(&options);
     CHECK_UINT(slots_of(table), ==, 31);
-    charge_user(table, 0, 4);
+    charge_user(table, 0, 2);
     table_close(table);
 }
 
