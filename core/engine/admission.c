@@ -28,8 +28,8 @@ struct admit_work {
     struct quota_charge quotas;
     struct quota_plan quota_plan;
     struct jini_id job_id;
-    uint64_t now_ns;   /* wall */
-    uint32_t parallel; /* jobs of the subject that run, at the last run of the op */
+    uint64_t now_ns;          /* wall */
+    struct standing standing; /* of the last run of the op, or look after it */
     unsigned tries;
     uint32_t ended;           /* jobs ended by the last run of the op */
     struct job_damage damage; /* found by that run */
@@ -129,13 +129,13 @@ static struct generations_subject subject_of(const struct admit_work *work)
  * Ends the subject's jobs whose lease ran out, and counts those that are left; what cannot be ended
  * leaves the row all the same.
  */
-static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work,
-                        const struct generations_running *running)
+static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
 {
     const struct jini *jini = request_state(&admit->request)->jini;
     struct generations_subject subject = subject_of(work);
-    uint64_t now_ms = work->now_ns / NS_PER_MS;
-    work->parallel = running->count;
+    const struct generations_running *running = &work->standing.running;
+    uint64_t now_ms = work->standing.now_ms;
+    work->standing.parallel = running->count;
     for (uint32_t i = 0; i < running->expired; i++) {
         struct job_end end = {
             .options = &jini->options, .id = running->jobs[i].id, .now_ms = now_ms};
@@ -149,44 +149,25 @@ static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct 
         if (status)
             return status;
         work->ended_rates[work->ended++] = end.rates;
-        work->parallel--;
+        work->standing.parallel--;
     }
     return 0;
 }
 
-/* 0: no lease ends. */
-static uint64_t until_a_lease_ends_ms(const struct generations_running *running, uint64_t now_ms)
-{
-    uint64_t first_ms = UINT64_MAX;
-    for (uint32_t i = 0; i < running->count; i++) {
-        uint64_t expires_ms = running->jobs[i].expires_ms;
-        if (expires_ms > now_ms && expires_ms < first_ms)
-            first_ms = expires_ms;
-    }
-    return first_ms == UINT64_MAX ? 0 : first_ms - now_ms;
-}
-
-static int refuse_parallel(struct store_txn *txn, struct admit_work *work,
-                           const struct generations_running *running, struct jini_error *error)
+static int refuse_parallel(struct store_txn *txn, struct admit_work *work, struct jini_error *error)
 {
     int status = quota_peek(txn, &work->quotas); /* for the answer */
     if (status && status != JINI_E_BUSY)
         return status;
-    error_set(error, JINI_E_LIMITED, "parallel",
-              "%u jobs are running, and %u may at once; come back when one of them ends",
-              work->parallel, work->allowed.allowance.parallel_max);
-    if (error)
-        error->retry_after_ms = until_a_lease_ends_ms(running, work->now_ns / NS_PER_MS);
-    return JINI_E_LIMITED;
+    return standing_check_parallel(&work->standing, work->allowed.allowance.parallel_max, error);
 }
 
-static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work,
-                  const struct generations_running *running)
+static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
 {
     struct jini_error *error = &admit->request.error;
     uint32_t most = work->allowed.allowance.parallel_max;
-    if (most && work->parallel >= most)
-        return refuse_parallel(txn, work, running, error);
+    if (standing_check_parallel(&work->standing, most, NULL) != 0)
+        return refuse_parallel(txn, work, error);
     int status = quota_reserve(txn, &work->quotas);
     if (status == JINI_E_BUSY)
         return rate_quotas_full(&work->quotas, error);
@@ -223,7 +204,6 @@ static int op_admit(struct jini_txn *inside, void *request)
     struct admit_work *work = state->work;
     struct jini_error *error = &admit->request.error;
     struct allowed now;
-    struct generations_running running;
     struct generations_subject subject = subject_of(work);
     error_clear(error); /* of the run before */
     work->decision = 0;
@@ -237,13 +217,15 @@ static int op_admit(struct jini_txn *inside, void *request)
     now.plan = work->allowed.plan;
     work->allowed = now;
     status = check_allowance(admit, &now, error);
+    work->standing.now_ms = work->now_ns / NS_PER_MS;
     if (status == 0)
-        status = generations_running_get(txn, &subject, work->now_ns / NS_PER_MS, &running, error);
+        status = generations_running_get(txn, &subject, work->standing.now_ms,
+                                         &work->standing.running, error);
     if (status == 0)
-        status = end_given_up(txn, admit, work, &running);
+        status = end_given_up(txn, admit, work);
     if (status)
         return status;
-    status = decide(txn, admit, work, &running);
+    status = decide(txn, admit, work);
     if (status == JINI_E_LIMITED && work->ended > 0) {
         work->decision = status; /* the cleaning is worth keeping */
         return 0;
@@ -276,7 +258,7 @@ static void show_quotas(struct jini *jini, struct jini_admit *admit, struct admi
     struct store_txn *txn;
     int status = store_read_begin(jini->store, &txn);
     if (status == 0) {
-        status = quota_peek(txn, &work->quotas);
+        status = standing_read(txn, &work->quotas, &work->standing);
         store_read_end(txn);
         if (status == JINI_E_BUSY) /* which has all outcomes */
             status = 0;
@@ -295,6 +277,8 @@ static void fill_answer(struct jini *jini, struct jini_admit *admit, struct admi
         rate_add_quotas(work->allowed.plan, &work->quotas, answer);
     else
         show_quotas(jini, admit, work);
+    answer->parallel = work->standing.parallel + (status == 0);
+    answer->parallel_max = work->allowed.allowance.parallel_max;
     if (status == JINI_E_LIMITED && admit->request.error.code == 0) {
         uint32_t decided = work->quotas.decided;
         JINI_ASSERT(decided < work->quota_plan.count);

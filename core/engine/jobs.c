@@ -133,7 +133,7 @@ static int give_back(struct store_txn *txn, const struct generations_job_change 
     return quota_settle(txn, &subject, reservation.quotas, reservation.quota_count, used);
 }
 
-static bool is_held(const struct jini_job *job, uint64_t now_ms)
+bool job_is_held(const struct jini_job *job, uint64_t now_ms)
 {
     return !generations_job_ended((enum jini_job_state)job->state) &&
            (job->expires_ms == 0 || job->expires_ms > now_ms);
@@ -145,7 +145,7 @@ int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *er
     end->rates.count = 0;
     end->lost = false;
     int status = generations_job_get(txn, &end->id, &job, error);
-    if (status == 0 && end->flags & JOB_END_GIVEN_UP && is_held(&job, end->now_ms))
+    if (status == 0 && end->flags & JOB_END_GIVEN_UP && job_is_held(&job, end->now_ms))
         return error_set(error, JINI_E_IN_USE, "job", "its lease still runs");
     if (status == 0)
         status = pass_through_progress(txn, end, &job, error);

@@ -71,8 +71,29 @@ struct job_damage {
  */
 int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage);
 
+/* Whether a job has not ended and its lease, if it has one, runs. */
+bool job_is_held(const struct jini_job *job, uint64_t now_ms);
+
 /* Logs what was found, once that has committed; nothing when there is nothing. */
 void job_log_damage(const struct jini *jini, const struct job_damage *damage);
+
+/* The jobs that a subject runs, as its next admission counts them. */
+struct standing {
+    uint64_t now_ms;
+    uint32_t parallel;                  /* those that stay when the given up ones are ended */
+    struct generations_running running; /* these among them */
+};
+
+/*
+ * How a subject stands at quotas->now_ns, in any transaction; writes nothing. `quotas` gets the
+ * outcomes of a peek to which nothing is reserved by jobs that were given up. Errors of
+ * quota_peek(), JINI_E_NO_MEMORY.
+ */
+int standing_read(struct store_txn *txn, struct quota_charge *quotas, struct standing *out);
+
+/* JINI_E_LIMITED: no further job may run. `parallel_max` 0: any number may. */
+int standing_check_parallel(const struct standing *standing, uint32_t parallel_max,
+                            struct jini_error *error);
 
 struct reservation {
     struct jini_subject subject;

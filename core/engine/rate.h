@@ -105,6 +105,10 @@ void rate_add_quotas(const struct plan *plan, const struct quota_charge *quotas,
  */
 int rate_quotas_full(const struct quota_charge *quotas, struct jini_error *error);
 
+/* A span as people say it, rounded up, so that coming back then is not too early. */
+enum { RATE_SPAN_MAX = 32 };
+void rate_span(uint64_t ms, char text[RATE_SPAN_MAX]);
+
 /* Says a refusal in words. */
 int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error);
 

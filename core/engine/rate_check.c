@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "engine/jobs.h"
 
 /* ---- What is counted ---- */
 
@@ -173,15 +174,15 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
 }
 
 /* `*full`: the row has no place for one of them, which its outcome says. */
-static int read_quotas(struct jini *jini, struct quota_charge *quotas, bool *full,
-                       struct jini_error *error)
+static int read_quotas(struct jini *jini, struct quota_charge *quotas, struct standing *standing,
+                       bool *full, struct jini_error *error)
 {
     struct store_txn *txn;
     *full = false;
     int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
         return status;
-    status = quota_peek(txn, quotas);
+    status = standing_read(txn, quotas, standing);
     store_read_end(txn);
     *full = status == JINI_E_BUSY;
     return status && !*full ? error_set(error, status, "quota", "the quotas cannot be read: %s",
@@ -190,9 +191,9 @@ static int read_quotas(struct jini *jini, struct quota_charge *quotas, bool *ful
 }
 
 /*
- * Quotas as they stand, beside the rate limits of a peek. Where they cannot be read there is no
- * answer at all, not even that of a rate limit that refused: entries without counts would say that
- * nothing is left.
+ * Quotas and jobs as they stand, beside the rate limits of a peek. Where they cannot be read there
+ * is no answer at all, not even that of a rate limit that refused: entries without counts would say
+ * that nothing is left.
  */
 static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
                        const struct allowed *allowed, struct jini_limit_answer *answer,
@@ -204,8 +205,10 @@ static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
                                   .plan = &plan,
                                   .now_ns = clock_wall_ns(jini->clock),
                                   .cost = check->cost};
+    struct standing standing;
+    uint32_t parallel_max = allowed->allowance.parallel_max;
     bool full;
-    int status = read_quotas(jini, &charge, &full, error);
+    int status = read_quotas(jini, &charge, &standing, &full, error);
     if (status) {
         answer->count = 0;
         answer->decided = JINI_LIMITS_MAX;
@@ -213,8 +216,17 @@ static int peek_quotas(struct jini *jini, const struct jini_limit_check *check,
         return status;
     }
     rate_add_quotas(allowed->plan, &charge, answer);
+    answer->parallel = standing.parallel;
+    answer->parallel_max = parallel_max;
     if (answer->decided < JINI_LIMITS_MAX) /* a rate limit has refused, and the error says so */
         return 0;
+    struct jini_error refusal;
+    if (check->cost > 0 && standing_check_parallel(&standing, parallel_max, &refusal) != 0) {
+        answer->retry_after_ms = refusal.retry_after_ms;
+        if (error)
+            *error = refusal;
+        return refusal.code;
+    }
     if (full)
         return rate_quotas_full(&charge, error);
     if (charge.decided == plan.count)
@@ -276,6 +288,8 @@ int jini_limit_check(struct jini *jini, const struct jini_limit_check *check,
     answer->decided = JINI_LIMITS_MAX;
     answer->retry_after_ms = 0;
     answer->cost = check->cost;
+    answer->parallel = 0;
+    answer->parallel_max = 0;
     int status = check_members(jini, check, error);
     if (__builtin_expect(status != 0, 0))
         return status;

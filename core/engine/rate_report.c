@@ -36,26 +36,28 @@ void jini_limit_describe(const struct jini_limit_entry *entry, char *text, size_
                  entry->multiples, unit);
 }
 
-/* A span as people say it, rounded up, so that coming back then is not too early. */
-static void describe_span(uint64_t ms, char *text, size_t capacity)
+void rate_span(uint64_t ms, char text[RATE_SPAN_MAX])
 {
     uint64_t s = ms / 1000 + (ms % 1000 != 0);
+    uint64_t minutes = (s + 59) / 60;
     if (ms < 1000)
-        snprintf(text, capacity, "%llu ms", (unsigned long long)ms);
+        snprintf(text, RATE_SPAN_MAX, "%llu ms", (unsigned long long)ms);
     else if (s < 120)
-        snprintf(text, capacity, "%llu s", (unsigned long long)s);
+        snprintf(text, RATE_SPAN_MAX, "%llu s", (unsigned long long)s);
+    else if (minutes < 60)
+        snprintf(text, RATE_SPAN_MAX, "%llu min", (unsigned long long)minutes);
     else
-        snprintf(text, capacity, "%llu h %llu min", (unsigned long long)((s + 59) / 3600),
-                 (unsigned long long)((s + 59) % 3600 / 60));
+        snprintf(text, RATE_SPAN_MAX, "%llu h %llu min", (unsigned long long)(minutes / 60),
+                 (unsigned long long)(minutes % 60));
 }
 
 int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error)
 {
     char limit[64];
     char field[64];
-    char when[32];
+    char when[RATE_SPAN_MAX];
     const struct jini_limit_entry *entry = &answer->entries[answer->decided];
-    describe_span(entry->retry_after_ms, when, sizeof(when));
+    rate_span(entry->retry_after_ms, when);
     jini_limit_describe(entry, limit, sizeof(limit));
     snprintf(field, sizeof(field), "%s", entry->flags & JINI_LIMIT_QUOTA ? "quota" : "rate");
     if (entry->retry_after_ms == UINT64_MAX)
@@ -99,11 +101,11 @@ static struct table_occupancy fullness_of(struct jini *jini, enum table_region r
 int rate_region_full(struct jini *jini, enum table_region region, uint64_t retry_after_ms,
                      struct jini_error *error)
 {
-    char when[32];
+    char when[RATE_SPAN_MAX];
     if (!error)
         return JINI_E_BUSY;
     struct table_occupancy occupancy = fullness_of(jini, region);
-    describe_span(retry_after_ms, when, sizeof(when));
+    rate_span(retry_after_ms, when);
     error_set(error, JINI_E_BUSY, regions[region].slots,
               "the table of rate limits has no place for one more of its %s: %llu of %llu slots "
               "are in use, and all that this one might have; come back in %s, or raise %s",

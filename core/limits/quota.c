@@ -243,6 +243,23 @@ static int look_at_all(struct quota_charge *charge, struct row *row)
     return charge->decided < plan->count ? JINI_E_LIMITED : status;
 }
 
+/* Ends reservations; false when none of them stands in the row any more. */
+static bool settle_row(struct row *row, const struct quota_receipt *receipts, uint32_t count,
+                       uint64_t used)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct quota_counter *counter = find(row, receipts[i].identity);
+        if (!counter || counter->start_ns != receipts[i].start_ns)
+            continue;
+        uint64_t cost = receipts[i].cost < counter->reserved ? receipts[i].cost : counter->reserved;
+        counter->reserved -= cost;
+        counter->used += used < cost ? used : cost;
+        changed = true;
+    }
+    return changed;
+}
+
 int quota_peek(struct store_txn *txn, struct quota_charge *charge)
 {
     struct row row;
@@ -250,6 +267,7 @@ int quota_peek(struct store_txn *txn, struct quota_charge *charge)
     int status = read_row(txn, &charge->subject, &row);
     if (status)
         return status;
+    settle_row(&row, charge->released, charge->released_count, 0);
     status = look_at_all(charge, &row);
     return status == JINI_E_LIMITED ? 0 : status;
 }
@@ -285,17 +303,7 @@ int quota_settle(struct store_txn *txn, const struct quota_subject *subject,
     int status = read_row(txn, subject, &row);
     if (status)
         return status;
-    bool changed = false;
-    for (uint32_t i = 0; i < count; i++) {
-        struct quota_counter *counter = find(&row, receipts[i].identity);
-        if (!counter || counter->start_ns != receipts[i].start_ns)
-            continue;
-        uint64_t cost = receipts[i].cost < counter->reserved ? receipts[i].cost : counter->reserved;
-        counter->reserved -= cost;
-        counter->used += used < cost ? used : cost;
-        changed = true;
-    }
-    return changed ? write_row(txn, subject, &row) : 0;
+    return settle_row(&row, receipts, count, used) ? write_row(txn, subject, &row) : 0;
 }
 
 int quota_reset(struct store_txn *txn, const struct quota_subject *subject)

@@ -84,6 +84,9 @@ struct quota_charge {
     const struct quota_plan *plan;
     uint64_t now_ns; /* wall time */
     uint64_t cost;   /* 1 or more; 0 in a peek */
+    /* Of a peek: reservations that it takes as given back. */
+    const struct quota_receipt *released;
+    uint32_t released_count;
 
     /* Out; one for each quota of the plan. */
     uint32_t decided; /* the first that refused; plan->count: none */
@@ -101,7 +104,8 @@ struct quota_charge {
 int quota_reserve(struct store_txn *txn, struct quota_charge *charge);
 
 /*
- * Answers what quota_reserve() would, and writes nothing; in a snapshot too. 0 where a quota would
+ * Answers what quota_reserve() would once `released` were given back, and writes nothing; in a
+ * snapshot too. 0 where a quota would
  * refuse too (`decided`); JINI_E_BUSY, with all outcomes, and the other errors as quota_reserve().
  */
 int quota_peek(struct store_txn *txn, struct quota_charge *charge);

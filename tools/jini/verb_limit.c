@@ -37,8 +37,25 @@ static const struct layout_column limit_columns[] = {
     {"REFUSED", "refused", LAYOUT_PLAIN},
 };
 
+static void print_parallel(const struct jini_limit_answer *answer)
+{
+    if (answer->parallel_max == 0)
+        output_line("%u running now, and any number of jobs may at once", answer->parallel);
+    else
+        output_line("%u running now, and %u jobs may at once", answer->parallel,
+                    answer->parallel_max);
+}
+
+/* Null where no limit is: any number. */
+static json_t *object_parallel(const struct jini_limit_answer *answer)
+{
+    return json_pack("{s:o, s:o}", "running", layout_number(answer->parallel), "max",
+                     answer->parallel_max ? layout_number(answer->parallel_max) : json_null());
+}
+
+/* `own`: a look at the subject's own limits, which knows its jobs. */
 static void print_answer(const struct jini_subject *subject, const struct jini_limit_answer *answer,
-                         int status)
+                         int status, bool own)
 {
     json_t *limits = json_array();
     if (!output_is_json()) {
@@ -48,15 +65,19 @@ static void print_answer(const struct jini_subject *subject, const struct jini_l
             layout_list_add(&list, object_limit(&answer->entries[i]));
         layout_list_end(&list, "no limits");
         json_decref(limits);
+        if (own)
+            print_parallel(answer);
         return;
     }
     for (uint32_t i = 0; i < answer->count && i < JINI_LIMITS_MAX; i++)
         json_array_append_new(limits, object_limit(&answer->entries[i]));
     bool refused = answer->decided < answer->count;
-    output_json(json_pack("{s:o, s:b, s:I, s:o, s:o, s:o}", "subject", object_subject(subject),
-                          "admitted", status == 0, "cost", (json_int_t)answer->cost, "decided",
+    output_json(json_pack("{s:o, s:b, s:I, s:o, s:o, s:o, s:o*}", "subject",
+                          object_subject(subject), "admitted", status == 0, "cost",
+                          (json_int_t)answer->cost, "decided",
                           refused ? json_integer(answer->decided) : json_null(), "retry_after_ms",
-                          layout_number(answer->retry_after_ms), "limits", limits));
+                          layout_number(answer->retry_after_ms), "limits", limits, "parallel",
+                          own ? object_parallel(answer) : NULL));
 }
 
 static int check(struct command *command, uint32_t flags)
@@ -76,7 +97,8 @@ static int check(struct command *command, uint32_t flags)
     memset(&answer, 0, sizeof(answer));
     status = jini_limit_check(command->jini, &limit_check, &answer, &command->error);
     if (status == 0 || status == JINI_E_LIMITED)
-        print_answer(&limit_check.subject, &answer, status);
+        print_answer(&limit_check.subject, &answer, status,
+                     (flags & JINI_CHECK_PEEK) && !limit_check.limits);
     return status;
 }
 

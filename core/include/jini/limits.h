@@ -91,11 +91,18 @@ struct jini_limit_answer {
     uint32_t decided;        /* the entry that refused; JINI_LIMITS_MAX: none did */
     uint64_t retry_after_ms; /* of the entry that refused; 0 when admitted */
     uint64_t cost;           /* what was charged */
+    uint32_t parallel;       /* jobs of the subject that run now; of a peek at its own limits, and
+                                of an admission, which counts its own job; else 0 */
+    uint32_t parallel_max;   /* how many may; 0: any number */
     struct jini_limit_entry entries[JINI_LIMITS_MAX];
 };
 
 enum jini_check_flag {
-    JINI_CHECK_PEEK = 1 << 0, /* charge nothing; quotas are answered too */
+    /*
+     * Charge nothing. Of a subject's own limits quotas and parallel jobs are answered too, and what
+     * refuses is what would refuse jini_admit() now: jobs whose lease is over are in nobody's way.
+     */
+    JINI_CHECK_PEEK = 1 << 0,
     /*
      * As slowapi and limits 2.8 count: in order; the first that refuses ends it, is charged all the
      * same, and what was charged before it stays. Without it limits are charged all or none, and a
@@ -124,7 +131,8 @@ struct jini_limit_check {
  * there was no place to count it (JINI_E_BUSY); else it has no entries. A refusal's `error` says it
  * in words.
  *
- * JINI_E_LIMITED    refused; come back after answer->retry_after_ms
+ * JINI_E_LIMITED    refused; come back after answer->retry_after_ms. A peek: "parallel" too, which
+ *                   no entry decides
  * JINI_E_NOT_FOUND  no such user
  * JINI_E_INACTIVE   the user is disabled
  * JINI_E_BUSY       the table has no place for one more subject ("limits.slots",

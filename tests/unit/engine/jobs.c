@@ -188,6 +188,18 @@ static struct jini_subject user_with(struct jini *jini, const char *limits, uint
     return (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = add.user.id};
 }
 
+static void set_parallel(struct jini *jini, const struct jini_subject *subject, uint32_t parallel)
+{
+    struct jini_user_set set;
+    struct jini_error error;
+    jini_request_init(&set);
+    CHECK_OK(jini_user_get(jini, subject->number, &set.user, &error));
+    set.user.overrides.parallel_max = parallel;
+    set.fields = JINI_USER_FIELD_OVERRIDES;
+    set.override_fields = JINI_ALLOWANCE_PARALLEL;
+    CHECK_OK(jini_user_set(jini, &set, NULL));
+}
+
 static uint64_t left_of_quota(struct jini *jini, const struct jini_subject *subject)
 {
     struct jini_limit_check check = {.subject = *subject, .flags = JINI_CHECK_PEEK};
@@ -284,6 +296,60 @@ TEST(a_parallel_refusal_names_the_lease_that_ends_first,
     CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_LIMITED);
     CHECK_UINT(other.request.error.retry_after_ms, >, 0);
     CHECK_UINT(other.request.error.retry_after_ms, <=, 10000);
+    CHECK_CONTAINS(other.request.error.message, "at the latest in 10 s");
+    CHECK_UINT(other.answer.parallel, ==, 2);
+    CHECK_UINT(other.answer.parallel_max, ==, 2);
+    /* With a lower bound both leases have to end. */
+    CHECK_OK(renew(jini, &second, JINI_JOB_IN_PROGRESS, 10000, &request));
+    set_parallel(jini, &subject, 1);
+    CHECK_STATUS(admit(jini, &subject, 1, &other), JINI_E_LIMITED);
+    CHECK_UINT(other.request.error.retry_after_ms, >, 3500000);
+    CHECK_CONTAINS(other.request.error.message, "at the latest in 1 h 0 min");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static int peek(struct jini *jini, const struct jini_subject *subject, uint32_t cost,
+                struct jini_limit_answer *answer, struct jini_error *error)
+{
+    struct jini_limit_check check = {.subject = *subject, .cost = cost, .flags = JINI_CHECK_PEEK};
+    return jini_limit_check(jini, &check, answer, error);
+}
+
+TEST(a_peek_counts_as_an_admission_does,
+     "Running jobs are in the way of a peek as of an admission, by quota and by their number, and "
+     "in the way of neither once their leases are over.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_subject subject = user_with(jini, "5/day", 3);
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    struct jini_admit request;
+    CHECK_OK(peek(jini, &subject, 1, &answer, &error));
+    CHECK_UINT(answer.parallel, ==, 0);
+    CHECK_UINT(answer.parallel_max, ==, 3);
+    admitted(jini, &subject, 1);
+    admitted(jini, &subject, 3);
+    CHECK_OK(peek(jini, &subject, 1, &answer, &error));
+    CHECK_UINT(answer.parallel, ==, 2);
+    CHECK_UINT(answer.entries[0].remaining, ==, 1);
+    CHECK_STATUS(peek(jini, &subject, 2, &answer, &error), JINI_E_LIMITED);
+    CHECK_TEXT(error.field, "quota");
+    admitted(jini, &subject, 1);
+    CHECK_STATUS(peek(jini, &subject, 1, &answer, &error), JINI_E_LIMITED);
+    CHECK_TEXT(error.field, "parallel");
+    CHECK_UINT(answer.decided, ==, JINI_LIMITS_MAX);
+    CHECK_UINT(answer.retry_after_ms, >, 0);
+    CHECK_UINT(answer.retry_after_ms, ==, error.retry_after_ms);
+    CHECK_OK(peek(jini, &subject, 0, &answer, &error));
+    CHECK_UINT(answer.entries[0].remaining, ==, 0);
+    seconds_pass(901);
+    CHECK_OK(peek(jini, &subject, 5, &answer, &error));
+    CHECK_UINT(answer.entries[0].remaining, ==, 5);
+    CHECK_UINT(answer.parallel, ==, 0);
+    CHECK_OK(admit(jini, &subject, 4, &request));
+    CHECK_UINT(request.answer.parallel, ==, 1);
+    CHECK_UINT(left_of_quota(jini, &subject), ==, 1);
+    fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
