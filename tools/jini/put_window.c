@@ -208,6 +208,12 @@ static void admitted(struct window *window, struct slot *slot)
     report(window, slot);
 }
 
+/* The command was stopped for longer than the lease, and somebody gave the job up meanwhile. */
+static bool lost_its_job(const struct jini_request *request)
+{
+    return request->status == JINI_E_CONFLICT && strcmp(request->error.field, "job") == 0;
+}
+
 static void stored(struct window *window, struct slot *slot)
 {
     const struct jini_request *request = &slot->put.request;
@@ -218,6 +224,8 @@ static void stored(struct window *window, struct slot *slot)
         return;
     }
     if (status == JINI_E_BUSY && !is_over(window) && later(slot, STAGE_PUT_LATER))
+        return;
+    if (lost_its_job(request) && !is_over(window) && later(slot, STAGE_ADMIT_LATER))
         return;
     fail(window, slot, request);
     give_back(window, slot);
@@ -284,6 +292,7 @@ static void prepare_requests(const struct put_plan *plan, struct slot *slot)
         parameters->seed = probe->seed;
     slot->admit.prompt = plan->prompt;
     slot->admit.negative = plan->negative;
+    slot->admit.lease_ms = plan->lease_ms;
     slot->put.bytes = slot->bytes;
     slot->put.length = slot->length;
     slot->put.user_id = plan->user_id;

@@ -12,7 +12,8 @@
  * 1. At most `window` files are in memory, and no further one is read while they have
  *    WINDOW_BYTES_MAX.
  * 2. A job that was admitted is settled by its put, in one transaction, or released: whatever
- *    failed, and after a signal too. What kill -9 leaves is given back when the job's lease ends.
+ *    failed, and after a signal too. What kill -9 leaves is given back when the job's lease ends;
+ *    a command that was stopped for longer than that admits anew what it lost by it.
  * 3. Every file that was begun is reported once.
  */
 #ifndef JINI_CLI_PUT_WINDOW_H
@@ -45,7 +46,8 @@ struct put_plan {
     const char *prompt;
     const char *negative;
     uint64_t image_bytes_max;
-    unsigned window; /* 1 to 64 */
+    uint32_t lease_ms; /* of each job; 0: by the options */
+    unsigned window;   /* 1 to 64 */
     put_report_fn *report;
     void (*tick)(void *context); /* ten times a second or so */
     void *context;

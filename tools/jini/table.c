@@ -456,7 +456,8 @@ const struct verb table_verbs[] = {
      "left. Quotas are charged by admissions only.",
      subject_argument, limit_check_options, limit_check_examples, verb_limit_check},
     {"limit peek", "look at limits without charging",
-     "Prints every rate limit and quota of a user or an address as \"check\" would find it.",
+     "Prints every rate limit and quota of a user or an address as \"put\" would find it, and how "
+     "many of its jobs run and may run at once. Jobs whose lease is over are not in the way.",
      subject_argument, limit_check_options, limit_peek_examples, verb_limit_peek},
     {"limit reset", "forget what was counted",
      "Sets the subject's own limits back: rate limits at once, quotas durably. What running jobs "
@@ -470,8 +471,9 @@ const struct verb table_verbs[] = {
     {"put", "store images",
      "Stores image files (PNG, JPEG, WebP, GIF, AVIF) exactly as they are. Each file goes through "
      "admission as a generation of its own: user, tier, size, steps, rate limits, quotas and "
-     "parallel jobs; a file that fails gives back what it was charged. Of a folder all files are "
-     "taken whose names do not begin with a dot, by name.\n\n"
+     "parallel jobs; a file that fails gives back what it was charged, and one whose command was "
+     "killed does after a minute (admission.lease_ms). Of a folder all files are taken whose names "
+     "do not begin with a dot, by name.\n\n"
      "Refusals do not end the command: they are counted and explained at its end. Its exit status "
      "is that of the worst that hindered the machine or the database (disk, memory, a lock, a "
      "timeout: statuses 5 to 9, 13, 14, 22, 26), and when there was none, that of the first file "

@@ -17,7 +17,8 @@ enum {
     WINDOW_MAX = 64,
     STEPS_DEFAULT = 20,
     REASONS_MAX = 16,
-    GUIDANCE_DEFAULT = 7500000
+    GUIDANCE_DEFAULT = 7500000,
+    LEASE_MS = 60000
 };
 
 /* Files that were not stored for one reason. */
@@ -292,6 +293,17 @@ static int choose_window(struct command *command, const struct jini_user *user,
     return 0;
 }
 
+/*
+ * A job of this command is done at once, so that its lease only says for how long kill -9 holds up
+ * the user: not for as long as a worker's, unless somebody has said so.
+ */
+static uint32_t choose_lease_ms(struct command *command)
+{
+    bool is_given = strcmp(command_option_source(command, "admission.lease_ms"), "default") != 0;
+    uint64_t patient_ms = 2 * command->options.request_timeout_ms;
+    return is_given ? 0 : (uint32_t)(patient_ms > LEASE_MS ? patient_ms : LEASE_MS);
+}
+
 static int put_files(struct command *command, struct put_plan *plan)
 {
     struct putting putting = {.command = command, .file_count = plan->files->count};
@@ -331,6 +343,7 @@ int verb_put(struct command *command)
         plan.jini = command->jini;
         plan.user_id = user.id;
         plan.image_bytes_max = command->options.image_bytes_max;
+        plan.lease_ms = choose_lease_ms(command);
         status = choose_window(command, &user, &plan);
     }
     if (status == 0)

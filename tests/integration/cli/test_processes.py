@@ -2,6 +2,7 @@
 """Several commands at once, signals, and processes that are stopped or killed."""
 
 import contextlib
+import datetime
 import fcntl
 import json
 import os
@@ -40,6 +41,9 @@ class Processes(Case):
                 self.assertEqual(self.run_jini("get", name).raw, file.read())
         self.verify("--deep")
         return listed
+
+    def seconds(self, text):
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
     def jobs(self):
         return [job["state"] for job in self.json("ls", "alice", "--jobs").lines()]
@@ -170,6 +174,65 @@ class Processes(Case):
         self.assertEqual(result.code, 130, result.err)
         self.assertEqual(result.error()["name"], "E_CANCELLED")
         return result
+
+    def kill_puts_until(self, count):
+        """Kills puts of alice in the middle until so many jobs of theirs wait for nobody; returns these."""
+        for _ in range(200):
+            waiting = [job for job in self.json("ls", "alice", "--jobs").lines() if job["state"] == "IN_QUEUE"]
+            if len(waiting) >= count:
+                return waiting
+            process = self.start("--json", "put", "alice", "in", "--parallel", "4")
+            process.stdout.readline()
+            process.kill()
+            process.wait()
+        self.skipTest(f"no {count} jobs were caught in the middle")
+
+    def test_killed_put_holds_its_user_up_for_a_minute(self):
+        """What kill -9 leaves has a lease of a minute, or the one that was asked for; the refusal says how long."""
+        self.pictures(40, width=256, height=256)
+        left = self.kill_puts_until(1)[0]
+        lease = self.seconds(left["expires"]) - self.seconds(left["created"])
+        self.assertLessEqual(lease, 61)
+        self.run_jini("user", "set", "alice", "--parallel-max", "1")
+        refused = self.json("put", "alice", "in/0000.png", code=17).object()["error"]
+        self.assertEqual(refused["field"], "parallel")
+        self.assertIn("at the latest in", refused["message"])
+        self.assertLessEqual(refused["retry_after_ms"], 60000)
+
+    def test_put_that_was_stopped_stores_all(self):
+        """Jobs that another admission gave up while the command was stopped are admitted anew."""
+        self.environment["JINI_ADMISSION_LEASE_MS"] = "1000"
+        self.environment["JINI_REQUEST_TIMEOUT_MS"] = "120000"
+        folder = self.pictures(300)
+        other = self.file("other.png", png(9999))
+        process, lines = self.put_until(folder, 5)
+        for _ in range(40):
+            process.send_signal(signal.SIGSTOP)
+            if "IN_QUEUE" in self.jobs():
+                time.sleep(1.2)
+                # In vain, where the stopped one has the write lock.
+                self.finish(self.start("--set", "request.timeout_ms=500", "put", "alice", other))
+            process.send_signal(signal.SIGCONT)
+            if "TIMED_OUT" in self.jobs():
+                break
+            lines.append(json.loads(process.stdout.readline()))
+        result = self.finish(process)
+        if "TIMED_OUT" not in self.jobs():
+            self.skipTest("no job was caught in the middle")
+        self.assertEqual(result.code, 0, result.err)
+        self.assertEqual({line["status"] for line in lines + result.lines()}, {"OK"})
+
+    def test_peek_tells_what_a_put_would_meet(self):
+        """A look refuses for as long as jobs that were killed hold their places, and no longer."""
+        self.environment["JINI_ADMISSION_LEASE_MS"] = "60000"
+        self.pictures(40, width=256, height=256)
+        waiting = len(self.kill_puts_until(2))
+        self.run_jini("user", "set", "alice", "--no-limits", "--parallel-max", str(waiting))
+        peek = self.json("limit", "peek", "alice", code=17)
+        self.assertEqual(peek.object()["parallel"], {"running": waiting, "max": waiting})
+        self.assertEqual(peek.error()["field"], "parallel")
+        self.assertIn(f"{waiting} running now, and {waiting} jobs may at once",
+                      self.run_jini("limit", "peek", "alice", code=17).out)
 
     def test_interrupt_ends_an_archive_run(self):
         """Ctrl-C ends a run of tiering before it is through, and the next run does the rest."""
