@@ -158,13 +158,30 @@ static void choose_infotext(struct probe *probe, const struct codec_text *text)
         probe->infotext = text;
 }
 
+/* What A1111 and ComfyUI call their texts in a PNG. */
+static bool is_infotext(const struct codec_text *text)
+{
+    static const char *const keywords[] = {"parameters", "prompt", "workflow"};
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+        if (slice_equal(text->keyword, slice_of_text(keywords[i])))
+            return true;
+    }
+    return false;
+}
+
+static bool has_place(const struct codec_image *image, const struct codec_text *text)
+{
+    uint32_t places = CODEC_IMAGE_TEXTS_MAX + (is_infotext(text) ? CODEC_IMAGE_INFOTEXTS_MAX : 0);
+    return image->text_count < places;
+}
+
 void probe_add_text(struct probe *probe, struct codec_text text)
 {
     struct codec_image *image = probe->image;
     if (probe->status)
         return;
     JINI_ASSERT(text.keyword.length >= 1 && text.keyword.length <= UINT8_MAX);
-    if (image->text_count == CODEC_IMAGE_TEXTS_MAX) {
+    if (!has_place(image, &text)) {
         probe_leave_out(probe, &text, "the file has more than 64 texts");
         return;
     }

@@ -42,7 +42,9 @@ enum codec_damage {
     CODEC_DAMAGE_TRAILING = 2,  /* bytes follow the end of the image */
     CODEC_DAMAGE_CRC = 4,       /* a PNG chunk whose bytes do not match its CRC */
     CODEC_DAMAGE_STRUCTURE = 8, /* parts that the format does not allow, or not there */
-    CODEC_DAMAGE_METADATA = 16  /* a text that cannot be read whole, and is left out */
+    CODEC_DAMAGE_METADATA = 16, /* a text that cannot be read whole, and is left out */
+    /* Those that say that bytes of the image were lost or changed. */
+    CODEC_DAMAGE_OF_IMAGE = CODEC_DAMAGE_TRUNCATED | CODEC_DAMAGE_CRC | CODEC_DAMAGE_STRUCTURE
 };
 
 enum codec_probe_flags {
@@ -55,7 +57,12 @@ enum codec_probe_flags {
     CODEC_PROBE_CHECK_CRC = 1
 };
 
-enum { CODEC_IMAGE_TEXTS_MAX = 64, CODEC_DAMAGE_TEXT_MAX = 120 };
+/* The last places are for what is asked for most, however many other texts come before it. */
+enum {
+    CODEC_IMAGE_TEXTS_MAX = 64,
+    CODEC_IMAGE_INFOTEXTS_MAX = 8, /* of `parameters`, `prompt` and `workflow`, beyond the others */
+    CODEC_DAMAGE_TEXT_MAX = 120
+};
 
 /* All that a probe found. The slices in `texts` point into the file's bytes, or to static names. */
 struct codec_image {
@@ -78,7 +85,7 @@ struct codec_image {
     uint32_t text_count;
     uint32_t texts_omitted; /* over a bound or broken; still in the file, of course */
     size_t metadata_bytes;  /* what codec_image_metadata() writes; 0 when there is no text */
-    struct codec_text texts[CODEC_IMAGE_TEXTS_MAX];
+    struct codec_text texts[CODEC_IMAGE_TEXTS_MAX + CODEC_IMAGE_INFOTEXTS_MAX];
 };
 
 /*

@@ -141,11 +141,12 @@ static void describe_file(const struct codec_image *probe, size_t length, struct
     image->width = probe->width;
     image->height = probe->height;
     image->metadata_bytes = probe->metadata_bytes;
+    image->texts_omitted = probe->texts_omitted;
     if (probe->has_seed && probe->seed <= INT64_MAX) {
         image->flags |= JINI_IMAGE_HAS_SEED;
         image->seed = (int64_t)probe->seed;
     }
-    if (probe->damage)
+    if (probe->damage & CODEC_DAMAGE_OF_IMAGE)
         image->flags |= JINI_IMAGE_DAMAGED;
     text_copy_utf8(image->media_type, sizeof(image->media_type),
                    codec_image_media_type(probe->type));
@@ -199,7 +200,7 @@ static int prepare(struct jini *jini, struct put_work *work, const struct jini_i
 {
     struct slice bytes = slice_of(put->bytes, put->length);
     struct pack_input input = {.payload = bytes};
-    int status = codec_image_probe(bytes, CODEC_PROBE_DEFAULT, &work->probe, error);
+    int status = codec_image_probe(bytes, CODEC_PROBE_CHECK_CRC, &work->probe, error);
     if (status == 0)
         status = choose_class(jini, work, put->user_id, error);
     if (status == 0)

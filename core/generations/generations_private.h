@@ -124,6 +124,7 @@ struct image_row {
     uint32_t flags; /* enum jini_image_flag */
     uint32_t place; /* enum jini_image_state without the trash */
     uint32_t pack_sequence;
+    uint32_t texts_omitted;
     struct jini_id job_id;
     struct jini_id pack_id;
     uint8_t hash[16];

@@ -178,6 +178,7 @@ static void fill_new(struct image_row *row, const struct generations_image_new *
         .bytes = image->bytes,
         .metadata_bytes = image->metadata_bytes,
         .seed = image->seed,
+        .texts_omitted = image->texts_omitted,
         .width = image->width,
         .height = image->height,
         .flags = image->flags,

@@ -27,6 +27,7 @@ static const struct layout_field fields[] = {
     [18] = IMAGE(UINT64, metadata_bytes, 0),
     [19] = IMAGE(BYTES, metadata, GENERATIONS_METADATA_INLINE_MAX),
     [20] = IMAGE(UINT64, number, 0),
+    [21] = IMAGE(UINT32, texts_omitted, 0),
 };
 
 static const struct layout layout = {fields, sizeof(fields) / sizeof(fields[0])};
@@ -67,6 +68,7 @@ void image_row_show(const struct image_row *row, const struct jini_id *id, struc
         .seed = row->seed,
         .width = row->width,
         .height = row->height,
+        .texts_omitted = row->texts_omitted,
         .flags = (row->flags & ~(uint32_t)JINI_IMAGE_TRASHED) | trashed,
     };
     memcpy(out->hash, row->hash, sizeof(out->hash));

@@ -135,7 +135,8 @@ json_t *object_image(struct jini *jini, const struct jini_image *image)
     set(&object, "codec", located ? layout_text(place.codec) : json_null());
     set(&object, "metadata_bytes", layout_number(image->metadata_bytes));
     set(&object, "seed", seeded ? json_integer((json_int_t)image->seed) : json_null());
-    set(&object, "damaged", json_boolean(image->flags & JINI_IMAGE_DAMAGED));
+    set(&object, "texts_omitted", layout_number(image->texts_omitted));
+    set(&object, "came_damaged", json_boolean(image->flags & JINI_IMAGE_DAMAGED));
     set(&object, "hash", hash_text(image->hash));
     set(&object, "pack_id", layout_id(&place.pack_id));
     return object;

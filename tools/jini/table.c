@@ -479,9 +479,11 @@ const struct verb table_verbs[] = {
      "timeout: statuses 5 to 9, 13, 14, 22, 26), and when there was none, that of the first file "
      "that was not stored. A folder that cannot be read counts as one file; pipes, sockets, "
      "devices and the database itself are passed over in folders and refused by name.\n\n"
+     "A file that came damaged (truncated, or with wrong checksums or parts inside) is stored as "
+     "it came, and named.\n\n"
      "With --json each file is an object with file, id (null when it was not stored), bytes, "
-     "status and, when it was refused, error. A name that is not UTF-8 has path_bytes too, its "
-     "bytes in hexadecimal digits.",
+     "status, came_damaged and, when it was refused, error. A name that is not UTF-8 has "
+     "path_bytes too, its bytes in hexadecimal digits.",
      put_arguments, put_options, put_examples, verb_put},
     {"get", "read images",
      "Writes an image byte for byte as it was put, whatever tier it is in. A file appears whole or "

@@ -148,8 +148,8 @@ static json_t *texts_as_json(const void *metadata, size_t length)
     return texts;
 }
 
-static int find_text(struct command *command, const void *metadata, size_t length,
-                     const char *keyword, struct jini_metadata_text *out)
+static int find_text(struct command *command, const struct jini_image *image, const void *metadata,
+                     size_t length, const char *keyword, struct jini_metadata_text *out)
 {
     size_t position = 0;
     while (length && jini_metadata_next(metadata, length, &position, out) == 0) {
@@ -157,6 +157,12 @@ static int find_text(struct command *command, const void *metadata, size_t lengt
             memcmp(out->keyword, keyword, out->keyword_length) == 0)
             return 0;
     }
+    if (image->texts_omitted > 0)
+        return command_fail(command, JINI_E_NOT_FOUND, "keyword",
+                            "no text \"%.100s\" is at hand, and %u texts of the file are not: they "
+                            "are over a bound on their number and length, or broken; get the file "
+                            "itself for them",
+                            keyword, image->texts_omitted);
     return command_fail(command, JINI_E_NOT_FOUND, "keyword",
                         "the image carries no text \"%.100s\"; --metadata alone shows all",
                         keyword);
@@ -169,12 +175,13 @@ static int print_metadata(struct command *command, const struct target *target,
     bool standard = strcmp(target->output, "-") == 0;
     if (keyword) {
         struct jini_metadata_text part;
-        int status = find_text(command, metadata, length, keyword, &part);
+        int status = find_text(command, image, metadata, length, keyword, &part);
         return status ? status : write_out(command, target, image, part.bytes, part.length, "txt");
     }
     if (standard && output_is_json()) {
-        output_json(json_pack("{s:o, s:o}", "id", layout_id(&image->id), "texts",
-                              texts_as_json(metadata, length)));
+        output_json(json_pack("{s:o, s:o, s:o}", "id", layout_id(&image->id), "texts",
+                              texts_as_json(metadata, length), "texts_omitted",
+                              layout_number(image->texts_omitted)));
         return 0;
     }
     size_t together_length = 0;

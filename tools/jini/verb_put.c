@@ -93,6 +93,11 @@ static void count_outcome(struct putting *putting, const struct put_outcome *out
         worst_add(&putting->worst, outcome->index, outcome->status, &outcome->error);
 }
 
+static bool came_damaged(const struct put_outcome *outcome)
+{
+    return outcome->image.flags & JINI_IMAGE_DAMAGED;
+}
+
 static void print_json(const struct put_outcome *outcome)
 {
     const struct jini_image *image = &outcome->image;
@@ -102,6 +107,8 @@ static void print_json(const struct put_outcome *outcome)
     json_object_set_new(object, "bytes", layout_number(outcome->bytes));
     json_object_set_new(object, "status", json_string(jini_status_name(outcome->status)));
     json_object_set_new(object, "job_id", layout_id(&outcome->job_id));
+    if (object && outcome->status == 0)
+        json_object_set_new(object, "came_damaged", json_boolean(came_damaged(outcome)));
     if (object && image->width) {
         json_object_set_new(object, "media_type", layout_text(image->media_type));
         json_object_set_new(object, "width", layout_number(image->width));
@@ -129,6 +136,10 @@ static void print_line(const struct put_outcome *outcome)
                     outcome->path, outcome->error.message);
         return;
     }
+    if (came_damaged(outcome))
+        output_line("damaged  %s: it came truncated, or with wrong checksums or parts inside, and "
+                    "is stored as it came",
+                    outcome->path);
     if (output_shows_progress() && output_is_terminal())
         return; /* the bar says enough */
     jini_id_format(&outcome->image.id, id);

@@ -64,8 +64,12 @@ struct jini_job {
 
 enum jini_image_flag {
     JINI_IMAGE_HAS_SEED = 1 << 0,
-    JINI_IMAGE_DAMAGED = 1 << 1, /* kept as it came, but truncated or with wrong checksums inside */
-    JINI_IMAGE_TRASHED = 1 << 2  /* removed, and can be restored until its purge */
+    /*
+     * It came truncated, with wrong checksums inside, or with parts that its format does not allow,
+     * and is kept as it came: no damage of what is stored. Bytes behind its end are none.
+     */
+    JINI_IMAGE_DAMAGED = 1 << 1,
+    JINI_IMAGE_TRASHED = 1 << 2 /* removed, and can be restored until its purge */
 };
 
 /*
@@ -84,6 +88,8 @@ struct jini_image {
     uint32_t width;
     uint32_t height;
     uint32_t flags;                       /* enum jini_image_flag */
+    uint32_t texts_omitted;               /* of the file, which the raw metadata leaves out: over a
+                                             bound, or broken */
     uint8_t hash[16];                     /* XXH3-128 of the file, canonical form */
     char media_type[JINI_MEDIA_TYPE_MAX]; /* "image/png" */
 };

@@ -12,7 +12,9 @@ extern "C" {
 
 /*
  * Looks at a file as jini_image_put() will, without storing it: media_type, width, height, bytes,
- * metadata_bytes, seed and flags of `out` are set, all else is zero. Any thread, no engine needed.
+ * metadata_bytes, texts_omitted, seed and flags of `out` are set, all else is zero. It does not go
+ * through the pixels: only jini_image_put() sees wrong checksums there. Any thread, no engine
+ * needed.
  * JINI_E_NOT_IMAGE, JINI_E_NO_MEMORY.
  */
 JINI_EXPORT int jini_image_probe(const void *bytes, size_t length, struct jini_image *out,

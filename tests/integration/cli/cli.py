@@ -49,16 +49,18 @@ class Result:
         return json.loads(self.err.strip().splitlines()[-1])["error"]
 
 
-def png(seed, width=64, height=64, text=None):
-    """A PNG of noise, which does not compress, with an infotext."""
-    def chunk(kind, body):
-        return (struct.pack(">I", len(body)) + kind + body +
-                struct.pack(">I", zlib.crc32(kind + body)))
+def chunk(kind, body):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(seed, width=64, height=64, text=None, chunks=b""):
+    """A PNG of noise, which does not compress, with an infotext, and with chunks before it."""
     noise = random.Random(seed)
     rows = b"".join(b"\0" + noise.randbytes(width * 3) for _ in range(height))
     infotext = text if text is not None else f"noise\nSteps: 20, Seed: {seed}, Size: {width}x{height}"
     return (b"\x89PNG\r\n\x1a\n" +
-            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunks +
             chunk(b"tEXt", b"parameters\0" + infotext.encode("latin-1")) +
             chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
 

@@ -8,8 +8,9 @@ import resource
 import shutil
 import stat
 import unittest
+import zlib
 
-from cli import Case, png
+from cli import Case, chunk, png
 
 
 class RoundTrip(Case):
@@ -201,12 +202,35 @@ class RoundTrip(Case):
     def test_show_image(self):
         line = self.json("put", "alice", "-", stdin=png(5)).object()
         image = self.json("show", line["id"]).object()
-        self.assertEqual((image["type"], image["state"], image["seed"], image["bytes"], image["damaged"]),
+        self.assertEqual((image["type"], image["state"], image["seed"], image["bytes"], image["came_damaged"]),
                          ("image", "HOT", 5, len(png(5)), False))
         self.assertEqual(len(image["hash"]), 32)
         self.assertRegex(self.run_jini("show", line["id"]).out, r"bytes +\d+\.\d KiB")
         self.check_error(self.json("show", "nonsense", code=2), "E_INVALID", "ID", "8-4-4-4-12")
         self.check_error(self.json("show", "01234567-89ab-7def-8123-456789abcdef", code=3), "E_NOT_FOUND", "ID")
+
+    def test_what_came_damaged(self):
+        """Lost or changed bytes are told when a file is put and when it is shown; what is only odd is no damage."""
+        whole = png(1)
+        flipped = bytearray(whole)
+        flipped[-100] ^= 1  # inside of the pixels
+        texts = b"".join(chunk(b"tEXt", b"k%d\0v" % i) for i in range(20000))
+        bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(9 << 20)))
+        for name, content, damaged, omitted in (
+                ("whole", whole, False, 0), ("flipped", bytes(flipped), True, 0), ("cut", whole[:-50], True, 0),
+                ("trailing", whole + b"more", False, 0), ("texts", png(2, chunks=texts), False, 19936),
+                ("bomb", png(3, chunks=bomb), False, 1)):
+            line = self.json("put", "alice", "-", stdin=content).object()
+            self.assertEqual(line["came_damaged"], damaged, name)
+            image = self.json("show", line["id"]).object()
+            self.assertEqual((image["came_damaged"], image["texts_omitted"]), (damaged, omitted), name)
+            self.assertEqual(self.run_jini("get", line["id"]).raw, content)
+            if omitted:
+                self.assertIn("Seed", self.run_jini("get", "--metadata", "--keyword", "parameters", line["id"]).out)
+                self.check_error(self.json("get", "--metadata", "--keyword", "workflow", line["id"], code=3),
+                                 "E_NOT_FOUND", "--keyword", f"{omitted} texts")
+        self.assertIn("stored as it came", self.run_jini("put", "alice", "-", stdin=bytes(flipped)).out)
+        self.assertRegex(self.run_jini("show", line["id"]).out, "came_damaged +no")
 
     def test_list_and_cursor(self):
         ids = list(self.put("alice", self.pictures(10), "--parallel", "1").values())[::-1]

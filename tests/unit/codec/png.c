@@ -245,6 +245,28 @@ TEST(more_texts_than_the_table_are_flagged, "The first 64 texts are kept and the
     made_free(&png);
 }
 
+TEST(infotexts_are_kept_behind_many_texts,
+     "What generators write is kept however many other texts come before it, up to 8 texts.")
+{
+    static const char written[] = "a lake\nSteps: 20, Seed: 7, Size: 16x9";
+    struct made png = {0};
+    png_begin(&png, 16, 9);
+    for (int i = 0; i < 20000; i++)
+        png_text(&png, "k", "v", 1);
+    for (int i = 0; i < CODEC_IMAGE_INFOTEXTS_MAX + 1; i++)
+        png_text(&png, i % 2 ? "workflow" : "parameters", written, strlen(written));
+    png_pixels(&png, 16, 9);
+    png_end(&png);
+    struct codec_image image = probe_ok(&png, CODEC_PROBE_DEFAULT);
+    CHECK_UINT(image.text_count, ==, CODEC_IMAGE_TEXTS_MAX + CODEC_IMAGE_INFOTEXTS_MAX);
+    CHECK_UINT(image.texts_omitted, ==, 20000 - CODEC_IMAGE_TEXTS_MAX + 1);
+    CHECK(image.has_seed);
+    CHECK_UINT(image.seed, ==, 7);
+    CHECK_UINT(image.damage & CODEC_DAMAGE_OF_IMAGE, ==, 0);
+    free((void *)metadata_of(&image).data);
+    made_free(&png);
+}
+
 TEST(broken_texts_are_left_out,
      "A text chunk without a keyword, or with broken deflate, is flagged.")
 {
