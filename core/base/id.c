@@ -104,6 +104,8 @@ int jini_id_parse(const char *text, struct jini_id *out)
 {
     struct jini_id id;
     memset(out, 0, sizeof(*out));
+    if (!text)
+        return JINI_E_INVALID;
     for (int i = 0; i < JINI_ID_BYTES; i++) {
         int high = digit_value(text[0]);
         int low = high < 0 ? -1 : digit_value(text[1]);

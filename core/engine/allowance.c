@@ -52,7 +52,9 @@ int limits_text_is_checked(const char *text, struct jini_error *error)
 int jini_limits_validate(const char *text, struct jini_error *error)
 {
     error_clear(error);
-    int status = plans_check_length(text, error);
+    int status = check_given(text, "limits", error);
+    if (status == 0)
+        status = plans_check_length(text, error);
     return status ? status : limits_text_check(text, error);
 }
 

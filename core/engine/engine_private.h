@@ -253,6 +253,9 @@ int explain_read_only(struct jini_error *error);
 /* 0, or JINI_E_INVALID ("flags"): some are none of those that are known. */
 int check_flags(uint32_t flags, uint32_t known, struct jini_error *error);
 
+/* 0, or JINI_E_INVALID: a text that must be given is NULL. */
+int check_given(const char *text, const char *field, struct jini_error *error);
+
 /* Says that a function of the caller's answered `status`, which it returns. */
 int explain_function(struct jini_error *error, int status);
 

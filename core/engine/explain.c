@@ -159,6 +159,11 @@ int explain_read_only(struct jini_error *error)
                      "the database was opened read-only; this needs it open for writing");
 }
 
+int check_given(const char *text, const char *field, struct jini_error *error)
+{
+    return text ? 0 : error_set(error, JINI_E_INVALID, field, "a text is needed, and not NULL");
+}
+
 int check_flags(uint32_t flags, uint32_t known, struct jini_error *error)
 {
     if ((flags & ~known) == 0)

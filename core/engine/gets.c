@@ -294,6 +294,23 @@ static bool may_have_moved(int status)
     return status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT || status == JINI_E_IO;
 }
 
+/* The index names a place for the pack, and it is not there. */
+static int explain_lost(const struct jini *jini, const struct index_pack *pack,
+                        struct jini_error *error)
+{
+    char id[JINI_ID_TEXT_MAX];
+    char object[INDEX_OBJECT_NAME_MAX];
+    jini_id_format(&pack->id, id);
+    if (!has_object(pack))
+        return error_set(error, JINI_E_CORRUPT, "image",
+                         "the file of the image's pack %s is gone, and the archive has no copy",
+                         id);
+    index_object_name(pack, object);
+    return error_set(error, JINI_E_CORRUPT, "image",
+                     "no copy of the image's pack %s is there: the archive %.160s has no object %s",
+                     id, jini->options.archive_url, object);
+}
+
 /* After a failure at a place that the index still names: 0 when its bytes, or others, may serve. */
 static int suspect(struct jini *jini, struct reading *reading, int status, struct jini_error *error)
 {
@@ -307,9 +324,7 @@ static int suspect(struct jini *jini, struct reading *reading, int status, struc
         reading->failures = 0;
         return 0;
     }
-    return status == JINI_E_NOT_FOUND
-               ? error_set(error, JINI_E_CORRUPT, "image", "no copy of the image's pack is there")
-               : status;
+    return status == JINI_E_NOT_FOUND ? explain_lost(jini, &reading->place.pack, error) : status;
 }
 
 /*

@@ -175,9 +175,9 @@ static int set_row(struct jini_options *options, const struct row *row, const ch
                              info->choices);
     } else if (!parse_number(value, &number) || number < info->least || number > info->most) {
         return error_set(error, JINI_E_INVALID, info->name,
-                         "\"%s\" is not a whole number from %llu to %llu (KiB, MiB, GiB, TiB may "
-                         "follow)",
-                         value, (unsigned long long)info->least, (unsigned long long)info->most);
+                         "\"%s\" is not a whole number from %llu to %llu%s", value,
+                         (unsigned long long)info->least, (unsigned long long)info->most,
+                         strstr(info->name, "bytes") ? " (KiB, MiB, GiB, TiB may follow)" : "");
     }
     *number_of(options, row) = number;
     return 0;
@@ -223,6 +223,9 @@ int jini_options_set(struct jini_options *options, const char *name, const char 
                      struct jini_error *error)
 {
     error_clear(error);
+    if (!name || !value)
+        return error_set(error, JINI_E_INVALID, name ? name : "name",
+                         "an option has a name and a value, and neither is NULL");
     for (size_t i = 0; i < ROWS; i++) {
         if (strcmp(rows[i].info.name, name) == 0)
             return set_row(options, &rows[i], value, error);
@@ -290,6 +293,8 @@ static int read_file(const char *path, char *text, size_t capacity, struct jini_
 int jini_options_load(struct jini_options *options, const char *path, struct jini_error *error)
 {
     error_clear(error);
+    if (!path)
+        return error_set(error, JINI_E_INVALID, "path", "a path is needed, and not NULL");
     char *text = base_malloc(FILE_BYTES_MAX + 1);
     if (!text)
         return error_set(error, JINI_E_NO_MEMORY, path, "out of memory");

@@ -112,6 +112,8 @@ int jini_subject_parse_address(const char *text, struct jini_subject *out)
 {
     struct in_addr ipv4;
     memset(out, 0, sizeof(*out));
+    if (!text)
+        return JINI_E_INVALID;
     if (inet_pton(AF_INET, text, &ipv4) == 1) {
         memset(out->address + 10, 0xff, 2);
         memcpy(out->address + 12, &ipv4, 4);

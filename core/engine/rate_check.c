@@ -273,7 +273,7 @@ static int check_members(const struct jini *jini, const struct jini_limit_check 
     if (status)
         return error_set(error, status, "jini", "%s", jini_status_text(status));
     if (!jini->rates)
-        return explain_read_only(error);
+        return rate_explain_read_only(error);
     if (check->cost == 0 && !(check->flags & JINI_CHECK_PEEK))
         return error_set(error, JINI_E_INVALID, "cost", "a cost is 1 or more");
     status = check_flags(check->flags, JINI_CHECK_PEEK | JINI_CHECK_IN_ORDER, error);

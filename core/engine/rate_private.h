@@ -108,6 +108,9 @@ int rate_place_held(const struct jini *jini, uint64_t retry_after_ms, struct jin
 int rate_no_table(struct jini *jini, enum table_region region, int status,
                   struct jini_error *error);
 
+/* JINI_E_READ_ONLY: why even a look is refused. */
+int rate_explain_read_only(struct jini_error *error);
+
 /* Rounded up, so that coming back then is not too early; UINT64_MAX, never, stays. */
 static inline uint64_t rate_ms(uint64_t ns)
 {

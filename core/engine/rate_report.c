@@ -153,6 +153,15 @@ int rate_quotas_full(const struct quota_charge *quotas, struct jini_error *error
     return JINI_E_BUSY;
 }
 
+int rate_explain_read_only(struct jini_error *error)
+{
+    return error_set(
+        error, JINI_E_READ_ONLY, "read_only",
+        "the database was opened read-only, and its limits are counted in a table that "
+        "every process shares and may have to make anew, so that looking at them needs "
+        "it open for writing too");
+}
+
 /* ---- Reports ---- */
 
 static struct jini_subject subject_of(const struct slot_description *description)
@@ -200,7 +209,7 @@ int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capac
     error_clear(error);
     int status = engine_check(jini);
     if (status == 0 && !jini->rates)
-        return explain_read_only(error);
+        return rate_explain_read_only(error);
     size_t wanted = capacity < TABLE_TOP_MAX ? capacity : TABLE_TOP_MAX;
     for (int region = 0; status == 0 && region < TABLE_REGIONS; region++) {
         size_t found = 0;

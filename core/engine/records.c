@@ -202,6 +202,14 @@ static int check_restore(void *request, enum txn_place place)
     return check_flags(restore->flags, 0, &restore->request.error);
 }
 
+static int explain_trash(const struct jini_id *id, bool inside, struct jini_error *error)
+{
+    char text[JINI_ID_TEXT_MAX];
+    jini_id_format(id, text);
+    return error_set(error, JINI_E_NOT_FOUND, "id", "image %s is %s the trash", text,
+                     inside ? "in" : "not in");
+}
+
 static int op_remove(struct jini_txn *txn, void *request)
 {
     struct jini_image_remove *remove = request;
@@ -210,17 +218,15 @@ static int op_remove(struct jini_txn *txn, void *request)
     struct generations_trash trash = {
         .id = remove->id, .now_ms = txn->now_ms, .purge_ms = txn->now_ms + kept_ms, .sooner = now};
     int status = generations_image_trash(txn->store, &trash, &remove->request.error);
-    return status == JINI_E_CONFLICT
-               ? error_set(&remove->request.error, JINI_E_NOT_FOUND, "id", "it is in the trash")
-               : status;
+    return status == JINI_E_CONFLICT ? explain_trash(&remove->id, true, &remove->request.error)
+                                     : status;
 }
 
 static int op_restore(struct jini_txn *txn, void *request)
 {
     struct jini_image_remove *restore = request;
     int status = generations_image_untrash(txn->store, &restore->id, &restore->request.error);
-    return status == JINI_E_CONFLICT ? error_set(&restore->request.error, JINI_E_NOT_FOUND, "id",
-                                                 "it is not in the trash")
+    return status == JINI_E_CONFLICT ? explain_trash(&restore->id, false, &restore->request.error)
                                      : status;
 }
 

@@ -88,7 +88,11 @@ int jini_txn_tier_get(struct jini_txn *txn, const char *name, struct jini_tier *
                       struct jini_error *error)
 {
     struct jini_error *said = txn_error(txn, error);
-    int status = accounts_tier_get(txn->store, name, out);
+    memset(out, 0, sizeof(*out));
+    int status = check_given(name, "tier", said);
+    if (status)
+        return txn_answer(txn, status, said, "tier", "tier");
+    status = accounts_tier_get(txn->store, name, out);
     if (status)
         error_set(said, status, "tier", "tier \"%s\": %s", name, jini_status_text(status));
     return txn_answer(txn, status, said, "tier", "tier");

@@ -420,7 +420,11 @@ int jini_txn_user_find(struct jini_txn *txn, const char *login, struct jini_user
                        struct jini_error *error)
 {
     struct jini_error *said = txn_error(txn, error);
-    int status = accounts_user_find(txn->store, login, out);
+    memset(out, 0, sizeof(*out));
+    int status = check_given(login, "login", said);
+    if (status)
+        return txn_answer(txn, status, said, "login", "user");
+    status = accounts_user_find(txn->store, login, out);
     if (status)
         error_set(said, status, "login", "user \"%s\": %s", login, jini_status_text(status));
     return txn_answer(txn, status, said, "login", "user");

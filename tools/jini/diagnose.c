@@ -52,11 +52,33 @@ static bool blame_file(struct command *command, int status)
     return found;
 }
 
+/* What is missing cannot be made where its folder may not be written. */
+static bool blame_folder(struct command *command, int status)
+{
+    char folder[PATH_BYTES_MAX];
+    struct stat info;
+    snprintf(folder, sizeof(folder), "%.4096s", command->directory);
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        folder[--length] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (!slash)
+        snprintf(folder, sizeof(folder), ".");
+    else
+        slash[slash == folder] = '\0';
+    if (stat(folder, &info) != 0 || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0)
+        return false;
+    blame(command, status, folder, &info, "written");
+    return true;
+}
+
 static void explain_denial(struct command *command, int status)
 {
     struct stat info;
     const char *directory = command->directory;
     if (stat(directory, &info) != 0) {
+        if (errno == ENOENT && blame_folder(command, status))
+            return;
         file_error(&command->error, status, directory, "the directory %.200s cannot be reached: %s",
                    directory, strerror(errno));
         return;
@@ -86,10 +108,21 @@ static void explain_full(struct command *command, int status)
         command->directory, free_text, reserve);
 }
 
+static void explain_read_only(struct command *command, int status)
+{
+    file_error(
+        &command->error, status, command->directory,
+        "%.200s is on a read-only file system: --read-only opens the database for verbs that "
+        "only read",
+        command->directory);
+}
+
 int diagnose_open(struct command *command, int status)
 {
     if (status == JINI_E_FULL)
         explain_full(command, status);
+    else if (status && strstr(command->error.message, strerror(EROFS)))
+        explain_read_only(command, status);
     else if (status && strstr(command->error.message, strerror(EACCES)))
         explain_denial(command, status);
     return status;

@@ -245,7 +245,15 @@ static void write_error_json(json_t *object)
     json_decref(object);
 }
 
-/* "retry_after_ms" has null for never. */
+/* Null for never: the error says so, or nothing but another request or handle helps. */
+static json_t *retry_after(const struct jini_error *error)
+{
+    enum jini_retry retry = jini_status_retry(error->code);
+    bool is_final = retry == JINI_RETRY_NEVER || retry == JINI_RETRY_REOPEN;
+    return is_final && error->retry_after_ms == 0 ? json_null()
+                                                  : layout_number(error->retry_after_ms);
+}
+
 json_t *output_error_object(const struct jini_error *error)
 {
     const char *message =
@@ -253,7 +261,7 @@ json_t *output_error_object(const struct jini_error *error)
     return json_pack("{s:i, s:i, s:s, s:o, s:o, s:o}", "code", (int)error->code, "exit_status",
                      jini_status_exit_code(error->code), "name", jini_status_name(error->code),
                      "field", layout_text(error->field), "message", layout_text(message),
-                     "retry_after_ms", layout_number(error->retry_after_ms));
+                     "retry_after_ms", retry_after(error));
 }
 
 static void error_in_words(const struct jini_error *error, char *out, size_t capacity)

@@ -303,9 +303,28 @@ class Database(Case):
         self.assertIn("snapshots", text)
         self.assertNotIn("rate limits", text)  # this process has no part in their table
         self.assertNotIn("NO TABLE", text)
-        self.json(*looking, "limit", "peek", "alice", code=22)
+        self.check_error(self.json(*looking, "limit", "peek", "alice", code=22), "E_READ_ONLY", "read_only", "table")
+        self.check_error(self.json(*looking, "limit", "top", code=22), "E_READ_ONLY", "read_only", "table")
         self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "read_only", "open for writing")
         self.run_jini("--db", "copy", "user", "add", "bob")
+
+    def test_what_may_not_be_written(self):
+        """A read-only file system leads to --read-only; a folder without the right to write is named."""
+        self.init("alice")
+        (self.directory / "closed").mkdir(mode=0o500)
+        if os.geteuid() == 0:
+            self.prefix = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-dac_override"]
+        self.check_error(self.json("--db", "closed/x", "init", code=6), "E_IO", "closed", "cannot be written", "mode 500")
+        self.prefix = []
+        place = self.directory / "fixed"
+        place.mkdir()
+        bound = subprocess.run(["mount", "--bind", self.directory / "db", place], stderr=subprocess.DEVNULL)
+        if bound.returncode:
+            self.skipTest("no filesystem can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", place], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+        self.check_error(self.json("--db", "fixed", "ls", code=22), "E_READ_ONLY", "fixed", "--read-only")
+        self.assertEqual(len(self.json("--db", "fixed", "--read-only", "ls").lines()), 1)
 
     def test_stat(self):
         self.init("alice")
