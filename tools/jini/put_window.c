@@ -284,9 +284,10 @@ static void prepare_requests(const struct put_plan *plan, struct slot *slot)
     jini_request_init(&slot->put);
     slot->admit.subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = plan->user_id};
     *parameters = plan->parameters;
-    if (parameters->width == 0)
+    /* What was asked for, or what has come of it: a tier bounds both. */
+    if (parameters->width < probe->width)
         parameters->width = probe->width;
-    if (parameters->height == 0)
+    if (parameters->height < probe->height)
         parameters->height = probe->height;
     if (plan->seed_of_file && (probe->flags & JINI_IMAGE_HAS_SEED))
         parameters->seed = probe->seed;

@@ -42,7 +42,7 @@ struct put_plan {
     uint64_t user_id;
     bool admits;                       /* false: an import */
     bool seed_of_file;                 /* parameters.seed is only for files that name none */
-    struct jini_parameters parameters; /* width and height 0: the file's own */
+    struct jini_parameters parameters; /* width and height: at least the file's own */
     const char *prompt;
     const char *negative;
     uint64_t image_bytes_max;
