@@ -319,4 +319,5 @@ void layout_list_end(struct layout_list *list, const char *empty)
     flush_rows(list);
     if (list->total == 0 && empty)
         output_line("%s", empty);
+    output_flush(); /* before what is noted about it */
 }

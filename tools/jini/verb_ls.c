@@ -38,6 +38,7 @@ struct reading {
     uint64_t user_id;
     bool jobs;
     struct jini_list_cursor cursor;
+    char go_on[17]; /* the cursor behind what --limit let through; "" when nothing is behind it */
     struct layout_list list;
     union {
         struct jini_image images[PAGE];
@@ -78,13 +79,22 @@ static int read_page(struct reading *reading, size_t capacity, size_t *count)
                                            reading->page.images, capacity, count, &command->error);
 }
 
-/* The last row that --limit lets through says how to go on. */
-static void add_cursor(const struct reading *reading, json_t *row)
+/* Keeps how to go on behind the last row that --limit lets through, if there is another one. */
+static int look_behind(struct reading *reading)
 {
-    char text[17];
-    snprintf(text, sizeof(text), "%llx", (unsigned long long)reading->cursor.next);
-    json_object_set_new(row, "cursor", json_string(text));
-    output_note("more with --cursor %s", text);
+    struct command *command = reading->command;
+    struct jini_list_cursor behind = reading->cursor;
+    struct jini_image image;
+    struct jini_job job;
+    size_t count = 0;
+    int status = reading->jobs ? jini_job_list(command->jini, reading->user_id, &behind, &job, 1,
+                                               &count, &command->error)
+                               : jini_image_list(command->jini, reading->user_id, &behind, &image,
+                                                 1, &count, &command->error);
+    if (status == 0 && count > 0)
+        snprintf(reading->go_on, sizeof(reading->go_on), "%llx",
+                 (unsigned long long)reading->cursor.next);
+    return status;
 }
 
 static int read_all(struct reading *reading, uint64_t limit)
@@ -99,10 +109,14 @@ static int read_all(struct reading *reading, uint64_t limit)
             return status;
         more = count == wanted;
         left -= count;
+        if (more && left == 0)
+            status = look_behind(reading);
+        if (status)
+            return status;
         for (size_t i = 0; i < count; i++) {
             json_t *row = row_of(reading, i);
-            if (row && more && left == 0 && i + 1 == count)
-                add_cursor(reading, row);
+            if (row && reading->go_on[0] != '\0' && i + 1 == count)
+                json_object_set_new(row, "cursor", json_string(reading->go_on));
             layout_list_add(&reading->list, row);
         }
     }
@@ -125,6 +139,8 @@ static int print_user_list(struct command *command, const struct jini_user *user
     if (status == 0)
         status = read_all(reading, (uint64_t)args_number(&command->args, "limit", INT64_MAX));
     layout_list_end(&reading->list, status ? NULL : reading->jobs ? "no jobs" : "no images");
+    if (reading->go_on[0] != '\0')
+        output_note("more with --cursor %s", reading->go_on);
     free(reading);
     return status;
 }

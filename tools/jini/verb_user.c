@@ -89,7 +89,7 @@ static int add_user(struct command *command, const char *password)
     uint32_t fields = 0;
     jini_request_init(&add);
     int status = take_texts(command, &add.user, &fields);
-    if (status == 0 && !name && !(fields & JINI_USER_FIELD_EMAIL))
+    if (status == 0 && !name && add.user.email[0] == '\0')
         status = command_fail(
             command, JINI_E_INVALID, "NAME",
             "NAME is missing, and no --email to make one from; see \"jini user add --help\"");
@@ -180,7 +180,11 @@ int verb_print_users(struct command *command, uint64_t after, uint64_t limit)
         }
         limit -= count;
     }
+    if (status == 0 && limit == 0)
+        status = jini_user_list(command->jini, after, page, 1, &count, &command->error);
     layout_list_end(&list, "no users");
+    if (status == 0 && limit == 0 && count > 0)
+        output_note("more with \"jini user list --after %llu\"", (unsigned long long)after);
     free(page);
     return status;
 }

@@ -49,6 +49,7 @@ class Users(Case):
         self.check_error(self.json("user", "add", "x" * 400, code=2), "E_INVALID", "username")
         self.check_error(self.json("user", "show", "nobody", code=3), "E_NOT_FOUND", "USER", "user list")
         self.check_error(self.json("user", "set", "alice", code=2), "E_INVALID", "options")
+        self.check_error(self.json("user", "add", "--email", "", code=2), "E_INVALID", "NAME", "--email")
         self.check_error(self.json("user", "set", "alice", "--limits", "5/fortnight", code=2), "E_INVALID",
                          "--limits", "fortnight")
 
@@ -87,6 +88,9 @@ class Users(Case):
         users = self.json("user", "list").lines()
         self.assertEqual([u["username"] for u in users], [f"user{i:02}" for i in range(count)])
         page = self.json("user", "list", "--after", users[9]["id"], "--limit", "5").lines()
+        for verb in (["user", "list"], ["ls"]):
+            self.assertIn("--after", self.run_jini(*verb, "--limit", str(len(users) - 1)).err)
+            self.assertNotIn("--after", self.run_jini(*verb, "--limit", str(len(users))).err)
         self.assertEqual([u["id"] for u in page], [u["id"] for u in users[10:15]])
         self.assertEqual(len(self.json("ls").lines()), count)
         text = self.run_jini("user", "list").out.splitlines()

@@ -246,6 +246,12 @@ class RoundTrip(Case):
         text = self.run_jini("ls", "alice", "--limit", "4")
         self.assertEqual(len(text.out.splitlines()), 5)
         self.assertIn("more with --cursor", text.err)
+        self.assertNotIn("more with", self.run_jini("ls", "alice", "--limit", "10").err)
+        self.assertNotIn("cursor", self.json("ls", "alice", "--limit", "10").lines()[-1])
+        self.assertIn("cursor", self.json("ls", "alice", "--limit", "9").lines()[-1])
+        self.prefix = ["/bin/sh", "-c", 'exec "$0" "$@" 2>&1']  # one stream, as on a terminal
+        self.assertRegex(self.run_jini("ls", "alice", "-n", "1").out, "(?s)EXPIRES.*more with")
+        self.prefix = []
         self.assertEqual(len(self.json("ls", "alice", "--jobs").lines()), 10)
         self.assertIn("COMPLETED", self.run_jini("ls", "alice", "--jobs").out)
         self.check_error(self.json("ls", "alice", "--cursor", "x1", code=2), "E_INVALID", "--cursor")
@@ -265,6 +271,20 @@ class RoundTrip(Case):
         self.assertEqual(len(self.json("ls", "alice").lines()), 3)
         self.assertEqual(self.run_jini("get", ids[0]).raw, png(0))
         self.verify("--deep")
+
+    def test_errors_name_what_is_missing(self):
+        """A second rm names the image, and a read of one whose object is gone names pack, archive and object."""
+        name = self.json("put", "alice", "-", stdin=png(1)).object()["id"]
+        gone = self.json("put", "alice", "-", stdin=png(2)).object()["id"]
+        self.check_error(self.json("rm", name, name, code=3), "E_NOT_FOUND", "id", name, "in the trash")
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        pack = self.json("show", gone).object()["pack_id"]
+        for path in (self.directory / "db/archive").rglob(f"*{pack}*"):
+            path.unlink()
+        error = self.json("get", gone, "-o", "x.png", code=14).error()
+        self.assertIn(pack, error["message"])
+        self.assertIn("has no object", error["message"])
+        self.assertIsNone(error["retry_after_ms"])
 
     def test_import_without_limits(self):
         self.run_jini("user", "add", "frida")
@@ -405,8 +425,15 @@ class Refusals(Case):
         self.run_jini("tier", "set", "Free", "--width-max", "60")
         self.file("a.png", png(1))
         self.check_error(self.json("put", "frida", "a.png", code=18), "E_FORBIDDEN", "width", "1 of 1 files")
-        self.check_error(self.json("put", "frida", "a.png", "--width", "50", "--steps", "999", code=18),
+        self.file("b.png", png(2, 50, 50))
+        self.check_error(self.json("put", "frida", "b.png", "--width", "50", "--steps", "999", code=18),
                          "E_FORBIDDEN", "steps", "200")
+
+    def test_size_of_the_file_counts(self):
+        """A tier bounds the size that a file has, whatever smaller one is asked for; an import is free of it."""
+        self.file("wide.png", png(2, 1100, 8))
+        self.check_error(self.json("put", "frida", "wide.png", "--width", "512", code=18), "E_FORBIDDEN", "width", "1100")
+        self.json("put", "frida", "wide.png", "--width", "512", "--no-limits")
 
     def test_one_job_at_once_takes_turns(self):
         """A bound on parallel jobs slows a put down, and refuses nothing that it would not refuse alone."""
