@@ -292,6 +292,7 @@ TEST(any_failing_call_is_an_answer, "Whichever system call fails, and how, answe
     static const int failures[] = {EIO, ENOSPC, EMFILE};
     /* A sanitizer, many times slower, sees the code behind each failure in a sample too. */
     const uint64_t step = harness_step_of_sweep();
+    CHECK_INT(chdir(harness_fast_directory(64 << 20)), ==, 0);
     for (unsigned f = 0; f < sizeof(failures) / sizeof(failures[0]); f++) {
         bool fired = true;
         unsigned rounds = 0;
