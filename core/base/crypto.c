@@ -52,6 +52,11 @@ struct crypto_hash crypto_keyed_hash(const uint8_t key[CRYPTO_HASH_KEY_BYTES], s
     return (struct crypto_hash){load_le64(out), load_le64(out + 8)};
 }
 
+void crypto_digest(struct slice data, uint8_t out[CRYPTO_DIGEST_BYTES])
+{
+    crypto_generichash(out, CRYPTO_DIGEST_BYTES, data.data, data.length, NULL, 0);
+}
+
 bool crypto_equal(const void *a, const void *b, size_t length)
 {
     return sodium_memcmp(a, b, length) == 0;

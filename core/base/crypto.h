@@ -1,5 +1,5 @@
 /*
- * Keyed hashing, random bytes and password hashes. libsodium and OpenSSL do the work; nothing here
+ * Hashing, random bytes and password hashes. libsodium and OpenSSL do the work; nothing here
  * is a primitive of our own.
  */
 #ifndef BASE_CRYPTO_H
@@ -7,7 +7,12 @@
 
 #include "base/bytes.h"
 
-enum { CRYPTO_HASH_KEY_BYTES = 16, CRYPTO_PASSWORD_HASH_MAX = 256, CRYPTO_PASSWORD_MAX = 4096 };
+enum {
+    CRYPTO_HASH_KEY_BYTES = 16,
+    CRYPTO_DIGEST_BYTES = 32,
+    CRYPTO_PASSWORD_HASH_MAX = 256,
+    CRYPTO_PASSWORD_MAX = 4096
+};
 
 /* Bytes from the kernel's generator. Never fails: a machine without one cannot run this process. */
 void crypto_random(void *out, size_t length);
@@ -18,6 +23,9 @@ struct crypto_hash {
     uint64_t high;
 };
 struct crypto_hash crypto_keyed_hash(const uint8_t key[CRYPTO_HASH_KEY_BYTES], struct slice data);
+
+/* BLAKE2b with 256 bits of output (RFC 7693): nobody finds other bytes with the same one. */
+void crypto_digest(struct slice data, uint8_t out[CRYPTO_DIGEST_BYTES]);
 
 /* Compares without telling by time where the bytes differ. */
 bool crypto_equal(const void *a, const void *b, size_t length);

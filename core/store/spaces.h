@@ -20,7 +20,12 @@
     X(PACKS, 10, "packs")         /* images */                                                     \
     X(LOCATIONS, 11, "locations") /* images: where each image's bytes lie */                       \
     X(CONTENT, 12, "content")     /* images: hash to location, for duplicates */                   \
-    X(ORPHANS, 13, "orphans")     /* images: objects in the archive that are to go, by time */
+    X(ORPHANS, 13, "orphans")     /* images: objects in the archive that are to go, by time */     \
+    X(LEDGER_ACCOUNTS, 14, "ledger_accounts") /* ledger: accounts, and their newest postings */    \
+    X(TRANSFERS, 15, "transfers")             /* ledger: blocks of events */                       \
+    X(TRANSFER_IDS, 16, "transfer_ids")       /* ledger: id to time */                             \
+    X(POSTINGS, 17, "postings")               /* ledger: which events have a field's value */      \
+    X(PENDING, 18, "pending")                 /* ledger: pending transfers, and when they expire */
 
 /* What a check says of a key that nobody keeps there; its length follows as a size_t. */
 #define STORE_STRAY_KEY "%zu bytes that are no key of this space"

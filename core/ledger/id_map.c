@@ -1,0 +1,41 @@
+#include "ledger/id_map.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/id.h"
+
+bool id_map_init(struct id_map *map, uint32_t count)
+{
+    uint32_t slots = 8;
+    while (slots < 2 * count)
+        slots *= 2;
+    *map = (struct id_map){.slots = base_calloc(slots, sizeof(*map->slots)), .mask = slots - 1};
+    return map->slots != NULL;
+}
+
+void id_map_free(struct id_map *map)
+{
+    base_free(map->slots);
+    map->slots = NULL;
+}
+
+void id_map_clear(struct id_map *map)
+{
+    if (map->count > 0)
+        memset(map->slots, 0, ((size_t)map->mask + 1) * sizeof(*map->slots));
+    map->count = 0;
+}
+
+uint32_t *id_map_at(struct id_map *map, const struct jini_id *id)
+{
+    uint32_t at = (uint32_t)hash64(slice_of(id->bytes, JINI_ID_BYTES)) & map->mask;
+    while (map->slots[at].value != 0 && !id_equal(&map->slots[at].id, id))
+        at = (at + 1) & map->mask;
+    struct id_slot *slot = &map->slots[at];
+    if (slot->value == 0) {
+        JINI_ASSERT(map->count < map->mask);
+        map->count++;
+        slot->id = *id;
+    }
+    return &slot->value;
+}

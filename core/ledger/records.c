@@ -1,0 +1,184 @@
+/* The formats of records.h. */
+#include "ledger/records.h"
+
+#include "ledger/amount.h"
+
+enum { VERSION = 1 };
+
+static void write_amount(struct jini_amount amount, uint8_t *out)
+{
+    store_le64(out, amount.low);
+    store_le64(out + 8, amount.high);
+}
+
+static struct jini_amount read_amount(const uint8_t *bytes)
+{
+    return (struct jini_amount){load_le64(bytes), load_le64(bytes + 8)};
+}
+
+static void write_id(const struct jini_id *id, uint8_t *out)
+{
+    memcpy(out, id->bytes, JINI_ID_BYTES);
+}
+
+static struct jini_id read_id(const uint8_t *bytes)
+{
+    struct jini_id id;
+    memcpy(id.bytes, bytes, JINI_ID_BYTES);
+    return id;
+}
+
+static bool all_zero(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The first byte is the version, and `zeros` bytes from `at` are reserved. */
+static int check_form(struct slice bytes, size_t length, size_t at, size_t zeros)
+{
+    if (bytes.length == 0)
+        return JINI_E_CORRUPT;
+    if (bytes.data[0] > VERSION)
+        return JINI_E_FORMAT;
+    if (bytes.data[0] != VERSION || bytes.length != length || !all_zero(bytes.data + at, zeros))
+        return JINI_E_CORRUPT;
+    return 0;
+}
+
+void record_write_balance(const struct jini_balance *balance, uint8_t out[RECORD_BALANCE_BYTES])
+{
+    write_amount(balance->debits_pending, out);
+    write_amount(balance->debits_posted, out + 16);
+    write_amount(balance->credits_pending, out + 32);
+    write_amount(balance->credits_posted, out + 48);
+}
+
+void record_read_balance(const uint8_t bytes[RECORD_BALANCE_BYTES], struct jini_balance *out)
+{
+    out->debits_pending = read_amount(bytes);
+    out->debits_posted = read_amount(bytes + 16);
+    out->credits_pending = read_amount(bytes + 32);
+    out->credits_posted = read_amount(bytes + 48);
+}
+
+void record_write_account(const struct jini_account *account, uint8_t out[RECORD_ACCOUNT_BYTES])
+{
+    memset(out, 0, RECORD_ACCOUNT_BYTES);
+    out[0] = VERSION;
+    store_le32(out + 4, account->ledger);
+    store_le16(out + 8, account->code);
+    store_le16(out + 10, account->flags);
+    store_le32(out + 12, account->user_data_32);
+    store_le64(out + 16, account->user_data_64);
+    write_id(&account->user_data_128, out + 24);
+    store_le64(out + 40, account->timestamp);
+    record_write_balance(&account->balance, out + 48);
+}
+
+int record_read_account(struct slice bytes, const struct jini_id *id, struct jini_account *out)
+{
+    memset(out, 0, sizeof(*out));
+    int status = check_form(bytes, RECORD_ACCOUNT_BYTES, 1, 3);
+    if (status)
+        return status;
+    out->id = *id;
+    out->ledger = load_le32(bytes.data + 4);
+    out->code = load_le16(bytes.data + 8);
+    out->flags = load_le16(bytes.data + 10);
+    out->user_data_32 = load_le32(bytes.data + 12);
+    out->user_data_64 = load_le64(bytes.data + 16);
+    out->user_data_128 = read_id(bytes.data + 24);
+    out->timestamp = load_le64(bytes.data + 40);
+    record_read_balance(bytes.data + 48, &out->balance);
+    return 0;
+}
+
+void record_write_transfer(const struct jini_transfer *transfer, uint8_t out[RECORD_TRANSFER_BYTES])
+{
+    write_id(&transfer->id, out);
+    write_id(&transfer->debit_account_id, out + 16);
+    write_id(&transfer->credit_account_id, out + 32);
+    write_amount(transfer->amount, out + 48);
+    write_id(&transfer->pending_id, out + 64);
+    write_id(&transfer->user_data_128, out + 80);
+    store_le64(out + 96, transfer->user_data_64);
+    store_le32(out + 104, transfer->user_data_32);
+    store_le32(out + 108, transfer->timeout);
+    store_le32(out + 112, transfer->ledger);
+    store_le16(out + 116, transfer->code);
+    store_le16(out + 118, transfer->flags);
+    store_le64(out + 120, transfer->timestamp);
+}
+
+void record_read_transfer(const uint8_t bytes[RECORD_TRANSFER_BYTES], struct jini_transfer *out)
+{
+    *out = (struct jini_transfer){
+        .id = read_id(bytes),
+        .debit_account_id = read_id(bytes + 16),
+        .credit_account_id = read_id(bytes + 32),
+        .amount = read_amount(bytes + 48),
+        .pending_id = read_id(bytes + 64),
+        .user_data_128 = read_id(bytes + 80),
+        .user_data_64 = load_le64(bytes + 96),
+        .user_data_32 = load_le32(bytes + 104),
+        .timeout = load_le32(bytes + 108),
+        .ledger = load_le32(bytes + 112),
+        .code = load_le16(bytes + 116),
+        .flags = load_le16(bytes + 118),
+        .timestamp = load_le64(bytes + 120),
+    };
+}
+
+void record_write_pending(const struct pending *pending, uint8_t out[RECORD_PENDING_BYTES])
+{
+    memset(out, 0, 16);
+    out[0] = VERSION;
+    out[1] = (uint8_t)pending->state;
+    store_le64(out + 8, pending->expires_ns);
+    record_write_transfer(&pending->transfer, out + 16);
+}
+
+int record_read_pending(struct slice bytes, struct pending *out)
+{
+    memset(out, 0, sizeof(*out));
+    int status = check_form(bytes, RECORD_PENDING_BYTES, 2, 6);
+    if (status)
+        return status;
+    if (bytes.data[1] < PENDING_OPEN || bytes.data[1] > PENDING_EXPIRED)
+        return JINI_E_CORRUPT;
+    out->state = (enum pending_state)bytes.data[1];
+    out->expires_ns = load_le64(bytes.data + 8);
+    record_read_transfer(bytes.data + 16, &out->transfer);
+    return 0;
+}
+
+void record_write_head(const struct ledger_head *head, uint8_t out[RECORD_HEAD_BYTES])
+{
+    memset(out, 0, 8);
+    out[0] = VERSION;
+    store_le64(out + 8, head->last_ns);
+    store_le64(out + 16, head->events);
+    store_le64(out + 24, head->blocks);
+    store_le64(out + 32, head->due_ns);
+    write_id(&head->greatest_id, out + 40);
+    memcpy(out + 56, head->hash, RECORD_HASH_BYTES);
+}
+
+int record_read_head(struct slice bytes, struct ledger_head *out)
+{
+    memset(out, 0, sizeof(*out));
+    int status = check_form(bytes, RECORD_HEAD_BYTES, 1, 7);
+    if (status)
+        return status;
+    out->last_ns = load_le64(bytes.data + 8);
+    out->events = load_le64(bytes.data + 16);
+    out->blocks = load_le64(bytes.data + 24);
+    out->due_ns = load_le64(bytes.data + 32);
+    out->greatest_id = read_id(bytes.data + 40);
+    memcpy(out->hash, bytes.data + 56, RECORD_HASH_BYTES);
+    return 0;
+}
