@@ -371,6 +371,7 @@ static void apply_end(struct evaluation *e)
     batch_touch_pending(batch, e->ended);
     ended = &batch->pendings[e->ended].pending;
     ended->state = posted ? PENDING_POSTED : PENDING_VOIDED;
+    ended->ended_ns = e->transfer.timestamp;
     rules_fill_end(&e->transfer, &ended->transfer);
     rules_apply_end(&ended->transfer, posted, e->amount, &batch->accounts[e->debit].account,
                     &batch->accounts[e->credit].account);

@@ -60,6 +60,7 @@ static int expire_one(struct ledger_batch *batch, struct store_txn *txn, uint64_
     *id_map_at(&batch->pending_map, &held->id) = ++batch->pending_count;
     batch_touch_pending(batch, batch->pending_count - 1);
     pending->pending.state = PENDING_EXPIRED;
+    pending->pending.ended_ns = batch_next_ns(batch);
     apply(batch, pending, debit, credit);
     return 0;
 }

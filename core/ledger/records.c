@@ -135,11 +135,12 @@ void record_read_transfer(const uint8_t bytes[RECORD_TRANSFER_BYTES], struct jin
 
 void record_write_pending(const struct pending *pending, uint8_t out[RECORD_PENDING_BYTES])
 {
-    memset(out, 0, 16);
+    memset(out, 0, 8);
     out[0] = VERSION;
     out[1] = (uint8_t)pending->state;
     store_le64(out + 8, pending->expires_ns);
-    record_write_transfer(&pending->transfer, out + 16);
+    store_le64(out + 16, pending->ended_ns);
+    record_write_transfer(&pending->transfer, out + 24);
 }
 
 int record_read_pending(struct slice bytes, struct pending *out)
@@ -148,11 +149,13 @@ int record_read_pending(struct slice bytes, struct pending *out)
     int status = check_form(bytes, RECORD_PENDING_BYTES, 2, 6);
     if (status)
         return status;
-    if (bytes.data[1] < PENDING_OPEN || bytes.data[1] > PENDING_EXPIRED)
+    if (bytes.data[1] < PENDING_OPEN || bytes.data[1] > PENDING_EXPIRED ||
+        (bytes.data[1] == PENDING_OPEN) != (load_le64(bytes.data + 16) == 0))
         return JINI_E_CORRUPT;
     out->state = (enum pending_state)bytes.data[1];
     out->expires_ns = load_le64(bytes.data + 8);
-    record_read_transfer(bytes.data + 16, &out->transfer);
+    out->ended_ns = load_le64(bytes.data + 16);
+    record_read_transfer(bytes.data + 24, &out->transfer);
     return 0;
 }
 

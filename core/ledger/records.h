@@ -11,8 +11,8 @@
  *              112 ledger u32 | 116 code u16 | 118 flags u16 | 120 time u64 (128 bytes)
  *   head       0 version u8, 1 | 1 zero u8 x 7 | 8 last time u64 | 16 events u64 | 24 blocks u64 |
  *              32 due u64 | 40 greatest transfer id | 56 hash of the last block (88 bytes)
- *   pending    0 version u8, 1 | 1 state u8 | 2 zero u8 x 6 | 8 expires u64, 0 never | 16 transfer
- *              (144 bytes)
+ *   pending    0 version u8, 1 | 1 state u8 | 2 zero u8 x 6 | 8 expires u64, 0 never | 16 time of
+ *              what ended it u64, 0 while it is open | 24 transfer (152 bytes)
  */
 #ifndef LEDGER_RECORDS_H
 #define LEDGER_RECORDS_H
@@ -26,7 +26,7 @@ enum {
     RECORD_ACCOUNT_BYTES = 112,
     RECORD_TRANSFER_BYTES = 128,
     RECORD_HEAD_BYTES = 88,
-    RECORD_PENDING_BYTES = 16 + RECORD_TRANSFER_BYTES,
+    RECORD_PENDING_BYTES = 24 + RECORD_TRANSFER_BYTES,
     RECORD_BALANCE_BYTES = 64,
     RECORD_HASH_BYTES = CRYPTO_DIGEST_BYTES
 };
@@ -42,6 +42,7 @@ enum pending_state {
 struct pending {
     enum pending_state state;
     uint64_t expires_ns; /* 0: never */
+    uint64_t ended_ns;   /* time of its post, void or expiry; 0 while it is open */
     struct jini_transfer transfer;
 };
 
