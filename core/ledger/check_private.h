@@ -1,0 +1,61 @@
+/*
+ * The parts of the check.
+ *
+ *   check.c           the blocks, from first to last: chain, balances, history
+ *   check_rows.c      ids, postings and pending transfers, by sums over both sides
+ */
+#ifndef LEDGER_CHECK_PRIVATE_H
+#define LEDGER_CHECK_PRIVATE_H
+
+#include "ledger/blocks.h"
+#include "ledger/check.h"
+#include "ledger/id_map.h"
+#include "ledger/postings.h"
+
+/*
+ * A set by its count and the sum of the hashes of its members: two sets with the same are the same.
+ * The seed is drawn anew for each check, so that nobody can choose members whose sums agree.
+ */
+struct check_sum {
+    uint64_t count;
+    uint64_t sum;
+};
+
+enum check_set {
+    CHECK_POSTINGS = 0, /* by field: POSTINGS_DEBITS and so on */
+    CHECK_IDS = POSTINGS_FIELDS,
+    CHECK_PENDING,
+    CHECK_ENDS,
+    CHECK_SETS
+};
+
+struct checking {
+    const struct ledger_check *check;
+    struct jini_error *error;
+    uint64_t seed;
+    uint64_t last_ns;                       /* of the events that the sums are of */
+    uint64_t sides;                         /* of those events, whose accounts were found */
+    struct check_sum of_events[CHECK_SETS]; /* that there should be */
+    struct check_sum of_rows[CHECK_SETS];   /* that there are */
+    struct block block;
+};
+
+void check_found(struct checking *checking, const char *kind, const char *field, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+
+void check_add(const struct checking *checking, struct check_sum *sum, const void *member,
+               size_t length);
+
+/* The members of each set that an event makes. */
+void check_add_event(struct checking *checking, const struct jini_transfer *event);
+
+/* Sums up the rows, and tells which sets differ. */
+int check_rows(struct checking *checking);
+
+/* What stops the check; other statuses are findings or nothing. */
+static inline bool check_is_damage(int status)
+{
+    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
+}
+
+#endif
