@@ -125,6 +125,7 @@ static void run_regular(struct background *background)
     jobs_expire(jini);
     jobs_clean(jini);
     quotas_clean(jini);
+    ledger_tend(jini);
     uint64_t now_ns = clock_boot_ns(jini->clock);
     if (now_ns < background->rest_until_ns)
         return;

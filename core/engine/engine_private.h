@@ -68,6 +68,8 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(IMAGE_GET, "image_get")                                                                      \
     X(IMAGE_REMOVE, "image_remove")                                                                \
     X(IMAGE_RESTORE, "image_restore")                                                              \
+    X(ACCOUNTS_CREATE, "accounts_create")                                                          \
+    X(TRANSFERS_CREATE, "transfers_create")                                                        \
     X(ARCHIVE_RUN, "archive_run")                                                                  \
     X(VERIFY, "verify")
 
@@ -118,6 +120,7 @@ struct jini {
     struct appender *appender; /* NULL when opened read-only */
     struct background *background;
     struct lease_keeper lease_keeper;
+    struct ledger_batch *ledger_batch; /* of the writer thread; NULL: not needed yet */
     struct plans *plans;
     struct rates *rates;
 
@@ -351,6 +354,9 @@ void jobs_clean(struct jini *jini);
  * quota_clean.c: one slice of removing what addresses no longer count. The background thread only.
  */
 void quotas_clean(struct jini *jini);
+
+/* ledger.c, of the background thread: pending transfers that are due expire. */
+void ledger_tend(struct jini *jini);
 
 /*
  * background.c: boot time by which a write of the background has to be done. A process that was

@@ -18,6 +18,7 @@
 #include "base/fork.h"
 #include "engine/cold_reads.h"
 #include "engine/rate.h"
+#include "ledger/ledger.h"
 #include "images/appender.h"
 #include "images/cache.h"
 #include "images/pack_files.h"
@@ -269,6 +270,7 @@ static void destroy(struct jini *jini)
     rates_close(jini);
     store_close(jini->store);
     plans_free(jini->plans);
+    ledger_batch_free(jini->ledger_batch);
     cache_free(jini->image_cache);
     pack_files_free(jini->pack_files);
     codec_pool_clear(&jini->codecs);

@@ -77,7 +77,8 @@ enum txn_place { TXN_ALONE, TXN_INSIDE };
 struct txn_form {
     enum request_kind kind;
     uint32_t size;  /* of the struct that begins with the request */
-    uint32_t bytes; /* about how much it writes */
+    uint32_t bytes; /* about how much it writes, beside what `more_bytes` says; NULL: nothing */
+    uint32_t (*more_bytes)(const void *request);
     enum store_class class;
     /* Of members, reading nothing; on the submitting thread, or in each run. NULL: none. */
     int (*check)(void *request, enum txn_place place);

@@ -16,8 +16,11 @@ int txn_submit(struct jini *jini, struct jini_request *request, const struct txn
         return status;
     if (form->check)
         status = form->check(request, TXN_ALONE);
+    uint32_t bytes = form->bytes;
+    if (status == 0 && form->more_bytes)
+        bytes += form->more_bytes(request);
     if (status == 0)
-        status = request_write(request, form->op, form->class, form->bytes, NULL);
+        status = request_write(request, form->op, form->class, bytes, NULL);
     if (status)
         return request_refuse(request, status);
     return callback ? 0 : request_wait(request);

@@ -128,6 +128,8 @@ static int verify_all(struct verifying *v)
         return status;
     status = verify_records(v);
     if (status == 0)
+        status = verify_ledger(v);
+    if (status == 0)
         status = verify_locations(v);
     if (status == 0)
         status = verify_shared(v);

@@ -9,6 +9,7 @@
  *   verify_shared.c   records that others may share, objects that are to go
  *   verify_packs.c    rows of packs, their files
  *   verify_objects.c  packs and the archive
+ *   verify_ledger.c   accounts and transfers
  *
  *  1. Keys come from scans that renew their snapshot every few hundred rows; what is said of a key
  *     is read anew, with all that must agree with it, in one snapshot. So a change that was under
@@ -83,6 +84,7 @@ int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);
 int verify_shared(struct verifying *v);
 int verify_packs(struct verifying *v);
+int verify_ledger(struct verifying *v);
 
 /*
  * Parts of the check of records, each in its snapshot: a user's record, a key of USER_KEYS, and one

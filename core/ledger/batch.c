@@ -64,6 +64,11 @@ void ledger_batch_free(struct ledger_batch *batch)
     base_free(batch);
 }
 
+uint32_t ledger_batch_size(const struct ledger_batch *batch)
+{
+    return batch->requests_max;
+}
+
 int batch_allow_chains(struct ledger_batch *batch)
 {
     if (batch->undo)

@@ -140,7 +140,7 @@ static bool account_is_linked(const struct run *run, uint32_t i)
 
 static void tell_account(const struct run *run, uint32_t i, uint32_t result)
 {
-    ((enum jini_account_result *)run->results)[i] = (enum jini_account_result)result;
+    ((uint32_t *)run->results)[i] = result;
 }
 
 /* All of a request are imported, as its first is, or none. */
@@ -205,8 +205,8 @@ static int evaluate_account(const struct run *run, uint32_t i, uint32_t *out,
 }
 
 int ledger_create_accounts(struct store_txn *txn, struct ledger_batch *batch, uint64_t now_ns,
-                           const struct jini_account *accounts, uint32_t count,
-                           enum jini_account_result *results, struct jini_error *error)
+                           const struct jini_account *accounts, uint32_t count, uint32_t *results,
+                           struct jini_error *error)
 {
     struct run run = {.batch = batch,
                       .txn = txn,

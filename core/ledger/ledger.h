@@ -17,6 +17,7 @@ struct ledger_batch;
 /* For requests of up to `count` events. NULL: out of memory. */
 struct ledger_batch *ledger_batch_new(uint32_t count);
 void ledger_batch_free(struct ledger_batch *batch); /* takes NULL */
+uint32_t ledger_batch_size(const struct ledger_batch *batch);
 
 /*
  * Makes accounts. `results` has one for each, whatever becomes of the others. Returns 0 unless the
@@ -24,8 +25,8 @@ void ledger_batch_free(struct ledger_batch *batch); /* takes NULL */
  * ledger's own never goes back.
  */
 int ledger_create_accounts(struct store_txn *txn, struct ledger_batch *batch, uint64_t now_ns,
-                           const struct jini_account *accounts, uint32_t count,
-                           enum jini_account_result *results, struct jini_error *error);
+                           const struct jini_account *accounts, uint32_t count, uint32_t *results,
+                           struct jini_error *error);
 
 /*
  * Makes transfers, after pending ones have expired that were due by `now_ns`, a bounded number of

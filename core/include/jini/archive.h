@@ -162,6 +162,8 @@ enum jini_verify_flag {
  *               with their counts of items, and the rows of running jobs, in both directions; what
  *               quotas have reserved against the jobs that run; images against their jobs; prompts;
  *               leases
+ *   the ledger  the chain of its blocks, and the first that was altered; balances, histories, ids,
+ *               lists and pending transfers against the transfers that they follow from
  *   the index   images against locations, in both directions; rows of packs; rows of shared content
  *               against the records that they name; objects that are down to be deleted, which must
  *               be nobody's; keys that are none of their space

@@ -9,6 +9,7 @@
  *   admission.h    may this generation run?
  *   generations.h  jobs and images as records
  *   images.h       storing and reading images
+ *   ledger.h       accounts and transfers
  *   archive.h      tiering, and the check of everything
  *   options.h      what can be set
  *   status.h       what calls answer
@@ -27,6 +28,7 @@
 #include <jini/generations.h>
 #include <jini/id.h>
 #include <jini/images.h>
+#include <jini/ledger.h>
 #include <jini/limits.h>
 #include <jini/options.h>
 #include <jini/request.h>

@@ -258,7 +258,57 @@ struct jini_transfer_reply {
     struct jini_balance credit;
 };
 
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+/*
+ * Makes accounts, in the order of the request. Each has a result, and what is wrong with one does
+ * not touch the others, unless they are linked.
+ *
+ * Result: 0 when each has its result. JINI_E_INVALID: "count" (0, or over JINI_LEDGER_BATCH_MAX),
+ * "accounts", "results". JINI_E_CORRUPT, JINI_E_FORMAT: the ledger is damaged, or of a later
+ * version; nothing was made.
+ */
+struct jini_accounts_create {
+    struct jini_request request;
+    const struct jini_account *accounts; /* borrowed until it comes back, as `results` */
+    uint32_t *results;                   /* one for each; enum jini_account_result */
+    uint32_t count;
+    uint32_t created; /* how many of them are CREATED */
+};
+JINI_EXPORT int jini_accounts_create(struct jini *jini, struct jini_accounts_create *create,
+                                     jini_callback *callback);
+JINI_EXPORT int jini_txn_accounts_create(struct jini_txn *txn, struct jini_accounts_create *create);
+
+/*
+ * Makes transfers, in the order of the request: the same with `transfers` and `replies`. Before
+ * them pending transfers expire that are due.
+ */
+struct jini_transfers_create {
+    struct jini_request request;
+    const struct jini_transfer *transfers;
+    struct jini_transfer_reply *replies;
+    uint32_t count;
+    uint32_t created;
+};
+JINI_EXPORT int jini_transfers_create(struct jini *jini, struct jini_transfers_create *create,
+                                      jini_callback *callback);
+JINI_EXPORT int jini_txn_transfers_create(struct jini_txn *txn,
+                                          struct jini_transfers_create *create);
+
 /* ---- Queries --------------------------------------------------------------------------------- */
+
+/*
+ * What the ledger holds, right after each request that changed it. JINI_E_NOT_FOUND: "id".
+ * JINI_E_CORRUPT, JINI_E_FORMAT. Any thread; those of a transaction read what it has written.
+ */
+JINI_EXPORT int jini_account_get(struct jini *jini, const struct jini_id *id,
+                                 struct jini_account *out, struct jini_error *error);
+JINI_EXPORT int jini_txn_account_get(struct jini_txn *txn, const struct jini_id *id,
+                                     struct jini_account *out, struct jini_error *error);
+JINI_EXPORT int jini_transfer_get(struct jini *jini, const struct jini_id *id,
+                                  struct jini_transfer *out, struct jini_error *error);
+JINI_EXPORT int jini_txn_transfer_get(struct jini_txn *txn, const struct jini_id *id,
+                                      struct jini_transfer *out, struct jini_error *error);
 
 enum jini_ledger_filter_flag {
     JINI_LEDGER_DEBITS = 1 << 0, /* of the account: neither this nor the next is both */
@@ -294,6 +344,46 @@ struct jini_ledger_balance {
     uint64_t timestamp;
     struct jini_balance balance;
 };
+
+/*
+ * Lists transfers in the order of their times, or against it, from where the cursor is, and moves
+ * it on. There may be fewer than `capacity`, and none, though the cursor goes on: one call looks at
+ * so many and no more; call again until the cursor has ended. JINI_E_INVALID: a field of the
+ * filter.
+ */
+JINI_EXPORT int jini_transfer_list(struct jini *jini, const struct jini_ledger_filter *filter,
+                                   struct jini_ledger_cursor *cursor, struct jini_transfer *out,
+                                   size_t capacity, size_t *count, struct jini_error *error);
+JINI_EXPORT int jini_txn_transfer_list(struct jini_txn *txn,
+                                       const struct jini_ledger_filter *filter,
+                                       struct jini_ledger_cursor *cursor, struct jini_transfer *out,
+                                       size_t capacity, size_t *count, struct jini_error *error);
+
+/*
+ * Lists the balances of an account with history, one for each event of it, ends of pending
+ * transfers included. Of the filter the account, the times and the direction count.
+ * JINI_E_UNSUPPORTED: the account has no history.
+ */
+JINI_EXPORT int jini_balance_list(struct jini *jini, const struct jini_ledger_filter *filter,
+                                  struct jini_ledger_cursor *cursor,
+                                  struct jini_ledger_balance *out, size_t capacity, size_t *count,
+                                  struct jini_error *error);
+JINI_EXPORT int jini_txn_balance_list(struct jini_txn *txn, const struct jini_ledger_filter *filter,
+                                      struct jini_ledger_cursor *cursor,
+                                      struct jini_ledger_balance *out, size_t capacity,
+                                      size_t *count, struct jini_error *error);
+
+/*
+ * The balance of an account with history after all events up to `timestamp`: also the row that a
+ * listing from the next nanosecond on opens with. Its time is that of the last of them, or 0 and
+ * the balance zero where there was none. JINI_E_UNSUPPORTED.
+ */
+JINI_EXPORT int jini_balance_at(struct jini *jini, const struct jini_id *account_id,
+                                uint64_t timestamp, struct jini_ledger_balance *out,
+                                struct jini_error *error);
+JINI_EXPORT int jini_txn_balance_at(struct jini_txn *txn, const struct jini_id *account_id,
+                                    uint64_t timestamp, struct jini_ledger_balance *out,
+                                    struct jini_error *error);
 
 #ifdef __cplusplus
 }

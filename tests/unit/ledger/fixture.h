@@ -110,7 +110,7 @@ static inline int op_expire(struct store_txn *txn, void *argument)
 
 static inline void ledger_accounts(struct fixture_ledger *ledger,
                                    const struct jini_account *accounts, uint32_t count,
-                                   enum jini_account_result *results)
+                                   uint32_t *results)
 {
     struct ledger_call call = {
         .ledger = ledger, .events = accounts, .count = count, .results = results};
@@ -134,10 +134,9 @@ static inline uint32_t ledger_expiries(struct fixture_ledger *ledger)
 }
 
 /* One event, and what became of it. */
-static inline enum jini_account_result ledger_add(struct fixture_ledger *ledger,
-                                                  struct jini_account account)
+static inline uint32_t ledger_add(struct fixture_ledger *ledger, struct jini_account account)
 {
-    enum jini_account_result result;
+    uint32_t result;
     ledger_accounts(ledger, &account, 1, &result);
     return result;
 }

@@ -548,7 +548,7 @@ static void check_balance(const struct jini_balance *balance, const struct balan
 static void run_accounts(struct fixture_ledger *ledger, struct model *model)
 {
     struct jini_account accounts[BATCH_MAX];
-    enum jini_account_result results[BATCH_MAX];
+    uint32_t results[BATCH_MAX];
     uint32_t count = 1 + (uint32_t)harness_random_below(8);
     for (uint32_t i = 0; i < count; i++)
         accounts[i] = make_account();

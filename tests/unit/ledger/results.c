@@ -82,7 +82,7 @@ static void check_two(struct jini_account first, struct jini_account second,
 {
     struct fixture_ledger ledger = with_accounts();
     struct jini_account accounts[2] = {first, second};
-    enum jini_account_result results[2];
+    uint32_t results[2];
     ledger_accounts(&ledger, accounts, 2, results);
     CHECK_ACCOUNT_RESULT(results[0], expected_first);
     CHECK_ACCOUNT_RESULT(results[1], expected_second);
@@ -356,7 +356,7 @@ TEST(history_can_be_imported,
     struct fixture_ledger ledger = ledger_open(STORE_DRIVER_MEMORY);
     struct jini_account accounts[2] = {ledger_account(1, JINI_ACCOUNT_IMPORTED),
                                        ledger_account(2, JINI_ACCOUNT_IMPORTED)};
-    enum jini_account_result results[2];
+    uint32_t results[2];
     accounts[0].timestamp = 1000;
     accounts[1].timestamp = 1001;
     ledger_accounts(&ledger, accounts, 2, results);
