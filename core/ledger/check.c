@@ -28,6 +28,15 @@ void check_found(struct checking *checking, const char *kind, const char *field,
     checking->check->found(checking->check->context, &finding);
 }
 
+void check_space_damaged(struct checking *checking, enum store_space space, int status)
+{
+    check_found(
+        checking, "space_damaged", "row",
+        "row: the rows of the space \"%s\" cannot be read to the end (%s); those behind the "
+        "damage were not checked",
+        store_space_name(space), jini_status_name(status));
+}
+
 /* ---- A pass: some accounts, and all events ---- */
 
 struct pass_account {
@@ -43,8 +52,10 @@ struct pass {
     struct id_map map;
     struct pass_account *accounts;
     uint32_t count;
-    bool first;      /* looks at the chain as well, and sums up */
-    uint64_t events; /* looked at */
+    bool ended;                /* there are no more accounts */
+    struct jini_id unreadable; /* the last whose record could not be read */
+    bool first;                /* looks at the chain as well, and sums up */
+    uint64_t events;           /* looked at */
     uint64_t blocks;
     uint8_t hash[RECORD_HASH_BYTES]; /* of the block before */
     uint64_t before_ns;              /* time of that block */
@@ -52,6 +63,7 @@ struct pass {
     uint32_t told_of_history;
 };
 
+/* JINI_E_CORRUPT: the key is none of the space. */
 static int pass_add(struct pass *pass, struct slice key, struct slice value)
 {
     struct tuple_reader reader = tuple_reader_of(key);
@@ -61,9 +73,10 @@ static int pass_add(struct pass *pass, struct slice key, struct slice value)
         return JINI_E_CORRUPT;
     if (reader.rest.length != 0)
         return 0; /* a tail of postings */
-    int status = record_read_account(value, &id, &account);
-    if (status)
-        return status;
+    if (record_read_account(value, &id, &account) != 0) {
+        pass->unreadable = id;
+        return 0;
+    }
     pass->accounts[pass->count] = (struct pass_account){
         .id = id,
         .expected = account.balance,
@@ -91,7 +104,26 @@ static int read_accounts(struct pass *pass, struct store_txn *txn, const struct 
             status = pass_add(pass, cursor.key, buffer_slice(&value));
     }
     store_cursor_close(&cursor);
+    pass->ended = status != 0;
     return status == JINI_E_NOT_FOUND ? 0 : status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
+}
+
+/* What could not be read is told once no snapshot is open; the others are checked. */
+static int tell_unread(struct pass *pass, int status)
+{
+    char id[JINI_ID_TEXT_MAX];
+    struct checking *checking = pass->checking;
+    if (!id_is_zero(&pass->unreadable)) {
+        jini_id_format(&pass->unreadable, id);
+        check_found(checking, "ledger_account_damaged", "account",
+                    "the record of account %s cannot be read", id);
+        checking->accounts_missed = true;
+    }
+    if (!check_is_damage(status))
+        return status;
+    check_space_damaged(checking, STORE_SPACE_LEDGER_ACCOUNTS, status);
+    checking->accounts_missed = true;
+    return 0;
 }
 
 /* The next accounts, and the head that goes with them. */
@@ -101,19 +133,17 @@ static int pass_begin(struct pass *pass, const struct jini_id *after)
     struct store_txn *txn;
     id_map_clear(&pass->map);
     pass->count = 0;
+    pass->unreadable = (struct jini_id){{0}};
     int status = store_read_begin_explained(checking->check->store, &txn, checking->error);
     if (status)
         return status;
-    status = blocks_read_head(txn, &pass->head, checking->error);
-    if (status == 0)
-        status = read_accounts(pass, txn, after);
+    int head = blocks_read_head(txn, &pass->head, checking->error);
+    status = head ? 0 : read_accounts(pass, txn, after);
     store_read_end(txn);
-    if (check_is_damage(status))
-        check_found(checking, "ledger_account_damaged", "account",
-                    "a row of the ledger's accounts, or its head, cannot be read: %s; no balances "
-                    "are checked",
-                    jini_status_text(status));
-    return status;
+    if (check_is_damage(head))
+        check_found(checking, "ledger_head_wrong", "head", "%s; nothing of the ledger was checked",
+                    checking->error->message);
+    return head ? head : tell_unread(pass, status);
 }
 
 /* ---- Events ---- */
@@ -265,10 +295,15 @@ static int check_blocks(struct pass *pass)
         if (!checking->check->goes_on(checking->check->context, pass->events))
             return JINI_E_CANCELLED;
     }
-    if (check_is_damage(status))
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (!check_is_damage(status))
+        return status;
+    if (pass->first)
         check_found(checking, "ledger_block_damaged", "block",
                     "%s; nothing of the ledger behind it was checked", checking->error->message);
-    return status == JINI_E_NOT_FOUND ? 0 : status;
+    checking->events_missed = true;
+    return 0;
 }
 
 /* ---- What came of a pass ---- */
@@ -308,7 +343,7 @@ static int run_pass(struct pass *pass, const struct jini_id *after)
         pass->checking->last_ns = pass->head.last_ns;
     if (status == 0 && (pass->count > 0 || pass->first))
         status = check_blocks(pass);
-    if (status)
+    if (status || pass->checking->events_missed)
         return status;
     check_balances(pass);
     if (pass->first)
@@ -328,8 +363,9 @@ static int run_passes(struct pass *pass)
         pass->first = false;
         if (pass->count > 0)
             after = pass->accounts[pass->count - 1].id;
-    } while (status == 0 && pass->count == PASS_ACCOUNTS);
-    if (status == 0 && pass->checking->sides != 2 * events)
+    } while (status == 0 && !pass->ended && !pass->checking->events_missed);
+    bool whole = !pass->checking->accounts_missed && !pass->checking->events_missed;
+    if (status == 0 && whole && pass->checking->sides != 2 * events)
         check_found(pass->checking, "ledger_account_missing", "account_id",
                     "%llu transfers name an account that is not there",
                     (unsigned long long)(2 * events - pass->checking->sides));

@@ -33,8 +33,10 @@ struct checking {
     const struct ledger_check *check;
     struct jini_error *error;
     uint64_t seed;
-    uint64_t last_ns;                       /* of the events that the sums are of */
-    uint64_t sides;                         /* of those events, whose accounts were found */
+    uint64_t last_ns;     /* of the events that the sums are of */
+    uint64_t sides;       /* of those events, whose accounts were found */
+    bool accounts_missed; /* some could not be read, so that events may be of those */
+    bool events_missed;   /* the same of blocks: there is nothing to compare rows with */
     struct check_sum of_events[CHECK_SETS]; /* that there should be */
     struct check_sum of_rows[CHECK_SETS];   /* that there are */
     struct block block;
@@ -45,6 +47,9 @@ void check_found(struct checking *checking, const char *kind, const char *field,
 
 void check_add(const struct checking *checking, struct check_sum *sum, const void *member,
                size_t length);
+
+/* A row that the store cannot give: those behind it were not checked. */
+void check_space_damaged(struct checking *checking, enum store_space space, int status);
 
 /* The members of each set that an event makes. */
 void check_add_event(struct checking *checking, const struct jini_transfer *event);

@@ -89,8 +89,8 @@ void check_add_event(struct checking *checking, const struct jini_transfer *even
 static void stray(struct checking *checking, enum store_space space, size_t length)
 {
     check_found(checking, "ledger_row_damaged", "key",
-                "a row of the space number %d cannot be read (its key has %zu bytes)", (int)space,
-                length);
+                "a row of the space \"%s\" cannot be read (its key has %zu bytes)",
+                store_space_name(space), length);
 }
 
 static bool goes_on(const struct checking *checking)
@@ -283,21 +283,40 @@ static int visit_space(struct checking *checking, enum store_space space, store_
 {
     int status = store_each(checking->check->store, space, slice_of(NULL, 0), slice_of(NULL, 0),
                             visit, checking);
-    if (check_is_damage(status))
-        stray(checking, space, 0);
-    return check_is_damage(status) ? 0 : status;
+    if (!check_is_damage(status))
+        return status;
+    /* That of the accounts was told when their balances were checked. */
+    if (space != STORE_SPACE_LEDGER_ACCOUNTS)
+        check_space_damaged(checking, space, status);
+    checking->events_missed = true;
+    return 0;
+}
+
+static int visit_block(void *argument, struct slice key, struct slice value)
+{
+    struct checking *checking = argument;
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct tuple_element element;
+    (void)value; /* read along the chain */
+    bool known = tuple_next(&reader, &element) == 0 && reader.rest.length == 0 &&
+                 (element.type == TUPLE_UINT || tuple_is_text(&element, "head"));
+    if (!known)
+        stray(checking, STORE_SPACE_TRANSFERS, key.length);
+    return goes_on(checking) ? 0 : JINI_E_CANCELLED;
 }
 
 int check_rows(struct checking *checking)
 {
-    int status = visit_space(checking, STORE_SPACE_TRANSFER_IDS, visit_id);
+    int status = visit_space(checking, STORE_SPACE_TRANSFERS, visit_block);
+    if (status == 0)
+        status = visit_space(checking, STORE_SPACE_TRANSFER_IDS, visit_id);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_LEDGER_ACCOUNTS, visit_account);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_POSTINGS, visit_posting);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_PENDING, visit_pending);
-    if (status == 0)
+    if (status == 0 && !checking->events_missed)
         compare(checking);
     return status;
 }

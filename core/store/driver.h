@@ -112,6 +112,5 @@ extern const struct driver_ops driver_lmdb;
 extern const struct driver_ops driver_memory;
 
 /* The name of a space in LMDB. */
-const char *store_space_name(enum store_space space);
 
 #endif

@@ -52,6 +52,9 @@ enum {
 struct store;
 struct store_txn;
 
+/* "users" and so on. Static. */
+const char *store_space_name(enum store_space space);
+
 /*
  * What a power loss may take. A crash of the process alone takes nothing in any mode. Processes of
  * the modes FULL and META may write side by side; beside them NONE is refused, and beside NONE they

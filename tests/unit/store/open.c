@@ -514,8 +514,10 @@ TEST(a_foreign_database_is_refused,
      "A data file that LMDB knows but Jini does not is JINI_E_FORMAT.")
 {
     static const char *const names[] = {
-        "application", "content", "images", "jobs",  "leases", "lists",     "locations",
-        "meta",        "orphans", "packs",  "queue", "tiers",  "user_keys", "users"};
+#define SPACE_NAME(name, number, text) text,
+        STORE_SPACE_MAP(SPACE_NAME)
+#undef SPACE_NAME
+    };
     store_close(fixture_open(STORE_DRIVER_LMDB));
     size_t length;
     uint8_t *bytes = read_file(&length);
