@@ -18,10 +18,10 @@
 #include "base/fork.h"
 #include "engine/cold_reads.h"
 #include "engine/rate.h"
-#include "ledger/ledger.h"
 #include "images/appender.h"
 #include "images/cache.h"
 #include "images/pack_files.h"
+#include "ledger/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -268,7 +268,7 @@ TEST(a_wrong_row_of_running_jobs_ends_none_either,
     jini_request_init(&renew);
     renew.job_id = job;
     renew.state = JINI_JOB_IN_PROGRESS;
-    fixture_wall_offset_ns += 1000000000u; /* so that its lease ends later */
+    fixture_wall_offset_ns += 1000000000u;    /* so that its lease ends later */
     CHECK_OK(jini_renew(jini, &renew, NULL)); /* sets the row right */
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
