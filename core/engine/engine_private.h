@@ -19,6 +19,7 @@
  *   archive_status.c  how things are spread over the tiers
  *   jobs_due.c     jobs to be given up, and ended ones to be deleted
  *   quota_clean.c  quota rows that are over
+ *   ledger.c       accounts and transfers
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -43,6 +44,7 @@ struct loop;
 struct appender;
 struct background;
 struct cache;
+struct ledger_batch;
 struct cold_reads;
 struct pack_files;
 struct plans;
