@@ -7,7 +7,7 @@ elseif(JINI_SANITIZE STREQUAL "thread")
     set(left_out
         # Functions of their arguments, and files that one thread plays back.
         "base-(bytes|document|document_short|hash|text|text_characters|tuple)" "codec-.*" "faults-.*" "fuzz-.*"
-        "generations-.*" "images-pack_(crafted|file|format|full|path|recover|scan)"
+        "generations-.*" "images-pack_(crafted|file|format|full|path|recover|scan)" "ledger-.*"
         "limits-(algorithm|period|quota|slot|table_process|table_room|text)" "render-.*" "store-format"
         "crash-(powerloss.*|store_powerloss)"
         # One work of few threads, again and again; other tests do that work.

@@ -3,6 +3,7 @@
 #define BASE_ERROR_H
 
 #include <jini/error.h>
+#include <stdbool.h>
 
 /*
  * Fills `error` (may be NULL) with `code`, the field and a sentence made as by printf, and returns
@@ -31,5 +32,11 @@ int error_complete(struct jini_error *error, int status, const char *field, cons
 int error_from_errno(int saved_errno);
 
 void error_clear(struct jini_error *error);
+
+/* What was read is damaged, or of a version that this one does not know. */
+static inline bool status_is_damage(int status)
+{
+    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
+}
 
 #endif

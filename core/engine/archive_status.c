@@ -1,7 +1,4 @@
-/*
- * How images and packs are spread over the tiers: one walk over each, in slices. And making an
- * archive anew.
- */
+/* How images and packs are spread over the tiers: one walk over each, in slices. */
 #include "engine/engine_private.h"
 
 #include "base/error.h"
@@ -78,13 +75,4 @@ int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
     cache_figures(jini->image_cache, &cache);
     out->bytes_cached = cache.bytes;
     return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
-}
-
-int jini_archive_init(struct jini *jini, struct jini_error *error)
-{
-    error_clear(error);
-    int status = engine_check(jini);
-    if (status)
-        return error_set(error, status, "archive", "%s", jini_status_text(status));
-    return jini->options.read_only ? explain_read_only(error) : archives_create(jini, error);
 }

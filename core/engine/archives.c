@@ -6,6 +6,7 @@
 #include "engine/engine_private.h"
 #include "images/index.h"
 
+#include <jini/archive.h>
 #include <stdio.h>
 
 enum {
@@ -105,7 +106,7 @@ static int open_archive_as(struct jini *jini, enum archive_mode mode, struct arc
 
 /*
  * An archive is made for the first object only. Later an empty place is a disk that is not mounted,
- * or a wrong URL, and must not be taken for the archive, unless archives_create() is asked for.
+ * or a wrong URL, and must not be taken for the archive, unless jini_archive_init() is asked for.
  */
 static int open_archive(struct jini *jini, struct archive **out, struct jini_error *error)
 {
@@ -215,7 +216,7 @@ int archives_open(struct jini *jini, struct jini_error *error)
     return status;
 }
 
-int archives_create(struct jini *jini, struct jini_error *error)
+static int create(struct jini *jini, struct jini_error *error)
 {
     struct archives *archives = &jini->archives;
     struct archive *archive = NULL;
@@ -229,6 +230,15 @@ int archives_create(struct jini *jini, struct jini_error *error)
     }
     pthread_mutex_unlock(&archives->opening);
     return status;
+}
+
+int jini_archive_init(struct jini *jini, struct jini_error *error)
+{
+    error_clear(error);
+    int status = engine_check(jini);
+    if (status)
+        return error_set(error, status, "archive", "%s", jini_status_text(status));
+    return jini->options.read_only ? explain_read_only(error) : create(jini, error);
 }
 
 /* What would mean something else of an object, or of the engine. */

@@ -53,12 +53,6 @@ int archives_check_option(const struct jini *jini, struct jini_error *error);
 int archives_open(struct jini *jini, struct jini_error *error);
 
 /*
- * Makes the archive of the options anew, where none is. Blocks. JINI_E_EXISTS: there is one. Others
- * as of archive_open().
- */
-int archives_create(struct jini *jini, struct jini_error *error);
-
-/*
  * A use of the handle, opened if it is not; for threads that may block. JINI_E_ARCHIVE when there
  * is no archive, for JINI_E_NOT_FOUND is said of objects alone.
  */

@@ -225,12 +225,6 @@ static inline struct jini_request *request_of_task(struct worker_task *task)
     return (struct jini_request *)(void *)((char *)state - offsetof(struct jini_request, reserved));
 }
 
-/* What was read is damaged, or of a version that this one does not know. */
-static inline bool status_is_damage(int status)
-{
-    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
-}
-
 /* 0, or why nothing is taken any more: JINI_E_FORKED, JINI_E_CLOSED, JINI_E_POISONED. */
 int engine_check(const struct jini *jini);
 

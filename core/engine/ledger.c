@@ -35,17 +35,16 @@ static uint64_t now_ns(const struct jini_txn *txn)
     return txn->now_ms * NS_PER_MS;
 }
 
-static int check_count(uint32_t count, struct jini_error *error)
+/* Some events, and room for what becomes of each. */
+static int check_arrays(uint32_t count, const void *events, const char *events_field,
+                        const void *results, const char *results_field, struct jini_error *error)
 {
-    if (count >= 1 && count <= JINI_LEDGER_BATCH_MAX)
+    if (count < 1 || count > JINI_LEDGER_BATCH_MAX)
+        return error_set(error, JINI_E_INVALID, "count", "%u; a request has 1 to %d", count,
+                         JINI_LEDGER_BATCH_MAX);
+    if (events && results)
         return 0;
-    return error_set(error, JINI_E_INVALID, "count", "%u; a request has 1 to %d", count,
-                     JINI_LEDGER_BATCH_MAX);
-}
-
-static int check_array(const void *array, const char *field, struct jini_error *error)
-{
-    return array ? 0 : error_set(error, JINI_E_INVALID, field, "it is missing");
+    return error_set(error, JINI_E_INVALID, events ? results_field : events_field, "it is missing");
 }
 
 /* ---- Accounts ---- */
@@ -53,12 +52,9 @@ static int check_array(const void *array, const char *field, struct jini_error *
 static int check_accounts(void *request, enum txn_place place)
 {
     struct jini_accounts_create *create = request;
-    struct jini_error *error = &create->request.error;
     (void)place;
-    int status = check_count(create->count, error);
-    if (status == 0)
-        status = check_array(create->accounts, "accounts", error);
-    return status ? status : check_array(create->results, "results", error);
+    return check_arrays(create->count, create->accounts, "accounts", create->results, "results",
+                        &create->request.error);
 }
 
 static uint32_t bytes_of_accounts(const void *request)
@@ -106,12 +102,9 @@ int jini_txn_accounts_create(struct jini_txn *txn, struct jini_accounts_create *
 static int check_transfers(void *request, enum txn_place place)
 {
     struct jini_transfers_create *create = request;
-    struct jini_error *error = &create->request.error;
     (void)place;
-    int status = check_count(create->count, error);
-    if (status == 0)
-        status = check_array(create->transfers, "transfers", error);
-    return status ? status : check_array(create->replies, "replies", error);
+    return check_arrays(create->count, create->transfers, "transfers", create->replies, "replies",
+                        &create->request.error);
 }
 
 static uint32_t bytes_of_transfers(const void *request)

@@ -25,6 +25,7 @@
 
 #include "engine/engine_private.h"
 
+#include "base/error.h"
 #include "base/id.h"
 #include "images/index.h"
 

@@ -152,7 +152,7 @@ static bool in_order(const struct block *block)
     return true;
 }
 
-int blocks_parse(uint64_t first_ns, struct block *block, struct jini_error *error)
+static int parse(uint64_t first_ns, struct block *block, struct jini_error *error)
 {
     const uint8_t *header = block->bytes;
     block->first_ns = 0;
@@ -205,7 +205,7 @@ int blocks_read(struct store_txn *txn, uint64_t timestamp, enum store_direction 
         return damaged(timestamp, "no block can be read there", error);
     if (status)
         return error_set(error, status, "ledger", "%s", jini_status_text(status));
-    return blocks_parse(first_ns, out, error);
+    return parse(first_ns, out, error);
 }
 
 int blocks_find(struct store_txn *txn, uint64_t timestamp, struct block *scratch,

@@ -65,9 +65,6 @@ int blocks_read(struct store_txn *txn, uint64_t timestamp, enum store_direction 
 int blocks_find(struct store_txn *txn, uint64_t timestamp, struct block *scratch,
                 struct jini_transfer *out, struct jini_error *error);
 
-/* Reads the block with this key, as a scan finds it. The same errors. */
-int blocks_parse(uint64_t first_ns, struct block *block, struct jini_error *error);
-
 /* The first event that is not before this time; `events`: all are. */
 uint32_t block_find(const struct block *block, uint64_t timestamp);
 uint64_t block_time(const struct block *block, uint32_t event);

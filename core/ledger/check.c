@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/crypto.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/id.h"
 #include "ledger/batch.h"
 
@@ -119,7 +118,7 @@ static int tell_unread(struct pass *pass, int status)
                     "the record of account %s cannot be read", id);
         checking->accounts_missed = true;
     }
-    if (!check_is_damage(status))
+    if (!status_is_damage(status))
         return status;
     check_space_damaged(checking, STORE_SPACE_LEDGER_ACCOUNTS, status);
     checking->accounts_missed = true;
@@ -140,7 +139,7 @@ static int pass_begin(struct pass *pass, const struct jini_id *after)
     int head = blocks_read_head(txn, &pass->head, checking->error);
     status = head ? 0 : read_accounts(pass, txn, after);
     store_read_end(txn);
-    if (check_is_damage(head))
+    if (status_is_damage(head))
         check_found(checking, "ledger_head_wrong", "head", "%s; nothing of the ledger was checked",
                     checking->error->message);
     return head ? head : tell_unread(pass, status);
@@ -150,12 +149,8 @@ static int pass_begin(struct pass *pass, const struct jini_id *after)
 
 static struct pass_account *find(struct pass *pass, const struct jini_id *id)
 {
-    uint32_t at = (uint32_t)hash64(slice_of(id->bytes, JINI_ID_BYTES)) & pass->map.mask;
-    for (; pass->map.slots[at].value != 0; at = (at + 1) & pass->map.mask) {
-        if (id_equal(&pass->map.slots[at].id, id))
-            return &pass->accounts[pass->map.slots[at].value - 1];
-    }
-    return NULL;
+    uint32_t value = id_map_get(&pass->map, id);
+    return value ? &pass->accounts[value - 1] : NULL;
 }
 
 /* How much the pending transfer held that an event ends. */
@@ -297,7 +292,7 @@ static int check_blocks(struct pass *pass)
     }
     if (status == JINI_E_NOT_FOUND)
         return 0;
-    if (!check_is_damage(status))
+    if (!status_is_damage(status))
         return status;
     if (pass->first)
         check_found(checking, "ledger_block_damaged", "block",
@@ -389,7 +384,7 @@ int ledger_check(const struct ledger_check *check, struct jini_error *error)
     id_map_free(&pass.map);
     base_free(pass.accounts);
     base_free(checking);
-    if (check_is_damage(status))
+    if (status_is_damage(status))
         status = 0; /* it was told */
     if (status == 0)
         error_clear(error);

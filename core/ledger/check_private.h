@@ -57,10 +57,4 @@ void check_add_event(struct checking *checking, const struct jini_transfer *even
 /* Sums up the rows, and tells which sets differ. */
 int check_rows(struct checking *checking);
 
-/* What stops the check; other statuses are findings or nothing. */
-static inline bool check_is_damage(int status)
-{
-    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
-}
-
 #endif

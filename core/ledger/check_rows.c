@@ -126,10 +126,10 @@ static int sum_list(struct checking *checking, const struct postings_term *term)
     while ((status = postings_next(&walk, &time, checking->error)) == 0)
         add_posting(checking, checking->of_rows, term, time);
     store_read_end(txn);
-    if (check_is_damage(status))
+    if (status_is_damage(status))
         check_found(checking, "ledger_list_damaged", checking->error->field, "%s",
                     checking->error->message);
-    return check_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
+    return status_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
 static int visit_list(struct checking *checking, enum store_space space, struct slice key,
@@ -222,14 +222,14 @@ static int visit_due_row(struct checking *checking, uint64_t expires_ns, uint64_
     bool there = store_has(txn, STORE_SPACE_PENDING, tuple_key(&key)) == 0;
     status = pending_read(txn, timestamp, &pending);
     store_read_end(txn);
-    bool wrong = check_is_damage(status) || pending.pending.state != PENDING_OPEN ||
+    bool wrong = status_is_damage(status) || pending.pending.state != PENDING_OPEN ||
                  pending.pending.expires_ns != expires_ns;
     if (there && wrong)
         check_found(checking, "ledger_pending_wrong", "expires",
                     "the queue of expiries names the transfer of %llu ns, which is not open or "
                     "expires at another time",
                     (unsigned long long)timestamp);
-    return check_is_damage(status) ? 0 : status;
+    return status_is_damage(status) ? 0 : status;
 }
 
 static int visit_pending(void *argument, struct slice key, struct slice value)
@@ -283,7 +283,7 @@ static int visit_space(struct checking *checking, enum store_space space, store_
 {
     int status = store_each(checking->check->store, space, slice_of(NULL, 0), slice_of(NULL, 0),
                             visit, checking);
-    if (!check_is_damage(status))
+    if (!status_is_damage(status))
         return status;
     /* That of the accounts was told when their balances were checked. */
     if (space != STORE_SPACE_LEDGER_ACCOUNTS)

@@ -26,12 +26,23 @@ void id_map_clear(struct id_map *map)
     map->count = 0;
 }
 
-uint32_t *id_map_at(struct id_map *map, const struct jini_id *id)
+/* The slot of an id, or the free one that it would take. */
+static struct id_slot *find(const struct id_map *map, const struct jini_id *id)
 {
     uint32_t at = (uint32_t)hash64(slice_of(id->bytes, JINI_ID_BYTES)) & map->mask;
     while (map->slots[at].value != 0 && !id_equal(&map->slots[at].id, id))
         at = (at + 1) & map->mask;
-    struct id_slot *slot = &map->slots[at];
+    return &map->slots[at];
+}
+
+uint32_t id_map_get(const struct id_map *map, const struct jini_id *id)
+{
+    return find(map, id)->value;
+}
+
+uint32_t *id_map_at(struct id_map *map, const struct jini_id *id)
+{
+    struct id_slot *slot = find(map, id);
     if (slot->value == 0) {
         JINI_ASSERT(map->count < map->mask);
         map->count++;

@@ -24,4 +24,7 @@ void id_map_clear(struct id_map *map);
 /* The value of an id, for the caller to set: 0 where it is new. */
 uint32_t *id_map_at(struct id_map *map, const struct jini_id *id);
 
+/* The value of an id, 0 where it is not there. */
+uint32_t id_map_get(const struct id_map *map, const struct jini_id *id);
+
 #endif

@@ -147,39 +147,40 @@ static void chunk_key(const struct postings_term *term, uint64_t first_ns, struc
     tuple_add_uint(key, first_ns);
 }
 
-static int read_field(struct tuple_reader *reader, bool of_account, struct postings_key *out)
+static int read_field(struct tuple_reader *reader, struct postings_term *out)
 {
     uint64_t field;
     if (tuple_next_uint(reader, &field) != 0 || field == 0 || field >= POSTINGS_FIELDS)
         return JINI_E_CORRUPT;
-    out->term.field = (enum postings_field)field;
-    return is_of_account(out->term.field) == of_account ? 0 : JINI_E_CORRUPT;
+    out->field = (enum postings_field)field;
+    return 0;
+}
+
+static bool read_tail_of_account(struct tuple_reader *reader, struct postings_key *out)
+{
+    return tuple_next_id(reader, &out->term.value) == 0 && read_field(reader, &out->term) == 0 &&
+           is_of_account(out->term.field);
+}
+
+/* The tail of an account is beside it, not here. */
+static bool read_other(struct tuple_reader *reader, struct postings_key *out)
+{
+    uint64_t kind;
+    if (tuple_next_uint(reader, &kind) != 0 || kind > KIND_CHUNK ||
+        read_field(reader, &out->term) != 0 || tuple_next_id(reader, &out->term.value) != 0)
+        return false;
+    out->is_chunk = kind == KIND_CHUNK;
+    return out->is_chunk ? tuple_next_uint(reader, &out->first_ns) == 0
+                         : !is_of_account(out->term.field);
 }
 
 int postings_read_key(enum store_space space, struct slice key, struct postings_key *out)
 {
     struct tuple_reader reader = tuple_reader_of(key);
-    uint64_t kind;
-    int status = 0;
     memset(out, 0, sizeof(*out));
-    if (space == STORE_SPACE_LEDGER_ACCOUNTS) {
-        status = tuple_next_id(&reader, &out->term.value);
-        if (status == 0)
-            status = read_field(&reader, true, out);
-        return status || reader.rest.length ? JINI_E_CORRUPT : 0;
-    }
-    if (tuple_next_uint(&reader, &kind) != 0 || kind > KIND_CHUNK)
-        return JINI_E_CORRUPT;
-    out->is_chunk = kind == KIND_CHUNK;
-    uint64_t field;
-    if (tuple_next_uint(&reader, &field) != 0 || field == 0 || field >= POSTINGS_FIELDS ||
-        (is_of_account((enum postings_field)field) && !out->is_chunk))
-        return JINI_E_CORRUPT;
-    out->term.field = (enum postings_field)field;
-    status = tuple_next_id(&reader, &out->term.value);
-    if (status == 0 && out->is_chunk)
-        status = tuple_next_uint(&reader, &out->first_ns);
-    return status || reader.rest.length ? JINI_E_CORRUPT : 0;
+    bool known = space == STORE_SPACE_LEDGER_ACCOUNTS ? read_tail_of_account(&reader, out)
+                                                      : read_other(&reader, out);
+    return known && reader.rest.length == 0 ? 0 : JINI_E_CORRUPT;
 }
 
 static int explain(int status, const struct postings_term *term, struct jini_error *error)

@@ -82,35 +82,55 @@ static void wait_for_the_turn(struct store *store)
     }
 }
 
+/* A store with a write that waits behind that of another process, which has the turn. */
+struct waiting {
+    struct holder holder;
+    pid_t pid;
+    struct store *store;
+    struct fixture_write write;
+    struct fixture_number one;
+};
+
+static void wait_behind_another(struct waiting *waiting, const struct jini_clock *clock)
+{
+    struct store_options options = shared_options();
+    options.clock = clock;
+    waiting->holder = new_holder();
+    waiting->one = (struct fixture_number){STORE_SPACE_APPLICATION, 1, 1};
+    store_close(open_shared());
+    waiting->pid = fixture_spawn(hold_the_lock, &waiting->holder);
+    fixture_await(waiting->holder.inside);
+    waiting->store = fixture_open_with(&options);
+    fixture_prepare(&waiting->write, fixture_op_add, &waiting->one);
+    CHECK_OK(store_submit(waiting->store, &waiting->write.write));
+    wait_for_the_turn(waiting->store);
+}
+
+/* The turn comes, and what waited is written. */
+static void end_wait(struct waiting *waiting)
+{
+    fixture_raise(waiting->holder.go_on);
+    CHECK_OK(fixture_wait(&waiting->write));
+    CHECK_UINT(fixture_number(waiting->store, 1), ==, 112);
+    harness_wait_exit(waiting->pid, 0);
+}
+
 TEST(a_tick_beside_the_begin_of_closing_cancels_nothing,
      "A tick that has looked at the time just before the wait is bounded does not take the bound "
      "for passed: what waits is written when its turn comes.")
 {
-    struct holder holder = new_holder();
-    store_close(open_shared());
-    pid_t pid = fixture_spawn(hold_the_lock, &holder);
-    fixture_await(holder.inside);
-    struct store_options options = shared_options();
-    options.clock = &slow_tick_clock;
-    struct store *store = fixture_open_with(&options);
-    struct fixture_write write;
-    struct fixture_number one = {STORE_SPACE_APPLICATION, 1, 1};
+    struct waiting waiting;
     pthread_t thread;
-    fixture_prepare(&write, fixture_op_add, &one);
-    CHECK_OK(store_submit(store, &write.write));
-    wait_for_the_turn(store);
-    CHECK(pthread_create(&thread, NULL, tick_slowly, store) == 0);
+    wait_behind_another(&waiting, &slow_tick_clock);
+    CHECK(pthread_create(&thread, NULL, tick_slowly, waiting.store) == 0);
     while (!atomic_load(&looked))
         fixture_sleep_ms(1);
-    store_bound_wait(store, 60000);
+    store_bound_wait(waiting.store, 60000);
     atomic_store(&bounded, true);
     pthread_join(thread, NULL);
-    CHECK_INT(atomic_load(&write.calls), ==, 0);
-    fixture_raise(holder.go_on);
-    CHECK_OK(fixture_wait(&write));
-    CHECK_UINT(fixture_number(store, 1), ==, 112);
-    harness_wait_exit(pid, 0);
-    store_close(store);
+    CHECK_INT(atomic_load(&waiting.write.calls), ==, 0);
+    end_wait(&waiting);
+    store_close(waiting.store);
 }
 
 /* A clock by which an hour passes between a turn and what is done in it. */
@@ -130,23 +150,11 @@ TEST(a_turn_that_has_come_ends_the_wait,
      "A store about to close that has its turn to write writes what waited for it, however long "
      "that took.")
 {
-    struct holder holder = new_holder();
-    store_close(open_shared());
-    pid_t pid = fixture_spawn(hold_the_lock, &holder);
-    fixture_await(holder.inside);
-    struct store_options options = shared_options();
-    options.clock = &late_turn_clock;
-    struct store *store = fixture_open_with(&options);
-    struct fixture_write write;
-    struct fixture_number one = {STORE_SPACE_APPLICATION, 1, 1};
-    fixture_prepare(&write, fixture_op_add, &one);
-    CHECK_OK(store_submit(store, &write.write));
-    wait_for_the_turn(store);
-    store_bound_wait(store, 60000);
-    atomic_store(&turning, store);
-    fixture_raise(holder.go_on);
-    CHECK_OK(fixture_wait(&write));
+    struct waiting waiting;
+    wait_behind_another(&waiting, &late_turn_clock);
+    store_bound_wait(waiting.store, 60000);
+    atomic_store(&turning, waiting.store);
+    end_wait(&waiting);
     atomic_store(&turning, NULL);
-    harness_wait_exit(pid, 0);
-    store_close(store);
+    store_close(waiting.store);
 }
