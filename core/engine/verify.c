@@ -87,10 +87,7 @@ int verify_each(struct verifying *v, enum store_space space, store_visit_fn *vis
     int status = store_each(v->jini->store, space, all, all, visit, argument);
     if (!status_is_damage(status))
         return status;
-    verify_problem(v, &place,
-                   "row: the rows of the space \"%s\" cannot be read to the end (%s); those behind "
-                   "the damage were not checked",
-                   v->phase, jini_status_name(status));
+    verify_problem(v, &place, STORE_SPACE_DAMAGED, v->phase, jini_status_name(status));
     return 0;
 }
 

@@ -239,8 +239,7 @@ struct generations_trash {
     struct jini_id id;
     uint64_t now_ms;
     uint64_t purge_ms;
-    bool
-        sooner; /* one that is there already is purged at purge_ms, unless its own time is before */
+    bool sooner; /* one that is there already gets this time, where its own is later */
 };
 int generations_image_trash(struct store_txn *txn, const struct generations_trash *trash,
                             struct jini_error *error);

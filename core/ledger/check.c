@@ -29,11 +29,8 @@ void check_found(struct checking *checking, const char *kind, const char *field,
 
 void check_space_damaged(struct checking *checking, enum store_space space, int status)
 {
-    check_found(
-        checking, "space_damaged", "row",
-        "row: the rows of the space \"%s\" cannot be read to the end (%s); those behind the "
-        "damage were not checked",
-        store_space_name(space), jini_status_name(status));
+    check_found(checking, "space_damaged", "row", STORE_SPACE_DAMAGED, store_space_name(space),
+                jini_status_name(status));
 }
 
 /* ---- A pass: some accounts, and all events ---- */

@@ -9,20 +9,25 @@ bool id_map_init(struct id_map *map, uint32_t count)
     uint32_t slots = 8;
     while (slots < 2 * count)
         slots *= 2;
-    *map = (struct id_map){.slots = base_calloc(slots, sizeof(*map->slots)), .mask = slots - 1};
-    return map->slots != NULL;
+    *map = (struct id_map){.slots = base_calloc(slots, sizeof(*map->slots)),
+                           .used = base_malloc(count * sizeof(*map->used)),
+                           .mask = slots - 1,
+                           .count_max = count};
+    return map->slots && map->used;
 }
 
 void id_map_free(struct id_map *map)
 {
     base_free(map->slots);
+    base_free(map->used);
     map->slots = NULL;
+    map->used = NULL;
 }
 
 void id_map_clear(struct id_map *map)
 {
-    if (map->count > 0)
-        memset(map->slots, 0, ((size_t)map->mask + 1) * sizeof(*map->slots));
+    for (uint32_t i = 0; i < map->count; i++)
+        map->slots[map->used[i]].value = 0;
     map->count = 0;
 }
 
@@ -44,8 +49,8 @@ uint32_t *id_map_at(struct id_map *map, const struct jini_id *id)
 {
     struct id_slot *slot = find(map, id);
     if (slot->value == 0) {
-        JINI_ASSERT(map->count < map->mask);
-        map->count++;
+        JINI_ASSERT(map->count < map->count_max);
+        map->used[map->count++] = (uint32_t)(slot - map->slots);
         slot->id = *id;
     }
     return &slot->value;

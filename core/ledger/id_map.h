@@ -12,8 +12,10 @@ struct id_slot {
 
 struct id_map {
     struct id_slot *slots;
+    uint32_t *used; /* which slots are taken: those are cleared, however many there are */
     uint32_t mask;
     uint32_t count;
+    uint32_t count_max;
 };
 
 /* Makes room for `count` ids. False: out of memory. */

@@ -27,6 +27,11 @@
     X(POSTINGS, 17, "postings")               /* ledger: which events have a field's value */      \
     X(PENDING, 18, "pending")                 /* ledger: pending transfers, and when they expire */
 
+/* What a check says where the store cannot give a row: the name of the space, and of the status. */
+#define STORE_SPACE_DAMAGED                                                                        \
+    "row: the rows of the space \"%s\" cannot be read to the end (%s); those behind the damage "   \
+    "were not checked"
+
 /* What a check says of a key that nobody keeps there; its length follows as a size_t. */
 #define STORE_STRAY_KEY "%zu bytes that are no key of this space"
 

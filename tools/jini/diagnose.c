@@ -121,7 +121,7 @@ int diagnose_open(struct command *command, int status)
 {
     if (status == JINI_E_FULL)
         explain_full(command, status);
-    else if (status && strstr(command->error.message, strerror(EROFS)))
+    else if (status == JINI_E_READ_ONLY)
         explain_read_only(command, status);
     else if (status && strstr(command->error.message, strerror(EACCES)))
         explain_denial(command, status);

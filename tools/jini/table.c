@@ -516,17 +516,15 @@ const struct verb table_verbs[] = {
      "Deletes images whose retention or time in the trash is over, for good: \"archive plan\" "
      "tells how many. Then seals, compacts, copies to the archive, reads back, verifies, commits, "
      "and only then deletes local copies. Whatever interrupts it is picked up by the next run. "
-     "With --now, processes that "
-     "append to packs are asked to seal them; one that has not done so after three seconds is "
-     "named, and its packs stay.",
+     "With --now, processes that append to packs are asked to seal them; one that has not done so "
+     "after three seconds is named, and its packs stay.",
      no_arguments, archive_options, archive_run_examples, verb_archive_run},
     {"archive init", "make a lost archive anew",
      "Makes the archive that archive.url names, empty. The first \"archive run\" does so by "
-     "itself; "
-     "later an empty place is taken for a disk that is not mounted, and refused. This is for an "
-     "archive that is lost for good: \"archive run --now\" then archives again what is on the "
-     "local "
-     "disk, and \"verify\" names what is not. Refused where an archive is, or something else.",
+     "itself; later an empty place is taken for a disk that is not mounted, and refused. This is "
+     "for an archive that is lost for good: \"archive run --now\" then archives again what is on "
+     "the local disk, and \"verify\" names what is not. Refused where an archive is, or something "
+     "else.",
      no_arguments, no_options, archive_init_examples, verb_archive_init},
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,
