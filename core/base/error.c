@@ -104,8 +104,9 @@ int error_set(struct jini_error *error, int code, const char *field, const char 
 {
     if (!error)
         return code;
-    char message[JINI_ERROR_MESSAGE_MAX * 2] = "";
+    char message[JINI_ERROR_MESSAGE_MAX * 2];
     va_list arguments;
+    message[0] = '\0';
     va_start(arguments, format);
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
@@ -119,8 +120,9 @@ int error_set_errno(struct jini_error *error, int saved_errno, const char *field
     int code = saved_errno ? error_from_errno(saved_errno) : JINI_E_IO;
     if (!error)
         return code;
-    char message[JINI_ERROR_MESSAGE_MAX * 2] = "";
+    char message[JINI_ERROR_MESSAGE_MAX * 2];
     va_list arguments;
+    message[0] = '\0';
     va_start(arguments, format);
     int length = vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);

@@ -15,6 +15,8 @@ enum { DECOMPOSED_MAX = 128 };
 static size_t character_length(const uint8_t *data, size_t length)
 {
     utf8proc_int32_t codepoint;
+    if (length > 0 && data[0] != 0 && data[0] < 0x80)
+        return 1;
     utf8proc_ssize_t taken = utf8proc_iterate(data, (utf8proc_ssize_t)length, &codepoint);
     return taken > 0 && codepoint > 0 ? (size_t)taken : 0;
 }
@@ -35,10 +37,6 @@ bool text_is_utf8(struct slice text)
     while (position < text.length) {
         if (text.length - position >= sizeof(uint64_t) && is_plain(text.data + position)) {
             position += sizeof(uint64_t);
-            continue;
-        }
-        if (text.data[position] != 0 && text.data[position] < 0x80) {
-            position++;
             continue;
         }
         size_t taken = character_length(text.data + position, text.length - position);

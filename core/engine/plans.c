@@ -7,12 +7,10 @@
 
 #include <pthread.h>
 
-enum { SLOTS = 2 * PLANS_MAX };
-
 struct plans {
     pthread_mutex_t lock;
     uint32_t count;
-    struct plan *slots[SLOTS];
+    struct plan *slots[PLAN_NUMBERS]; /* by number */
 };
 
 struct plans *plans_new(void)
@@ -36,7 +34,7 @@ void plans_free(struct plans *plans)
 {
     if (!plans)
         return;
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < PLAN_NUMBERS; i++)
         plan_free(plans->slots[i]);
     pthread_mutex_destroy(&plans->lock);
     base_free(plans);
@@ -89,7 +87,7 @@ static struct plan **find(struct plans *plans, const char *text)
 {
     uint64_t hash = hash64(slice_of_text(text));
     for (uint64_t i = 0;; i++) {
-        struct plan **slot = &plans->slots[(hash + i) % SLOTS];
+        struct plan **slot = &plans->slots[(hash + i) % PLAN_NUMBERS];
         if (!*slot || strcmp((*slot)->text, text) == 0)
             return slot;
     }
@@ -120,6 +118,7 @@ static int get_shared(struct plans *plans, const char *text, struct plan **out,
         status = make(text, slot, error);
         if (*slot) {
             (*slot)->shared = true;
+            (*slot)->number = (uint32_t)(slot - plans->slots);
             plans->count++;
         }
     }
@@ -149,6 +148,11 @@ int plans_get(struct plans *plans, const char *text, const struct plan **out,
         status = make(text, &plan, error);
     *out = plan;
     return status;
+}
+
+const struct plan *plans_shared(const struct plans *plans, uint32_t number)
+{
+    return plans->slots[number % PLAN_NUMBERS];
 }
 
 void plan_release(const struct plan *plan)

@@ -18,11 +18,12 @@
 #include <jini/accounts.h>
 #include <jini/limits.h>
 
-enum { PLANS_MAX = 4096 };
+enum { PLANS_MAX = 4096, PLAN_NUMBERS = 2 * PLANS_MAX };
 
 struct plan {
     char text[JINI_LIMITS_TEXT_MAX];
     bool shared;
+    uint32_t number; /* of a shared plan */
     struct limit_list list;
     uint32_t rate_count;
     uint8_t rate_index[LIMITS_MAX];  /* their places in the list */
@@ -48,6 +49,9 @@ int plans_check_length(const char *text, struct jini_error *error);
  */
 int plans_get(struct plans *plans, const char *text, const struct plan **out,
               struct jini_error *error);
+
+/* A shared plan by its number, which somebody was told who was told the plan. Any thread. */
+const struct plan *plans_shared(const struct plans *plans, uint32_t number);
 
 /* Frees a plan of the caller's own; nothing for a shared one. Takes NULL. Any thread. */
 void plan_release(const struct plan *plan);

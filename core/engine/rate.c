@@ -72,7 +72,7 @@ int rates_open(struct jini *jini, struct jini_error *error)
     for (int region = 0; region < TABLE_REGIONS; region++)
         pthread_mutex_init(&rates->fullness[region].lock, NULL);
     jini->rates = rates;
-    rates->users = user_cache_new(jini->store, jini->options.cache_users);
+    rates->users = user_cache_new(jini->store, jini->plans, jini->options.cache_users);
     if (!rates->users)
         return error_set(error, JINI_E_NO_MEMORY, "cache.users", "out of memory");
     int status = open_table(jini, error);

@@ -145,9 +145,10 @@ int rate_run(struct jini *jini, struct rate_attempt *attempt, struct jini_limit_
     return error ? explain(jini, attempt, refused, answer, error) : status;
 }
 
-int rate_prepare(struct rate_attempt *attempt, const struct jini_subject *subject, uint64_t scope)
+int rate_prepare(struct rate_attempt *attempt, uint32_t from, const struct jini_subject *subject,
+                 uint64_t scope)
 {
-    for (uint32_t i = 0; i < attempt->plan->rate_count; i++) {
+    for (uint32_t i = from; i < attempt->plan->rate_count; i++) {
         const struct limit *limit = &attempt->plan->list.limits[attempt->plan->rate_index[i]];
         int status = rate_subject(&attempt->subjects[i], subject, scope, limit);
         if (status)
@@ -166,7 +167,7 @@ int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit
     attempt.now_ns = clock_boot_ns(jini->clock);
     attempt.beside_quotas = true;
     charge->receipts.count = 0;
-    int status = rate_prepare(&attempt, &charge->subject, charge->scope);
+    int status = rate_prepare(&attempt, 0, &charge->subject, charge->scope);
     if (status)
         return error_set(error, status, "subject", "no such kind of subject");
     status = rate_run(jini, &attempt, answer, error);
@@ -197,7 +198,7 @@ void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_
     attempt.cost = charge->cost;
     attempt.now_ns = clock_boot_ns(jini->clock);
     attempt.beside_quotas = true;
-    int status = rate_prepare(&attempt, &charge->subject, charge->scope);
+    int status = rate_prepare(&attempt, 0, &charge->subject, charge->scope);
     if (status == 0)
         status = rate_run(jini, &attempt, &now, NULL);
     for (uint32_t i = 0; i < plan->rate_count; i++) {

@@ -1,6 +1,6 @@
 /*
- * The public check. A check of a user takes: the clock, one cache line of the user, the two change
- * words, and one compare-and-swap in the table. What is not at hand is read from a snapshot, once.
+ * The public check. A check of a user takes: the clock, 16 bytes of the user, the two change words,
+ * and one compare-and-swap in the table. What is not at hand is read from a snapshot, once.
  */
 #include "engine/rate_private.h"
 
@@ -68,71 +68,63 @@ static int load_user(struct jini *jini, uint64_t user_id, struct user_entry *out
     return 0;
 }
 
-/* The subject of a user's first rate limit, as it was found last time. */
-static void use_hint(struct table_subject *subject, const struct user_hint *hint)
-{
-    subject->generation = hint->generation;
-    subject->tag = hint->tag;
-    subject->bucket = hint->bucket;
-    subject->first = hint->first;
-    subject->slot = hint->slot;
-}
-
-static void keep_hint(struct jini *jini, uint64_t user_id, struct user_entry *entry,
-                      const struct table_subject *subject)
-{
-    struct user_hint *hint = &entry->hint;
-    if ((hint->generation == subject->generation && hint->slot == subject->slot) ||
-        !entry->plan->shared)
-        return;
-    struct user_words words = user_cache_words(jini->rates->users, user_id);
-    struct user_entry still;
-    *hint = (struct user_hint){subject->generation, subject->tag, subject->bucket,
-                               (uint16_t)subject->first, (uint16_t)subject->slot};
-    if (!user_cache_find(jini->rates->users, user_id, &still) || still.plan != entry->plan)
-        return;
-    still.hint = *hint; /* the rest is as of `words`; the entry may be older */
-    user_cache_put(jini->rates->users, user_id, &words, &still);
-}
+/*
+ * The user whom the thread checked last, and where its first rate limit is counted: in a table of
+ * this or another database, which the place's generation tells.
+ */
+static _Thread_local struct {
+    uint64_t user;
+    struct table_subject place;
+} last_checked;
 
 /*
- * A check of one of many users waits twice for memory: for the user's cache line, and for the slot
- * that it names. Both are asked for at once here, where the slot lies by the plan that most users
- * have: the hash takes a fifth of the time that it saves. A user who was the last one too is in the
- * processor's cache.
+ * A check of one of many users waits twice for memory: for what is at hand of the user, and for the
+ * slot that counts it. Both are asked for at once here, before anything is known of the user: the
+ * slot lies where the plan that most users have would count it. `guess` says where that is. Of the
+ * user who was the last one too all of that is in the processor's cache.
  */
-static void ask_for_memory(const struct rates *rates, const struct jini_subject *subject)
+static void ask_for_memory(const struct rates *rates, const struct jini_subject *subject,
+                           struct table_subject *guess)
 {
-    static _Thread_local uint64_t last_user;
-    struct table_subject place;
-    if (subject->number == last_user)
+    if (last_checked.user == subject->number) {
+        *guess = last_checked.place;
         return;
-    last_user = subject->number;
+    }
+    guess->generation = 0;
     user_cache_prefetch(rates->users, subject->number);
     const struct plan *plan = atomic_load_explicit(&rates->usual, memory_order_acquire);
     if (plan && plan->rate_count > 0 &&
-        rate_subject(&place, subject, 0, &plan->list.limits[plan->rate_index[0]]) == 0)
-        table_prefetch(rates->table, &place);
+        rate_subject(guess, subject, 0, &plan->list.limits[plan->rate_index[0]]) == 0)
+        table_prefetch(rates->table, guess);
 }
 
-static int charge_user(struct jini *jini, struct user_entry *entry,
+/* Whether a user whose first rate limit is this one is counted where it was guessed. */
+static bool is_right(const struct table_subject *guess, const struct limit *limit)
+{
+    return guess->generation != 0 && guess->algorithm == limit->algorithm &&
+           guess->period_ms == limit->period_ms && guess->ordinal == limit->ordinal;
+}
+
+/* attempt->subjects[0] is what ask_for_memory() guessed. */
+static int charge_user(struct jini *jini, const struct user_entry *entry,
                        const struct jini_subject *subject, struct rate_attempt *attempt,
                        struct jini_limit_answer *answer, struct jini_error *error)
 {
+    const struct plan *plan = entry->plan;
+    struct table_subject *first = &attempt->subjects[0];
     if (!entry->active)
         return error_set(error, JINI_E_INACTIVE, "subject", "the account is disabled");
-    attempt->plan = entry->plan;
-    int status = rate_prepare(attempt, subject, 0);
+    attempt->plan = plan;
+    bool guessed = plan->rate_count > 0 && is_right(first, &plan->list.limits[plan->rate_index[0]]);
+    int status = rate_prepare(attempt, guessed ? 1 : 0, subject, 0);
     if (status)
         return error_set(error, status, "subject", "%s", jini_status_text(status));
-    if (entry->plan->rate_count > 0) {
-        use_hint(&attempt->subjects[0], &entry->hint);
-        table_prefetch(jini->rates->table, &attempt->subjects[0]);
-    }
-    attempt->now_ns = clock_boot_ns(jini->clock); /* while the slot comes from memory */
     status = rate_run(jini, attempt, answer, error);
-    if (entry->plan->rate_count > 0)
-        keep_hint(jini, subject->number, entry, &attempt->subjects[0]);
+    if (plan->rate_count > 0 && (!guessed || last_checked.user != subject->number ||
+                                 last_checked.place.generation != first->generation)) {
+        last_checked.user = subject->number;
+        last_checked.place = *first;
+    }
     return status;
 }
 
@@ -142,12 +134,14 @@ static int check_user(struct jini *jini, const struct jini_limit_check *check,
 {
     struct user_entry entry;
     uint64_t user_id = check->subject.number;
-    ask_for_memory(jini->rates, &check->subject);
+    ask_for_memory(jini->rates, &check->subject, &attempt->subjects[0]);
+    attempt->now_ns = clock_boot_ns(jini->clock); /* while they come */
     if (user_cache_find(jini->rates->users, user_id, &entry))
         return charge_user(jini, &entry, &check->subject, attempt, answer, error);
     int status = load_user(jini, user_id, &entry, error);
     if (status)
         return status;
+    attempt->now_ns = clock_boot_ns(jini->clock); /* reading took a while */
     if (entry.plan->shared)
         atomic_store_explicit(&jini->rates->usual, entry.plan, memory_order_release);
     status = charge_user(jini, &entry, &check->subject, attempt, answer, error);
@@ -165,7 +159,7 @@ static int check_other(struct jini *jini, const struct jini_limit_check *check,
     if (status) {
         error_complete(error, status, "limits", "the limits");
     } else {
-        status = rate_prepare(attempt, &check->subject, rate_scope(check));
+        status = rate_prepare(attempt, 0, &check->subject, rate_scope(check));
         status = status ? error_complete(error, status, "subject", "the subject")
                         : rate_run(jini, attempt, answer, error);
     }
@@ -251,7 +245,7 @@ static int peek_own(struct jini *jini, const struct jini_limit_check *check,
     attempt->beside_quotas = true;
     attempt->now_ns = clock_boot_ns(jini->clock);
     if (allowed.flags & JINI_USER_ACTIVE)
-        status = rate_prepare(attempt, &check->subject, 0);
+        status = rate_prepare(attempt, 0, &check->subject, 0);
     else
         status = JINI_E_INACTIVE;
     if (status)

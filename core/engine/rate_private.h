@@ -89,8 +89,9 @@ struct rate_attempt {
     struct table_answer answers[LIMITS_MAX];
 };
 
-/* Fills in the subjects. JINI_E_INVALID: no such kind. */
-int rate_prepare(struct rate_attempt *attempt, const struct jini_subject *subject, uint64_t scope);
+/* Fills in the subjects from one on. JINI_E_INVALID: no such kind. */
+int rate_prepare(struct rate_attempt *attempt, uint32_t from, const struct jini_subject *subject,
+                 uint64_t scope);
 
 /* Charges, or looks only, as its flags say; the answer gets the entries of all rate limits. */
 int rate_run(struct jini *jini, struct rate_attempt *attempt, struct jini_limit_answer *answer,

@@ -54,12 +54,13 @@ void rate_span(uint64_t ms, char text[RATE_SPAN_MAX])
 int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *error)
 {
     char limit[64];
-    char field[64];
     char when[RATE_SPAN_MAX];
     const struct jini_limit_entry *entry = &answer->entries[answer->decided];
+    const char *field = entry->flags & JINI_LIMIT_QUOTA ? "quota" : "rate";
+    if (!error)
+        return JINI_E_LIMITED;
     rate_span(entry->retry_after_ms, when);
     jini_limit_describe(entry, limit, sizeof(limit));
-    snprintf(field, sizeof(field), "%s", entry->flags & JINI_LIMIT_QUOTA ? "quota" : "rate");
     if (entry->retry_after_ms == UINT64_MAX)
         error_set(error, JINI_E_LIMITED, field,
                   "Rate limit exceeded: %s; a cost of %llu never fits", limit,
@@ -68,8 +69,7 @@ int rate_refusal(const struct jini_limit_answer *answer, struct jini_error *erro
         error_set(error, JINI_E_LIMITED, field,
                   "Rate limit exceeded: %s; %llu left, the cost is %llu; come back in %s", limit,
                   (unsigned long long)entry->remaining, (unsigned long long)answer->cost, when);
-    if (error)
-        error->retry_after_ms = entry->retry_after_ms;
+    error->retry_after_ms = entry->retry_after_ms;
     return JINI_E_LIMITED;
 }
 

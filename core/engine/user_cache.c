@@ -1,4 +1,4 @@
-/* The entries of user_cache.h: seven words behind a sequence number, in one cache line. */
+/* The entries of user_cache.h: two words each, of which one guards the other. */
 #include "engine/user_cache.h"
 
 #include "accounts/accounts.h"
@@ -9,30 +9,29 @@
 
 enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
 
-enum { ENTRIES_MIN = 64, WORDS = 7 };
+enum { ENTRIES_MIN = 64 };
 
-enum {
-    WORD_USER,
-    WORD_USER_CHANGE,
-    WORD_TIERS_CHANGE,
-    WORD_PLAN,
-    WORD_GENERATION,
-    WORD_TAG,
-    WORD_PLACE
+/*
+ * `changes` is the sum of both change words when the entry was read. They only grow, so it is what
+ * it was only while both are; it is even, since both were. An odd one says that `user` is being
+ * written. `user` holds, from the highest bit on: 48 bits of the user's id, whether there is an
+ * entry at all, whether the user is active, the number of the plan.
+ */
+struct entry {
+    _Atomic uint64_t changes;
+    _Atomic uint64_t user;
 };
 
-/* Bit 0 of the sequence: being written. Bit 0 of the plan, which is aligned: the user is active. */
-struct line {
-    _Atomic uint64_t sequence;
-    _Atomic uint64_t words[WORDS];
-};
+enum { ID_SHIFT = 16, IS_THERE = 1 << 15, IS_ACTIVE = 1 << 14, NUMBER_MASK = IS_ACTIVE - 1 };
 
-_Static_assert(sizeof(struct line) == 64, "an entry is one cache line");
+_Static_assert(PLAN_NUMBERS <= NUMBER_MASK + 1, "a plan's number finds room");
+_Static_assert(ACCOUNTS_ID_MAX >> (64 - ID_SHIFT) == 0, "an id finds room");
 
 struct user_cache {
     struct store *store;
+    const struct plans *plans;
     uint64_t mask;
-    struct line *lines;
+    struct entry *entries;
     void *memory;
 };
 
@@ -49,7 +48,7 @@ static void ask_for_huge_pages(void *memory, size_t bytes)
         (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 }
 
-struct user_cache *user_cache_new(struct store *store, uint64_t entries)
+struct user_cache *user_cache_new(struct store *store, const struct plans *plans, uint64_t entries)
 {
     uint64_t count = ENTRIES_MIN;
     while (count < entries)
@@ -57,14 +56,15 @@ struct user_cache *user_cache_new(struct store *store, uint64_t entries)
     struct user_cache *cache = base_calloc(1, sizeof(*cache));
     if (!cache)
         return NULL;
-    cache->memory = base_calloc(count + 1, sizeof(struct line));
+    cache->memory = base_calloc(count + 4, sizeof(struct entry));
     if (!cache->memory) {
         base_free(cache);
         return NULL;
     }
-    cache->lines = (struct line *)(((uintptr_t)cache->memory + 63) / 64 * 64);
-    ask_for_huge_pages(cache->memory, (count + 1) * sizeof(struct line));
+    cache->entries = (struct entry *)(((uintptr_t)cache->memory + 63) / 64 * 64);
+    ask_for_huge_pages(cache->memory, (count + 4) * sizeof(struct entry));
     cache->store = store;
+    cache->plans = plans;
     cache->mask = count - 1;
     return cache;
 }
@@ -78,14 +78,14 @@ void user_cache_free(struct user_cache *cache)
 }
 
 /* Ids are handed out in order, so as many users as there are entries never share one. */
-static struct line *line_of(const struct user_cache *cache, uint64_t user_id)
+static struct entry *entry_of(const struct user_cache *cache, uint64_t user_id)
 {
-    return &cache->lines[user_id & cache->mask];
+    return &cache->entries[user_id & cache->mask];
 }
 
 void user_cache_prefetch(const struct user_cache *cache, uint64_t user_id)
 {
-    __builtin_prefetch(line_of(cache, user_id));
+    __builtin_prefetch(entry_of(cache, user_id));
 }
 
 struct user_words user_cache_words(const struct user_cache *cache, uint64_t user_id)
@@ -94,38 +94,23 @@ struct user_words user_cache_words(const struct user_cache *cache, uint64_t user
                                store_change_word(cache->store, accounts_tier_word())};
 }
 
-static uint64_t load(const struct line *line, int word)
+static uint64_t sum_of(struct user_words words)
 {
-    return atomic_load_explicit(&line->words[word], memory_order_relaxed);
-}
-
-static void set(struct line *line, int word, uint64_t value)
-{
-    atomic_store_explicit(&line->words[word], value, memory_order_relaxed);
+    return words.user + words.tiers;
 }
 
 bool user_cache_find(const struct user_cache *cache, uint64_t user_id, struct user_entry *out)
 {
-    const struct line *line = line_of(cache, user_id);
-    uint64_t sequence = atomic_load_explicit(&line->sequence, memory_order_acquire);
-    if (load(line, WORD_USER) != user_id || (sequence & 1))
-        return false;
-    struct user_words words = {load(line, WORD_USER_CHANGE), load(line, WORD_TIERS_CHANGE)};
-    uint64_t plan = load(line, WORD_PLAN);
-    uint64_t place = load(line, WORD_PLACE);
-    out->hint.generation = load(line, WORD_GENERATION);
-    out->hint.tag = load(line, WORD_TAG);
+    const struct entry *entry = entry_of(cache, user_id);
+    uint64_t changes = atomic_load_explicit(&entry->changes, memory_order_acquire);
+    uint64_t user = atomic_load_explicit(&entry->user, memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&line->sequence, memory_order_relaxed) != sequence)
+    if (user >> ID_SHIFT != user_id || !(user & IS_THERE) || (changes & 1) ||
+        atomic_load_explicit(&entry->changes, memory_order_relaxed) != changes ||
+        sum_of(user_cache_words(cache, user_id)) != changes)
         return false;
-    struct user_words now = user_cache_words(cache, user_id);
-    if (now.user != words.user || now.tiers != words.tiers)
-        return false;
-    out->plan = (const struct plan *)(uintptr_t)(plan & ~UINT64_C(1));
-    out->active = plan & 1;
-    out->hint.bucket = (uint32_t)place;
-    out->hint.first = (uint16_t)(place >> 32);
-    out->hint.slot = (uint16_t)(place >> 48);
+    out->plan = plans_shared(cache->plans, user & NUMBER_MASK);
+    out->active = (user & IS_ACTIVE) != 0;
     return true;
 }
 
@@ -134,18 +119,14 @@ void user_cache_put(struct user_cache *cache, uint64_t user_id, const struct use
 {
     if (((words->user | words->tiers) & 1) || !entry->plan->shared)
         return;
-    struct line *line = line_of(cache, user_id);
-    uint64_t sequence = atomic_load_explicit(&line->sequence, memory_order_relaxed);
-    if ((sequence & 1) || !atomic_compare_exchange_strong(&line->sequence, &sequence, sequence + 1))
+    struct entry *kept = entry_of(cache, user_id);
+    uint64_t changes = atomic_load_explicit(&kept->changes, memory_order_relaxed);
+    if ((changes & 1) || !atomic_compare_exchange_strong(&kept->changes, &changes, changes | 1))
         return; /* somebody else writes it */
     atomic_thread_fence(memory_order_release);
-    set(line, WORD_USER, user_id);
-    set(line, WORD_USER_CHANGE, words->user);
-    set(line, WORD_TIERS_CHANGE, words->tiers);
-    set(line, WORD_PLAN, (uint64_t)(uintptr_t)entry->plan | entry->active);
-    set(line, WORD_GENERATION, entry->hint.generation);
-    set(line, WORD_TAG, entry->hint.tag);
-    set(line, WORD_PLACE,
-        entry->hint.bucket | (uint64_t)entry->hint.first << 32 | (uint64_t)entry->hint.slot << 48);
-    atomic_store_explicit(&line->sequence, sequence + 2, memory_order_release);
+    atomic_store_explicit(&kept->user,
+                          user_id << ID_SHIFT | IS_THERE | (entry->active ? IS_ACTIVE : 0) |
+                              entry->plan->number,
+                          memory_order_relaxed);
+    atomic_store_explicit(&kept->changes, sum_of(*words), memory_order_release);
 }

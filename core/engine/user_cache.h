@@ -1,38 +1,25 @@
 /*
- * Users at hand: whose limits plan is which, and where the table of rate limits counts them. What
- * the hot path of a check needs of a user is one cache line.
+ * Users at hand: whose limits plan is which, 16 bytes each.
  *
  * An entry holds while the change words of its user and of the tiers stand where they stood when it
  * was read (store/store.h); so a change by any process holds for the next check. Entries are read
- * and written without a lock, by a sequence number each; an entry of another user in the same place
- * is overwritten.
+ * and written without a lock; an entry of another user in the same place is overwritten.
  */
 #ifndef ENGINE_USER_CACHE_H
 #define ENGINE_USER_CACHE_H
 
 #include "engine/plans.h"
-#include "limits/table.h"
 #include "store/store.h"
 
 struct user_cache;
 
 /* NULL when out of memory. `entries` is rounded up to a power of two. */
-struct user_cache *user_cache_new(struct store *store, uint64_t entries);
+struct user_cache *user_cache_new(struct store *store, const struct plans *plans, uint64_t entries);
 void user_cache_free(struct user_cache *cache); /* takes NULL */
-
-/* Where the table counts the first rate limit of a user; a struct table_subject's memory. */
-struct user_hint {
-    uint64_t generation;
-    uint64_t tag;
-    uint32_t bucket;
-    uint16_t first;
-    uint16_t slot;
-};
 
 struct user_entry {
     const struct plan *plan; /* in the cache: a shared one */
-    uint32_t active;         /* 1: the user may generate */
-    struct user_hint hint;
+    bool active;             /* the user may generate */
 };
 
 /* The change words under which an entry is read. To be taken before the snapshot is opened. */

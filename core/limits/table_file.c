@@ -4,12 +4,12 @@
  * limits.shm, in the byte order of the machine:
  *
  *        0  8   "JINILIMT"
- *        8  4   version, 2
+ *        8  4   version, 3
  *       12  4   bytes of this header, checksum included
  *       16  8   checksum: XXH3-64 of the header with this field zero
  *       24  8   generation of the table
  *       32  16  boot id of the machine when the table was made
- *       48  16  SipHash key of the table
+ *       48  16  key of the hashes of subjects
  *       64  4   slots in a bucket, 31
  *       68  4   number of regions
  *       72  8   buckets of the anonymous region
@@ -56,7 +56,7 @@
 #include <unistd.h>
 
 enum {
-    FORMAT_VERSION = 2,
+    FORMAT_VERSION = 3,
     SHARDS_OFFSET = 4096,
     BUCKETS_OFFSET = 8192,
     PAGE_BYTES = 4096,

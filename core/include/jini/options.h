@@ -109,8 +109,8 @@ enum jini_when_full {
     NUMBER(password_passes, "password.passes", 2, 1, 64,                                           \
            "passes of an argon2id hash; times its "                                                \
            "memory at most 4 GiB")                                                                 \
-    NUMBER(cache_users, "cache.users", 65536, 16, 16777216,                                        \
-           "users whose tier and limits this process keeps at hand")                               \
+    NUMBER(cache_users, "cache.users", 262144, 16, 16777216,                                       \
+           "users whose tier and limits this process keeps at hand (16 bytes each)")               \
     NUMBER(cache_image_bytes, "cache.image_bytes", JINI_MIB(64), 0, JINI_GIB(1024),                \
            "cold images that this process keeps at hand")                                          \
     NUMBER(limits_slots, "limits.slots", 262144, 64, 268435456,                                    \

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 static const struct jini_subject nobody[] = {
     {.kind = JINI_SUBJECT_USER, .number = 0},
@@ -353,4 +354,77 @@ TEST(what_of_a_user_is_damaged_is_told,
     plant_row(jini, STORE_SPACE_TIERS, &key, NULL, 0);
     check_damaged(jini, bob, "tier", "user 2 has the tier \"Premium\", which is not there");
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- Where a user is counted ---- */
+
+static void *check_elsewhere(void *context)
+{
+    struct jini *jini = context;
+    struct jini_limit_check check = {.subject = {.kind = JINI_SUBJECT_USER, .number = 1},
+                                     .cost = 1};
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    int status = jini_limit_check(jini, &check, &answer, &error);
+    return (void *)(uintptr_t)(status ? UINT64_MAX : answer.entries[0].remaining);
+}
+
+/* What is left of user 1's first rate limit after one more check, by this thread or another. */
+static uint64_t left_after_one(struct jini *jini, bool by_another)
+{
+    pthread_t thread;
+    void *left;
+    if (!by_another)
+        return (uint64_t)(uintptr_t)check_elsewhere(jini);
+    CHECK_INT(pthread_create(&thread, NULL, check_elsewhere, jini), ==, 0);
+    CHECK_INT(pthread_join(thread, &left), ==, 0);
+    return (uint64_t)(uintptr_t)left;
+}
+
+static void give_other_limits(struct jini *jini, const char *limits)
+{
+    struct jini_user_set set;
+    jini_request_init(&set);
+    set.user.id = 1;
+    set.fields = JINI_USER_FIELD_OVERRIDES;
+    set.user.override_mask = JINI_ALLOWANCE_LIMITS;
+    snprintf(set.user.overrides.limits, sizeof(set.user.overrides.limits), "%s", limits);
+    CHECK_OK(jini_user_set(jini, &set, NULL));
+}
+
+static struct jini *open_at(const char *directory)
+{
+    fixture_directory = harness_path("%s", directory);
+    return fixture_open();
+}
+
+TEST(threads_agree_where_a_user_is_counted,
+     "A user who is checked by one thread in two databases by turns, and after each of them lost "
+     "its "
+     "table, was opened anew and got other limits, has one count there for all threads.")
+{
+    static const char *const names[] = {"one", "two"};
+    struct jini *jini[2];
+    for (int i = 0; i < 2; i++) {
+        jini[i] = open_at(names[i]);
+        CHECK_UINT(fixture_user(jini[i], "ada", "Free"), ==, 1);
+    }
+    for (unsigned turn = 0; turn < 4; turn++) {
+        for (int i = 0; i < 2; i++)
+            CHECK_UINT(left_after_one(jini[i], turn % 2), ==, 4 - turn);
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(jini_close(jini[i], NULL, NULL));
+        CHECK_INT(unlink(harness_path("%s/limits.shm", names[i])), ==, 0);
+        jini[i] = open_at(names[i]);
+        CHECK_UINT(left_after_one(jini[i], false), ==, 4);
+        CHECK_UINT(left_after_one(jini[i], true), ==, 3);
+        CHECK_UINT(left_after_one(jini[i], false), ==, 2);
+        give_other_limits(jini[i], "7 per 2 minutes; 30/day");
+        CHECK_UINT(left_after_one(jini[i], false), ==, 6);
+        CHECK_UINT(left_after_one(jini[i], true), ==, 5);
+        CHECK_UINT(left_after_one(jini[i], false), ==, 4);
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(jini_close(jini[i], NULL, NULL));
 }
