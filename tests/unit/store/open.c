@@ -432,13 +432,17 @@ TEST(verify_finds_a_page_of_two_spaces,
     free(bytes);
 }
 
+/* Two values of two pages each, one behind the other. */
 static int op_put_long(struct store_txn *txn, void *argument)
 {
     (void)argument;
     static uint8_t value[5000];
     memset(value, 0x5a, sizeof(value));
-    return store_put(txn, STORE_SPACE_APPLICATION, slice_of_text("long"),
-                     slice_of(value, sizeof(value)));
+    int status = store_put(txn, STORE_SPACE_APPLICATION, slice_of_text("long"),
+                           slice_of(value, sizeof(value)));
+    return status ? status
+                  : store_put(txn, STORE_SPACE_APPLICATION, slice_of_text("long too"),
+                              slice_of(value, sizeof(value)));
 }
 
 TEST(a_value_with_pages_of_others_is_told,
@@ -453,9 +457,10 @@ TEST(a_value_with_pages_of_others_is_told,
     size_t length;
     uint8_t *bytes = read_file(&length);
     uint64_t claimed = 0;
-    for (uint64_t page = 2; page < length / PAGE && claimed == 0; page++) {
+    for (uint64_t page = 2; page + 2 < length / PAGE && claimed == 0; page++) {
         uint8_t *header = bytes + page * PAGE;
-        if (load_le64(header) == page && load_le16(header + 10) == 4 && header[PAGE - 1] == 0x5a)
+        if (load_le64(header) == page && load_le16(header + 10) == 4 &&
+            load_le64(header + 2 * PAGE) == page + 2)
             store_le32(header + 12, (uint32_t)(claimed = load_le32(header + 12) + 1));
     }
     CHECK_UINT(claimed, ==, 3);
