@@ -438,6 +438,11 @@ int jini_close(struct jini *jini, jini_close_callback *callback, void *context)
     return status;
 }
 
+void jini_id_make(struct jini *jini, struct jini_id *out)
+{
+    *out = id_next(&jini->ids);
+}
+
 int jini_health(const struct jini *jini, struct jini_error *error)
 {
     error_clear(error);

@@ -1,6 +1,8 @@
 /* The rows of the table, and finding them. */
 #include "table.h"
 
+#include "table_ledger.h"
+
 #include <jini/accounts.h>
 #include <jini/generations.h>
 #include <jini/limits.h>
@@ -55,6 +57,8 @@ const struct verb_group table_groups[] = {
     {"tier", "tiers: what their users are allowed"},
     {"limit", "rate limits and quotas of users and addresses"},
     {"archive", "moving images to the archive and freeing local copies"},
+    {"account", "accounts of the ledger"},
+    {"transfer", "transfers between accounts of the ledger"},
     {0},
 };
 
@@ -529,6 +533,32 @@ const struct verb table_verbs[] = {
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,
      archive_status_examples, verb_archive_status},
+
+    {"account create", "make an account",
+     "Makes an account of the ledger and prints it. The same again is not an error: the result "
+     "says "
+     "\"exists\".",
+     ledger_new_arguments, ledger_account_create_options, ledger_account_create_examples,
+     verb_account_create},
+    {"account show", "show an account and its balance", "Shows an account of the ledger.",
+     ledger_id_arguments, no_options, ledger_account_show_examples, verb_account_show},
+    {"transfer create", "move an amount between two accounts",
+     "Debits one account and credits another of the same ledger, and prints the transfer with both "
+     "balances. Amounts are whole numbers of the ledger's smallest unit. The same id again moves "
+     "nothing: the result says \"exists\".",
+     ledger_new_arguments, ledger_transfer_create_options, ledger_transfer_create_examples,
+     verb_transfer_create},
+    {"transfer show", "show a transfer", "Shows a transfer.", ledger_id_arguments, no_options,
+     ledger_transfer_show_examples, verb_transfer_show},
+    {"transfer list", "list transfers",
+     "Lists transfers in the order in which they were made. All options that are given apply "
+     "together.",
+     ledger_any_account_arguments, ledger_transfer_list_options, ledger_transfer_list_examples,
+     verb_transfer_list},
+    {"balance", "show the balance of an account",
+     "Shows what is pending and posted on both sides of an account: now, at a time, or after each "
+     "of its transfers.",
+     ledger_account_arguments, ledger_balance_options, ledger_balance_examples, verb_balance},
 
     {"verify", "check everything against everything",
      "Checks the records against each other, the index against the packs and the packs against the "

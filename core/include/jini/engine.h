@@ -4,6 +4,7 @@
 #ifndef JINI_ENGINE_H
 #define JINI_ENGINE_H
 
+#include <jini/id.h>
 #include <jini/options.h>
 #include <jini/request.h>
 
@@ -83,6 +84,11 @@ typedef void jini_close_callback(void *context);
  * After these errors the handle is as it was.
  */
 JINI_EXPORT int jini_close(struct jini *jini, jini_close_callback *callback, void *context);
+
+/*
+ * Makes an id, larger than all that this handle has made before. Any thread; also after fork.
+ */
+JINI_EXPORT void jini_id_make(struct jini *jini, struct jini_id *out);
 
 /* 0, or JINI_E_POISONED or JINI_E_FORKED with the reason. Any thread. */
 JINI_EXPORT int jini_health(const struct jini *jini, struct jini_error *error);

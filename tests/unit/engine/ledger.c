@@ -89,6 +89,20 @@ TEST(a_transfer_moves_what_it_says, "A transfer debits one account and credits t
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(ids_that_are_made_grow, "Each id is larger than the one before, and says when it was made.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_id before = {{0}};
+    for (int i = 0; i < 1000; i++) {
+        struct jini_id id;
+        jini_id_make(jini, &id);
+        CHECK_INT(jini_id_compare(&before, &id), <, 0);
+        CHECK_UINT(id.bytes[6] >> 4, ==, 7); /* the version of a UUID that grows with time */
+        before = id;
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(requests_say_what_is_missing,
      "A request without events, with too many or without room for results is refused by the field.")
 {
