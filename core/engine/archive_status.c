@@ -59,6 +59,15 @@ static int count_pack(void *context, const struct index_pack *pack)
     return 0;
 }
 
+static int count_orphan(void *context, struct slice key, struct slice value)
+{
+    struct jini_archive_status *out = context;
+    (void)key;
+    (void)value;
+    out->objects_due++;
+    return 0;
+}
+
 int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
                         struct jini_error *error)
 {
@@ -71,6 +80,9 @@ int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
         status = store_each(jini->store, STORE_SPACE_IMAGES, all, all, count_image, &spread);
     if (status == 0)
         status = index_pack_each(jini->store, count_pack, out);
+    if (status == 0)
+        status = store_each(jini->store, STORE_SPACE_ORPHANS, all, all, count_orphan, out);
+    out->keeps_objects = archives_may_be_anothers(jini);
     struct cache_figures cache;
     cache_figures(jini->image_cache, &cache);
     out->bytes_cached = cache.bytes;

@@ -75,6 +75,53 @@ static int resolve_url(const struct jini *jini, char *out, size_t capacity,
     return 0;
 }
 
+/*
+ * True for a directory inside of the database's own: "dir:archive", but neither an absolute path
+ * nor one that leads up.
+ */
+static bool is_inside(const char *url)
+{
+    if (strncmp(url, "dir:", 4) != 0 || url[4] == '/')
+        return false;
+    for (const char *up = strstr(url, ".."); up; up = strstr(up + 1, "..")) {
+        if ((up[-1] == ':' || up[-1] == '/') && (up[2] == '/' || up[2] == '\0'))
+            return false;
+    }
+    return true;
+}
+
+bool archives_may_be_anothers(const struct jini *jini)
+{
+    bool home;
+    if (is_inside(jini->options.archive_url))
+        return false;
+    int status = store_is_home(jini->store, &home);
+    return status || !home;
+}
+
+static int op_adopt(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    return store_make_home(txn);
+}
+
+int jini_archive_adopt(struct jini *jini, struct jini_error *error)
+{
+    error_clear(error);
+    int status = engine_check(jini);
+    if (status)
+        return error_set(error, status, "archive", "%s", jini_status_text(status));
+    if (jini->options.read_only)
+        return explain_read_only(error);
+    if (loop_thread_must_not_block(jini))
+        return error_set(error, JINI_E_ON_LOOP, "archive",
+                         "this waits for a commit; call it on a thread that runs no loop");
+    status = store_write_until(jini->store, op_adopt, NULL, STORE_RELEASE,
+                               clock_boot_ns(jini->clock) +
+                                   (uint64_t)jini->options.request_timeout_ms * NS_PER_MS);
+    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+}
+
 int archives_check_option(const struct jini *jini, struct jini_error *error)
 {
     struct jini_error said;

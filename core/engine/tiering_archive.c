@@ -133,8 +133,8 @@ static int hash_file(const struct pack_source *source, uint64_t length, struct h
 int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack,
                           struct jini_error *error)
 {
-    if (id_is_zero(&pack->attempt))
-        return 0;
+    if (id_is_zero(&pack->attempt) || run->keeps_objects)
+        return 0; /* its orphan row stays */
     char name[INDEX_OBJECT_NAME_MAX];
     index_object_name(pack, name);
     struct archive_request request = {.operation = ARCHIVE_DELETE,

@@ -135,9 +135,28 @@ static int collect_slice(struct tiering_run *run, struct orphan_slice *slice,
     return deleted;
 }
 
+static int count_orphan(void *context, struct slice key, struct slice value)
+{
+    struct jini_archive_run *request = context;
+    (void)key;
+    (void)value;
+    request->objects_kept++;
+    return 0;
+}
+
+static int count_kept(struct tiering_run *run, struct jini_error *error)
+{
+    struct slice all = slice_of(NULL, 0);
+    int status =
+        store_each(run->jini->store, STORE_SPACE_ORPHANS, all, all, count_orphan, run->request);
+    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+}
+
 static int collect_objects(struct tiering_run *run, struct jini_error *error)
 {
     struct orphan_slice slice;
+    if (run->keeps_objects)
+        return count_kept(run, error);
     do {
         int status = load_orphans(run, &slice);
         if (status)

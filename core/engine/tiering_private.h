@@ -44,6 +44,7 @@ struct tiering_run {
     const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
     uint64_t packs_made;               /* by compaction */
     uint64_t jobs_at_ns;               /* boot time: jobs are given up again */
+    bool keeps_objects;                /* they may be another database's */
     bool expires;                      /* of a dry run: some images would be deleted first */
     struct jini_id read_back;          /* the attempt whose object this run has proved last */
     int first_status;                  /* of a pack that could not be moved */

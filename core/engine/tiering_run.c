@@ -340,7 +340,8 @@ static struct tiering_run run_of(struct jini *jini, struct jini_archive_run *req
     struct tiering_run run = {.jini = jini,
                               .request = request,
                               .stop = &jini->state, /* ENGINE_OPEN is 0 */
-                              .cancelled = &request_state(&request->request)->cancelled};
+                              .cancelled = &request_state(&request->request)->cancelled,
+                              .keeps_objects = archives_may_be_anothers(jini)};
     set_policy(&run);
     return run;
 }
@@ -357,8 +358,9 @@ static int find_due(struct tiering_run *run, const struct index_pack *pack, void
     return *due ? error_set(error, FOUND_DUE, "pack", "it is due") : 0;
 }
 
-static int find_by_time(struct jini *jini, bool *due)
+static int find_by_time(const struct tiering_run *run, bool *due)
 {
+    struct jini *jini = run->jini;
     uint64_t now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
     struct store_txn *txn;
     struct generations_due row;
@@ -372,7 +374,7 @@ static int find_by_time(struct jini *jini, bool *due)
     status = generations_due_list(txn, GENERATIONS_DUE_IMAGE, now_ms, &row, 1, &images, NULL);
     if (status == 0)
         status = generations_due_list(txn, GENERATIONS_DUE_PURGE, now_ms, &row, 1, &trash, NULL);
-    if (status == 0)
+    if (status == 0 && !run->keeps_objects)
         status = index_orphan_list(txn, now_ms, &orphan, 1, &orphans);
     store_read_end(txn);
     *due = images + trash + orphans > 0;
@@ -386,7 +388,7 @@ bool tiering_may_have_work(struct jini *jini)
     struct jini_error error;
     bool due = false;
     error_clear(&error);
-    int status = find_by_time(jini, &due);
+    int status = find_by_time(&run, &due);
     if (status == 0 && !due)
         status = tiering_each(&run, find_due, &due, &error);
     bool hindered = status && status != JINI_E_CANCELLED;

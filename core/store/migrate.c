@@ -52,7 +52,8 @@ static int op_create_record(struct store_txn *txn, void *argument)
     int status = read_record(txn, &record);
     if (status != JINI_E_NOT_FOUND)
         return status;
-    return write_record(txn, (struct format_record){format->version, 0});
+    status = write_record(txn, (struct format_record){format->version, 0});
+    return status ? status : store_make_home(txn);
 }
 
 struct step {

@@ -419,6 +419,17 @@ enum store_copy_form {
 };
 
 /*
+ * Whether the database lies in its home, the file that it was made in or that was made its home by
+ * store_make_home(), rather than in a copy of that. A file that is moved within its file system
+ * stays what it is. What lies elsewhere and may be the original's, a copy must not delete.
+ * JINI_E_CORRUPT, JINI_E_IO, JINI_E_BUSY: `out` is false.
+ */
+int store_is_home(struct store *store, bool *out);
+
+/* In an op: the database lies in its home from now on. */
+int store_make_home(struct store_txn *txn);
+
+/*
  * Copies a snapshot of the database into the new file `path` while it is in use, synced with its
  * directory. The file appears when it is whole: it is written under the name PATH.jini-partial,
  * which a copy that was killed leaves, and the next one to the same path takes over. One snapshot

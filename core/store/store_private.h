@@ -6,6 +6,7 @@
  *   batch.c      one commit: run, check, complete  scan.c       cursors, scans in slices
  *   reader.c     snapshots and the gate            overlay.c    writes that can be undone
  *   reserve.c    what is kept back for releases    migrate.c    formats
+ *   home.c       original and copies
  *   figures.c    checking, figures                 tree.c       a persistent map in memory
  *   copy.c       copies of a database in use
  *   registry.c, turn.c                             processes, and whose turn it is to write
@@ -198,6 +199,9 @@ void gate_leave_writer(struct store *store);
 
 /* migrate.c */
 int format_prepare(struct store *store, struct jini_error *error);
+
+/* home.c */
+int home_prepare(struct store *store, struct jini_error *error);
 
 /* reserve.c */
 void reserve_open(struct store *store);

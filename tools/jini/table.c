@@ -366,6 +366,9 @@ static const struct example_row archive_run_examples[] = {
 };
 static const struct example_row archive_init_examples[] = {
     {"jini archive init && jini archive run --now", "after the disk of the archive was lost"}, {0}};
+static const struct example_row archive_adopt_examples[] = {
+    {"jini --db /srv/restored archive adopt", "after a backup took the place of what was lost"},
+    {0}};
 static const struct example_row archive_status_examples[] = {
     {"jini archive status", "how much is where"}, {0}};
 static const struct option_row verify_options[] = {
@@ -530,6 +533,13 @@ const struct verb table_verbs[] = {
      "the local disk, and \"verify\" names what is not. Refused where an archive is, or something "
      "else.",
      no_arguments, no_options, archive_init_examples, verb_archive_init},
+    {"archive adopt", "take over the archive of a copy's original",
+     "Says that the archive is this database's own. A copy of a database, by \"jini backup\" or as "
+     "a file, deletes nothing from an archive outside of its directory, since that may be its "
+     "original's; so may a database that was moved to another disk. For a copy that takes the "
+     "place "
+     "of an original that is gone, or that has a copy of the archive as well.",
+     no_arguments, no_options, archive_adopt_examples, verb_archive_adopt},
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,
      archive_status_examples, verb_archive_status},
@@ -577,7 +587,9 @@ const struct verb table_verbs[] = {
      "To use it, put it into a directory as data.mdb, beside a copy of DIR/packs. Packs and "
      "archive are copied before the records and once more after them, and nothing of the first "
      "copy is deleted: what moves meanwhile is in one of the two. \"jini verify\" says whether the "
-     "copy is whole.",
+     "copy is whole. A copy beside its original needs an archive of its own (archive.url), with a "
+     "copy of what is in the original's: it deletes nothing from one that both share before \"jini "
+     "archive adopt\", but what the original deletes or rewrites there, it loses.",
      backup_arguments, backup_options, backup_examples, verb_backup},
     {"options", "list the options of the engine",
      "Lists every option with its value and where that comes from: the default, the command (which "

@@ -222,13 +222,14 @@ static void print_plan_total(struct command *command, const struct reports *repo
 static json_t *run_total_object(const struct jini_archive_run *run)
 {
     return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type", "total", "packs_sealed",
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type", "total", "packs_sealed",
         layout_number(run->packs_sealed), "packs_archived", layout_number(run->packs_archived),
         "packs_freed", layout_number(run->packs_freed), "packs_purged",
         layout_number(run->packs_purged), "packs_failed", layout_number(run->packs_failed),
         "images_archived", layout_number(run->images_archived), "images_purged",
         layout_number(run->images_purged), "bytes_archived", layout_number(run->bytes_archived),
-        "bytes_freed", layout_number(run->bytes_freed));
+        "bytes_freed", layout_number(run->bytes_freed), "objects_kept",
+        layout_number(run->objects_kept));
 }
 
 static void print_run_total(struct command *command, const struct jini_archive_run *run)
@@ -297,6 +298,16 @@ static int foresee(struct command *command, struct reports *reports)
     return 0;
 }
 
+/* Of a copy: what a run did not do, and how it is allowed to. */
+static void say_what_is_kept(uint64_t objects)
+{
+    if (objects > 0)
+        output_note("%" PRIu64
+                    " object%s to go and stay: this database is a copy, and its original "
+                    "may need them; \"jini archive adopt\" says that the archive is its own",
+                    objects, objects == 1 ? " is" : "s are");
+}
+
 static int run_tiering(struct command *command, struct reports *reports)
 {
     struct jini_archive_run run;
@@ -319,6 +330,7 @@ static int run_tiering(struct command *command, struct reports *reports)
     else if (!reports->dry_run)
         print_run_total(command, &run);
     print_in_use(command, &run);
+    say_what_is_kept(run.objects_kept);
     return status;
 }
 
@@ -349,6 +361,18 @@ int verb_archive_init(struct command *command)
     return 0;
 }
 
+int verb_archive_adopt(struct command *command)
+{
+    int status = command_open(command);
+    if (status == 0)
+        status = jini_archive_adopt(command->jini, &command->error);
+    if (status)
+        return status;
+    output_line("the archive %s is this database's own now", command->options.archive_url);
+    output_json(json_pack("{s:o}", "archive", layout_text(command->options.archive_url)));
+    return 0;
+}
+
 int verb_archive_status(struct command *command)
 {
     struct jini_archive_status counts;
@@ -358,7 +382,7 @@ int verb_archive_status(struct command *command)
     if (status)
         return status;
     layout_object(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "images_hot",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "images_hot",
         layout_number(counts.images_hot), "images_hot_archived",
         layout_number(counts.images_hot_archived), "images_cold", layout_number(counts.images_cold),
         "images_trash", layout_number(counts.images_trash), "packs_open",
@@ -366,6 +390,9 @@ int verb_archive_status(struct command *command)
         "packs_archived", layout_number(counts.packs_archived), "packs_cold",
         layout_number(counts.packs_cold), "bytes_original", layout_number(counts.bytes_original),
         "bytes_local", layout_number(counts.bytes_local), "bytes_archived",
-        layout_number(counts.bytes_archived), "bytes_cached", layout_number(counts.bytes_cached)));
+        layout_number(counts.bytes_archived), "bytes_cached", layout_number(counts.bytes_cached),
+        "objects_due", layout_number(counts.objects_due), "keeps_objects",
+        counts.keeps_objects != 0));
+    say_what_is_kept(counts.keeps_objects ? counts.objects_due : 0);
     return 0;
 }

@@ -92,6 +92,7 @@ struct jini_archive_run {
     uint64_t bytes_archived;
     uint64_t bytes_freed;
     uint64_t packs_failed;
+    uint64_t objects_kept; /* that were to go, but may be an original's: jini_archive_adopt() */
     uint64_t
         packs_in_use; /* open packs of other live processes: only these can seal them, and do so
                               when they are full, old or closed, and when JINI_TIERING_NOW asks */
@@ -113,6 +114,17 @@ JINI_EXPORT int jini_archive_run(struct jini *jini, struct jini_archive_run *run
  */
 JINI_EXPORT int jini_archive_init(struct jini *jini, struct jini_error *error);
 
+/*
+ * Says that the archive is this database's own from now on. A database that was copied, by
+ * jini_copy() or as a file, shares the archive with its original where archive.url leads out of its
+ * directory. So what it no longer needs there stays, and nothing that the original has is lost by
+ * it, until this is called: for a copy that takes the place of its original, which is gone, or of
+ * which the archive was copied too. A database that was moved to another file system counts as a
+ * copy. The original knows of no copy: what it deletes and rewrites, a copy that shares its archive
+ * loses. Blocks; not on a loop. Durable. JINI_E_READ_ONLY, JINI_E_ON_LOOP, errors of a write.
+ */
+JINI_EXPORT int jini_archive_adopt(struct jini *jini, struct jini_error *error);
+
 /* How images and packs are spread over the tiers. */
 struct jini_archive_status {
     uint64_t images_hot; /* local only */
@@ -127,6 +139,9 @@ struct jini_archive_status {
     uint64_t packs_archived;
     uint64_t packs_cold;
     uint64_t bytes_cached;
+    uint64_t objects_due;   /* that are to be deleted from the archive */
+    uint32_t keeps_objects; /* 1: none is, until jini_archive_adopt() */
+    uint32_t reserved;
 };
 JINI_EXPORT int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
                                     struct jini_error *error);

@@ -78,6 +78,26 @@ class RoundTrip(Case):
         self.assertEqual(run[-1]["images_purged"], 5)
         self.assertEqual(self.run_jini("archive", "plan").out, "nothing is due\n")
 
+    def test_copy_beside_its_original(self):
+        """A backup in use beside its original deletes nothing from their archive, and says how it may."""
+        self.environment["JINI_ARCHIVE_URL"] = f"dir:{self.directory}/shared"
+        ids = [row["id"] for row in self.json("put", "alice", self.pictures(4)).lines() if "id" in row]
+        self.json("archive", "run", "--now", "--free-hot")
+        (self.directory / "copy").mkdir()
+        self.run_jini("backup", "copy/data.mdb")
+        self.run_jini("--db", "copy", "rm", "--purge", *ids[:3])
+        run = self.run_jini("--db", "copy", "archive", "run")
+        self.assertRegex(run.err, r"1 object is to go.*jini archive adopt")
+        self.assertEqual(self.json("--db", "copy", "archive", "run").lines()[-1]["objects_kept"], 1)
+        status = self.json("--db", "copy", "archive", "status").object()
+        self.assertEqual((status["objects_due"], status["keeps_objects"]), (1, True))
+        self.verify("--deep")
+        for id in ids:
+            self.run_jini("get", id, "-o", "out.png", "--force")
+        self.assertFalse(self.json("archive", "status").object()["keeps_objects"])
+        self.assertIn("shared", self.json("--db", "copy", "archive", "adopt").object()["archive"])
+        self.assertFalse(self.json("--db", "copy", "archive", "status").object()["keeps_objects"])
+
     def test_rm_for_good(self):
         """With --purge the next run deletes every copy; the plan names no object that never was."""
         ids = self.put("alice", self.pictures(5))

@@ -59,6 +59,74 @@ TEST(a_copy_opens_elsewhere,
     store_close(store);
 }
 
+static bool is_home(struct store *store)
+{
+    bool home;
+    CHECK_OK(store_is_home(store, &home));
+    return home;
+}
+
+static int op_make_home(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    return store_make_home(txn);
+}
+
+static int op_forget_home(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    return store_delete(txn, STORE_SPACE_META, slice_of_text("home"));
+}
+
+TEST(an_original_is_told_from_its_copies,
+     "The file that a database was made in is its home, also after it was moved; a copy of either "
+     "form is not, until it is made one; a database that knows none takes the file it lies in.")
+{
+    struct jini_error error;
+    for (int i = 0; i < 2; i++) {
+        struct store *store = fixture_open(STORE_DRIVER_LMDB);
+        struct store_options moved = options_at("moved");
+        struct store_options copied = options_at("copied");
+        CHECK(is_home(store));
+        CHECK(mkdir("copied", 0700) == 0);
+        CHECK_OK(store_copy(store, "copied/data.mdb", forms[i], &error));
+        store_close(store);
+        CHECK(rename("db", "moved") == 0);
+        store = fixture_open_with(&moved);
+        CHECK(is_home(store));
+        store_close(store);
+        copied.read_only = true;
+        store = fixture_open_with(&copied);
+        CHECK(!is_home(store));
+        store_close(store);
+        copied.read_only = false;
+        store = fixture_open_with(&copied);
+        CHECK(!is_home(store));
+        CHECK_OK(store_write(store, op_make_home, NULL));
+        CHECK(is_home(store));
+        store_close(store);
+        store = fixture_open_with(&moved);
+        CHECK(is_home(store));
+        CHECK_OK(store_copy(store, "copied/again.mdb", forms[i], &error));
+        CHECK_OK(store_write(store, op_forget_home, NULL));
+        store_close(store);
+        CHECK(rename("copied/again.mdb", "copied/data.mdb") == 0);
+        store = fixture_open_with(&copied);
+        CHECK(!is_home(store));
+        CHECK_OK(store_write(store, op_forget_home, NULL));
+        store_close(store);
+        store = fixture_open_with(&copied);
+        CHECK(is_home(store));
+        CHECK_OK(store_copy(store, "copied/again.mdb", forms[i], &error));
+        store_close(store);
+        CHECK(rename("copied/again.mdb", "copied/data.mdb") == 0);
+        store = fixture_open_with(&copied);
+        CHECK(!is_home(store)); /* the row was written down, not only assumed */
+        store_close(store);
+        CHECK(i == 1 || (rename("moved", "moved-0") == 0 && rename("copied", "copied-0") == 0));
+    }
+}
+
 TEST(a_compact_copy_leaves_free_pages_behind,
      "Of a database that shrank a compact copy is smaller than its file, a plain one is as large.")
 {
