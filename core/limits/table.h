@@ -188,7 +188,7 @@ struct table_item {
 };
 
 enum table_verdict {
-    TABLE_UNTRIED, /* an item before it refused */
+    TABLE_UNTRIED, /* an item before it refused; the rest of the answer is as of a peek */
     TABLE_ADMITTED,
     TABLE_REFUSED,
     TABLE_SHADOW,    /* would be refused, but for shadow mode; not counted */
@@ -196,7 +196,8 @@ enum table_verdict {
     TABLE_FULL, /* the region is full and fails closed; `retry_after_ns` says when there may be room
                  */
     TABLE_BUSY, /* a stopped process holds the subject's bucket, in a region that fails closed */
-    TABLE_TAKEN_BACK /* was admitted, and refunded because a later item refused */
+    TABLE_TAKEN_BACK /* was admitted, and refunded because a later item refused; the rest of the
+                        answer is as of a peek after that */
 };
 
 /* What a refund needs; plain data that may be stored. All zero when nothing was counted. */
@@ -225,8 +226,9 @@ struct table_answer {
 enum table_profile { TABLE_ALL_OR_NONE, TABLE_SEED };
 
 /*
- * Charges items in their order up to the first that refuses. `now_ns` is a reading of the table's
- * clock, the fresher the better. `answers` has `count` places, all are filled.
+ * Charges items in their order up to the first that refuses, and looks at those behind it.
+ * `now_ns` is a reading of the table's clock, the fresher the better. `answers` has `count` places,
+ * all are filled.
  * 0: all are admitted (or in shadow mode, or uncounted).
  * JINI_E_LIMITED: one refused.
  * JINI_E_BUSY: a region that fails closed is full or its bucket is held.

@@ -312,6 +312,14 @@ static void peek_item(struct table *table, struct table_view *view, const struct
     answer_outcome(item, &outcome, late_ns, answer);
 }
 
+/* How an item stands that is not charged by what refused. */
+static void look_at(struct table *table, struct table_view *view, const struct table_item *item,
+                    uint64_t now_ns, enum table_verdict verdict, struct table_answer *answer)
+{
+    peek_item(table, view, item, now_ns, answer);
+    answer->verdict = verdict;
+}
+
 /* Takes back what came before the item that refused. */
 static void take_back(struct table *table, struct table_view *view, const struct table_item *items,
                       size_t count, uint64_t now_ns, struct table_answer *answers)
@@ -321,8 +329,7 @@ static void take_back(struct table *table, struct table_view *view, const struct
             continue;
         table_refund(table, &answers[i].receipt);
         memset(&answers[i].receipt, 0, sizeof(answers[i].receipt));
-        peek_item(table, view, &items[i], now_ns, &answers[i]);
-        answers[i].verdict = TABLE_TAKEN_BACK;
+        look_at(table, view, &items[i], now_ns, TABLE_TAKEN_BACK, &answers[i]);
     }
 }
 
@@ -354,6 +361,8 @@ int table_charge(struct table *table, const struct table_item *items, size_t cou
             continue;
         if (profile == TABLE_ALL_OR_NONE)
             take_back(table, view, items, i, now_ns, answers);
+        for (size_t behind = i + 1; behind < count; behind++)
+            look_at(table, view, &items[behind], now_ns, TABLE_UNTRIED, &answers[behind]);
         return verdict == TABLE_REFUSED ? JINI_E_LIMITED : JINI_E_BUSY;
     }
     return 0;

@@ -34,10 +34,10 @@ extern "C" {
  * parallel jobs, IPv6 by its /64; its images expire as that tier's do); `parameters`; `prompt` and
  * `negative`, up to 16,384 bytes each, NULL for none;
  * `lease_ms`, 0 for admission.lease_ms; `flags`.
- * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision, or
- * after what failed without one, as JINI_E_TIMEOUT and JINI_E_FULL do (without entries, where it
- * cannot be read); that of a refusal holds nothing for jini_limit_refund(), but what
- * JINI_ADMIT_IN_ORDER counted.
+ * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision, those
+ * behind the one that refused too, or after what failed without one, as JINI_E_TIMEOUT and
+ * JINI_E_FULL do (without entries, where it cannot be read); that of a refusal holds nothing for
+ * jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted.
  *
  * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
  *                   which and when to return: never (UINT64_MAX) when parameters.count alone is

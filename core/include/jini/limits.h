@@ -77,7 +77,8 @@ struct jini_limit_entry {
     uint32_t multiples;
     uint16_t unit;           /* enum jini_limit_unit */
     uint16_t flags;          /* enum jini_limit_flag */
-    uint64_t remaining;      /* units left, after this charge */
+    uint64_t remaining;      /* units left, after this charge; where a refusal charged nothing, as
+                                it stands */
     uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst */
     uint64_t retry_after_ms; /* until the same cost fits if nobody else comes; 0: it fitted;
                                 UINT64_MAX: never */
@@ -128,8 +129,8 @@ struct jini_limit_check {
 /*
  * Charges rate limits, at once, on the calling thread; nothing is durable and nothing blocks for
  * longer than limits.claim_wait_ms. `answer` is filled when a limit admitted or refused, and when
- * there was no place to count it (JINI_E_BUSY); else it has no entries. A refusal's `error` says it
- * in words.
+ * there was no place to count it (JINI_E_BUSY); else it has no entries. Limits behind the one that
+ * refused are looked at, and not charged. A refusal's `error` says it in words.
  *
  * JINI_E_LIMITED    refused; come back after answer->retry_after_ms. A peek: "parallel" too, which
  *                   no entry decides

@@ -239,6 +239,35 @@ TEST(a_refusal_holds_nothing_to_refund,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(a_refusal_shows_the_limits_behind_it,
+     "Where a rate limit refuses, the answers of a check and of an admission have those behind it "
+     "as they stand, as a look right after does.")
+{
+    struct jini *jini = open_with_tier("5/minute; 50/10 minutes; 30/day", 0);
+    struct jini_subject user = {.kind = JINI_SUBJECT_USER,
+                                .number = fixture_user(jini, "alice", "Basic")};
+    struct jini_limit_check check = {.subject = user, .cost = 4};
+    struct jini_limit_answer answer;
+    struct jini_error error;
+    struct jini_admit admit;
+    CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_LIMITED);
+    CHECK_UINT(answer.decided, ==, 0);
+    CHECK_UINT(answer.entries[1].remaining, ==, 46);
+    CHECK_UINT(answer.entries[1].reset_ms, >, 500000);
+    CHECK_UINT(answer.entries[1].flags, ==, 0);
+    CHECK_OK(admit_one(jini, user.number, &admit));
+    CHECK_STATUS(admit_one(jini, user.number, &admit), JINI_E_LIMITED);
+    check.flags = JINI_CHECK_PEEK;
+    CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_LIMITED);
+    CHECK_UINT(admit.answer.count, ==, 3);
+    CHECK_UINT(admit.answer.entries[1].remaining, ==, 45);
+    CHECK_UINT(admit.answer.entries[2].remaining, ==, 29);
+    for (int i = 0; i < 3; i++)
+        CHECK_UINT(admit.answer.entries[i].remaining, ==, answer.entries[i].remaining);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 enum { QUEUED = 16 }; /* the least that store.queue_ops_max may be */
 
 struct held {
