@@ -40,10 +40,11 @@ static bool is_refusal(enum table_verdict verdict)
     return verdict == TABLE_REFUSED || verdict == TABLE_FULL || verdict == TABLE_BUSY;
 }
 
-static void fill_entry(struct jini_limit_entry *entry, const struct table_answer *answer)
+static void fill_entry(struct jini_limit_entry *entry, const struct algorithm *limit,
+                       const struct table_answer *answer)
 {
     entry->remaining = answer->remaining;
-    entry->reset_ms = rate_ms(answer->reset_ns);
+    entry->reset_ms = rate_reset_ms(limit->kind, limit->period_ms, answer->reset_ns);
     entry->retry_after_ms = rate_ms(answer->retry_after_ns);
     receipt_pack(&answer->receipt, entry);
     if (answer->verdict == TABLE_SHADOW || is_refusal(answer->verdict))
@@ -134,7 +135,7 @@ int rate_run(struct jini *jini, struct rate_attempt *attempt, struct jini_limit_
         uint32_t place = attempt->beside_quotas ? plan->rate_index[i] : i;
         struct jini_limit_entry *entry = &answer->entries[place];
         *entry = plan->entries[plan->rate_index[i]];
-        fill_entry(entry, &attempt->answers[i]);
+        fill_entry(entry, &plan->rates[i], &attempt->answers[i]);
         if (i == refused) {
             answer->decided = place;
             answer->retry_after_ms = entry->retry_after_ms;

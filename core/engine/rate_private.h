@@ -118,4 +118,15 @@ static inline uint64_t rate_ms(uint64_t ns)
     return ns == UINT64_MAX ? UINT64_MAX : ns / NS_PER_MS + (ns % NS_PER_MS != 0);
 }
 
+/*
+ * Until all of a rate limit is there again. A fixed window ends on a whole ms, up to one later than
+ * its period: nobody is told of a window longer than that. When to come back is told exactly.
+ */
+static inline uint64_t rate_reset_ms(enum limit_algorithm algorithm, uint32_t period_ms,
+                                     uint64_t reset_ns)
+{
+    uint64_t ms = rate_ms(reset_ns);
+    return algorithm == LIMIT_FIXED_WINDOW && ms > period_ms ? period_ms : ms;
+}
+
 #endif

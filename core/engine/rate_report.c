@@ -219,7 +219,8 @@ int jini_limit_top(struct jini *jini, struct jini_limit_usage *out, size_t capac
                 .subject = subject_of(&entries[i].subject),
                 .amount = entries[i].subject.amount,
                 .used = entries[i].used,
-                .reset_ms = rate_ms(entries[i].reset_ns),
+                .reset_ms = rate_reset_ms(entries[i].algorithm, entries[i].subject.period_ms,
+                                          entries[i].reset_ns),
                 .period_ms = entries[i].subject.period_ms,
             };
     }

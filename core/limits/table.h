@@ -210,11 +210,15 @@ struct table_receipt {
     uint32_t slot;
 };
 
+/*
+ * Spans count from the reading of the clock that decided: `now_ns`, or a later one that the table
+ * took itself.
+ */
 struct table_answer {
     enum table_verdict verdict;
     uint64_t remaining;
-    uint64_t reset_ns;       /* from `now_ns` */
-    uint64_t retry_after_ns; /* from `now_ns`; 0 when admitted; ALGORITHM_NEVER */
+    uint64_t reset_ns;
+    uint64_t retry_after_ns; /* 0 when admitted; ALGORITHM_NEVER */
     struct table_receipt receipt;
 };
 

@@ -156,30 +156,24 @@ static void describe(const struct table_item *item, uint64_t words[SLOT_DETAIL_W
 
 /* Answers. */
 
-static uint64_t later(uint64_t ns, uint64_t by_ns)
-{
-    return ns == ALGORITHM_NEVER || ns == 0 ? ns : ns + by_ns;
-}
-
-/* Fills the answer of a charge or peek that was judged `late_ns` after the caller's clock. */
 static inline void answer_outcome(const struct table_item *item,
-                                  const struct algorithm_outcome *outcome, uint64_t late_ns,
+                                  const struct algorithm_outcome *outcome,
                                   struct table_answer *answer)
 {
     answer->verdict = outcome->verdict == ALGORITHM_ADMITTED ? TABLE_ADMITTED
                       : item->shadow                         ? TABLE_SHADOW
                                                              : TABLE_REFUSED;
     answer->remaining = outcome->remaining;
-    answer->reset_ns = later(outcome->reset_ns, late_ns);
-    answer->retry_after_ns = later(outcome->retry_after_ns, late_ns);
+    answer->reset_ns = outcome->reset_ns;
+    answer->retry_after_ns = outcome->retry_after_ns;
 }
 
 static inline void answer_charged(struct table_view *view, const struct table_item *item,
-                                  const struct algorithm_outcome *outcome, uint64_t late_ns,
+                                  const struct algorithm_outcome *outcome,
                                   struct table_answer *answer)
 {
     const struct table_subject *subject = item->subject;
-    answer_outcome(item, outcome, late_ns, answer);
+    answer_outcome(item, outcome, answer);
     table_count(view, answer->verdict == TABLE_ADMITTED ? COUNTER_ADMITTED : COUNTER_REFUSED, 1);
     if (answer->verdict != TABLE_ADMITTED)
         return;
@@ -227,7 +221,7 @@ static void charge_long(struct table *table, struct table_view *view, const stru
         return;
     }
     item->subject->slot = way.actor.slot;
-    answer_charged(view, item, &way.actor.outcome, way.actor.now_ns - now_ns, answer);
+    answer_charged(view, item, &way.actor.outcome, answer);
 }
 
 static inline void charge_item(struct table *table, struct table_view *view,
@@ -254,7 +248,7 @@ static inline void charge_item(struct table *table, struct table_view *view,
         charge_long(table, view, item, denied, now_ns, place, answer);
         return;
     }
-    answer_charged(view, item, &outcome, 0, answer);
+    answer_charged(view, item, &outcome, answer);
 }
 
 /* What callers may get wrong. */
@@ -297,19 +291,17 @@ static void peek_item(struct table *table, struct table_view *view, const struct
     struct table_subject *subject = item->subject;
     struct algorithm_outcome outcome;
     uint64_t state;
-    uint64_t late_ns = 0;
     table_place_if_new(view, subject);
     if (!load_subject(table_bucket_of(view, subject), subject, &state))
         state = ALGORITHM_FREE;
     algorithm_peek(state, item->limit, now_ns, item->cost, &outcome);
     if (outcome.verdict == ALGORITHM_IMPOSSIBLE) {
         uint64_t fresh_ns = clock_boot_ns(table->clock);
-        late_ns = fresh_ns > now_ns ? fresh_ns - now_ns : 0;
         algorithm_peek(state, item->limit, fresh_ns, item->cost, &outcome);
         if (outcome.verdict == ALGORITHM_IMPOSSIBLE)
             algorithm_peek(ALGORITHM_FREE, item->limit, fresh_ns, item->cost, &outcome);
     }
-    answer_outcome(item, &outcome, late_ns, answer);
+    answer_outcome(item, &outcome, answer);
 }
 
 /* How an item stands that is not charged by what refused. */

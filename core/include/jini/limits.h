@@ -79,7 +79,8 @@ struct jini_limit_entry {
     uint16_t flags;          /* enum jini_limit_flag */
     uint64_t remaining;      /* units left, after this charge; where a refusal charged nothing, as
                                 it stands */
-    uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst */
+    uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst. Of a fixed
+                                window at most its period, though it may end 1 ms later */
     uint64_t retry_after_ms; /* until the same cost fits if nobody else comes; 0: it fitted;
                                 UINT64_MAX: never */
     uint64_t window;         /* names the window that was charged */

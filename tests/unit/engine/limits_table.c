@@ -81,6 +81,35 @@ static int check(struct jini *jini, struct jini_subject subject, struct jini_lim
     return jini_limit_check(jini, &check, answer, error);
 }
 
+/* ---- Windows ---- */
+
+TEST(a_window_is_no_longer_than_its_period,
+     "The first charge of a limit is told its period, whatever the clock's fraction of a ms and "
+     "however long finding a place took; and who comes back when told is admitted.")
+{
+    static const char *const texts[] = {"1/minute", "1/minute gcra"};
+    struct jini_options options;
+    fixture_options(&options);
+    options.clock = &moved_clock;
+    struct jini *jini = fixture_open_with(&options);
+    for (uint64_t number = 1; number <= 40; number++) {
+        struct jini_limit_check check = {
+            .subject = model(number), .limits = texts[number % 2], .cost = 1};
+        struct jini_limit_answer answer;
+        struct jini_limit_usage usage;
+        struct jini_error error;
+        size_t count;
+        CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+        CHECK_UINT(answer.entries[0].reset_ms, ==, 60 * SECOND_MS);
+        CHECK_OK(jini_limit_top(jini, &usage, 1, &count, &error));
+        CHECK_UINT(usage.reset_ms, <=, 60 * SECOND_MS);
+        CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_LIMITED);
+        pass_ms(answer.retry_after_ms);
+        CHECK_OK(jini_limit_check(jini, &check, &answer, &error));
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 /* ---- Full regions ---- */
 
 /* Slots of the regions, in whole buckets, and more subjects than find a place in either. */
