@@ -53,6 +53,21 @@ static json_t *object_parallel(const struct jini_limit_answer *answer)
                      answer->parallel_max ? layout_number(answer->parallel_max) : json_null());
 }
 
+/*
+ * A limit as a row. One in shadow mode says so, since it lets all pass. NULL: out of memory.
+ */
+static json_t *limit_row(const struct jini_limit_entry *entry)
+{
+    json_t *row = object_limit(entry);
+    if (!row || !(entry->flags & JINI_LIMIT_SHADOW))
+        return row;
+    const char *kind = entry->flags & JINI_LIMIT_QUOTA ? "shadow quota" : "shadow rate";
+    json_object_set_new(row, "kind", json_string(kind));
+    if (entry->flags & JINI_LIMIT_REFUSED)
+        json_object_set_new(row, "refused", json_string("would be"));
+    return row;
+}
+
 /* `own`: a look at the subject's own limits, which knows its jobs. */
 static void print_answer(const struct jini_subject *subject, const struct jini_limit_answer *answer,
                          int status, bool own)
@@ -62,7 +77,7 @@ static void print_answer(const struct jini_subject *subject, const struct jini_l
         struct layout_list list;
         layout_list_begin(&list, limit_columns);
         for (uint32_t i = 0; i < answer->count && i < JINI_LIMITS_MAX; i++)
-            layout_list_add(&list, object_limit(&answer->entries[i]));
+            layout_list_add(&list, limit_row(&answer->entries[i]));
         layout_list_end(&list, "no limits");
         json_decref(limits);
         if (own)

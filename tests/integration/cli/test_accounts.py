@@ -296,6 +296,22 @@ class Limits(Case):
         self.assertEqual([(e["limit"], e["kind"]) for e in limits],
                          [("5 per 1 minute", "rate"), ("30 per 1 day", "quota")])
 
+    def test_shadow_limits_say_that_they_are(self):
+        """A limit in shadow mode would refuse and lets pass, which the text says too."""
+        self.run_jini("user", "set", "alice", "--limits", "1/minute shadow; 5/hour shadow; 3/minute")
+        first = self.run_jini("limit", "check", "alice").out
+        self.assertRegex(first, r"(?m)^1 per 1 minute +shadow rate +0 .* no$")
+        again = self.run_jini("limit", "check", "alice").out
+        self.assertRegex(again, r"(?m)^1 per 1 minute +shadow rate +0 .* would be$")
+        self.assertRegex(again, r"(?m)^3 per 1 minute +rate +1 .* no$")
+        self.assertNotIn("yes", again)
+        self.assertRegex(self.run_jini("limit", "peek", "alice").out, r"(?m)^5 per 1 hour +shadow quota +5 .* no$")
+        limits = self.json("limit", "check", "alice").object()["limits"]
+        self.assertEqual([(e["kind"], e["shadow"], e["refused"]) for e in limits],
+                         [("rate", True, True), ("rate", False, False)])
+        refused = self.run_jini("limit", "check", "alice", code=17).out
+        self.assertRegex(refused, r"(?m)^3 per 1 minute +rate +0 .* yes$")
+
     def test_addresses_and_texts(self):
         self.assertEqual(self.rate("check", "--address", "203.0.113.7")["remaining"], 4)
         self.assertEqual(self.rate("check", "--address", "203.0.113.7", "--limits", "2/minute", "--scope",
