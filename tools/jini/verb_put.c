@@ -248,6 +248,17 @@ static bool parse_millionths(const char *text, uint64_t *out)
     return decimals != 0;
 }
 
+/* What is longer is refused before any file is read. */
+static int check_length(struct command *command, const char *option, const char *text,
+                        size_t bytes_max)
+{
+    if (!text || strlen(text) <= bytes_max)
+        return 0;
+    return command_fail(command, JINI_E_INVALID, option,
+                        "--%s: %zu bytes are given, and up to %zu are taken", option, strlen(text),
+                        bytes_max);
+}
+
 static int take_parameters(struct command *command, struct put_plan *plan)
 {
     const struct args *args = &command->args;
@@ -267,12 +278,14 @@ static int take_parameters(struct command *command, struct put_plan *plan)
         (guidance[0] == '\0' || !parse_millionths(guidance, &parameters->guidance_millionths)))
         return command_fail(command, JINI_E_INVALID, "guidance",
                             "--guidance: \"%.40s\" is not a number like 7.5", guidance);
-    if (model && strlen(model) >= sizeof(parameters->model))
-        return command_fail(command, JINI_E_INVALID, "model", "--model: up to %d bytes are taken",
-                            JINI_MODEL_MAX - 1);
-    if (model)
+    int status = check_length(command, "model", model, JINI_MODEL_MAX - 1);
+    if (status == 0)
+        status = check_length(command, "prompt", plan->prompt, JINI_PROMPT_MAX - 1);
+    if (status == 0)
+        status = check_length(command, "negative", plan->negative, JINI_PROMPT_MAX - 1);
+    if (status == 0 && model)
         memcpy(parameters->model, model, strlen(model) + 1);
-    return 0;
+    return status;
 }
 
 static int list_files(struct command *command, struct file_list *files)

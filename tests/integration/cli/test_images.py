@@ -219,6 +219,15 @@ class RoundTrip(Case):
             self.check_error(self.json("put", "alice", "a.png", "--guidance", wrong, code=2), "E_INVALID",
                              "--guidance")
 
+    def test_texts_that_are_too_long_are_refused_once(self):
+        """Before any file is read, with the length that was given and the bound."""
+        self.file("a.png", png(9))
+        for option, most in (("--model", 128), ("--prompt", 16384), ("--negative", 16384)):
+            result = self.json("put", "alice", "a.png", "gone.png", option, "x" * (most + 1), code=2)
+            self.check_error(result, "E_INVALID", option, str(most + 1), str(most))
+            self.assertEqual(result.out, "")
+            self.json("put", "alice", "a.png", option, "x" * most)
+
     def test_show_image(self):
         line = self.json("put", "alice", "-", stdin=png(5)).object()
         image = self.json("show", line["id"]).object()
