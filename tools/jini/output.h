@@ -52,7 +52,11 @@ void output_text(const char *text);
 /* As output_line(), in bold on a terminal. */
 void output_heading(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A line that --quiet leaves out. */
+/*
+ * A line that --quiet leaves out: how much was done, how long it took, that it was done. What the
+ * verb was asked for is a result and stays: rows of a list, fields of an object, ids of what was
+ * stored, what was refused.
+ */
 void output_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line on standard error that --quiet leaves out; not printed with --json. */

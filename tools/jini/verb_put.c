@@ -144,7 +144,7 @@ static void print_line(const struct put_outcome *outcome)
         return; /* the bar says enough */
     jini_id_format(&outcome->image.id, id);
     words_bytes(outcome->bytes, size);
-    output_info("stored   %s  %10s  %s", id, size, outcome->path);
+    output_line("stored   %s  %10s  %s", id, size, outcome->path);
 }
 
 static void on_outcome(void *context, const struct put_outcome *outcome)

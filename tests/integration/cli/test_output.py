@@ -129,7 +129,8 @@ class Terminal(Case):
         self.assertIn("\r\x1b[K", seen)
         self.assertFalse(seen.rstrip("\r\n").split("\r\n")[-1].endswith("files"), "the bar stays")
         code, seen = self.on_terminal("--quiet", "put", "alice", str(folder), "--no-limits")
-        self.assertEqual((code, seen), (0, ""))
+        self.assertEqual(code, 0, seen)
+        self.assertRegex(seen, r"\A(stored   [0-9a-f-]{36} [^\r\n]+\r\n){30}\Z", "ids and nothing else")
         code, seen = self.on_terminal("put", "alice", str(folder), "--no-limits", TERM="dumb")
         self.assertNotIn("\x1b", seen)
 
