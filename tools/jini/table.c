@@ -497,7 +497,9 @@ const struct verb table_verbs[] = {
     {"get", "read images",
      "Writes an image byte for byte as it was put, whatever tier it is in. A file appears whole or "
      "not at all: it is written beside its name, synced and renamed. Image bytes are not written "
-     "to a terminal. Of several images each is read for itself: what fails is reported, and the "
+     "to a terminal. With --json each file that is written has an object with its path (file) and "
+     "the image's fields; bytes to standard output, the default, are all that stands there, also "
+     "with --json. Of several images each is read for itself: what fails is reported, and the "
      "exit status is that of the worst failure.",
      ids_argument, get_options, get_examples, verb_get},
     {"ls", "list images, jobs or users",

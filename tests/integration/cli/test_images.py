@@ -368,6 +368,10 @@ class Files(Case):
         line = self.json("get", self.id, "-o", "out").object()
         self.assertEqual(line["file"], f"out/{self.id}.png")
         self.run_jini("get", self.id, "-o", "/dev/null")
+        for output in ([], ["-o", "-"]):  # as the help says
+            self.assertEqual(self.json("get", self.id, *output).raw, self.bytes)
+        self.assertIn("bytes to standard output, the default, are all that stands there, also with --json",
+                      " ".join(self.run_jini("help", "get").out.split()))
         self.check_error(self.json("get", self.id, "-o", "/dev/full", code=7), "E_FULL", "/dev/full")
         self.check_error(self.json("get", self.id, "-o", "no/such/x.png", code=3), "E_NOT_FOUND", "no/such/x.png")
         self.check_error(self.json("get", self.id, self.id, "-o", "x.png", code=2), "E_INVALID", "--output")
