@@ -41,9 +41,13 @@ int pack_source_length(const struct pack_source *source, uint64_t *out, struct j
     return 0;
 }
 
-static int too_short(const struct pack_source *source, uint64_t offset, size_t length, uint64_t end,
+static int too_short(const struct pack_source *source, uint64_t offset, size_t length,
                      struct jini_error *error)
 {
+    uint64_t end;
+    int status = pack_source_length(source, &end, error);
+    if (status)
+        return status;
     return pack_corrupt(error, &source->pack, offset,
                         "%zu bytes are wanted and the pack ends at %llu", length,
                         (unsigned long long)end);
@@ -55,13 +59,13 @@ int pack_source_read(const struct pack_source *source, uint64_t offset, void *to
     if (source->descriptor < 0) {
         struct slice bytes = source->bytes;
         if (offset > bytes.length || length > bytes.length - offset)
-            return too_short(source, offset, length, bytes.length, error);
+            return too_short(source, offset, length, error);
         if (length)
             memcpy(to, bytes.data + offset, length);
         return 0;
     }
     if (offset > PACK_BYTES_MAX)
-        return too_short(source, offset, length, PACK_BYTES_MAX, error);
+        return too_short(source, offset, length, error);
     size_t done = 0;
     while (done < length) {
         ssize_t got =
@@ -71,7 +75,7 @@ int pack_source_read(const struct pack_source *source, uint64_t offset, void *to
         if (got < 0)
             return read_failed(source, offset + done, errno, error);
         if (got == 0)
-            return too_short(source, offset, length, offset + done, error);
+            return too_short(source, offset, length, error);
         done += (size_t)got;
     }
     return 0;

@@ -84,6 +84,17 @@ static int damaged(const struct walk *walk, uint64_t page, const char *what)
                      (unsigned long long)page, what);
 }
 
+static int cut_off(const struct walk *walk, uint64_t offset, size_t length)
+{
+    struct stat info;
+    if (fstat(walk->fd, &info) != 0)
+        return error_set_errno(walk->error, errno, walk->path, "cannot look at the data file");
+    return error_set(walk->error, JINI_E_CORRUPT, walk->path,
+                     "the data file ends at byte %llu, but must hold %zu bytes from byte %llu on; "
+                     "it was cut: restore a copy",
+                     (unsigned long long)info.st_size, length, (unsigned long long)offset);
+}
+
 /* Reads exactly `length` bytes. A file that ends before them is damaged. */
 static int read_bytes(const struct walk *walk, uint64_t offset, void *to, size_t length)
 {
@@ -95,10 +106,7 @@ static int read_bytes(const struct walk *walk, uint64_t offset, void *to, size_t
         if (n < 0)
             return error_set_errno(walk->error, errno, walk->path, "cannot read the data file");
         if (n == 0)
-            return error_set(walk->error, JINI_E_CORRUPT, walk->path,
-                             "the data file ends at byte %llu, within what it must hold; it was "
-                             "cut: restore a copy",
-                             (unsigned long long)(offset + done));
+            return cut_off(walk, offset, length);
         done += (size_t)n;
     }
     return 0;

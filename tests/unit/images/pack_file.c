@@ -132,6 +132,32 @@ TEST(a_range_is_read_and_checked,
     close(directory);
 }
 
+TEST(a_cut_pack_is_told_with_its_length,
+     "Of a pack that ends before a record, the message has the length that the file has.")
+{
+    uint8_t bytes[5000];
+    struct jini_error error;
+    struct pack_record record;
+    int directory = support_directory();
+    struct pack_file *file = support_create(directory);
+    struct pack_place first = support_append(file, sizeof(bytes), 0, NULL);
+    struct pack_place second = support_append(file, sizeof(bytes), 0, NULL);
+    struct jini_id pack = pack_file_header(file)->pack;
+    int descriptor = support_open(directory, &pack);
+    struct pack_source source = pack_source_of_file(&pack, descriptor);
+    char path[PACK_PATH_MAX];
+    pack_file_close(file);
+    pack_path(&pack, path);
+    CHECK_INT(truncate(harness_path("%s", path), 3000), ==, 0);
+    CHECK_STATUS(pack_read_payload(&source, &first, bytes, sizeof(bytes), &record, &error),
+                 JINI_E_CORRUPT);
+    CHECK_CONTAINS(error.message, "the pack ends at 3000");
+    CHECK_STATUS(pack_read_record(&source, &second, &record, &error), JINI_E_CORRUPT);
+    CHECK_CONTAINS(error.message, "the pack ends at 3000");
+    close(descriptor);
+    close(directory);
+}
+
 TEST(a_small_buffer_is_told_the_length,
      "A payload that does not fit is not read, and its length is given.")
 {

@@ -209,6 +209,17 @@ static int visit_anything(void *argument, struct slice key, struct slice value)
     return 0;
 }
 
+/* An end of the file that a message names is the one that it has. */
+static void check_named_end(const char *message)
+{
+    static const char words[] = "the data file ends at byte ";
+    const char *named = strstr(message, words);
+    struct stat info;
+    CHECK(stat("db/data.mdb", &info) == 0);
+    if (named)
+        CHECK_INT(strtoll(named + sizeof(words) - 1, NULL, 10), ==, info.st_size);
+}
+
 static int use_database(void)
 {
     struct store_options options = lmdb_options();
@@ -220,6 +231,7 @@ static int use_database(void)
     int status = store_open(&options, &store, &error);
     if (status) {
         CHECK(error.message[0] != '\0');
+        check_named_end(error.message);
         return status;
     }
     for (int space = 0; space < STORE_SPACES; space++)
@@ -232,7 +244,8 @@ static int use_database(void)
 }
 
 TEST(a_cut_file_is_told,
-     "A data file cut at any length is JINI_E_CORRUPT, in a small database and in a large one.")
+     "A data file cut at any length is JINI_E_CORRUPT, in a small database and in a large one, and "
+     "the message has its length.")
 {
     for (int large = 0; large < 2; large++) {
         (void)unlink("db/data.mdb");
