@@ -6,6 +6,7 @@
 #include "generations/generations.h"
 #include "images/cache.h"
 #include "images/index.h"
+#include "images/pack_path.h"
 
 #include <jini/archive.h>
 
@@ -43,9 +44,19 @@ static int count_image(void *context, struct slice key, struct slice value)
     return 0;
 }
 
+/* The row of an open pack knows no length; the file, which grows on, does. */
+static uint64_t bytes_of(const struct jini *jini, const struct index_pack *pack)
+{
+    uint64_t bytes = pack->file_bytes;
+    if (pack->state == INDEX_PACK_OPEN) /* or not any more: then there may be no file */
+        (void)pack_path_bytes(jini->directory_fd, &pack->id, &bytes, NULL);
+    return bytes;
+}
+
 static int count_pack(void *context, const struct index_pack *pack)
 {
-    struct jini_archive_status *out = context;
+    struct spread *spread = context;
+    struct jini_archive_status *out = spread->out;
     bool local = pack->state != INDEX_PACK_COLD;
     bool archived = pack->state == INDEX_PACK_ARCHIVED || pack->state == INDEX_PACK_COLD;
     out->packs_open += pack->state == INDEX_PACK_OPEN;
@@ -53,7 +64,7 @@ static int count_pack(void *context, const struct index_pack *pack)
     out->packs_archived += pack->state == INDEX_PACK_ARCHIVED;
     out->packs_cold += pack->state == INDEX_PACK_COLD;
     if (local)
-        out->bytes_local += pack->file_bytes;
+        out->bytes_local += bytes_of(spread->jini, pack);
     if (archived)
         out->bytes_archived += pack->file_bytes;
     return 0;
@@ -79,10 +90,11 @@ int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
     if (status == 0)
         status = store_each(jini->store, STORE_SPACE_IMAGES, all, all, count_image, &spread);
     if (status == 0)
-        status = index_pack_each(jini->store, count_pack, out);
+        status = index_pack_each(jini->store, count_pack, &spread);
     if (status == 0)
         status = store_each(jini->store, STORE_SPACE_ORPHANS, all, all, count_orphan, out);
-    out->keeps_objects = archives_may_be_anothers(jini);
+    if (status == 0)
+        out->keeps_objects = archives_may_be_anothers(jini);
     struct cache_figures cache;
     cache_figures(jini->image_cache, &cache);
     out->bytes_cached = cache.bytes;

@@ -72,6 +72,19 @@ int pack_path_sync(int directory, const struct jini_id *pack, struct jini_error 
     return status ? status : directory_sync(directory, ".", error);
 }
 
+int pack_path_bytes(int directory, const struct jini_id *pack, uint64_t *out,
+                    struct jini_error *error)
+{
+    char path[PACK_PATH_MAX];
+    struct stat info;
+    *out = 0;
+    pack_path(pack, path);
+    if (fstatat(directory, path, &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_set_errno(error, errno, "pack", "cannot look at %s", path);
+    *out = (uint64_t)info.st_size;
+    return 0;
+}
+
 int pack_path_remove(int directory, const struct jini_id *pack, struct jini_error *error)
 {
     char path[PACK_PATH_MAX];

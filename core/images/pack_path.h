@@ -31,6 +31,10 @@ int pack_path_prepare(int directory, const struct jini_id *pack, struct jini_err
  */
 int pack_path_sync(int directory, const struct jini_id *pack, struct jini_error *error);
 
+/* The length of the pack's file at this moment. JINI_E_NOT_FOUND: there is none. */
+int pack_path_bytes(int directory, const struct jini_id *pack, uint64_t *out,
+                    struct jini_error *error);
+
 /*
  * Removes the pack's file; readers that have it open keep their bytes. Durable after
  * pack_path_sync(). JINI_E_NOT_FOUND: there is none.

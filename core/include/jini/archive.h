@@ -132,7 +132,7 @@ struct jini_archive_status {
     uint64_t images_cold;
     uint64_t images_trash;
     uint64_t bytes_original; /* of all images as they were put */
-    uint64_t bytes_local;    /* of local packs */
+    uint64_t bytes_local;    /* of local packs; of open ones as far as they are written */
     uint64_t bytes_archived; /* of objects in the archive */
     uint64_t packs_open;
     uint64_t packs_sealed;

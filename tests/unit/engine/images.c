@@ -77,6 +77,40 @@ TEST(a_workflow_of_two_mebibytes_is_kept,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static struct jini_image stat_of(struct jini *jini, const struct jini_id *id)
+{
+    struct jini_image image;
+    struct jini_error error;
+    fixture_must(jini_image_stat(jini, id, &image, &error), "stat", &error);
+    return image;
+}
+
+static uint64_t bytes_local(struct jini *jini)
+{
+    struct jini_archive_status status;
+    struct jini_error error;
+    CHECK_OK(jini_archive_status(jini, &status, &error));
+    return status.bytes_local;
+}
+
+TEST(open_packs_count_as_local,
+     "The local bytes have those of an open pack, as far as it is written.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    CHECK_UINT(bytes_local(jini), ==, 0);
+    struct jini_id first = fixture_put(jini, user, 1);
+    uint64_t one = bytes_local(jini);
+    CHECK_UINT(one, >, stat_of(jini, &first).bytes);
+    struct jini_id second = fixture_put(jini, user, 2);
+    uint64_t two = bytes_local(jini);
+    CHECK_UINT(two, >, one + stat_of(jini, &second).bytes);
+    CHECK_OK(jini_close(jini, NULL, NULL)); /* seals */
+    jini = fixture_open();
+    CHECK_UINT(bytes_local(jini), >, two);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(duplicates_of_one_class_are_stored_once,
      "The same file put by several users of a class takes the room of one once packs are "
      "rewritten, and lives as "
@@ -110,14 +144,6 @@ TEST(duplicates_of_one_class_are_stored_once,
         CHECK_STATUS(fixture_get(jini, &ids[i], 7), JINI_E_NOT_FOUND);
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
-}
-
-static struct jini_image stat_of(struct jini *jini, const struct jini_id *id)
-{
-    struct jini_image image;
-    struct jini_error error;
-    fixture_must(jini_image_stat(jini, id, &image, &error), "stat", &error);
-    return image;
 }
 
 static void check_same(const struct jini_image *a, const struct jini_image *b)
