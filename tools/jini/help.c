@@ -92,9 +92,10 @@ static void print_options(const char *heading, const struct option_row *rows)
 
 static void print_arguments(const struct verb *verb)
 {
+    if (!verb->arguments->name)
+        return;
     output_line("%s", "");
-    if (verb->arguments->name)
-        output_heading("Arguments");
+    output_heading("Arguments");
     for (const struct argument_row *row = verb->arguments; row->name; row++) {
         char lead[LINE_BYTES];
         snprintf(lead, sizeof(lead), "  %s", row->name);

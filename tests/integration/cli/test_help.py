@@ -33,6 +33,7 @@ class Help(Case):
                 text = self.run_jini(*words, "--help").out
                 self.assertTrue(text.startswith(f"Usage: jini {verb['verb']}"), text)
                 self.assertEqual(text, self.run_jini("help", *words).out)
+                self.assertNotIn("\n\n\n", text)
                 self.assertGreaterEqual(len(verb["examples"]), 1)
                 for example in verb["examples"]:
                     self.assertIn(example["command"], text)
