@@ -33,6 +33,23 @@ static const struct jini_process *find_holder(const struct jini_process *process
     return NULL;
 }
 
+/* What the engine says of the holder is left out: less is known there. */
+static void cut_holder(char *message, const struct jini_process *holder)
+{
+    char named[128];
+    snprintf(named, sizeof(named), "process %" PRId32 " (%s) has held the write lock", holder->pid,
+             holder->name);
+    char *at = strstr(message, named);
+    if (at)
+        *at = '\0';
+}
+
+static bool ends_open(const char *message)
+{
+    size_t length = strlen(message);
+    return length == 0 || message[length - 1] == ' ';
+}
+
 bool holder_explain(struct command *command)
 {
     struct jini_process processes[JINI_PROCESSES_MAX];
@@ -51,9 +68,10 @@ bool holder_explain(struct command *command)
         return false;
     }
     words_span_ms(holder->lock_ms, span);
+    cut_holder(message, holder);
     snprintf(error->message, sizeof(error->message),
-             "%.240s; process %" PRId32 " (%s) has held the write lock for %s%s; see \"jini stat\"",
-             message, holder->pid, holder->name, span,
+             "%.240s%sprocess %" PRId32 " (%s) has held the write lock for %s%s; see \"jini stat\"",
+             message, ends_open(message) ? "" : "; ", holder->pid, holder->name, span,
              holder_is_stopped(holder->pid) ? " and is stopped: continue or kill it" : "");
     return true;
 }

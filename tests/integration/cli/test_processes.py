@@ -369,8 +369,9 @@ class Processes(Case):
         for arguments in (["user", "add", "dora"], ["put", "alice", "--no-limits", "in/0000.png"]):
             late = self.json("--set", "request.timeout_ms=300", *arguments, code=9).error()
             self.assertEqual(late["name"], "E_TIMEOUT")
-            self.assertRegex(late["message"], rf"; process {process.pid} \(jini put\) has held the write lock for "
+            self.assertRegex(late["message"], rf"[:;] process {process.pid} \(jini put\) has held the write lock for "
                                               r"\d+\.\d s and is stopped: .*; see \"jini stat\"")
+            self.assertEqual(late["message"].count("has held the write lock"), 1, late["message"])
         waiting = self.start("user", "add", "carl", "--email", "c@example.org")
         self.await_waiter()
         self.assertEqual(len(self.json("user", "list").lines()), 2)  # readers do not wait
