@@ -49,9 +49,8 @@ int verb_init(struct command *command)
 
 /* ---- options ---- */
 
-/* An option's value as --set takes it. */
-static void value_text(const struct jini_options *options, const struct jini_option_info *info,
-                       char *out, size_t capacity)
+/* An option's value: a number, or a text as --set takes it. */
+static json_t *option_value(const struct jini_options *options, const struct jini_option_info *info)
 {
     uint64_t number = 0;
     const char *text = NULL;
@@ -62,32 +61,24 @@ static void value_text(const struct jini_options *options, const struct jini_opt
     if (strcmp(option, info->name) == 0)                                                           \
         text = options->member;
     JINI_OPTION_MAP(TAKE_NUMBER, TAKE_NUMBER, TAKE_NUMBER, TAKE_TEXT)
-    if (text) {
-        snprintf(out, capacity, "%s", text);
-        return;
-    }
-    if (!info->choices) {
-        snprintf(out, capacity, "%" PRIu64, number);
-        return;
-    }
+    if (text)
+        return layout_text(text);
+    if (!info->choices)
+        return layout_number(number);
     const char *choice = info->choices;
     for (; number > 0 && strchr(choice, '|'); number--)
         choice = strchr(choice, '|') + 1;
-    snprintf(out, capacity, "%.*s", (int)strcspn(choice, "|"), choice);
+    return json_stringn(choice, strcspn(choice, "|"));
 }
 
 static json_t *option_object(struct command *command, const struct jini_option_info *info)
 {
     struct jini_options defaults;
-    char value[JINI_OPTION_TEXT_MAX];
-    char standard[JINI_OPTION_TEXT_MAX];
     jini_options_init(&defaults);
-    value_text(&command->options, info, value, sizeof(value));
-    value_text(&defaults, info, standard, sizeof(standard));
-    json_t *object =
-        json_pack("{s:s, s:o, s:s, s:o, s:s, s:s}", "name", info->name, "value", layout_text(value),
-                  "source", command_option_source(command, info->name), "default",
-                  layout_text(standard), "kind", info->kind, "text", info->text);
+    json_t *object = json_pack(
+        "{s:s, s:o, s:s, s:o, s:s, s:s}", "name", info->name, "value",
+        option_value(&command->options, info), "source", command_option_source(command, info->name),
+        "default", option_value(&defaults, info), "kind", info->kind, "text", info->text);
     if (object && info->choices)
         json_object_set_new(object, "choices", json_string(info->choices));
     if (object && strcmp(info->kind, "number") == 0) {

@@ -213,17 +213,20 @@ class Options(Case):
 
     def test_each_source_above_the_one_before(self):
         self.init()
-        self.assertEqual(self.option("pack.bytes_max"), (str(64 << 20), "default"))
+        self.assertEqual(self.option("pack.bytes_max"), (64 << 20, "default"))
         self.file("db/jini.conf", b"# a comment\npack.bytes_max = 1MiB\nstore.sync = full\n"
                                   b"anonymous.tier = Free\n")
-        self.assertEqual(self.option("pack.bytes_max"), (str(1 << 20), "jini.conf"))
+        self.assertEqual(self.option("pack.bytes_max"), (1 << 20, "jini.conf"))
         self.assertEqual(self.option("store.sync"), ("full", "jini.conf"))
         self.assertEqual(self.option("anonymous.tier"), ("Free", "jini.conf"))
         self.environment["JINI_PACK_BYTES_MAX"] = "2MiB"
-        self.assertEqual(self.option("pack.bytes_max"), (str(2 << 20), "environment"))
-        self.assertEqual(self.option("pack.bytes_max", "--set", "pack.bytes_max=3MiB"), (str(3 << 20), "--set"))
+        self.assertEqual(self.option("pack.bytes_max"), (2 << 20, "environment"))
+        self.assertEqual(self.option("pack.bytes_max", "--set", "pack.bytes_max=3MiB"), (3 << 20, "--set"))
         self.assertEqual(self.option("background.run"), ("no", "command"))
         self.assertEqual(self.option("background.run", "--set", "background.run=yes"), ("yes", "--set"))
+        for row in self.json("options").lines():
+            kind = int if row["kind"] == "number" else str
+            self.assertEqual((type(row["value"]), type(row["default"])), (kind, kind), row)
         text = self.run_jini("options").out
         self.assertRegex(text, r"pack\.bytes_max +2097152 +environment")
 
