@@ -19,16 +19,26 @@
 
 enum { PATH_BYTES_MAX = 4400 };
 
+/* Whether all that is missing is the right to write, which reading alone does not need. */
+static bool may_only_read(const struct command *command, const char *path, const struct stat *info)
+{
+    int needed = S_ISDIR(info->st_mode) ? R_OK | X_OK : R_OK;
+    return !command->options.create && !command->options.read_only &&
+           faccessat(AT_FDCWD, path, needed, AT_EACCESS) == 0;
+}
+
 /* Says whose a file is that this process may not use. */
 static void blame(struct command *command, int status, const char *path, const struct stat *info,
                   const char *what)
 {
     file_error(&command->error, status, path,
                "%.200s cannot be %s: it belongs to user %u with mode %03o, and this is user %u; "
-               "run as its "
-               "owner, or give this user the right to read and write it",
+               "run as its owner, or give this user the right to read and write it%s",
                path, what, (unsigned)info->st_uid, (unsigned)(info->st_mode & 0777),
-               (unsigned)geteuid());
+               (unsigned)geteuid(),
+               may_only_read(command, path, info)
+                   ? "; --read-only (jini_options.read_only) opens it for what only reads"
+                   : "");
 }
 
 /* The first file in the directory that may not be both read and written. */

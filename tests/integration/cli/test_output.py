@@ -254,11 +254,13 @@ class Options(Case):
 class InTheWay(Case):
     """What keeps a database from being opened is named by file and cause."""
 
-    def as_nobody(self, *arguments):
+    def as_nobody(self, *arguments, code=6):
+        """The message of the error, if there is one."""
         self.directory.chmod(0o711)
         result = subprocess.run(["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", JINI, "--json", *arguments],
                                 cwd="/", env=self.environment, capture_output=True)
-        return json.loads(result.stderr.splitlines()[-1])["error"]["message"]
+        self.assertEqual(result.returncode, code, result.stderr)
+        return json.loads(result.stderr.splitlines()[-1])["error"]["message"] if code else None
 
     def test_files_of_another_user(self):
         self.init()
@@ -267,7 +269,15 @@ class InTheWay(Case):
         self.assertIn(f"{database} cannot be used: it belongs to user 0 with mode 700, and this is user 65534",
                       self.as_nobody("ls"))
         database.chmod(0o755)
-        self.assertRegex(self.as_nobody("ls"), rf"{database}/[a-z.]+ cannot be read and written: it belongs to user 0")
+        closed = rf"{database}/[a-z.]+ cannot be read and written: it belongs to user 0"
+        for path in database.iterdir():
+            path.chmod(0o600)
+        self.assertNotIn("--read-only", self.as_nobody("ls"))
+        self.assertRegex(self.as_nobody("ls"), closed)
+        for path in database.iterdir():
+            path.chmod(0o444)
+        self.assertRegex(self.as_nobody("ls"), closed + r".*; --read-only \(jini_options\.read_only\) opens it")
+        self.as_nobody("--read-only", "ls", code=0)
         database.chmod(0o777)
         for path in database.iterdir():
             path.chmod(0o666)
