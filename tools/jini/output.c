@@ -335,6 +335,16 @@ static void log_as_json(enum jini_log_level level, const char *event,
                                event, "fields", members));
 }
 
+static const char *message_of(const struct jini_log_field *fields, size_t field_count)
+{
+    for (size_t i = 0; i < field_count; i++) {
+        if (fields[i].text && strcmp(fields[i].name, "message") == 0)
+            return fields[i].text;
+    }
+    return NULL;
+}
+
+/* What has words is said in them; all fields are for those who ask for the log. */
 void output_log(void *context, enum jini_log_level level, const char *event,
                 const struct jini_log_field *fields, size_t field_count)
 {
@@ -342,6 +352,12 @@ void output_log(void *context, enum jini_log_level level, const char *event,
     (void)context;
     if (output.settings.json) {
         log_as_json(level, event, fields, field_count);
+        return;
+    }
+    const char *message = output.settings.verbose ? NULL : message_of(fields, field_count);
+    if (message) {
+        snprintf(line, sizeof(line), "%s: %s (%s)", level_name(level), message, event);
+        write_line(stderr, NULL, line);
         return;
     }
     int length = snprintf(line, sizeof(line), "%s: %s", level_name(level), event);
