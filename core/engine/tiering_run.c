@@ -321,6 +321,22 @@ static int reclaim_pack(struct tiering_run *run, const struct index_pack *pack, 
 }
 
 /*
+ * Of a pack that is in the archive alone nothing moves, so only this look tells that there is no
+ * archive any more.
+ */
+static bool has_archive(struct tiering_run *run, const struct index_pack *pack,
+                        struct jini_error *error)
+{
+    struct archive_handle *handle;
+    int status = archives_acquire(run->jini, &handle, error);
+    if (status)
+        tiering_note_problem(run, &pack->id, status, error);
+    else
+        archives_release(handle);
+    return status == 0;
+}
+
+/*
  * An archive that was lost and made anew has nothing of what is here: who asks for everything now
  * gets that too. `context`: whether the archive answers; one that does not is asked once.
  */
@@ -328,6 +344,8 @@ static int renew_pack(struct tiering_run *run, const struct index_pack *pack, vo
                       struct jini_error *error)
 {
     bool *answers = context;
+    if (pack->state == INDEX_PACK_COLD && *answers)
+        *answers = has_archive(run, pack, error);
     if (pack->state != INDEX_PACK_ARCHIVED || !*answers)
         return 0;
     int status = tiering_renew_if_lost(run, pack, error);

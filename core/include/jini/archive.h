@@ -47,7 +47,9 @@ enum jini_tiering_flag {
     JINI_TIERING_NOW = 1 << 0, /* regardless of age to the archive; open packs are sealed first.
                                        Other processes are asked to seal theirs, which takes them a
                                        second; after three the run goes on: see `packs_in_use`.
-                                       Packs whose object is missing are archived again */
+                                       Packs whose object is missing are archived again. An
+                                       archive that is gone is told of, also when nothing is to be
+                                       moved there: JINI_E_ARCHIVE */
     JINI_TIERING_FREE_HOT = 1 << 1, /* free local copies of archived packs at once */
     JINI_TIERING_DRY_RUN = 1 << 2   /* report the steps that are due, and write nothing: beside
                                        other runs, and in a database that is opened read-only. What

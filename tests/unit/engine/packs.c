@@ -307,6 +307,32 @@ TEST(a_lost_archive_is_made_anew_when_asked_for,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(a_lost_archive_is_told_of_when_all_is_cold,
+     "A run for everything tells that the archive is gone, also when nothing is left to be moved "
+     "there.")
+{
+    uint64_t user;
+    struct jini_id image;
+    struct jini_archive_run run;
+    archive_and_close(&user, &image);
+    struct jini *jini = fixture_open();
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, &run);
+    CHECK_UINT(run.packs_freed, ==, 1);
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    CHECK_INT(rename(harness_path("db/archive"), harness_path("away")), ==, 0);
+    jini = fixture_open();
+    jini_request_init(&run);
+    run.flags = JINI_TIERING_NOW;
+    CHECK_STATUS(jini_archive_run(jini, &run, NULL), JINI_E_ARCHIVE);
+    CHECK_CONTAINS(run.request.error.message, "jini archive init");
+    CHECK_UINT(run.packs_failed, ==, 0);
+    CHECK_INT(rename(harness_path("away"), harness_path("db/archive")), ==, 0);
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_OK(fixture_get(jini, &image, 1));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(an_archive_is_lost_beneath_a_process_that_has_it_open,
      "What a process had opened before an archive was lost and made anew is let go of.")
 {
