@@ -14,7 +14,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROCESSES = 3, THREADS = 3, BOUND = 3, STEPS = 25, ABANDONED_MS = 15, SUBJECTS = 2 };
+enum {
+    PROCESSES = 3,
+    THREADS = 3,
+    BOUND = 3,
+    STEPS = 25,
+    ABANDONED_MS = 15,
+    SUBJECTS = 2,
+    JOIN_TRIES = 200
+};
 
 /* The amount of the quota, so large that it never refuses. */
 enum { AMOUNT = 1000000 };
@@ -128,6 +136,15 @@ static void note_running(struct counted *counted)
         continue;
 }
 
+/* A job takes a while; until the bound was met once, for as long as it takes others to join it. */
+static void run(const struct counted *counted, uint64_t random)
+{
+    for (unsigned i = 0; i < random % 32; i++)
+        sched_yield();
+    for (unsigned i = 0; i < JOIN_TRIES && atomic_load(&counted->most) < BOUND; i++)
+        usleep(100);
+}
+
 /* One job with one of three ends, admitted as soon as there is room for it. */
 static void step(struct jini *jini, const struct jini_subject *subject, struct counted *counted,
                  uint64_t random)
@@ -143,8 +160,7 @@ static void step(struct jini *jini, const struct jini_subject *subject, struct c
     note_running(counted);
     if (random % 8 < 4)
         start(jini, &request.job.id);
-    for (unsigned i = 0; i < random % 32; i++)
-        sched_yield();
+    run(counted, random);
     atomic_fetch_sub(&counted->running, 1);
     if (random % 4 == 1) {
         release(jini, &request.job.id);
