@@ -48,13 +48,7 @@ static int load_options(const char *path, const struct jini_options *given,
         *out = *given;
         return options_check(out, error);
     }
-    jini_options_init(out);
-    char file[4200];
-    snprintf(file, sizeof(file), "%s/jini.conf", path);
-    int status = jini_options_load(out, file, error);
-    if (status && status != JINI_E_NOT_FOUND)
-        return status;
-    status = jini_options_environment(out, error);
+    int status = jini_options_read(out, path, error);
     return status ? status : options_check(out, error); /* of what goes together */
 }
 

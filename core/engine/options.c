@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FILE_BYTES_MAX = 64 * 1024, SUGGESTION_DISTANCE_MAX = 4 };
+enum { FILE_BYTES_MAX = 64 * 1024, SUGGESTION_DISTANCE_MAX = 4, OPTIONS_PATH_MAX = 4200 };
 
 struct row {
     struct jini_option_info info;
@@ -329,4 +329,18 @@ int jini_options_environment(struct jini_options *options, struct jini_error *er
                              cause.message);
     }
     return 0;
+}
+
+int jini_options_read(struct jini_options *options, const char *directory, struct jini_error *error)
+{
+    char path[OPTIONS_PATH_MAX];
+    jini_options_init(options);
+    int length = snprintf(path, sizeof(path), "%s/jini.conf", directory);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return error_set(error, JINI_E_INVALID, "directory", "longer than %d bytes",
+                         OPTIONS_PATH_MAX - (int)sizeof("/jini.conf"));
+    int status = jini_options_load(options, path, error);
+    if (status && status != JINI_E_NOT_FOUND)
+        return status;
+    return jini_options_environment(options, error);
 }

@@ -19,12 +19,12 @@ struct jini;
 JINI_EXPORT const char *jini_version(void);
 
 /*
- * Opens the database in the directory `path`. `options` is copied; NULL: the defaults, then the
- * file jini.conf of that directory, then the environment. Several processes may have one database
- * open; one process opens it once. Blocks: usually a few milliseconds; longer for a migration, or
- * behind one (store.migrate_wait_ms); up to ten seconds for the write lock, where something has to
- * be made. A database opens on a full disk too, if need be without a table of rate limits:
- * limits.when_full answers until there is room for one.
+ * Opens the database in the directory `path`. `options` is copied, and no file or environment is
+ * read beside it; NULL: those of jini_options_read(), which reads both. Several processes may have
+ * one database open; one process opens it once. Blocks: usually a few milliseconds; longer for a
+ * migration, or behind one (store.migrate_wait_ms); up to ten seconds for the write lock, where
+ * something has to be made. A database opens on a full disk too, if need be without a table of rate
+ * limits: limits.when_full answers until there is room for one.
  *
  * In a callback or a function of jini_write() that run on a thread of an engine it is
  * JINI_E_ON_LOOP. On a thread whose loop is attached to another engine it is taken, since nobody

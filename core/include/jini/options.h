@@ -3,10 +3,13 @@
  * the environment (store.sync is JINI_STORE_SYNC) and the command line (--set store.sync=meta).
  *
  *     struct jini_options options;
- *     jini_options_init(&options);
- *     status = jini_options_set(&options, "store.sync", "meta", &error);
+ *     status = jini_options_read(&options, "data", &error);
  *     options.cpu_threads = 4;
  *     status = jini_open(&jini, "data", &options, &error);
+ *
+ * Options that jini_open() is given are all that counts: it reads file and environment only where
+ * it is given none. So a program that begins with jini_options_init() uses neither, and may use
+ * another archive than the command does.
  */
 #ifndef JINI_OPTIONS_H
 #define JINI_OPTIONS_H
@@ -208,6 +211,14 @@ JINI_EXPORT int jini_options_load(struct jini_options *options, const char *path
  * above.
  */
 JINI_EXPORT int jini_options_environment(struct jini_options *options, struct jini_error *error);
+
+/*
+ * The defaults, above them what the file jini.conf of the directory sets, if there is one, above it
+ * the environment: what jini_open() does where it is given no options. JINI_E_INVALID,
+ * JINI_E_TOO_BIG as above.
+ */
+JINI_EXPORT int jini_options_read(struct jini_options *options, const char *directory,
+                                  struct jini_error *error);
 
 /* A row of the table, for help texts and bindings. Static. */
 struct jini_option_info {

@@ -1,6 +1,7 @@
 /* Options from code, files and the environment; what jini_open() makes of them. */
 #include "engine_fixture.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct jini_options options;
@@ -441,4 +442,27 @@ TEST(options_of_another_size_are_refused,
     CHECK_STATUS(jini_open(&jini, fixture_db(), &options, &error), JINI_E_INVALID);
     CHECK_TEXT(error.field, "options");
     CHECK(jini == NULL);
+}
+
+TEST(options_are_read_as_an_open_without_any_reads_them,
+     "The defaults, above them the file of the directory, above it the environment; without a file "
+     "the other two; what is wrong in either is told.")
+{
+    static const char text[] = "cpu.threads = 3\ncache.users = 4096\n";
+    CHECK_INT(mkdir(harness_path("read"), 0700), ==, 0);
+    CHECK_OK(jini_options_read(&options, harness_path("read"), &error));
+    CHECK_UINT(options.cache_users, ==, 262144);
+    FILE *file = fopen(harness_path("read/jini.conf"), "w");
+    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+    CHECK_INT(setenv("JINI_CPU_THREADS", "5", 1), ==, 0);
+    CHECK_OK(jini_options_read(&options, harness_path("read"), &error));
+    CHECK_UINT(options.cache_users, ==, 4096);
+    CHECK_UINT(options.cpu_threads, ==, 5);
+    CHECK_INT(setenv("JINI_CPU_THREADS", "many", 1), ==, 0);
+    CHECK_STATUS(jini_options_read(&options, harness_path("read"), &error), JINI_E_INVALID);
+    CHECK_INT(unsetenv("JINI_CPU_THREADS"), ==, 0);
+    file = fopen(harness_path("read/jini.conf"), "w");
+    CHECK(file && fputs("cpu.treads = 3\n", file) >= 0 && fclose(file) == 0);
+    CHECK_STATUS(jini_options_read(&options, harness_path("read"), &error), JINI_E_INVALID);
+    CHECK_CONTAINS(error.message, "cpu.threads");
 }
