@@ -206,7 +206,7 @@ static void clear_counts(struct jini_archive_run *run)
     run->packs_sealed = run->packs_archived = run->packs_freed = run->packs_purged = 0;
     run->images_archived = run->images_purged = 0;
     run->bytes_archived = run->bytes_freed = 0;
-    run->packs_failed = run->packs_in_use = 0;
+    run->packs_failed = run->packs_in_use = run->objects_kept = 0;
     run->in_use_by_count = 0;
     run->waited = 0;
 }
