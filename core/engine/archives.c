@@ -6,8 +6,10 @@
 #include "engine/engine_private.h"
 #include "images/index.h"
 
+#include <errno.h>
 #include <jini/archive.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     SLOWEST_BYTES_PER_MS = 256,
@@ -76,24 +78,31 @@ static int resolve_url(const struct jini *jini, char *out, size_t capacity,
 }
 
 /*
- * True for a directory inside of the database's own: "dir:archive", but neither an absolute path
- * nor one that leads up.
+ * True for "dir:archive" where that is a directory inside of the database's own, or nothing yet,
+ * and no link that leads out of it.
  */
-static bool is_inside(const char *url)
+static bool is_inside(const struct jini *jini)
 {
-    if (strncmp(url, "dir:", 4) != 0 || url[4] == '/')
-        return false;
-    for (const char *up = strstr(url, ".."); up; up = strstr(up + 1, "..")) {
-        if ((up[-1] == ':' || up[-1] == '/') && (up[2] == '/' || up[2] == '\0'))
-            return false;
+    const char *url = jini->options.archive_url;
+    char *directory = realpath(jini->directory, NULL);
+    char path[ARCHIVE_URL_MAX];
+    bool inside = false;
+    if (directory && strncmp(url, "dir:", 4) == 0 && url[4] != '/' && !strstr(url, "..") &&
+        snprintf(path, sizeof(path), "%s/%s", jini->directory, url + 4) < (int)sizeof(path)) {
+        char *archive = realpath(path, NULL);
+        size_t length = strlen(directory);
+        inside = archive ? strncmp(archive, directory, length) == 0 && archive[length] == '/'
+                         : errno == ENOENT;
+        free(archive);
     }
-    return true;
+    free(directory);
+    return inside;
 }
 
 bool archives_may_be_anothers(const struct jini *jini)
 {
     bool home;
-    if (is_inside(jini->options.archive_url))
+    if (is_inside(jini))
         return false;
     int status = store_is_home(jini->store, &home);
     return status || !home;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { IMAGES = 4 };
 
@@ -115,6 +116,10 @@ TEST(an_original_stays_one,
     CHECK_UINT(status_of(copy).keeps_objects, ==, 0);
     CHECK_OK(jini_close(copy, NULL, NULL));
     copy = open_at("copy", "dir:../shared");
+    CHECK_UINT(status_of(copy).keeps_objects, ==, 1);
+    CHECK_OK(jini_close(copy, NULL, NULL));
+    CHECK_INT(symlink("../shared", harness_path("copy/linked")), ==, 0);
+    copy = open_at("copy", "dir:linked");
     CHECK_UINT(status_of(copy).keeps_objects, ==, 1);
     CHECK_OK(jini_close(copy, NULL, NULL));
 }
