@@ -7,6 +7,7 @@
 #include "base/tuple.h"
 #include "engine/jobs.h"
 #include "generations/check.h"
+#include "ledger/place.h"
 #include "limits/quota.h"
 
 /* ---- What generations finds ---- */
@@ -69,6 +70,8 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
     if (tuple_next_uint(&reader, &id) == 0 && tuple_next(&reader, &row) == 0) {
         if (id == 0 && tuple_is_text(&row, "q"))
             return check_address_row(v, txn, &reader, key.length);
+        if (id != 0 && tuple_is_text(&row, PLACE_ACCOUNT_ROW))
+            return 0; /* the ledger checks these */
         const struct generations_subject runner = {.user_id = id};
         const struct quota_subject subject = {.user_id = id};
         bool last = reader.rest.length == 0 && id != 0;

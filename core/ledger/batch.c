@@ -1,5 +1,6 @@
 /* The memory of a request, and what is known there. */
 #include "ledger/batch.h"
+#include "ledger/place.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -114,9 +115,8 @@ int ledger_account_get(struct store_txn *txn, const struct jini_id *id, struct j
     uint8_t bytes[RECORD_ACCOUNT_BYTES];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     struct tuple key;
-    tuple_begin(&key);
-    tuple_add_id(&key, id);
-    int status = read_value(txn, STORE_SPACE_LEDGER_ACCOUNTS, &key, &value);
+    enum store_space space = place_of_account(id, &key);
+    int status = read_value(txn, space, &key, &value);
     if (status == 0)
         status = record_read_account(buffer_slice(&value), id, out);
     if (status == JINI_E_NOT_FOUND)

@@ -48,6 +48,7 @@ struct pass {
     struct id_map map;
     struct pass_account *accounts;
     uint32_t count;
+    enum store_space space;    /* that was read last */
     bool ended;                /* there are no more accounts */
     struct jini_id unreadable; /* the last whose record could not be read */
     bool first;                /* looks at the chain as well, and sums up */
@@ -59,14 +60,14 @@ struct pass {
     uint32_t told_of_history;
 };
 
-/* JINI_E_CORRUPT: the key is none of the space. */
-static int pass_add(struct pass *pass, struct slice key, struct slice value)
+/* JINI_E_CORRUPT: the key is none of the space. That of a user is looked at with the users. */
+static int pass_add(struct pass *pass, enum store_space space, struct slice key, struct slice value)
 {
     struct tuple_reader reader = tuple_reader_of(key);
     struct jini_account account;
     struct jini_id id;
-    if (tuple_next_id(&reader, &id) != 0)
-        return JINI_E_CORRUPT;
+    if (place_read(space, &reader, &id) != 0)
+        return space == STORE_SPACE_USERS ? 0 : JINI_E_CORRUPT;
     if (reader.rest.length != 0)
         return 0; /* a tail of postings */
     if (record_read_account(value, &id, &account) != 0) {
@@ -82,26 +83,45 @@ static int pass_add(struct pass *pass, struct slice key, struct slice value)
     return 0;
 }
 
-static int read_accounts(struct pass *pass, struct store_txn *txn, const struct jini_id *after)
+/* Those of a space that come behind a key. JINI_E_NOT_FOUND: there are no more. */
+static int read_space(struct pass *pass, struct store_txn *txn, enum store_space space,
+                      struct slice low)
 {
     uint8_t bytes[POSTINGS_CHUNK_BYTES];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     struct store_cursor cursor;
-    struct tuple low;
-    tuple_begin(&low);
-    tuple_add_id(&low, after);
-    if (!id_is_zero(after))
-        tuple_after_prefix(&low);
-    int status = store_cursor_open(txn, STORE_SPACE_LEDGER_ACCOUNTS, tuple_key(&low),
-                                   slice_of(NULL, 0), STORE_FORWARD, &cursor);
+    int status = store_cursor_open(txn, space, low, slice_of(NULL, 0), STORE_FORWARD, &cursor);
+    pass->space = space;
     while (status == 0 && pass->count < PASS_ACCOUNTS) {
         status = store_cursor_next(&cursor, &value);
-        if (status == 0)
-            status = pass_add(pass, cursor.key, buffer_slice(&value));
+        if (status == JINI_E_TOO_BIG && space == STORE_SPACE_USERS)
+            status = 0; /* another row of a user */
+        else if (status == 0)
+            status = pass_add(pass, space, cursor.key, buffer_slice(&value));
     }
     store_cursor_close(&cursor);
+    return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
+}
+
+/* Those behind the last of the pass before; first all that are nobody's. */
+static int read_accounts(struct pass *pass, struct store_txn *txn, const struct jini_id *after)
+{
+    struct tuple low;
+    enum store_space space = STORE_SPACE_LEDGER_ACCOUNTS;
+    tuple_begin(&low);
+    if (!id_is_zero(after)) {
+        space = place_of_account(after, &low);
+        tuple_after_prefix(&low);
+    }
+    int status = 0;
+    if (space == STORE_SPACE_LEDGER_ACCOUNTS) {
+        status = read_space(pass, txn, space, tuple_key(&low));
+        tuple_begin(&low);
+    }
+    if (status == JINI_E_NOT_FOUND || space == STORE_SPACE_USERS)
+        status = read_space(pass, txn, STORE_SPACE_USERS, tuple_key(&low));
     pass->ended = status != 0;
-    return status == JINI_E_NOT_FOUND ? 0 : status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
+    return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
 /* What could not be read is told once no snapshot is open; the others are checked. */
@@ -117,7 +137,7 @@ static int tell_unread(struct pass *pass, int status)
     }
     if (!status_is_damage(status))
         return status;
-    check_space_damaged(checking, STORE_SPACE_LEDGER_ACCOUNTS, status);
+    check_space_damaged(checking, pass->space, status);
     checking->accounts_missed = true;
     return 0;
 }

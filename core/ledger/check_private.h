@@ -10,6 +10,7 @@
 #include "ledger/blocks.h"
 #include "ledger/check.h"
 #include "ledger/id_map.h"
+#include "ledger/place.h"
 #include "ledger/postings.h"
 
 /*

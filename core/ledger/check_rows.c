@@ -161,9 +161,22 @@ static int visit_account(void *argument, struct slice key, struct slice value)
 {
     struct tuple_reader reader = tuple_reader_of(key);
     struct jini_id id;
-    if (tuple_next_id(&reader, &id) == 0 && reader.rest.length == 0)
+    if (place_read(STORE_SPACE_LEDGER_ACCOUNTS, &reader, &id) == 0 && reader.rest.length == 0)
         return 0; /* an account; it was looked at in its pass */
     return visit_list(argument, STORE_SPACE_LEDGER_ACCOUNTS, key, value);
+}
+
+/* Rows of users that are none of the ledger's are left to those who keep them. */
+static int visit_user(void *argument, struct slice key, struct slice value)
+{
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct jini_id id;
+    int status = place_read(STORE_SPACE_USERS, &reader, &id);
+    if (status == JINI_E_NOT_FOUND)
+        return goes_on(argument) ? 0 : JINI_E_CANCELLED;
+    if (status == 0 && reader.rest.length == 0)
+        return 0;
+    return visit_list(argument, STORE_SPACE_USERS, key, value);
 }
 
 /* ---- Pending transfers ---- */
@@ -285,8 +298,8 @@ static int visit_space(struct checking *checking, enum store_space space, store_
                             visit, checking);
     if (!status_is_damage(status))
         return status;
-    /* That of the accounts was told when their balances were checked. */
-    if (space != STORE_SPACE_LEDGER_ACCOUNTS)
+    /* Those of the accounts were told when their balances were checked. */
+    if (space != STORE_SPACE_LEDGER_ACCOUNTS && space != STORE_SPACE_USERS)
         check_space_damaged(checking, space, status);
     checking->events_missed = true;
     return 0;
@@ -312,6 +325,8 @@ int check_rows(struct checking *checking)
         status = visit_space(checking, STORE_SPACE_TRANSFER_IDS, visit_id);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_LEDGER_ACCOUNTS, visit_account);
+    if (status == 0)
+        status = visit_space(checking, STORE_SPACE_USERS, visit_user);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_POSTINGS, visit_posting);
     if (status == 0)

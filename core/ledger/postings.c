@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/tuple.h"
+#include "ledger/place.h"
 
 enum { VERSION = 1, VARINT_MAX = 10, KIND_TAIL = 0, KIND_CHUNK = 1 };
 
@@ -121,21 +122,18 @@ static bool is_of_account(enum postings_field field)
     return field == POSTINGS_DEBITS || field == POSTINGS_CREDITS;
 }
 
-static enum store_space tail_space(const struct postings_term *term)
+static enum store_space place_of_tail(const struct postings_term *term, struct tuple *key)
 {
-    return is_of_account(term->field) ? STORE_SPACE_LEDGER_ACCOUNTS : STORE_SPACE_POSTINGS;
-}
-
-static void tail_key(const struct postings_term *term, struct tuple *key)
-{
-    tuple_begin(key);
-    if (!is_of_account(term->field)) {
-        tuple_add_uint(key, KIND_TAIL);
+    if (is_of_account(term->field)) {
+        enum store_space space = place_of_account(&term->value, key);
         tuple_add_uint(key, term->field);
+        return space;
     }
+    tuple_begin(key);
+    tuple_add_uint(key, KIND_TAIL);
+    tuple_add_uint(key, term->field);
     tuple_add_id(key, &term->value);
-    if (is_of_account(term->field))
-        tuple_add_uint(key, term->field);
+    return STORE_SPACE_POSTINGS;
 }
 
 static void chunk_key(const struct postings_term *term, uint64_t first_ns, struct tuple *key)
@@ -156,10 +154,11 @@ static int read_field(struct tuple_reader *reader, struct postings_term *out)
     return 0;
 }
 
-static bool read_tail_of_account(struct tuple_reader *reader, struct postings_key *out)
+static bool read_tail_of_account(enum store_space space, struct tuple_reader *reader,
+                                 struct postings_key *out)
 {
-    return tuple_next_id(reader, &out->term.value) == 0 && read_field(reader, &out->term) == 0 &&
-           is_of_account(out->term.field);
+    return place_read(space, reader, &out->term.value) == 0 &&
+           read_field(reader, &out->term) == 0 && is_of_account(out->term.field);
 }
 
 /* The tail of an account is beside it, not here. */
@@ -178,8 +177,8 @@ int postings_read_key(enum store_space space, struct slice key, struct postings_
 {
     struct tuple_reader reader = tuple_reader_of(key);
     memset(out, 0, sizeof(*out));
-    bool known = space == STORE_SPACE_LEDGER_ACCOUNTS ? read_tail_of_account(&reader, out)
-                                                      : read_other(&reader, out);
+    bool known = space == STORE_SPACE_POSTINGS ? read_other(&reader, out)
+                                               : read_tail_of_account(space, &reader, out);
     return known && reader.rest.length == 0 ? 0 : JINI_E_CORRUPT;
 }
 
@@ -203,8 +202,8 @@ static int read_tail(struct store_txn *txn, const struct postings_term *term, ui
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     struct tuple key;
     *count = 0;
-    tail_key(term, &key);
-    int status = store_get(txn, tail_space(term), tuple_key(&key), &value);
+    enum store_space space = place_of_tail(term, &key);
+    int status = store_get(txn, space, tuple_key(&key), &value);
     if (status == JINI_E_NOT_FOUND)
         return 0;
     if (status == 0)
@@ -235,8 +234,8 @@ static int add(struct store_txn *txn, const struct postings_term *term, struct r
 static int write_tail(struct store_txn *txn, const struct postings_term *term, struct row *row)
 {
     struct tuple key;
-    tail_key(term, &key);
-    return store_put(txn, tail_space(term), tuple_key(&key), row_end(row));
+    enum store_space space = place_of_tail(term, &key);
+    return store_put(txn, space, tuple_key(&key), row_end(row));
 }
 
 /*

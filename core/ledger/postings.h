@@ -9,7 +9,7 @@
  * 12 last time u64 | 20 the others as differences to the one before, each in groups of 7 bits, low
  * first, with the top bit set but in the last (LEB128). Keys:
  *
- *   LEDGER_ACCOUNTS (id account, uint field)              tail of debits or credits of an account
+ *   beside the account (place.h), (uint field)            tail of its debits or credits
  *   POSTINGS        (uint 0, uint field, id value)        tail of another field
  *   POSTINGS        (uint 1, uint field, id value, uint first time)    chunk
  *
@@ -77,7 +77,7 @@ int postings_next(struct postings_walk *walk, uint64_t *time, struct jini_error 
 
 /* ---- For verify ---- */
 
-/* What a key of LEDGER_ACCOUNTS or POSTINGS names. JINI_E_CORRUPT: no row of this module. */
+/* What a key of LEDGER_ACCOUNTS, USERS or POSTINGS names. JINI_E_CORRUPT: no row of postings. */
 struct postings_key {
     struct postings_term term;
     bool is_chunk;

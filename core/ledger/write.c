@@ -1,5 +1,6 @@
 /* What came of a request, into the store. */
 #include "ledger/batch.h"
+#include "ledger/place.h"
 
 #include "base/error.h"
 #include "base/id.h"
@@ -173,11 +174,9 @@ static int write_account(struct ledger_batch *batch, struct store_txn *txn,
     struct postings_term debits = {POSTINGS_DEBITS, account->account.id};
     struct postings_term credits = {POSTINGS_CREDITS, account->account.id};
     struct tuple key;
-    tuple_begin(&key);
-    tuple_add_id(&key, &account->account.id);
+    enum store_space space = place_of_account(&account->account.id, &key);
     record_write_account(&account->account, bytes);
-    int status = store_put(txn, STORE_SPACE_LEDGER_ACCOUNTS, tuple_key(&key),
-                           slice_of(bytes, sizeof(bytes)));
+    int status = store_put(txn, space, tuple_key(&key), slice_of(bytes, sizeof(bytes)));
     if (status == 0)
         status = write_list(batch, txn, &debits, &account->events[BLOCK_DEBIT], error);
     if (status == 0)

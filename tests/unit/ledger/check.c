@@ -94,6 +94,12 @@ static int op_edit(struct store_txn *txn, void *argument)
     return store_put(txn, edit->space, tuple_key(&edit->key), buffer_slice(&value));
 }
 
+static int op_put(struct store_txn *txn, void *argument)
+{
+    const struct edit *edit = argument;
+    return store_put(txn, edit->space, tuple_key(&edit->key), slice_of_text("row"));
+}
+
 static void edit(struct fixture_ledger *ledger, enum store_space space, const struct tuple *key,
                  size_t at)
 {
@@ -108,6 +114,12 @@ static struct tuple key_of_id(uint64_t number)
     tuple_begin(&key);
     tuple_add_id(&key, &id);
     return key;
+}
+
+static enum store_space account_key(uint64_t number, struct tuple *key)
+{
+    struct jini_id id = ledger_account_id(number);
+    return place_of_account(&id, key);
 }
 
 static uint64_t time_of(struct fixture_ledger *ledger, uint64_t number)
@@ -173,26 +185,37 @@ TEST(a_missing_block_is_found, "A block that was removed breaks the chain and th
     ledger_close(&ledger);
 }
 
+/* Nobody's account and a user's, which lie in different spaces. */
+static const uint64_t both_kinds[] = {2, 3};
+
 TEST(an_altered_balance_is_found, "A balance that was changed is not what its transfers come to.")
 {
-    struct fixture_ledger ledger = with_much();
-    struct tuple key = key_of_id(2);
-    edit(&ledger, STORE_SPACE_LEDGER_ACCOUNTS, &key, 48 + 16);
-    struct found found = check(&ledger);
-    CHECK_UINT(found.count, ==, 1);
-    CHECK(has(&found, "ledger_balance_wrong"));
-    CHECK_CONTAINS(found.message, "00000000-0000-0000-0000-000000000002");
-    ledger_close(&ledger);
+    static const char *const names[] = {"00000000-0000-0000-0000-000000000002",
+                                        "6a770000-0000-0003-0000-000000000003"};
+    for (int i = 0; i < 2; i++) {
+        struct fixture_ledger ledger = with_much();
+        struct tuple key;
+        enum store_space space = account_key(both_kinds[i], &key);
+        edit(&ledger, space, &key, 48 + 16);
+        struct found found = check(&ledger);
+        CHECK_UINT(found.count, ==, 1);
+        CHECK(has(&found, "ledger_balance_wrong"));
+        CHECK_CONTAINS(found.message, names[i]);
+        ledger_close(&ledger);
+    }
 }
 
 TEST(a_missing_account_is_found, "An account that was removed is missed by its transfers.")
 {
-    struct fixture_ledger ledger = with_much();
-    struct tuple key = key_of_id(2);
-    edit(&ledger, STORE_SPACE_LEDGER_ACCOUNTS, &key, SIZE_MAX);
-    struct found found = check(&ledger);
-    CHECK(has(&found, "ledger_account_missing"));
-    ledger_close(&ledger);
+    for (int i = 0; i < 2; i++) {
+        struct fixture_ledger ledger = with_much();
+        struct tuple key;
+        enum store_space space = account_key(both_kinds[i], &key);
+        edit(&ledger, space, &key, SIZE_MAX);
+        struct found found = check(&ledger);
+        CHECK(has(&found, "ledger_account_missing"));
+        ledger_close(&ledger);
+    }
 }
 
 TEST(a_missing_id_is_found, "An id that was removed, or leads elsewhere, is missed.")
@@ -212,13 +235,30 @@ TEST(a_missing_id_is_found, "An id that was removed, or leads elsewhere, is miss
 TEST(a_missing_posting_is_found,
      "A list from which times were taken is not what the transfers make.")
 {
+    for (int i = 0; i < 2; i++) {
+        struct fixture_ledger ledger = with_much();
+        struct tuple key;
+        enum store_space space = account_key(both_kinds[i], &key);
+        tuple_add_uint(&key, POSTINGS_DEBITS);
+        edit(&ledger, space, &key, SIZE_MAX);
+        struct found found = check(&ledger);
+        CHECK(has(&found, "ledger_index_wrong"));
+        CHECK_CONTAINS(found.message, "debit_account_id");
+        ledger_close(&ledger);
+    }
+}
+
+TEST(a_users_account_in_the_space_of_others_is_found,
+     "A user's account that lies with those of nobody is no row of that space.")
+{
     struct fixture_ledger ledger = with_much();
-    struct tuple key = key_of_id(1);
-    tuple_add_uint(&key, POSTINGS_DEBITS);
-    edit(&ledger, STORE_SPACE_LEDGER_ACCOUNTS, &key, SIZE_MAX);
+    struct jini_id id = ledger_account_id(3);
+    struct edit edit = {.space = STORE_SPACE_LEDGER_ACCOUNTS};
+    tuple_begin(&edit.key);
+    tuple_add_id(&edit.key, &id);
+    CHECK_OK(store_write(ledger.store, op_put, &edit));
     struct found found = check(&ledger);
-    CHECK(has(&found, "ledger_index_wrong"));
-    CHECK_CONTAINS(found.message, "debit_account_id");
+    CHECK(has(&found, "space_damaged"));
     ledger_close(&ledger);
 }
 

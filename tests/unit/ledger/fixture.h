@@ -6,6 +6,7 @@
 
 #include "ledger/amount.h"
 #include "ledger/ledger.h"
+#include "ledger/place.h"
 
 enum { LEDGER_FIXTURE_EVENTS = 1024 };
 
@@ -41,18 +42,24 @@ static inline struct jini_id ledger_id(uint64_t number)
     return id;
 }
 
+/* Every third account is a user's, so that one kind meets the other. */
+static inline struct jini_id ledger_account_id(uint64_t number)
+{
+    return number % 3 == 0 && number != 0 ? place_user_account(number, number) : ledger_id(number);
+}
+
 static inline struct jini_account ledger_account(uint64_t number, uint32_t flags)
 {
     return (struct jini_account){
-        .id = ledger_id(number), .ledger = 1, .code = 10, .flags = (uint16_t)flags};
+        .id = ledger_account_id(number), .ledger = 1, .code = 10, .flags = (uint16_t)flags};
 }
 
 static inline struct jini_transfer ledger_move(uint64_t number, uint64_t debit, uint64_t credit,
                                                uint64_t amount)
 {
     return (struct jini_transfer){.id = ledger_id(number),
-                                  .debit_account_id = ledger_id(debit),
-                                  .credit_account_id = ledger_id(credit),
+                                  .debit_account_id = ledger_account_id(debit),
+                                  .credit_account_id = ledger_account_id(credit),
                                   .amount = jini_amount_of(amount),
                                   .ledger = 1,
                                   .code = 1};
@@ -153,7 +160,7 @@ static inline struct jini_account ledger_look(struct fixture_ledger *ledger, uin
 {
     struct jini_account account;
     struct jini_error error;
-    struct jini_id id = ledger_id(number);
+    struct jini_id id = ledger_account_id(number);
     struct store_txn *txn;
     CHECK_OK(store_read_begin(ledger->store, &txn));
     CHECK_OK(ledger_account_get(txn, &id, &account, &error));

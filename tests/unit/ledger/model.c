@@ -499,12 +499,12 @@ static uint16_t random_flags(void)
 static void maybe_name_all(struct jini_transfer *t)
 {
     if (chance(4)) {
-        t->debit_account_id = ledger_id(random_account());
+        t->debit_account_id = ledger_account_id(random_account());
         t->ledger = (uint32_t)harness_random_below(3);
         t->code = (uint16_t)harness_random_below(3);
     }
     if (chance(4))
-        t->credit_account_id = ledger_id(random_account());
+        t->credit_account_id = ledger_account_id(random_account());
 }
 
 static struct jini_transfer make_transfer(void)
@@ -619,7 +619,7 @@ static struct jini_ledger_filter random_filter(const struct model *model)
 {
     struct jini_ledger_filter filter = {0};
     if (chance(2))
-        filter.account_id = ledger_id(1 + harness_random_below(ACCOUNTS));
+        filter.account_id = ledger_account_id(1 + harness_random_below(ACCOUNTS));
     if (chance(3))
         filter.user_data_64 = harness_random_below(4);
     if (chance(3))
@@ -688,7 +688,7 @@ static void check_listing(struct fixture_ledger *ledger, const struct model *mod
 
 static void check_history(struct fixture_ledger *ledger, const struct model *model)
 {
-    struct jini_id id = ledger_id(1 + 2 * harness_random_below(ACCOUNTS / 2));
+    struct jini_id id = ledger_account_id(1 + 2 * harness_random_below(ACCOUNTS / 2));
     struct jini_ledger_balance row;
     struct jini_error error;
     struct store_txn *txn;
