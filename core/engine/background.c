@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "engine/due.h"
 #include "engine/rate.h"
 
 #include <sys/prctl.h>
@@ -126,6 +127,7 @@ static void run_regular(struct background *background)
     jobs_clean(jini);
     quotas_clean(jini);
     ledger_tend(jini);
+    due_tend(jini);
     uint64_t now_ns = clock_boot_ns(jini->clock);
     if (now_ns < background->rest_until_ns)
         return;

@@ -20,6 +20,8 @@
  *   jobs_due.c     jobs to be given up, and ended ones to be deleted
  *   quota_clean.c  quota rows that are over
  *   ledger.c       accounts and transfers
+ *   grants.c       credits
+ *   due.c          what falls due in the engine itself
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -72,6 +74,7 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(IMAGE_RESTORE, "image_restore")                                                              \
     X(ACCOUNTS_CREATE, "accounts_create")                                                          \
     X(TRANSFERS_CREATE, "transfers_create")                                                        \
+    X(GRANT_ADD, "grant_add")                                                                      \
     X(ARCHIVE_RUN, "archive_run")                                                                  \
     X(VERIFY, "verify")
 
@@ -86,7 +89,7 @@ enum request_kind {
  * An end is counted at its status without the sign; one that status.h does not have at the last
  * place.
  */
-enum { REQUEST_STATUS_OTHER = 31, REQUEST_STATUSES = 32 };
+enum { REQUEST_STATUS_OTHER = 63, REQUEST_STATUSES = 64 };
 
 #define REQUEST_STATUS_FITS(name, value, exit_code, http, retry, text)                             \
     _Static_assert((value) <= 0 && (value) > -REQUEST_STATUS_OTHER, "a counter is missing");
@@ -353,6 +356,9 @@ void quotas_clean(struct jini *jini);
 
 /* ledger.c, of the background thread: pending transfers that are due expire. */
 void ledger_tend(struct jini *jini);
+
+/* In an op: jini->ledger_batch has room for so many events. JINI_E_NO_MEMORY. */
+int ledger_memory(struct jini *jini, uint32_t count, struct jini_error *error);
 
 /*
  * background.c: boot time by which a write of the background has to be done. A process that was

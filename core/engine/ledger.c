@@ -15,7 +15,7 @@ enum {
     EXPIRE_TURNS = 16  /* of one look at what is due */
 };
 
-static int reserve(struct jini *jini, uint32_t count, struct jini_error *error)
+int ledger_memory(struct jini *jini, uint32_t count, struct jini_error *error)
 {
     struct ledger_batch *batch = jini->ledger_batch;
     if (batch && ledger_batch_size(batch) >= count)
@@ -66,7 +66,7 @@ static int op_accounts(struct jini_txn *txn, void *request)
 {
     struct jini_accounts_create *create = request;
     struct jini_error *error = &create->request.error;
-    int status = reserve(txn->jini, create->count, error);
+    int status = ledger_memory(txn->jini, create->count, error);
     if (status)
         return status;
     status = ledger_create_accounts(txn->store, txn->jini->ledger_batch, now_ns(txn),
@@ -116,7 +116,7 @@ static int op_transfers(struct jini_txn *txn, void *request)
 {
     struct jini_transfers_create *create = request;
     struct jini_error *error = &create->request.error;
-    int status = reserve(txn->jini, create->count, error);
+    int status = ledger_memory(txn->jini, create->count, error);
     if (status)
         return status;
     status = ledger_create_transfers(txn->store, txn->jini->ledger_batch, now_ns(txn),
@@ -272,7 +272,7 @@ struct expiring {
 static int op_expire(struct store_txn *txn, void *argument)
 {
     struct expiring *expiring = argument;
-    int status = reserve(expiring->jini, BATCH_EVENTS, &expiring->error);
+    int status = ledger_memory(expiring->jini, BATCH_EVENTS, &expiring->error);
     return status ? status
                   : ledger_expire(txn, expiring->jini->ledger_batch, expiring->now_ns,
                                   &expiring->expired, &expiring->error);

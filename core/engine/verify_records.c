@@ -7,6 +7,7 @@
 #include "base/tuple.h"
 #include "engine/jobs.h"
 #include "generations/check.h"
+#include "ledger/grants.h"
 #include "ledger/place.h"
 #include "limits/quota.h"
 
@@ -58,6 +59,37 @@ static int check_address_row(struct verifying *v, struct store_txn *txn, struct 
     return 0;
 }
 
+static int tell_wallet(struct verifying *v, int status, uint64_t user_id,
+                       const struct ledger_finding *finding)
+{
+    const struct verify_place place = {
+        .kind = finding->kind, .field = finding->field, .user_id = user_id};
+    if (status == 0 && finding->kind)
+        verify_problem(v, &place, "%s: %s", finding->field, finding->message);
+    return status;
+}
+
+static int check_wallet(struct verifying *v, struct store_txn *txn, uint64_t user_id)
+{
+    struct ledger_finding finding;
+    int status = grants_check_wallet(txn, user_id, &finding);
+    return tell_wallet(v, status, user_id, &finding);
+}
+
+/* The account itself is checked with the ledger. */
+static int check_account(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct ledger_finding finding;
+    struct jini_id id;
+    uint64_t user_id;
+    if (place_read(STORE_SPACE_USERS, &reader, &id) != 0 || reader.rest.length != 0 ||
+        !place_is_of_user(&id, &user_id, NULL))
+        return 0;
+    int status = grants_check_account(txn, &id, &finding);
+    return tell_wallet(v, status, user_id, &finding);
+}
+
 static int check_user_row(struct verifying *v, struct store_txn *txn, struct slice key)
 {
     const struct generations_check check = check_in(v, txn);
@@ -71,12 +103,14 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
         if (id == 0 && tuple_is_text(&row, "q"))
             return check_address_row(v, txn, &reader, key.length);
         if (id != 0 && tuple_is_text(&row, PLACE_ACCOUNT_ROW))
-            return 0; /* the ledger checks these */
+            return check_account(v, txn, key);
         const struct generations_subject runner = {.user_id = id};
         const struct quota_subject subject = {.user_id = id};
         bool last = reader.rest.length == 0 && id != 0;
         if (last && tuple_is_text(&row, "q"))
             return verify_quotas(v, txn, &subject);
+        if (last && tuple_is_text(&row, GRANTS_WALLET_ROW))
+            return check_wallet(v, txn, id);
         if (last && tuple_is_text(&row, "u"))
             return verify_user(v, txn, id);
         if (last && tuple_is_text(&row, "li"))

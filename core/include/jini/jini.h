@@ -10,6 +10,7 @@
  *   generations.h  jobs and images as records
  *   images.h       storing and reading images
  *   ledger.h       accounts and transfers
+ *   grants.h       credits
  *   archive.h      tiering, and the check of everything
  *   options.h      what can be set
  *   status.h       what calls answer
@@ -26,6 +27,7 @@
 #include <jini/archive.h>
 #include <jini/engine.h>
 #include <jini/generations.h>
+#include <jini/grants.h>
 #include <jini/id.h>
 #include <jini/images.h>
 #include <jini/ledger.h>

@@ -63,7 +63,8 @@ enum jini_retry {
     X(E_INACTIVE, -27, 28, 403, NEVER, "the account is disabled")                                  \
     X(E_ARCHIVE, -28, 29, 502, BACKOFF, "the archive did not answer as it should")                 \
     X(E_EXPIRED, -29, 30, 410, NEVER, "it has expired")                                            \
-    X(E_NOT_IMAGE, -30, 31, 415, NEVER, "the bytes are no image of a known type")
+    X(E_NOT_IMAGE, -30, 31, 415, NEVER, "the bytes are no image of a known type")                  \
+    X(E_FUNDS, -31, 32, 402, NEVER, "there are not enough credits")
 
 enum jini_status {
 #define JINI_STATUS_ENUM(name, value, exit_code, http, retry, text) JINI_##name = (value),

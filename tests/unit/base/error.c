@@ -69,6 +69,7 @@ TEST(pinned_values_stay, "Values that programs have been built with keep their n
     CHECK_INT(JINI_E_CONFLICT, ==, -20);
     CHECK_INT(JINI_E_ARCHIVE, ==, -28);
     CHECK_INT(JINI_E_NOT_IMAGE, ==, -30);
+    CHECK_INT(JINI_E_FUNDS, ==, -31);
 }
 
 TEST(unknown_statuses_have_an_answer,

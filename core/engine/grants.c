@@ -1,0 +1,160 @@
+/* Grants and wallets: the calls. The rules are the ledger's (ledger/grants.h). */
+#include "engine/grants.h"
+
+#include "base/error.h"
+#include "engine/due.h"
+#include "engine/txn.h"
+
+enum { GRANT_BYTES = 1536 };
+
+int grants_txn_in(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
+                  struct jini_error *error, struct grants_txn *out)
+{
+    int status = ledger_memory(jini, GRANTS_BATCH, error);
+    *out = (struct grants_txn){txn, jini->ledger_batch, now_ms, error};
+    return status;
+}
+
+int grants_due_in(struct store_txn *txn, struct jini *jini, uint64_t user_id, uint64_t now_ms,
+                  struct jini_error *error)
+{
+    struct grants_txn grants;
+    uint64_t expired;
+    int status = grants_txn_in(txn, jini, now_ms, error, &grants);
+    return status ? status : grants_expire(&grants, user_id, &expired);
+}
+
+/* ---- Granting ---- */
+
+static int invalid(struct jini_error *error, const char *field, const char *rule)
+{
+    return error_set(error, JINI_E_INVALID, field, "%s", rule);
+}
+
+static int check_grant(void *request, enum txn_place place)
+{
+    struct jini_grant_add *add = request;
+    const struct jini_grant *grant = &add->grant;
+    struct jini_error *error = &add->request.error;
+    (void)place;
+    if (id_is_zero(&grant->id))
+        return invalid(error, "id", "a grant has an id");
+    if (grant->granted < 1 || grant->granted > JINI_CREDITS_MAX)
+        return invalid(error, "granted", "a grant is of 1 to 2^62 credits");
+    if (grant->category != JINI_GRANT_PAID && grant->category != JINI_GRANT_PROMOTIONAL)
+        return invalid(error, "category", "it is paid or promotional");
+    if (grant->priority > JINI_PRIORITY_MAX)
+        return invalid(error, "priority", "it is 0 to 255");
+    if (grant->effective_ms / 1000 >= UINT32_MAX)
+        return invalid(error, "effective_ms", "it is before 2106");
+    if (grant->expires_ms / 1000 >= UINT32_MAX - 1)
+        return invalid(error, "expires_ms", "it is before 2106, or 0 for never");
+    if (grant->expires_ms != 0 && grant->expires_ms <= grant->effective_ms)
+        return invalid(error, "expires_ms", "it is after effective_ms");
+    return 0;
+}
+
+/* A call that is made again after the grant has expired is answered all the same. */
+static int refuse_expired(const struct jini_txn *txn, const struct jini_grant *grant,
+                          struct jini_error *error)
+{
+    struct jini_transfer ignored;
+    if (grant->expires_ms == 0 || grant->expires_ms > txn->now_ms)
+        return 0;
+    int status = ledger_transfer_get(txn->store, &grant->id, &ignored, error);
+    if (status == JINI_E_NOT_FOUND)
+        return invalid(error, "expires_ms", "it lies in the past");
+    return status;
+}
+
+static int op_grant(struct jini_txn *txn, void *request)
+{
+    struct jini_grant_add *add = request;
+    struct jini_error *error = &add->request.error;
+    struct grants_txn grants;
+    struct jini_user user;
+    int status = accounts_user_get(txn->store, add->grant.user_id, &user);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, status, "user_id", "there is no user of this id");
+    if (status == 0)
+        status = refuse_expired(txn, &add->grant, error);
+    if (status == 0)
+        status = grants_txn_in(txn->store, txn->jini, txn->now_ms, error, &grants);
+    if (status == 0)
+        status = grants_add(&grants, &add->grant);
+    if (status || add->grant.expires_ms == 0 || add->grant.expires_ms <= txn->now_ms)
+        return status;
+    return due_add(txn->store, DUE_GRANT, add->grant.expires_ms, &add->grant.account_id, error);
+}
+
+static const struct txn_form grant_form = {
+    .kind = REQUEST_GRANT_ADD,
+    .size = sizeof(struct jini_grant_add),
+    .bytes = GRANT_BYTES,
+    .class = STORE_NEW_WORK,
+    .check = check_grant,
+    .op = op_grant,
+};
+
+int jini_grant_add(struct jini *jini, struct jini_grant_add *add, jini_callback *callback)
+{
+    return txn_submit(jini, &add->request, &grant_form, callback);
+}
+
+int jini_txn_grant_add(struct jini_txn *txn, struct jini_grant_add *add)
+{
+    return txn_call(txn, &add->request, &grant_form);
+}
+
+/* ---- Looking ---- */
+
+static void sum_up(const struct wallet *wallet, uint64_t now_ms, struct jini_wallet *out)
+{
+    out->user_id = wallet->user_id;
+    out->available = grants_available(wallet, now_ms);
+    out->grants = wallet->count;
+    for (uint32_t i = 0; i < wallet->count; i++) {
+        const struct jini_grant *grant = &wallet->grants[i];
+        out->reserved += grant->reserved;
+        if (grant->effective_ms > now_ms)
+            out->later += grant->remaining;
+    }
+}
+
+int jini_txn_wallet_get(struct jini_txn *txn, uint64_t user_id, struct jini_wallet *out,
+                        struct jini_grant *grants, size_t capacity, size_t *count,
+                        struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    struct jini_user user;
+    struct wallet wallet;
+    memset(out, 0, sizeof(*out));
+    *count = 0;
+    int status = accounts_user_get(txn->store, user_id, &user);
+    if (status == JINI_E_NOT_FOUND)
+        error_set(said, status, "user_id", "there is no user of this id");
+    if (status == 0)
+        status = grants_read(txn->store, user_id, &wallet, said);
+    if (status == 0) {
+        sum_up(&wallet, clock_wall_ns(txn->jini->clock) / NS_PER_MS, out);
+        *count = wallet.count < capacity ? wallet.count : capacity;
+        if (*count > 0)
+            memcpy(grants, wallet.grants, *count * sizeof(*grants));
+    }
+    return txn_answer(txn, status, said, "user_id", "wallet");
+}
+
+int jini_wallet_get(struct jini *jini, uint64_t user_id, struct jini_wallet *out,
+                    struct jini_grant *grants, size_t capacity, size_t *count,
+                    struct jini_error *error)
+{
+    struct jini_txn txn;
+    memset(out, 0, sizeof(*out));
+    *count = 0;
+    int status = txn_snapshot(jini, &txn, error);
+    if (status)
+        return status;
+    status = jini_txn_wallet_get(&txn, user_id, out, grants, capacity, count, error);
+    txn_snapshot_end(&txn);
+    return status;
+}

@@ -1,0 +1,19 @@
+/* Credits in the engine: what other files need of grants.c. */
+#ifndef ENGINE_GRANTS_H
+#define ENGINE_GRANTS_H
+
+#include "engine/engine_private.h"
+#include "ledger/grants.h"
+
+/*
+ * Makes ready what the calls of ledger/grants.h need, in an op: the memory of the writer thread.
+ * JINI_E_NO_MEMORY.
+ */
+int grants_txn_in(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
+                  struct jini_error *error, struct grants_txn *out);
+
+/* A grant of the user has expired. */
+int grants_due_in(struct store_txn *txn, struct jini *jini, uint64_t user_id, uint64_t now_ms,
+                  struct jini_error *error);
+
+#endif

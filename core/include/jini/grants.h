@@ -1,0 +1,85 @@
+/*
+ * Credits: grants and wallets.
+ *
+ * Credits are whole numbers of a unit that the service chooses. A user gets them by grants; the
+ * wallet of a user is the sum of them. They are drawn in the order of priority, then expiry, then
+ * age. A generation that costs credits reserves them when it is admitted, draws them when it is
+ * settled, and gives them back when it is released. All of it is in the ledger (ledger.h), in
+ * JINI_CREDITS_LEDGER: each grant is an account.
+ */
+#ifndef JINI_GRANTS_H
+#define JINI_GRANTS_H
+
+#include <jini/ledger.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    JINI_CREDITS_LEDGER = 1,   /* the ledger of credits; currencies have theirs from ISO 4217 */
+    JINI_GRANTS_LIVE_MAX = 64, /* of one wallet that have credits */
+    JINI_PRIORITY_MAX = 255
+};
+#define JINI_CREDITS_MAX (UINT64_C(1) << 62) /* of one grant */
+
+enum jini_grant_category { JINI_GRANT_PAID = 1, JINI_GRANT_PROMOTIONAL = 2 };
+
+struct jini_grant {
+    struct jini_id id;         /* by its caller, who may send it again: it is granted once */
+    struct jini_id account_id; /* its account in the ledger */
+    struct jini_id source_id;  /* where it comes from: a payment, or what the caller says */
+    uint64_t user_id;
+    uint64_t granted;
+    uint64_t remaining;    /* neither drawn nor reserved */
+    uint64_t reserved;     /* by jobs that have not ended */
+    uint64_t effective_ms; /* not drawn before; to the second. 0: at once */
+    uint64_t expires_ms;   /* not drawn from then on; to the second. 0: never */
+    uint64_t created_ms;
+    uint32_t category; /* enum jini_grant_category */
+    uint32_t priority; /* 0 to JINI_PRIORITY_MAX; the smallest is drawn first */
+};
+
+/*
+ * Grants credits to a user. In: `grant`: id, user_id, granted (1 to JINI_CREDITS_MAX), category,
+ * priority, effective_ms, expires_ms, source_id (may be zero). Out: `grant` as it stands; where it
+ * was granted before by the same call, as it stands now.
+ *   JINI_E_INVALID    a member breaks its rule; it is over already
+ *   JINI_E_NOT_FOUND  "user_id"
+ *   JINI_E_CONFLICT   "id": it stands for another grant, or another transfer
+ *   JINI_E_BUSY       "grants": the user has JINI_GRANTS_LIVE_MAX
+ * Durable.
+ */
+struct jini_grant_add {
+    struct jini_request request;
+    struct jini_grant grant;
+};
+JINI_EXPORT int jini_grant_add(struct jini *jini, struct jini_grant_add *add,
+                               jini_callback *callback);
+JINI_EXPORT int jini_txn_grant_add(struct jini_txn *txn, struct jini_grant_add *add);
+
+/* What a user can spend. */
+struct jini_wallet {
+    uint64_t user_id;
+    uint64_t available; /* may be reserved now */
+    uint64_t reserved;
+    uint64_t later;  /* of grants that have not taken effect */
+    uint64_t grants; /* how many have credits, or credits that are reserved */
+};
+
+/*
+ * Reads a wallet, and up to `capacity` grants of it in drawing order; JINI_GRANTS_LIVE_MAX is
+ * enough but after refunds. `*count` is how many went to `out`, which may be NULL with a capacity of
+ * 0. JINI_E_NOT_FOUND: "user_id". Any thread.
+ */
+JINI_EXPORT int jini_wallet_get(struct jini *jini, uint64_t user_id, struct jini_wallet *wallet,
+                                struct jini_grant *out, size_t capacity, size_t *count,
+                                struct jini_error *error);
+JINI_EXPORT int jini_txn_wallet_get(struct jini_txn *txn, uint64_t user_id,
+                                    struct jini_wallet *wallet, struct jini_grant *out,
+                                    size_t capacity, size_t *count, struct jini_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
