@@ -3,12 +3,13 @@
  *
  *   on the caller's thread   user and tier on a snapshot, size and steps, rate limits
  *   in the transaction       user, tier and limits again; jobs that were given up; parallel jobs;
- *                            quotas; the job
+ *                            quotas; credits; the job
  *   after it                 rate limits go back unless the job was written
  *
  * What was reserved is kept in the job's record, so that whoever ends the job, in whatever process,
  * gives back exactly that.
  */
+#include "engine/grants.h"
 #include "engine/jobs.h"
 #include "engine/rate.h"
 #include "engine/txn.h"
@@ -35,7 +36,8 @@ struct admit_work {
     struct job_damage damage; /* found by that run */
     struct rate_receipts
         ended_rates[GENERATIONS_RUNNING_MAX]; /* to go back once that has committed */
-    int decision; /* of the last run of the op, when it had to commit a cleaning */
+    int decision;   /* of the last run of the op, when it had to commit a cleaning */
+    uint32_t holds; /* of credits */
     uint8_t reservation[GENERATIONS_RESERVATION_MAX];
     size_t reservation_length;
 };
@@ -131,14 +133,13 @@ static struct generations_subject subject_of(const struct admit_work *work)
  */
 static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
 {
-    const struct jini *jini = request_state(&admit->request)->jini;
+    struct jini *jini = request_state(&admit->request)->jini;
     struct generations_subject subject = subject_of(work);
     const struct generations_running *running = &work->standing.running;
     uint64_t now_ms = work->standing.now_ms;
     work->standing.parallel = running->count;
     for (uint32_t i = 0; i < running->expired; i++) {
-        struct job_end end = {
-            .options = &jini->options, .id = running->jobs[i].id, .now_ms = now_ms};
+        struct job_end end = {.jini = jini, .id = running->jobs[i].id, .now_ms = now_ms};
         int status = job_give_up_in(txn, &end, &work->damage);
         if (status == JINI_E_IN_USE)
             continue; /* it runs, whatever the row of running jobs says */
@@ -162,6 +163,29 @@ static int refuse_parallel(struct store_txn *txn, struct admit_work *work, struc
     return standing_check_parallel(&work->standing, work->allowed.allowance.parallel_max, error);
 }
 
+/* By the price list as it is now: the job keeps what it cost. */
+static int reserve_credits(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
+{
+    struct jini_error *error = &admit->request.error;
+    struct grants_txn grants;
+    struct jini_cost cost;
+    work->holds = 0;
+    admit->credits = 0;
+    int status = cost_in(txn, &admit->parameters, &admit->cost, &cost, error);
+    admit->cost_version = cost.version;
+    if (status || admit->cost == 0)
+        return status;
+    if (admit->subject.kind != JINI_SUBJECT_USER)
+        return error_set(error, JINI_E_FUNDS, "credits",
+                         "it costs %llu credits, and only users have any",
+                         (unsigned long long)admit->cost);
+    status = grants_txn_in(txn, request_state(&admit->request)->jini, work->standing.now_ms, error,
+                           &grants);
+    return status ? status
+                  : grants_reserve(&grants, admit->subject.number, &work->job_id, admit->cost,
+                                   &work->holds, &admit->credits);
+}
+
 static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
 {
     struct jini_error *error = &admit->request.error;
@@ -171,10 +195,12 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
     int status = quota_reserve(txn, &work->quotas);
     if (status == JINI_E_BUSY)
         return rate_quotas_full(&work->quotas, error);
+    if (status == 0)
+        status = reserve_credits(txn, admit, work);
     if (status)
         return status;
-    work->reservation_length = reservation_encode(&admit->subject, &work->quotas,
-                                                  &work->rates.receipts, work->reservation);
+    work->reservation_length = reservation_encode(
+        &admit->subject, &work->quotas, &work->rates.receipts, work->holds, work->reservation);
     uint64_t now_ms = work->now_ns / NS_PER_MS;
     uint64_t lease_ms = admit->lease_ms
                             ? admit->lease_ms
@@ -189,6 +215,7 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
         .negative = slice_of_text(admit->negative ? admit->negative : ""),
         .created_ms = now_ms,
         .expires_ms = now_ms + lease_ms,
+        .cost_credits = admit->cost,
         .reservation = slice_of(work->reservation, work->reservation_length),
         .flags = GENERATIONS_JOB_COUNTED,
     };

@@ -75,6 +75,7 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(ACCOUNTS_CREATE, "accounts_create")                                                          \
     X(TRANSFERS_CREATE, "transfers_create")                                                        \
     X(GRANT_ADD, "grant_add")                                                                      \
+    X(COST_SET, "cost_set")                                                                        \
     X(ARCHIVE_RUN, "archive_run")                                                                  \
     X(VERIFY, "verify")
 
@@ -337,7 +338,7 @@ int image_state(struct store_txn *txn, const struct generations_image *image,
                 enum jini_image_state *out);
 
 /* jobs.c */
-int settle_job(struct store_txn *txn, const struct jini *jini, const struct jini_id *id,
+int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *id, uint64_t unused,
                uint64_t now_ms, struct jini_job *out, struct jini_error *error);
 
 /*

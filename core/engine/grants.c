@@ -5,7 +5,7 @@
 #include "engine/due.h"
 #include "engine/txn.h"
 
-enum { GRANT_BYTES = 1536 };
+enum { GRANT_BYTES = 1536, COST_BYTES = 256 };
 
 int grants_txn_in(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
                   struct jini_error *error, struct grants_txn *out)
@@ -155,6 +155,106 @@ int jini_wallet_get(struct jini *jini, uint64_t user_id, struct jini_wallet *out
     if (status)
         return status;
     status = jini_txn_wallet_get(&txn, user_id, out, grants, capacity, count, error);
+    txn_snapshot_end(&txn);
+    return status;
+}
+
+/* ---- What generations cost ---- */
+
+static int check_cost(void *request, enum txn_place place)
+{
+    struct jini_cost_set *set = request;
+    (void)place;
+    if (set->remove > 1)
+        return invalid(&set->request.error, "remove", "it is 0 or 1");
+    return costs_check(&set->cost, &set->request.error);
+}
+
+static int op_cost(struct jini_txn *txn, void *request)
+{
+    struct jini_cost_set *set = request;
+    return costs_set(txn->store, &set->cost, set->remove, txn->now_ms, &set->request.error);
+}
+
+static const struct txn_form cost_form = {
+    .kind = REQUEST_COST_SET,
+    .size = sizeof(struct jini_cost_set),
+    .bytes = COST_BYTES,
+    .class = STORE_NEW_WORK,
+    .check = check_cost,
+    .op = op_cost,
+};
+
+int jini_cost_set(struct jini *jini, struct jini_cost_set *set, jini_callback *callback)
+{
+    return txn_submit(jini, &set->request, &cost_form, callback);
+}
+
+int jini_txn_cost_set(struct jini_txn *txn, struct jini_cost_set *set)
+{
+    return txn_call(txn, &set->request, &cost_form);
+}
+
+int cost_in(struct store_txn *txn, const struct jini_parameters *parameters, uint64_t *credits,
+            struct jini_cost *out, struct jini_error *error)
+{
+    int status = costs_find(txn, parameters->model, out, error);
+    *credits = status ? 0
+                      : costs_of(out, parameters->width, parameters->height, parameters->steps,
+                                 parameters->count);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
+int jini_txn_cost_of(struct jini_txn *txn, const struct jini_parameters *parameters,
+                     uint64_t *credits, struct jini_cost *cost, struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    int status = 0;
+    *credits = 0;
+    memset(cost, 0, sizeof(*cost));
+    if (!memchr(parameters->model, '\0', sizeof(parameters->model)))
+        status = invalid(said, "model", "it has no end");
+    if (status == 0)
+        status = cost_in(txn->store, parameters, credits, cost, said);
+    return txn_answer(txn, status, said, "costs", "price list");
+}
+
+int jini_cost_of(struct jini *jini, const struct jini_parameters *parameters, uint64_t *credits,
+                 struct jini_cost *cost, struct jini_error *error)
+{
+    struct jini_txn txn;
+    *credits = 0;
+    memset(cost, 0, sizeof(*cost));
+    int status = txn_snapshot(jini, &txn, error);
+    if (status)
+        return status;
+    status = jini_txn_cost_of(&txn, parameters, credits, cost, error);
+    txn_snapshot_end(&txn);
+    return status;
+}
+
+int jini_txn_cost_list(struct jini_txn *txn, const char *after, struct jini_cost *out,
+                       size_t capacity, size_t *count, struct jini_error *error)
+{
+    struct jini_error *said = txn_error(txn, error);
+    int status = 0;
+    *count = 0;
+    if (after && strlen(after) >= JINI_MODEL_MAX)
+        status = invalid(said, "after", "no model is as long");
+    if (status == 0)
+        status = costs_list(txn->store, after, out, capacity, count, said);
+    return txn_answer(txn, status, said, "costs", "price list");
+}
+
+int jini_cost_list(struct jini *jini, const char *after, struct jini_cost *out, size_t capacity,
+                   size_t *count, struct jini_error *error)
+{
+    struct jini_txn txn;
+    *count = 0;
+    int status = txn_snapshot(jini, &txn, error);
+    if (status)
+        return status;
+    status = jini_txn_cost_list(&txn, after, out, capacity, count, error);
     txn_snapshot_end(&txn);
     return status;
 }

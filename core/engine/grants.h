@@ -3,6 +3,7 @@
 #define ENGINE_GRANTS_H
 
 #include "engine/engine_private.h"
+#include "ledger/costs.h"
 #include "ledger/grants.h"
 
 /*
@@ -15,5 +16,9 @@ int grants_txn_in(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
 /* A grant of the user has expired. */
 int grants_due_in(struct store_txn *txn, struct jini *jini, uint64_t user_id, uint64_t now_ms,
                   struct jini_error *error);
+
+/* What a generation costs, in any transaction; *out is all zero where nothing says so. */
+int cost_in(struct store_txn *txn, const struct jini_parameters *parameters, uint64_t *credits,
+            struct jini_cost *out, struct jini_error *error);
 
 #endif

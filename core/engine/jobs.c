@@ -4,34 +4,42 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/grants.h"
 #include "engine/txn.h"
 
 #include <jini/admission.h>
 
 enum {
-    RESERVATION_VERSION = 1,
+    RESERVATION_WITHOUT_HOLDS = 1,
+    RESERVATION_WITH_HOLDS = 2,
     RESERVATION_HEADER = 28,
+    RESERVATION_HOLDS = 4, /* behind the header */
     RESERVATION_QUOTA = 24,
     RESERVATION_RATE = 48,
     END_OP_BYTES = 512,
 };
 
-_Static_assert(RESERVATION_HEADER + LIMITS_MAX * RESERVATION_RATE <= GENERATIONS_RESERVATION_MAX,
+_Static_assert(RESERVATION_HEADER + RESERVATION_HOLDS + LIMITS_MAX * RESERVATION_RATE <=
+                   GENERATIONS_RESERVATION_MAX,
                "a reservation, of up to 8 limits of either kind, fits into a job's record");
 
 size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
-                          const struct rate_receipts *rates,
+                          const struct rate_receipts *rates, uint32_t holds,
                           uint8_t out[GENERATIONS_RESERVATION_MAX])
 {
     uint8_t *to = out;
     memset(out, 0, GENERATIONS_RESERVATION_MAX);
-    to[0] = RESERVATION_VERSION;
+    to[0] = holds ? RESERVATION_WITH_HOLDS : RESERVATION_WITHOUT_HOLDS;
     to[1] = (uint8_t)quotas->plan->count;
     to[2] = (uint8_t)rates->count;
     to[3] = (uint8_t)subject->kind;
     store_le64(to + 4, subject->number);
     memcpy(to + 12, subject->address, sizeof(subject->address));
     to += RESERVATION_HEADER;
+    if (holds) {
+        to[0] = (uint8_t)holds;
+        to += RESERVATION_HOLDS;
+    }
     for (uint32_t i = 0; i < quotas->plan->count; i++, to += RESERVATION_QUOTA) {
         store_le64(to, quotas->receipts[i].identity);
         store_le64(to + 8, quotas->receipts[i].start_ns);
@@ -68,22 +76,36 @@ static int decode_rate(const uint8_t *from, struct table_receipt *out)
     return 0;
 }
 
+/* The count of holds of version 2. */
+static int decode_holds(const uint8_t *from, uint32_t *out)
+{
+    *out = from[0];
+    bool right = from[0] >= 1 && from[0] <= GRANTS_HELD_MAX && load_le32(from) >> 8 == 0;
+    return right ? 0 : JINI_E_CORRUPT;
+}
+
 /* Bytes from disk: nothing is believed. */
 static int decode(struct slice bytes, struct reservation *out)
 {
-    if (bytes.length < RESERVATION_HEADER || bytes.data[0] != RESERVATION_VERSION)
+    if (bytes.length < RESERVATION_HEADER)
+        return JINI_E_CORRUPT;
+    size_t header = RESERVATION_HEADER;
+    if (bytes.data[0] == RESERVATION_WITH_HOLDS)
+        header += RESERVATION_HOLDS;
+    else if (bytes.data[0] != RESERVATION_WITHOUT_HOLDS)
         return JINI_E_CORRUPT;
     uint32_t quotas = bytes.data[1];
     uint32_t rates = bytes.data[2];
-    if (quotas + rates > LIMITS_MAX || bytes.length != RESERVATION_HEADER +
-                                                           quotas * (size_t)RESERVATION_QUOTA +
+    if (quotas + rates > LIMITS_MAX || bytes.length != header + quotas * (size_t)RESERVATION_QUOTA +
                                                            rates * (size_t)RESERVATION_RATE)
         return JINI_E_CORRUPT;
     out->subject.kind = bytes.data[3];
     out->subject.number = load_le64(bytes.data + 4);
     memcpy(out->subject.address, bytes.data + 12, sizeof(out->subject.address));
     int status = subject_check(&out->subject, NULL) ? JINI_E_CORRUPT : 0;
-    const uint8_t *from = bytes.data + RESERVATION_HEADER;
+    if (status == 0 && header > RESERVATION_HEADER)
+        status = decode_holds(bytes.data + RESERVATION_HEADER, &out->holds);
+    const uint8_t *from = bytes.data + header;
     for (; out->quota_count < quotas; out->quota_count++, from += RESERVATION_QUOTA)
         out->quotas[out->quota_count] =
             (struct quota_receipt){load_le64(from), load_le64(from + 8), load_le64(from + 16)};
@@ -117,6 +139,18 @@ static uint64_t retention_ms(const struct jini_options *options, uint64_t user_i
     return 1000 * (user_id ? options->job_retention_s : options->job_retention_anonymous_s);
 }
 
+static int give_credits_back(struct store_txn *txn, const struct job_end *end,
+                             const struct reservation *reservation, struct jini_error *error)
+{
+    struct grants_txn grants;
+    if (reservation->holds == 0)
+        return 0;
+    int status = grants_txn_in(txn, end->jini, end->now_ms, error, &grants);
+    return status ? status
+                  : grants_settle(&grants, reservation->subject.number, &end->id,
+                                  reservation->holds, end->job.cost_credits);
+}
+
 static int give_back(struct store_txn *txn, const struct generations_job_change *change,
                      struct job_end *end, struct jini_error *error)
 {
@@ -126,11 +160,29 @@ static int give_back(struct store_txn *txn, const struct generations_job_change 
     if (status)
         return error_set(error, status, "job", "the job's reservation is damaged");
     end->rates = reservation.rates;
-    if (reservation.quota_count == 0)
-        return 0;
-    struct quota_subject subject = quota_subject_of(&reservation.subject);
-    uint64_t used = end->to == JINI_JOB_COMPLETED ? UINT64_MAX : 0;
-    return quota_settle(txn, &subject, reservation.quotas, reservation.quota_count, used);
+    if (reservation.quota_count > 0) {
+        struct quota_subject subject = quota_subject_of(&reservation.subject);
+        uint64_t used = end->to == JINI_JOB_COMPLETED ? UINT64_MAX : 0;
+        status = quota_settle(txn, &subject, reservation.quotas, reservation.quota_count, used);
+    }
+    return status ? status : give_credits_back(txn, end, &reservation, error);
+}
+
+/* Wholly or not at all: of credits that are moved in part, somebody would have too many. */
+static int give_back_apart(struct store_txn *txn, const struct generations_job_change *change,
+                           struct job_end *end, struct jini_error *error)
+{
+    int status = store_overlay_begin(txn);
+    if (status)
+        return status;
+    status = give_back(txn, change, end, error);
+    if (status == 0)
+        return store_overlay_keep(txn);
+    store_overlay_discard(txn);
+    if (!status_is_damage(status))
+        return status;
+    end->lost = true;
+    return 0;
 }
 
 bool job_is_held(const struct jini_job *job, uint64_t now_ms)
@@ -149,21 +201,20 @@ int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *er
         return error_set(error, JINI_E_IN_USE, "job", "its lease still runs");
     if (status == 0)
         status = pass_through_progress(txn, end, &job, error);
-    struct generations_job_change change = {.id = end->id,
-                                            .to = end->to,
-                                            .now_ms = end->now_ms,
-                                            .keep_ms = retention_ms(end->options, job.user_id),
-                                            .failure = end->reason};
+    struct generations_job_change change = {
+        .id = end->id,
+        .to = end->to,
+        .now_ms = end->now_ms,
+        .keep_ms = retention_ms(&end->jini->options, job.user_id),
+        .uncharged = end->to == JINI_JOB_COMPLETED ? end->unused : UINT64_MAX,
+        .failure = end->reason};
     if (status == 0)
         status = generations_job_transition(txn, &change, error);
     if (status)
         return status;
     end->job = change.job;
-    status = give_back(txn, &change, end, error);
-    if (!status_is_damage(status) || !(end->flags & JOB_END_DESPITE_DAMAGE))
-        return status;
-    end->lost = true;
-    return 0;
+    return end->flags & JOB_END_DESPITE_DAMAGE ? give_back_apart(txn, &change, end, error)
+                                               : give_back(txn, &change, end, error);
 }
 
 int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage)
@@ -191,11 +242,11 @@ void job_log_damage(const struct jini *jini, const struct job_damage *damage)
                LOG_NUMBER("records", damage->records), LOG_TEXT("job", id));
 }
 
-int settle_job(struct store_txn *txn, const struct jini *jini, const struct jini_id *id,
+int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *id, uint64_t unused,
                uint64_t now_ms, struct jini_job *out, struct jini_error *error)
 {
     struct job_end end = {
-        .options = &jini->options, .id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms};
+        .jini = jini, .id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms, .unused = unused};
     int status = job_end_in(txn, &end, error);
     if (status == 0 && out)
         *out = end.job;
@@ -259,8 +310,8 @@ int jini_txn_renew(struct jini_txn *txn, struct jini_renew *renew)
 static int op_settle(struct jini_txn *txn, void *request)
 {
     struct jini_settle *settle = request;
-    int status = settle_job(txn->store, txn->jini, &settle->job_id, txn->now_ms, &settle->job,
-                            &settle->request.error);
+    int status = settle_job(txn->store, txn->jini, &settle->job_id, settle->unused_credits,
+                            txn->now_ms, &settle->job, &settle->request.error);
     return status == JINI_E_CONFLICT ? explain_conflict(txn->store, &settle->job_id, &settle->job)
                                      : status;
 }
@@ -304,7 +355,7 @@ static void refund_rates(struct jini *jini, const void *receipts)
 static int op_release(struct jini_txn *txn, void *request)
 {
     struct jini_release *release = request;
-    struct job_end end = {.options = &txn->jini->options,
+    struct job_end end = {.jini = txn->jini,
                           .id = release->job_id,
                           .to = release->state,
                           .now_ms = txn->now_ms,

@@ -5,12 +5,13 @@
  * The reservation of a job, as its record keeps it (little-endian):
  *
  *   offset  size
- *        0     1  version, 1
+ *        0     1  version: 2 where credits are held, else 1
  *        1     1  count of quotas
  *        2     1  count of rate limits
  *        3     1  kind of the subject
  *        4     8  number of the subject
  *       12    16  address of the subject
+ *       28     1  version 2: count of holds of credits (ledger/grants.h); 3 bytes zero
  *   then for each quota 24 bytes: identity, begin of the window, cost
  *   then for each rate limit 48 bytes: algorithm (1), region (1), slot (1), zero (1), period in ms
  *   (4), bucket (4), zero (4), window (8), cost (8), generation of the table (8), tag (8)
@@ -33,11 +34,12 @@ enum job_end_flag {
 
 /* How a job ends. */
 struct job_end {
-    const struct jini_options *options; /* how long it is kept then */
+    struct jini *jini;
     struct jini_id id;
     enum jini_job_state to;
     uint32_t flags; /* enum job_end_flag */
     uint64_t now_ms;
+    uint64_t unused;    /* COMPLETED: credits of its cost that are given back; more is all */
     const char *reason; /* or NULL */
 
     /* Out. */
@@ -97,6 +99,7 @@ int standing_check_parallel(const struct standing *standing, uint32_t parallel_m
 
 struct reservation {
     struct jini_subject subject;
+    uint32_t holds; /* of credits */
     uint32_t quota_count;
     struct quota_receipt quotas[LIMITS_MAX];
     struct rate_receipts rates;
@@ -109,7 +112,7 @@ struct reservation {
 int reservation_decode(struct slice bytes, struct reservation *out);
 
 size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
-                          const struct rate_receipts *rates,
+                          const struct rate_receipts *rates, uint32_t holds,
                           uint8_t out[GENERATIONS_RESERVATION_MAX]);
 
 #endif

@@ -49,7 +49,7 @@ static int remove_row(struct store_txn *txn, const struct generations_due *due)
 /* ---- Jobs that nobody came back for ---- */
 
 struct expire_jobs {
-    const struct jini_options *options;
+    struct jini *jini;
     uint64_t now_ms;
     size_t count;
     struct job_damage damage;
@@ -66,7 +66,7 @@ static int op_expire_jobs(struct store_txn *txn, void *argument)
                                       &expire->count, &ignored);
     for (size_t i = 0; status == 0 && i < expire->count; i++) {
         expire->ends[i] =
-            (struct job_end){.options = expire->options, .id = due[i].id, .now_ms = expire->now_ms};
+            (struct job_end){.jini = expire->jini, .id = due[i].id, .now_ms = expire->now_ms};
         status = job_give_up_in(txn, &expire->ends[i], &expire->damage);
         if (status == JINI_E_NOT_FOUND || status == JINI_E_IN_USE)
             status = remove_row(txn, &due[i]);
@@ -82,7 +82,7 @@ void jobs_expire(struct jini *jini)
     for (int slice = 0; slice < SLICES_MAX && status == 0; slice++) {
         if (atomic_load(&jini->state) != ENGINE_OPEN)
             break;
-        expire->options = &jini->options;
+        expire->jini = jini;
         expire->now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
         status = is_due(jini, GENERATIONS_DUE_JOB, expire->now_ms, &due);
         if (status || !due)

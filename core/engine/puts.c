@@ -257,7 +257,7 @@ static int op_put(struct jini_txn *inside, void *request)
     if (status == 0)
         status = generations_image_create(txn, &work->image, error);
     if (status == 0 && (put->flags & JINI_PUT_SETTLES))
-        status = settle_job(txn, request_state(&put->request)->jini, &put->job_id, work->now_ms,
+        status = settle_job(txn, request_state(&put->request)->jini, &put->job_id, 0, work->now_ms,
                             NULL, error);
     if (status == 0)
         status = index_location_put(txn, &work->location);

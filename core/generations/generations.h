@@ -114,6 +114,7 @@ struct generations_job_change {
     enum jini_job_state to;
     uint64_t now_ms;     /* of a clock that may be wrong: times of a job never run backwards */
     uint64_t expires_ms; /* to a state that is no end: when it is given up now; 0: as before */
+    uint64_t uncharged;  /* to an end: credits of its cost that it was not charged */
     uint64_t keep_ms;    /* to an end: how long the record is kept; 0: for ever */
     const char *failure; /* why it did not complete, for job.error; cut at 256 bytes; or NULL */
 

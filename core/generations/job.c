@@ -315,6 +315,8 @@ static void fill_changed(struct job_row *row, const struct generations_job_chang
     row->kept_until_ms = change->keep_ms ? row->finished_ms + change->keep_ms : 0;
     row->reservation = slice_of(NULL, 0);
     row->address = slice_of(NULL, 0);
+    row->cost_credits -=
+        change->uncharged < row->cost_credits ? change->uncharged : row->cost_credits;
     if (change->failure)
         row->error =
             slice_of(failure, text_copy_utf8(failure, JINI_JOB_ERROR_MAX, change->failure));

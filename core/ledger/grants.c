@@ -471,45 +471,52 @@ int grants_add(const struct grants_txn *txn, struct jini_grant *grant)
 
 /* ---- Reserving ---- */
 
-static int refuse_funds(const struct grants_txn *txn, uint64_t amount, uint64_t available)
+static int hold(const struct grants_txn *txn, struct moves *moves, const struct jini_id *job_id,
+                const struct jini_id *account_id, uint64_t amount)
 {
-    return error_set(txn->error, JINI_E_FUNDS, "credits",
-                     "it costs %llu credits, and %llu are there", (unsigned long long)amount,
-                     (unsigned long long)available);
+    if (moves->count == GRANTS_HELD_MAX)
+        return error_set(txn->error, JINI_E_BUSY, "credits",
+                         "the credits lie in more than %d grants", GRANTS_HELD_MAX);
+    struct jini_transfer *move =
+        add_move(moves, id_of_job(job_id, ID_HOLD, moves->count), CHART_GENERATION);
+    move->debit_account_id = *account_id;
+    move->credit_account_id = account_of(CHART_USED);
+    move->amount = jini_amount_of(amount);
+    move->flags = JINI_TRANSFER_PENDING;
+    move->user_data_128 = *job_id;
+    return 0;
 }
 
 int grants_reserve(const struct grants_txn *txn, uint64_t user_id, const struct jini_id *job_id,
-                   uint64_t amount, uint32_t *holds)
+                   uint64_t amount, uint32_t *holds, uint64_t *left)
 {
     struct numbers numbers;
     struct moves moves = {0};
     struct jini_account account;
     struct jini_grant grant;
-    uint64_t left = amount;
+    uint64_t wanted = amount;
     *holds = 0;
-    int status = amount == 0 ? 0 : read_numbers(txn->store, user_id, &numbers, txn->error);
-    for (uint32_t i = 0; status == 0 && left > 0 && i < numbers.count; i++) {
+    *left = 0;
+    int status = read_numbers(txn->store, user_id, &numbers, txn->error);
+    for (uint32_t i = 0; status == 0 && i < numbers.count; i++) {
         struct jini_id id = place_user_account(user_id, numbers.items[i]);
         status = read_grant(txn->store, &id, &account, &grant, txn->error);
         if (status || grant.remaining == 0 || !may_be_drawn(&grant, txn->now_ms))
             continue;
-        if (moves.count == GRANTS_HELD_MAX)
-            return error_set(txn->error, JINI_E_BUSY, "credits",
-                             "the credits lie in more than %d grants", GRANTS_HELD_MAX);
-        uint64_t part = grant.remaining < left ? grant.remaining : left;
-        struct jini_transfer *move =
-            add_move(&moves, id_of_job(job_id, ID_HOLD, moves.count), CHART_GENERATION);
-        move->debit_account_id = id;
-        move->credit_account_id = account_of(CHART_USED);
-        move->amount = jini_amount_of(part);
-        move->flags = JINI_TRANSFER_PENDING;
-        move->user_data_128 = *job_id;
-        left -= part;
+        uint64_t part = grant.remaining < wanted ? grant.remaining : wanted;
+        if (part > 0)
+            status = hold(txn, &moves, job_id, &id, part);
+        wanted -= part;
+        *left += grant.remaining - part;
     }
     if (status)
         return status;
-    if (left > 0)
-        return refuse_funds(txn, amount, amount - left);
+    if (wanted > 0) {
+        *left = amount - wanted;
+        return error_set(txn->error, JINI_E_FUNDS, "credits",
+                         "it costs %llu credits, and the wallet has %llu",
+                         (unsigned long long)amount, (unsigned long long)*left);
+    }
     *holds = moves.count;
     return make(txn, &moves);
 }

@@ -81,13 +81,14 @@ uint64_t grants_available(const struct wallet *wallet, uint64_t now_ms);
 int grants_add(const struct grants_txn *txn, struct jini_grant *grant);
 
 /*
- * Holds `amount` credits for a job, of `*holds` grants. JINI_E_FUNDS: there are not so many.
- * JINI_E_BUSY: they lie in more than GRANTS_HELD_MAX grants.
+ * Holds `amount` credits for a job, of `*holds` grants; `*left` is what may be drawn after that, or
+ * as it stands where there are not so many: JINI_E_FUNDS. JINI_E_BUSY: they lie in more than
+ * GRANTS_HELD_MAX grants.
  */
 int grants_reserve(const struct grants_txn *txn, uint64_t user_id, const struct jini_id *job_id,
-                   uint64_t amount, uint32_t *holds);
+                   uint64_t amount, uint32_t *holds, uint64_t *left);
 
-/* Ends what a job holds: `used` credits are drawn, at most as many as are held; the rest is free. */
+/* Ends what a job holds: `used` credits are drawn, as far as they are held; the rest is free. */
 int grants_settle(const struct grants_txn *txn, uint64_t user_id, const struct jini_id *job_id,
                   uint32_t holds, uint64_t used);
 

@@ -110,7 +110,7 @@ static size_t encode(const struct reservation *from, uint8_t out[GENERATIONS_RES
     struct quota_plan plan = {.count = from->quota_count};
     struct quota_charge quotas = {.plan = &plan};
     memcpy(quotas.receipts, from->quotas, sizeof(from->quotas));
-    return reservation_encode(&from->subject, &quotas, &from->rates, out);
+    return reservation_encode(&from->subject, &quotas, &from->rates, from->holds, out);
 }
 
 static void fuzz_reservation(struct slice bytes)

@@ -24,11 +24,12 @@ extern "C" {
 
 /*
  * Asks to run a generation. The order: user and tier are read; size and steps are held against the
- * tier; rate limits are charged; then the transaction checks user, tier, quotas and parallel jobs
- * again, reserves, and writes the job. Whatever refuses or fails after that charge, a quota too,
- * gives it back. A refusal writes nothing durable; jobs of the user that were given up may end
- * with it. There is no form of it inside a transaction of the caller's, which may run more than
- * once and be undone, while rate limits are charged outside of any.
+ * tier; rate limits are charged; then the transaction checks user, tier, parallel jobs, quotas and
+ * credits (what it costs is the price list's, grants.h), reserves, and writes the job. Whatever
+ * refuses or fails after that charge, a quota too, gives it back. A refusal writes nothing durable;
+ * jobs of the user that were given up may end with it. There is no form of it inside a transaction
+ * of the caller's, which may run more than once and be undone, while rate limits are charged
+ * outside of any.
  *
  * In: `subject`, a user or an address (which gets the tier anonymous.tier with its bound on
  * parallel jobs, IPv6 by its /64; its images expire as that tier's do); `parameters`; `prompt` and
@@ -42,6 +43,8 @@ extern "C" {
  * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
  *                   which and when to return: never (UINT64_MAX) when parameters.count alone is
  *                   above a limit's amount
+ * JINI_E_FUNDS      it costs more credits than the user's wallet has, or any at all, where the
+ *                   subject is an address
  * JINI_E_FORBIDDEN  the tier does not allow "width", "height" or "steps"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
  * JINI_E_BUSY       the table of rate limits, as of jini_limit_check(); 32 other periods of quotas
@@ -75,6 +78,9 @@ struct jini_admit {
     uint32_t flags; /* enum jini_admit_flag */
     struct jini_job job;
     struct jini_limit_answer answer;
+    uint64_t cost;         /* in credits; also of what was refused for them */
+    uint64_t credits;      /* where there is a cost: what the user has left */
+    uint64_t cost_version; /* of the price list; 0: no entry says what it costs */
 };
 JINI_EXPORT int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback);
 
@@ -106,12 +112,15 @@ JINI_EXPORT int jini_renew(struct jini *jini, struct jini_renew *renew, jini_cal
 JINI_EXPORT int jini_txn_renew(struct jini_txn *txn, struct jini_renew *renew);
 
 /*
- * Ends a job that is done: what it reserved becomes used. In: `job_id`. Out: `job`.
- * JINI_E_NOT_FOUND; JINI_E_CONFLICT: it has ended already, `job` says how. Durable.
+ * Ends a job that is done: what it reserved becomes used, but for `unused_credits` of the credits,
+ * which are given back; what is drawn is drawn in the order of drawing. In: `job_id`,
+ * `unused_credits` (more than it costs is all). Out: `job`. JINI_E_NOT_FOUND; JINI_E_CONFLICT: it
+ * has ended already, `job` says how. Works on a full disk. Durable.
  */
 struct jini_settle {
     struct jini_request request;
     struct jini_id job_id;
+    uint64_t unused_credits;
     struct jini_job job;
 };
 JINI_EXPORT int jini_settle(struct jini *jini, struct jini_settle *settle, jini_callback *callback);

@@ -55,8 +55,8 @@ struct jini_job {
     uint64_t expires_ms;  /* the end of its lease, when it is given up; jini_renew() puts it off */
     uint64_t kept_until_ms; /* of a job that has ended: its record goes then, or later with its last
                                image; 0: kept */
-    uint64_t cost_credits;
-    uint32_t images; /* attached to it so far, those among them that were removed since */
+    uint64_t cost_credits;  /* reserved while it runs; charged, once it has ended */
+    uint32_t images;        /* attached to it so far, those among them that were removed since */
     uint32_t prompt_bytes;
     uint32_t negative_bytes;
     char error[JINI_JOB_ERROR_MAX]; /* of a job that failed */

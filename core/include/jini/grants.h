@@ -10,6 +10,7 @@
 #ifndef JINI_GRANTS_H
 #define JINI_GRANTS_H
 
+#include <jini/generations.h>
 #include <jini/ledger.h>
 
 #ifdef __cplusplus
@@ -68,9 +69,9 @@ struct jini_wallet {
 };
 
 /*
- * Reads a wallet, and up to `capacity` grants of it in drawing order; JINI_GRANTS_LIVE_MAX is
- * enough but after refunds. `*count` is how many went to `out`, which may be NULL with a capacity of
- * 0. JINI_E_NOT_FOUND: "user_id". Any thread.
+ * Reads a wallet, and up to `capacity` grants of it in drawing order, their number to `count`;
+ * JINI_GRANTS_LIVE_MAX is enough but after refunds. `out` may be NULL with a capacity of 0.
+ * JINI_E_NOT_FOUND: "user_id". Any thread.
  */
 JINI_EXPORT int jini_wallet_get(struct jini *jini, uint64_t user_id, struct jini_wallet *wallet,
                                 struct jini_grant *out, size_t capacity, size_t *count,
@@ -78,6 +79,61 @@ JINI_EXPORT int jini_wallet_get(struct jini *jini, uint64_t user_id, struct jini
 JINI_EXPORT int jini_txn_wallet_get(struct jini_txn *txn, uint64_t user_id,
                                     struct jini_wallet *wallet, struct jini_grant *out,
                                     size_t capacity, size_t *count, struct jini_error *error);
+
+/* ---- What generations cost ------------------------------------------------------------------- */
+
+#define JINI_COST_MAX (UINT64_C(1) << 40) /* of each price of an entry */
+
+/*
+ * An entry of the price list: what a generation by a model costs. Prices are in thousandths of a
+ * credit, so that a small image may cost less than one; the sum of a generation is rounded up to
+ * whole credits.
+ *
+ *   count x (per_image + per_step x steps + (per_megapixel + per_megapixel_step x steps) x pixels
+ *            / 10^6)
+ */
+struct jini_cost {
+    char model[JINI_MODEL_MAX]; /* empty: all that have no entry of their own */
+    uint64_t per_image;
+    uint64_t per_step;
+    uint64_t per_megapixel;
+    uint64_t per_megapixel_step;
+    uint64_t version;    /* of the list, when the entry was made */
+    uint64_t changed_ms; /* when that was */
+};
+
+/*
+ * Sets what a model costs from now on, or takes its entry away. Jobs that were admitted before keep
+ * their price. Without any entry generations cost nothing. In: `cost`, `remove`. Out: `cost` with
+ * its version. JINI_E_INVALID: a member of `cost`. JINI_E_NOT_FOUND: "model", with `remove`.
+ * Durable.
+ */
+struct jini_cost_set {
+    struct jini_request request;
+    struct jini_cost cost;
+    uint32_t remove; /* 1: the entry goes */
+    uint32_t reserved;
+};
+JINI_EXPORT int jini_cost_set(struct jini *jini, struct jini_cost_set *set,
+                              jini_callback *callback);
+JINI_EXPORT int jini_txn_cost_set(struct jini_txn *txn, struct jini_cost_set *set);
+
+/*
+ * What a generation would cost now; all zero in `cost` where no entry says anything. Any thread.
+ */
+JINI_EXPORT int jini_cost_of(struct jini *jini, const struct jini_parameters *parameters,
+                             uint64_t *credits, struct jini_cost *cost, struct jini_error *error);
+JINI_EXPORT int jini_txn_cost_of(struct jini_txn *txn, const struct jini_parameters *parameters,
+                                 uint64_t *credits, struct jini_cost *cost,
+                                 struct jini_error *error);
+
+/*
+ * Lists the entries that hold, by model, behind that of the model `after` (NULL: from the first).
+ */
+JINI_EXPORT int jini_cost_list(struct jini *jini, const char *after, struct jini_cost *out,
+                               size_t capacity, size_t *count, struct jini_error *error);
+JINI_EXPORT int jini_txn_cost_list(struct jini_txn *txn, const char *after, struct jini_cost *out,
+                                   size_t capacity, size_t *count, struct jini_error *error);
 
 #ifdef __cplusplus
 }

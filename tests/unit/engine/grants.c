@@ -109,3 +109,139 @@ TEST(a_grant_expires_by_itself, "What is not drawn by then goes, also when nobod
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+/* ---- Generations that cost credits ---- */
+
+static void set_cost(struct jini *jini, const char *model, uint64_t credits)
+{
+    struct jini_cost_set set;
+    jini_request_init(&set);
+    snprintf(set.cost.model, sizeof(set.cost.model), "%s", model);
+    set.cost.per_image = 1000 * credits;
+    fixture_must(jini_cost_set(jini, &set, NULL), "cost", &set.request.error);
+}
+
+static void grant(struct jini *jini, uint64_t number, uint64_t user, uint64_t credits,
+                  uint64_t expires_ms)
+{
+    struct jini_grant_add add = add_of(number, user, credits);
+    add.grant.expires_ms = expires_ms;
+    fixture_must(jini_grant_add(jini, &add, NULL), "grant", &add.request.error);
+}
+
+static int admit(struct jini *jini, uint64_t user, uint32_t count, struct jini_admit *out)
+{
+    jini_request_init(out);
+    out->subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = user};
+    out->parameters =
+        (struct jini_parameters){.width = 64, .height = 64, .steps = 20, .count = count};
+    snprintf(out->parameters.model, sizeof(out->parameters.model), "sdxl");
+    return jini_admit(jini, out, NULL);
+}
+
+static struct jini_id admitted(struct jini *jini, uint64_t user, uint32_t count)
+{
+    struct jini_admit request;
+    fixture_must(admit(jini, user, count, &request), "admit", &request.request.error);
+    return request.job.id;
+}
+
+static uint64_t charged(struct jini *jini, const struct jini_id *id)
+{
+    struct jini_job job;
+    struct jini_error error;
+    CHECK_OK(jini_job_get(jini, id, &job, &error));
+    return job.cost_credits;
+}
+
+static void check_wallet(struct jini *jini, uint64_t user, uint64_t available, uint64_t reserved)
+{
+    struct jini_wallet wallet = wallet_of(jini, user);
+    CHECK_UINT(wallet.available, ==, available);
+    CHECK_UINT(wallet.reserved, ==, reserved);
+}
+
+TEST(an_admission_reserves_what_it_costs,
+     "Credits are reserved with the job, drawn when it is settled, and given back when it is not.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    struct jini_admit request;
+    set_cost(jini, "sdxl", 3);
+    grant(jini, 1, user, 4, 0);
+    grant(jini, 2, user, 20, 0);
+    CHECK_OK(admit(jini, user, 2, &request));
+    CHECK_UINT(request.cost, ==, 6);
+    CHECK_UINT(request.credits, ==, 18);
+    CHECK_UINT(request.cost_version, ==, 1);
+    CHECK_UINT(request.job.cost_credits, ==, 6);
+    check_wallet(jini, user, 18, 6);
+    set_cost(jini, "sdxl", 100); /* the job keeps its price */
+    fixture_settle(jini, &request.job.id);
+    check_wallet(jini, user, 18, 0);
+    CHECK_UINT(charged(jini, &request.job.id), ==, 6);
+
+    set_cost(jini, "sdxl", 5);
+    struct jini_id failed = admitted(jini, user, 1);
+    check_wallet(jini, user, 13, 5);
+    fixture_release(jini, &failed, JINI_JOB_FAILED);
+    check_wallet(jini, user, 18, 0);
+    CHECK_UINT(charged(jini, &failed), ==, 0);
+
+    struct jini_settle settle;
+    jini_request_init(&settle);
+    settle.job_id = admitted(jini, user, 2);
+    settle.unused_credits = 4;
+    CHECK_OK(jini_settle(jini, &settle, NULL));
+    check_wallet(jini, user, 12, 0);
+    CHECK_UINT(charged(jini, &settle.job_id), ==, 6);
+    CHECK_STATUS(jini_settle(jini, &settle, NULL), JINI_E_CONFLICT);
+    check_wallet(jini, user, 12, 0);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(without_credits_nothing_is_written,
+     "A generation that costs more than is there is refused in words, and takes nothing.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    struct jini_admit request;
+    set_cost(jini, "", 3);
+    grant(jini, 1, user, 5, 0);
+    CHECK_STATUS(admit(jini, user, 2, &request), JINI_E_FUNDS);
+    CHECK_TEXT(request.request.error.field, "credits");
+    CHECK_CONTAINS(request.request.error.message, "it costs 6 credits, and the wallet has 5");
+    CHECK_UINT(request.cost, ==, 6);
+    CHECK_UINT(request.credits, ==, 5);
+    CHECK_UINT(request.answer.entries[0].remaining, ==, 60); /* given back */
+    CHECK_UINT(request.answer.entries[1].remaining, ==, 2000);
+    check_wallet(jini, user, 5, 0);
+    jini_request_init(&request);
+    CHECK_OK(jini_subject_parse_address("192.0.2.7", &request.subject));
+    request.parameters =
+        (struct jini_parameters){.width = 64, .height = 64, .steps = 20, .count = 1};
+    CHECK_STATUS(jini_admit(jini, &request, NULL), JINI_E_FUNDS);
+    CHECK_CONTAINS(request.request.error.message, "only users have any");
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_job_that_is_given_up_gives_its_credits_back,
+     "When the lease is over the credits are free again, or expire if their grant has.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    struct jini_admit request;
+    set_cost(jini, "sdxl", 3);
+    grant(jini, 1, user, 4, fixture_wall_ns(NULL) / 1000000 + UINT64_C(3600) * 1000);
+    grant(jini, 2, user, 10, 0);
+    struct jini_id job = admitted(jini, user, 2);
+    check_wallet(jini, user, 8, 6);
+    fixture_days_pass(1);
+    CHECK_OK(admit(jini, user, 2, &request)); /* ends the one that was given up */
+    CHECK_UINT(charged(jini, &job), ==, 0);
+    check_wallet(jini, user, 4, 6);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}

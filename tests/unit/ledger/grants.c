@@ -74,7 +74,8 @@ static int op_reserve(struct store_txn *txn, void *argument)
 {
     struct call *call = argument;
     struct grants_txn grants = txn_of(txn, call);
-    return grants_reserve(&grants, call->user_id, &call->id, call->amount, &call->holds);
+    return grants_reserve(&grants, call->user_id, &call->id, call->amount, &call->holds,
+                          &call->out);
 }
 
 static int op_settle(struct store_txn *txn, void *argument)
@@ -249,9 +250,11 @@ static void step_reserve(struct model *model)
     int status = run(model, op_reserve, &call);
     if (job->amount > available) {
         CHECK_STATUS(status, JINI_E_FUNDS);
+        CHECK_UINT(call.out, ==, available);
         return;
     }
     CHECK_OK(status);
+    CHECK_UINT(call.out, ==, available - job->amount);
     uint64_t left = job->amount;
     while (left > 0) {
         struct model_grant *from = model_next(model, job->user_id);
