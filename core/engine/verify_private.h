@@ -10,6 +10,7 @@
  *   verify_packs.c    rows of packs, their files
  *   verify_objects.c  packs and the archive
  *   verify_ledger.c   accounts and transfers
+ *   verify_credits.c  wallets, the credits that jobs hold, the price list
  *
  *  1. Keys come from scans that renew their snapshot every few hundred rows; what is said of a key
  *     is read anew, with all that must agree with it, in one snapshot. So a change that was under
@@ -99,6 +100,17 @@ int verify_user_ids(struct verifying *v);
 /* Part of the check of a user's or an address's rows, in their snapshot: its quotas. */
 struct quota_subject;
 int verify_quotas(struct verifying *v, struct store_txn *txn, const struct quota_subject *subject);
+
+/*
+ * Credits, each in its snapshot: the row of a wallet; a key of an account of a user; what
+ * a job holds; a key of PENDING, and one of PRICES.
+ */
+int verify_wallet(struct verifying *v, struct store_txn *txn, uint64_t user_id);
+int verify_grant(struct verifying *v, struct store_txn *txn, struct slice key);
+int verify_job_credits(struct verifying *v, struct store_txn *txn, const struct jini_id *job_id,
+                       uint32_t holds);
+int verify_hold(struct verifying *v, struct store_txn *txn, struct slice key);
+int verify_cost(struct verifying *v, struct store_txn *txn, struct slice key);
 
 /* Part of the check of an image, in its snapshot: the index says where its bytes are. */
 int verify_image_place(struct verifying *v, struct store_txn *txn, const struct jini_id *id);

@@ -59,37 +59,6 @@ static int check_address_row(struct verifying *v, struct store_txn *txn, struct 
     return 0;
 }
 
-static int tell_wallet(struct verifying *v, int status, uint64_t user_id,
-                       const struct ledger_finding *finding)
-{
-    const struct verify_place place = {
-        .kind = finding->kind, .field = finding->field, .user_id = user_id};
-    if (status == 0 && finding->kind)
-        verify_problem(v, &place, "%s: %s", finding->field, finding->message);
-    return status;
-}
-
-static int check_wallet(struct verifying *v, struct store_txn *txn, uint64_t user_id)
-{
-    struct ledger_finding finding;
-    int status = grants_check_wallet(txn, user_id, &finding);
-    return tell_wallet(v, status, user_id, &finding);
-}
-
-/* The account itself is checked with the ledger. */
-static int check_account(struct verifying *v, struct store_txn *txn, struct slice key)
-{
-    struct tuple_reader reader = tuple_reader_of(key);
-    struct ledger_finding finding;
-    struct jini_id id;
-    uint64_t user_id;
-    if (place_read(STORE_SPACE_USERS, &reader, &id) != 0 || reader.rest.length != 0 ||
-        !place_is_of_user(&id, &user_id, NULL))
-        return 0;
-    int status = grants_check_account(txn, &id, &finding);
-    return tell_wallet(v, status, user_id, &finding);
-}
-
 static int check_user_row(struct verifying *v, struct store_txn *txn, struct slice key)
 {
     const struct generations_check check = check_in(v, txn);
@@ -103,14 +72,14 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
         if (id == 0 && tuple_is_text(&row, "q"))
             return check_address_row(v, txn, &reader, key.length);
         if (id != 0 && tuple_is_text(&row, PLACE_ACCOUNT_ROW))
-            return check_account(v, txn, key);
+            return verify_grant(v, txn, key);
         const struct generations_subject runner = {.user_id = id};
         const struct quota_subject subject = {.user_id = id};
         bool last = reader.rest.length == 0 && id != 0;
         if (last && tuple_is_text(&row, "q"))
             return verify_quotas(v, txn, &subject);
         if (last && tuple_is_text(&row, GRANTS_WALLET_ROW))
-            return check_wallet(v, txn, id);
+            return verify_wallet(v, txn, id);
         if (last && tuple_is_text(&row, "u"))
             return verify_user(v, txn, id);
         if (last && tuple_is_text(&row, "li"))
@@ -133,14 +102,16 @@ static int check_job(struct verifying *v, struct store_txn *txn, struct slice ke
     struct buffer reservation = buffer_of(bytes, sizeof(bytes));
     struct jini_id id;
     int status = generations_check_job(&check, key, &id, &reservation);
-    struct reservation ignored;
-    if (status == 0 && reservation_decode(buffer_slice(&reservation), &ignored) != 0) {
+    struct reservation reserved;
+    if (status == 0 && reservation_decode(buffer_slice(&reservation), &reserved) != 0) {
         const struct verify_place place = {
             .kind = "reservation_damaged", .field = "reservation", .job = &id};
         verify_problem(v, &place,
                        "reservation: its %zu bytes are none; when the job ends nothing is given "
                        "back",
                        reservation.length);
+    } else if (status == 0 && reserved.holds > 0) {
+        status = verify_job_credits(v, txn, &id, reserved.holds);
     }
     struct tuple plain;
     tuple_begin(&plain);
@@ -230,6 +201,8 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_LISTS, "lists", check_page},
         {STORE_SPACE_QUEUE, "queue", check_due},
         {STORE_SPACE_LEASES, "leases", check_lease},
+        {STORE_SPACE_PENDING, "holds", verify_hold},
+        {STORE_SPACE_PRICES, "prices", verify_cost},
     };
     int status = verify_user_ids(v);
     for (size_t i = 0; status == 0 && i < sizeof(spaces) / sizeof(spaces[0]); i++) {

@@ -243,3 +243,22 @@ int costs_list(struct store_txn *txn, const char *after, struct jini_cost *out, 
     }
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
+
+int costs_check_row(struct store_txn *txn, struct slice key)
+{
+    uint8_t bytes[ROW_BYTES];
+    struct buffer value = buffer_of(bytes, sizeof(bytes));
+    struct jini_cost cost;
+    struct tuple head;
+    bool gone;
+    int status = store_get(txn, STORE_SPACE_PRICES, key, &value);
+    head_key(&head);
+    if (status == JINI_E_TOO_BIG)
+        return JINI_E_CORRUPT;
+    if (status)
+        return status;
+    if (slice_equal(key, tuple_key(&head)))
+        return value.length == HEAD_BYTES ? 0 : JINI_E_CORRUPT;
+    status = read_key(key, &cost);
+    return status ? status : read_row(buffer_slice(&value), &cost, &gone);
+}

@@ -40,6 +40,9 @@ int costs_find(struct store_txn *txn, const char *model, struct jini_cost *out,
 int costs_list(struct store_txn *txn, const char *after, struct jini_cost *out, size_t capacity,
                size_t *count, struct jini_error *error);
 
+/* For verify: a row as it stands now. JINI_E_NOT_FOUND; JINI_E_CORRUPT, JINI_E_FORMAT: damaged. */
+int costs_check_row(struct store_txn *txn, struct slice key);
+
 /* What images cost together, rounded up to whole credits, at most JINI_CREDITS_MAX. Pure. */
 uint64_t costs_of(const struct jini_cost *cost, uint32_t width, uint32_t height, uint32_t steps,
                   uint32_t count);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "ledger/amount.h"
+#include "ledger/batch.h"
 #include "ledger/chart.h"
 #include "ledger/place.h"
 
@@ -701,4 +702,47 @@ int grants_check_account(struct store_txn *txn, const struct jini_id *id,
     }
     /* What is damaged is told where its own row is looked at. */
     return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
+}
+
+int grants_check_holds(struct store_txn *txn, const struct jini_id *job_id, uint32_t holds,
+                       uint64_t amount, struct ledger_finding *out)
+{
+    struct jini_transfer hold;
+    struct batch_pending pending;
+    struct jini_error ignored;
+    uint64_t sum = 0;
+    int status = 0;
+    out->kind = NULL;
+    for (uint32_t i = 0; status == 0 && i < holds; i++) {
+        struct jini_id id = id_of_job(job_id, ID_HOLD, i);
+        status = ledger_transfer_get(txn, &id, &hold, &ignored);
+        if (status == 0)
+            status = pending_read(txn, hold.timestamp, &pending);
+        if (status == 0 && pending.pending.state == PENDING_OPEN)
+            sum += hold.amount.low;
+    }
+    if (status == JINI_E_NOT_FOUND || (status == 0 && sum != amount))
+        find(out, "job_credits_wrong", "the ledger does not hold the credits that the job costs");
+    return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
+}
+
+int grants_read_hold(struct store_txn *txn, struct slice key, struct jini_id *job_id)
+{
+    struct tuple_reader reader = tuple_reader_of(key);
+    struct jini_id used = account_of(CHART_USED);
+    struct batch_pending pending;
+    uint64_t kind;
+    uint64_t timestamp;
+    if (tuple_next_uint(&reader, &kind) != 0 || kind != 0 ||
+        tuple_next_uint(&reader, &timestamp) != 0 || reader.rest.length != 0)
+        return JINI_E_NOT_FOUND;
+    int status = pending_read(txn, timestamp, &pending);
+    if (status)
+        return status_is_damage(status) ? JINI_E_NOT_FOUND : status;
+    const struct jini_transfer *hold = &pending.pending.transfer;
+    if (pending.pending.state != PENDING_OPEN || hold->code != CHART_GENERATION ||
+        !id_equal(&hold->credit_account_id, &used))
+        return JINI_E_NOT_FOUND;
+    *job_id = hold->user_data_128;
+    return 0;
 }

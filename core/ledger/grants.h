@@ -116,4 +116,14 @@ int grants_check_wallet(struct store_txn *txn, uint64_t user_id, struct ledger_f
 int grants_check_account(struct store_txn *txn, const struct jini_id *id,
                          struct ledger_finding *out);
 
+/* The same of what a job that runs holds: so many open holds, of `amount` credits together. */
+int grants_check_holds(struct store_txn *txn, const struct jini_id *job_id, uint32_t holds,
+                       uint64_t amount, struct ledger_finding *out);
+
+/*
+ * The job whose open hold a key of PENDING names. JINI_E_NOT_FOUND: it names none; what is damaged
+ * is the ledger's to tell.
+ */
+int grants_read_hold(struct store_txn *txn, struct slice key, struct jini_id *job_id);
+
 #endif

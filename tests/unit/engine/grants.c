@@ -1,5 +1,9 @@
 /* Credits by the public calls. */
+#include "engine/engine_private.h"
+
 #include "engine_fixture.h"
+
+#include "base/tuple.h"
 
 #include <unistd.h>
 
@@ -244,4 +248,77 @@ TEST(a_job_that_is_given_up_gives_its_credits_back,
     check_wallet(jini, user, 4, 6);
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- What verify finds ---- */
+
+static void count_problem(void *context, const struct jini_verify_problem *problem)
+{
+    const char *wanted = *(const char **)context;
+    if (strcmp(problem->kind, wanted) == 0)
+        *(const char **)context = "";
+}
+
+static bool verify_finds(struct jini *jini, const char *kind)
+{
+    const char *wanted = kind;
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    verify.report = count_problem;
+    verify.context = &wanted;
+    CHECK_OK(jini_verify(jini, &verify, NULL));
+    return verify.problems > 0 && wanted[0] == '\0';
+}
+
+struct plant {
+    enum store_space space;
+    struct tuple key;
+    bool garbage;
+};
+
+static int op_plant(struct store_txn *txn, void *argument)
+{
+    const struct plant *plant = argument;
+    if (plant->garbage)
+        return store_put(txn, plant->space, tuple_key(&plant->key), slice_of_text("nonsense"));
+    return store_delete(txn, plant->space, tuple_key(&plant->key));
+}
+
+TEST(credits_that_do_not_go_together_are_found,
+     "A wallet without its grants, a job without its holds, holds without their job, a price.")
+{
+    static const char *const kinds[] = {"wallet_wrong", "wallet_damaged", "job_credits_wrong",
+                                        "credits_held", "price_damaged"};
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct jini *jini = fixture_open();
+        uint64_t user = fixture_user(jini, "ada", "Premium");
+        set_cost(jini, "sdxl", 3);
+        grant(jini, 1, user, 40, 0);
+        struct jini_id job = admitted(jini, user, 2);
+        struct jini_id hold = job;
+        struct plant plant = {.garbage = i == 1 || i == 4};
+        fixture_verify(jini);
+        tuple_begin(&plant.key);
+        hold.bytes[15] = 0;
+        if (i < 2) {
+            plant.space = STORE_SPACE_USERS;
+            tuple_add_uint(&plant.key, user);
+            tuple_add_text(&plant.key, slice_of_text("w"));
+        } else if (i == 2) {
+            plant.space = STORE_SPACE_TRANSFER_IDS;
+            tuple_add_id(&plant.key, &hold);
+        } else if (i == 3) {
+            plant.space = STORE_SPACE_JOBS;
+            tuple_add_id(&plant.key, &job);
+        } else {
+            plant.space = STORE_SPACE_PRICES;
+            tuple_add_text(&plant.key, slice_of_text("cost"));
+            tuple_add_bytes(&plant.key, slice_of_text("sdxl"));
+            tuple_add_uint(&plant.key, 1);
+        }
+        CHECK_OK(store_write(jini->store, op_plant, &plant));
+        CHECK(verify_finds(jini, kinds[i]));
+        CHECK_OK(jini_close(jini, NULL, NULL));
+        harness_remove(fixture_db());
+    }
 }
