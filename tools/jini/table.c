@@ -1,6 +1,7 @@
 /* The rows of the table, and finding them. */
 #include "table.h"
 
+#include "table_credits.h"
 #include "table_ledger.h"
 
 #include <jini/accounts.h>
@@ -60,6 +61,8 @@ const struct verb_group table_groups[] = {
     {"limit", "rate limits and quotas of users and addresses"},
     {"archive", "moving images to the archive and freeing local copies"},
     {"account", "accounts of the ledger"},
+    {"grant", "credits of users"},
+    {"cost", "what generations cost in credits"},
     {"transfer", "transfers between accounts of the ledger"},
     {0},
 };
@@ -573,6 +576,25 @@ const struct verb table_verbs[] = {
      "Shows what is pending and posted on both sides of an account: now, at a time, or after each "
      "of its transfers.",
      ledger_account_arguments, ledger_balance_options, ledger_balance_examples, verb_balance},
+
+    {"grant add", "give a user credits",
+     "Grants credits, which generations draw that cost any (\"jini cost\"), and prints the grant. "
+     "The same --id again grants nothing more.",
+     grant_add_arguments, grant_add_options, grant_add_examples, verb_grant_add},
+    {"grant list", "list the credits of a user",
+     "Lists the grants of a user that have credits, or of which jobs have reserved some, in the "
+     "order in which they are drawn: by priority, then by expiry, then by age.",
+     grant_user_arguments, no_options, grant_list_examples, verb_grant_list},
+    {"cost set", "say what generations by a model cost",
+     "Sets what a generation by a model costs from now on, in thousandths of a credit; the sum of "
+     "a generation is rounded up to whole credits. Jobs that were admitted before keep their cost.",
+     cost_arguments, cost_set_options, cost_set_examples, verb_cost_set},
+    {"cost list", "list what generations cost",
+     "Lists the price list by model. The model \"\" stands for all without an entry.", no_arguments,
+     no_options, cost_list_examples, verb_cost_list},
+    {"cost rm", "take a model from the price list",
+     "Takes the entry of a model away: the one of \"\" holds for it from now on.", cost_arguments,
+     no_options, cost_rm_examples, verb_cost_rm},
 
     {"verify", "check everything against everything",
      "Checks the records against each other, the index against the packs and the packs against the "

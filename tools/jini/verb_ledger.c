@@ -1,6 +1,7 @@
 /* jini account, transfer and balance: the ledger. */
 #include "command.h"
 #include "layout.h"
+#include "ledger_args.h"
 #include "words.h"
 
 #include <stdlib.h>
@@ -9,73 +10,7 @@
 
 enum { LISTED_AT_ONCE = 256 };
 
-/* ---- What the command line says ---- */
-
-/* A UUID, or a decimal number: other programs count their accounts. */
-static int parse_ledger_id(struct command *command, const char *what, const char *text,
-                           struct jini_id *out)
-{
-    struct jini_amount number;
-    if (jini_id_parse(text, out) == 0)
-        return 0;
-    if (jini_amount_parse(text, &number) != 0)
-        return command_fail(command, JINI_E_INVALID, what,
-                            "\"%.200s\" is no id of the ledger: a UUID is one, and a number below "
-                            "2^128",
-                            text);
-    for (int i = 0; i < 8; i++) {
-        out->bytes[i] = (uint8_t)(number.high >> (56 - 8 * i));
-        out->bytes[8 + i] = (uint8_t)(number.low >> (56 - 8 * i));
-    }
-    return 0;
-}
-
-/* The id of an option; all zero where it is not given. */
-static int take_id(struct command *command, const char *option, struct jini_id *out)
-{
-    const char *text = args_text(&command->args, option);
-    memset(out, 0, sizeof(*out));
-    return text ? parse_ledger_id(command, option, text, out) : 0;
-}
-
-/* The id of the first argument, or a new one. */
-static int take_own_id(struct command *command, struct jini_id *out)
-{
-    const char *text = command_argument(command, 0);
-    if (text)
-        return parse_ledger_id(command, "ID", text, out);
-    jini_id_make(command->jini, out);
-    return 0;
-}
-
-/* Nanoseconds since 1970, or a time of ISO 8601 in UTC, which is taken to its second. */
-static int take_time(struct command *command, const char *option, uint64_t *out)
-{
-    const char *text = args_text(&command->args, option);
-    struct tm parts = {0};
-    char *end;
-    *out = 0;
-    if (!text)
-        return 0;
-    if (text[0] != '\0' && strspn(text, "0123456789") == strlen(text) && strlen(text) < 20) {
-        *out = strtoull(text, NULL, 10);
-        return 0;
-    }
-    end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-    if (!end)
-        end = strptime(text, "%Y-%m-%d", &parts);
-    if (end && (*end == '\0' || strcmp(end, "Z") == 0)) {
-        time_t seconds = timegm(&parts);
-        if (seconds >= 0) {
-            *out = (uint64_t)seconds * UINT64_C(1000000000);
-            return 0;
-        }
-    }
-    return command_fail(command, JINI_E_INVALID, option,
-                        "--%s: \"%.100s\" is no time: 2026-11-30T12:00:00Z is one, and so are "
-                        "nanoseconds since 1970",
-                        option, text);
-}
+/* ---- Flags ---- */
 
 struct named_flag {
     const char *name; /* of the option, and in JSON */
@@ -233,9 +168,9 @@ int verb_account_create(struct command *command)
     create.count = 1;
     int status = command_open(command);
     if (status == 0)
-        status = take_own_id(command, &account.id);
+        status = ledger_take_own_id(command, &account.id);
     if (status == 0)
-        status = take_id(command, "user-data-128", &account.user_data_128);
+        status = ledger_take_id(command, "user-data-128", &account.user_data_128);
     if (status == 0)
         status = command_wait(command, &create.request,
                               jini_accounts_create(command->jini, &create, wait_done));
@@ -258,7 +193,7 @@ int verb_account_show(struct command *command)
 {
     struct jini_id id;
     struct jini_account account;
-    int status = parse_ledger_id(command, "ID", command_argument(command, 0), &id);
+    int status = ledger_parse_id(command, "ID", command_argument(command, 0), &id);
     if (status == 0)
         status = command_open(command);
     if (status == 0)
@@ -300,7 +235,7 @@ static int take_pending(struct command *command, struct jini_transfer *transfer)
     if (post && args_has(&command->args, "void"))
         return command_fail(command, JINI_E_INVALID, "post",
                             "--post and --void exclude each other");
-    return take_id(command, post ? "post" : "void", &transfer->pending_id);
+    return ledger_take_id(command, post ? "post" : "void", &transfer->pending_id);
 }
 
 static int take_transfer(struct command *command, struct jini_transfer *transfer)
@@ -313,13 +248,13 @@ static int take_transfer(struct command *command, struct jini_transfer *transfer
         .code = (uint16_t)args_number(&command->args, "code", 0),
         .flags = take_flags(command, transfer_flags),
     };
-    int status = take_own_id(command, &transfer->id);
+    int status = ledger_take_own_id(command, &transfer->id);
     if (status == 0)
-        status = take_id(command, "debit", &transfer->debit_account_id);
+        status = ledger_take_id(command, "debit", &transfer->debit_account_id);
     if (status == 0)
-        status = take_id(command, "credit", &transfer->credit_account_id);
+        status = ledger_take_id(command, "credit", &transfer->credit_account_id);
     if (status == 0)
-        status = take_id(command, "user-data-128", &transfer->user_data_128);
+        status = ledger_take_id(command, "user-data-128", &transfer->user_data_128);
     if (status == 0)
         status = take_pending(command, transfer);
     return status ? status : take_amount(command, transfer);
@@ -363,7 +298,7 @@ int verb_transfer_show(struct command *command)
 {
     struct jini_id id;
     struct jini_transfer transfer;
-    int status = parse_ledger_id(command, "ID", command_argument(command, 0), &id);
+    int status = ledger_parse_id(command, "ID", command_argument(command, 0), &id);
     if (status == 0)
         status = command_open(command);
     if (status == 0)
@@ -385,13 +320,13 @@ static int take_filter(struct command *command, struct jini_ledger_filter *filte
     memset(filter, 0, sizeof(*filter));
     if (args_has(&command->args, "reverse"))
         filter->flags |= JINI_LEDGER_REVERSED;
-    int status = take_time(command, "from", &filter->timestamp_min);
+    int status = ledger_take_time(command, "from", &filter->timestamp_min);
     if (status == 0)
-        status = take_time(command, "to", &filter->timestamp_max);
+        status = ledger_take_time(command, "to", &filter->timestamp_max);
     if (status == 0 && filter->timestamp_max && filter->timestamp_min > filter->timestamp_max)
         return command_fail(command, JINI_E_INVALID, "to", "--to lies before --from");
     return status || !account ? status
-                              : parse_ledger_id(command, "ACCOUNT", account, &filter->account_id);
+                              : ledger_parse_id(command, "ACCOUNT", account, &filter->account_id);
 }
 
 static int take_transfer_filter(struct command *command, struct jini_ledger_filter *filter)
@@ -404,7 +339,7 @@ static int take_transfer_filter(struct command *command, struct jini_ledger_filt
     };
     int status = take_filter(command, filter);
     if (status == 0)
-        status = take_id(command, "user-data-128", &filter->user_data_128);
+        status = ledger_take_id(command, "user-data-128", &filter->user_data_128);
     filter->flags |= take_flags(command, flags);
     if (status == 0 && !command_argument(command, 0) &&
         (filter->flags & (JINI_LEDGER_DEBITS | JINI_LEDGER_CREDITS)))
@@ -512,7 +447,7 @@ int verb_balance(struct command *command)
     bool list = args_has(&command->args, "history");
     int status = take_filter(command, &filter);
     if (status == 0)
-        status = take_time(command, "at", &at);
+        status = ledger_take_time(command, "at", &at);
     if (status == 0 && list && at)
         return command_fail(command, JINI_E_INVALID, "at", "--at and --history exclude each other");
     if (status == 0)

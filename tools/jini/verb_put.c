@@ -124,7 +124,7 @@ static bool is_refusal(int status)
 {
     return jini_status_retry(status) == JINI_RETRY_AFTER || status == JINI_E_NOT_IMAGE ||
            status == JINI_E_FORBIDDEN || status == JINI_E_TOO_BIG || status == JINI_E_INVALID ||
-           status == JINI_E_INACTIVE;
+           status == JINI_E_INACTIVE || status == JINI_E_FUNDS;
 }
 
 static void print_line(const struct put_outcome *outcome)
