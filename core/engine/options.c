@@ -335,6 +335,8 @@ int jini_options_read(struct jini_options *options, const char *directory, struc
 {
     char path[OPTIONS_PATH_MAX];
     jini_options_init(options);
+    if (!directory || directory[0] == '\0')
+        return error_set(error, JINI_E_INVALID, "directory", "it is missing");
     int length = snprintf(path, sizeof(path), "%s/jini.conf", directory);
     if (length < 0 || (size_t)length >= sizeof(path))
         return error_set(error, JINI_E_INVALID, "directory", "longer than %d bytes",

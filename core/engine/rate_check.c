@@ -121,7 +121,8 @@ static int charge_user(struct jini *jini, const struct user_entry *entry,
         return error_set(error, status, "subject", "%s", jini_status_text(status));
     status = rate_run(jini, attempt, answer, error);
     if (plan->rate_count > 0 && (!guessed || last_checked.user != subject->number ||
-                                 last_checked.place.generation != first->generation)) {
+                                 last_checked.place.generation != first->generation ||
+                                 last_checked.place.slot != first->slot)) {
         last_checked.user = subject->number;
         last_checked.place = *first;
     }

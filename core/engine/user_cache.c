@@ -12,9 +12,10 @@ enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
 enum { ENTRIES_MIN = 64 };
 
 /*
- * `changes` is the sum of both change words when the entry was read. They only grow, so it is what
- * it was only while both are; it is even, since both were. An odd one says that `user` is being
- * written. `user` holds, from the highest bit on: 48 bits of the user's id, whether there is an
+ * `changes` holds, above its lowest 16 bits, the sum of both change words when the entry was read:
+ * they only grow, so it is what it was only while both are. Below them the entry's own changes are
+ * counted, so that a reader sees that it was written meanwhile also where the sum is the same again;
+ * an odd count says that it is being written. `user` holds, from the highest bit on: 48 bits of the user's id, whether there is an
  * entry at all, whether the user is active, the number of the plan.
  */
 struct entry {
@@ -22,6 +23,7 @@ struct entry {
     _Atomic uint64_t user;
 };
 
+enum { SUM_SHIFT = 16, COUNT_MASK = (1 << SUM_SHIFT) - 1 };
 enum { ID_SHIFT = 16, IS_THERE = 1 << 15, IS_ACTIVE = 1 << 14, NUMBER_MASK = IS_ACTIVE - 1 };
 
 _Static_assert(PLAN_NUMBERS <= NUMBER_MASK + 1, "a plan's number finds room");
@@ -107,7 +109,7 @@ bool user_cache_find(const struct user_cache *cache, uint64_t user_id, struct us
     atomic_thread_fence(memory_order_acquire);
     if (user >> ID_SHIFT != user_id || !(user & IS_THERE) || (changes & 1) ||
         atomic_load_explicit(&entry->changes, memory_order_relaxed) != changes ||
-        sum_of(user_cache_words(cache, user_id)) != changes)
+        sum_of(user_cache_words(cache, user_id)) != changes >> SUM_SHIFT)
         return false;
     out->plan = plans_shared(cache->plans, user & NUMBER_MASK);
     out->active = (user & IS_ACTIVE) != 0;
@@ -128,5 +130,7 @@ void user_cache_put(struct user_cache *cache, uint64_t user_id, const struct use
                           user_id << ID_SHIFT | IS_THERE | (entry->active ? IS_ACTIVE : 0) |
                               entry->plan->number,
                           memory_order_relaxed);
-    atomic_store_explicit(&kept->changes, sum_of(*words), memory_order_release);
+    atomic_store_explicit(&kept->changes,
+                          sum_of(*words) << SUM_SHIFT | ((changes + 2) & COUNT_MASK),
+                          memory_order_release);
 }

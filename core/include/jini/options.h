@@ -214,8 +214,9 @@ JINI_EXPORT int jini_options_environment(struct jini_options *options, struct ji
 
 /*
  * The defaults, above them what the file jini.conf of the directory sets, if there is one, above it
- * the environment: what jini_open() does where it is given no options. JINI_E_INVALID,
- * JINI_E_TOO_BIG as above.
+ * the environment: what jini_open() does where it is given no options. JINI_E_INVALID:
+ * "directory" (NULL, empty or too long), or as above, as are JINI_E_TOO_BIG, JINI_E_IO and
+ * JINI_E_NO_MEMORY.
  */
 JINI_EXPORT int jini_options_read(struct jini_options *options, const char *directory,
                                   struct jini_error *error);

@@ -450,6 +450,9 @@ TEST(options_are_read_as_an_open_without_any_reads_them,
 {
     static const char text[] = "cpu.threads = 3\ncache.users = 4096\n";
     CHECK_INT(mkdir(harness_path("read"), 0700), ==, 0);
+    CHECK_STATUS(jini_options_read(&options, NULL, &error), JINI_E_INVALID);
+    CHECK_TEXT(error.field, "directory");
+    CHECK_STATUS(jini_options_read(&options, "", &error), JINI_E_INVALID);
     CHECK_OK(jini_options_read(&options, harness_path("read"), &error));
     CHECK_UINT(options.cache_users, ==, 262144);
     FILE *file = fopen(harness_path("read/jini.conf"), "w");
