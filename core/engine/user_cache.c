@@ -14,9 +14,10 @@ enum { ENTRIES_MIN = 64 };
 /*
  * `changes` holds, above its lowest 16 bits, the sum of both change words when the entry was read:
  * they only grow, so it is what it was only while both are. Below them the entry's own changes are
- * counted, so that a reader sees that it was written meanwhile also where the sum is the same again;
- * an odd count says that it is being written. `user` holds, from the highest bit on: 48 bits of the user's id, whether there is an
- * entry at all, whether the user is active, the number of the plan.
+ * counted, so that a reader sees that it was written meanwhile also where the sum is the same
+ * again; an odd count says that it is being written. `user` holds, from the highest bit on: 48
+ * bits of the user's id, whether there is an entry at all, whether the user is active, the number
+ * of the plan.
  */
 struct entry {
     _Atomic uint64_t changes;

@@ -439,6 +439,17 @@ static int balance_at(struct command *command, const struct jini_id *account, ui
     return status;
 }
 
+static int refuse_list_options(struct command *command)
+{
+    static const char *const options[] = {"from", "to", "reverse", "limit"};
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (args_has(&command->args, options[i]))
+            return command_fail(command, JINI_E_INVALID, options[i],
+                                "--%s is of a list: --history asks for one", options[i]);
+    }
+    return 0;
+}
+
 int verb_balance(struct command *command)
 {
     struct jini_ledger_filter filter;
@@ -450,6 +461,8 @@ int verb_balance(struct command *command)
         status = ledger_take_time(command, "at", &at);
     if (status == 0 && list && at)
         return command_fail(command, JINI_E_INVALID, "at", "--at and --history exclude each other");
+    if (status == 0 && !list)
+        status = refuse_list_options(command);
     if (status == 0)
         status = command_open(command);
     if (status == 0)

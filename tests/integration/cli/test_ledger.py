@@ -130,6 +130,16 @@ class Ledger(Case):
         self.check_error(self.json("balance", 1, "--history", code=23), "E_UNSUPPORTED", "ACCOUNT", "--history")
         self.check_error(self.json("balance", 2, "--history", "--at", 1, code=2), "E_INVALID", "--at")
 
+    def test_times_and_ids_that_are_none(self):
+        self.move(1, 2, 10)
+        for words in (("balance", 2, "--at", "2600-01-01"), ("balance", 2, "--at", "1970-01-01"), ("balance", 2, "--at", 0),
+                      ("balance", 2, "--at", "2026-02-31"), ("balance", 2, "--limit", 1),
+                      ("balance", 2, "--from", "2026-01-01"), ("transfer", "list", "--to", 0), ("transfer", "list", 0),
+                      ("transfer", "list", "--to", "2600-01-01"), ("account", "show", 0)):
+            with self.subTest(words=words):
+                self.assertEqual(self.json(*words, code=2).error()["name"], "E_INVALID")
+        self.assertEqual(len(self.json("transfer", "list", "--to", "2500-01-01").lines()), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
