@@ -1,9 +1,9 @@
 /*
  * Admission: may this generation run?
  *
- *   on the caller's thread   user and tier on a snapshot, size and steps, rate limits
- *   in the transaction       user, tier and limits again; jobs that were given up; parallel jobs;
- *                            quotas; credits; the job
+ *   on the caller's thread   request id, user and tier on a snapshot, size and steps, rate limits
+ *   in the transaction       request id, user, tier and limits again; jobs that were given up;
+ *                            parallel jobs; quotas; credits; the job
  *   after it                 rate limits go back unless the job was written
  *
  * What was reserved is kept in the job's record, so that whoever ends the job, in whatever process,
@@ -13,6 +13,7 @@
 #include "engine/jobs.h"
 #include "engine/rate.h"
 #include "engine/txn.h"
+#include "generations/requests.h"
 
 #include "accounts/accounts.h"
 #include "base/alloc.h"
@@ -29,6 +30,8 @@ struct admit_work {
     struct quota_charge quotas;
     struct quota_plan quota_plan;
     struct jini_id job_id;
+    struct hash128 digest;    /* of what is asked for, where there is a request id */
+    bool uncharged;           /* since the request seemed to be repeated */
     uint64_t now_ns;          /* wall */
     struct standing standing; /* of the last run of the op, or look after it */
     unsigned tries;
@@ -116,6 +119,94 @@ static int check_allowance(const struct jini_admit *admit, const struct allowed 
     if (status == 0)
         status = check_side(admit->parameters.steps, allowance->steps_max, "steps", error);
     return status;
+}
+
+/* ---- Requests that come again ---- */
+
+/* All that is asked for. The lease and how limits are counted are no part of it. */
+static int digest_of(const struct jini_admit *admit, struct hash128 *out)
+{
+    const struct jini_parameters *p = &admit->parameters;
+    struct slice prompt = slice_of_text(admit->prompt ? admit->prompt : "");
+    struct slice negative = slice_of_text(admit->negative ? admit->negative : "");
+    const uint64_t numbers[] = {admit->subject.kind,
+                                admit->subject.number,
+                                p->width,
+                                p->height,
+                                p->steps,
+                                p->count,
+                                (uint64_t)p->seed,
+                                p->guidance_millionths,
+                                prompt.length,
+                                negative.length};
+    uint8_t bytes[sizeof(numbers)];
+    struct hash_stream *stream = hash_stream_new();
+    if (!stream)
+        return JINI_E_NO_MEMORY;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        store_le64(bytes + 8 * i, numbers[i]);
+    hash_stream_reset(stream);
+    hash_stream_add(stream, slice_of(bytes, sizeof(bytes)));
+    hash_stream_add(stream, slice_of(admit->subject.address, sizeof(admit->subject.address)));
+    hash_stream_add(stream, slice_of(p->model, strlen(p->model) + 1));
+    hash_stream_add(stream, prompt);
+    hash_stream_add(stream, negative);
+    *out = hash_stream_128(stream);
+    hash_stream_free(stream);
+    return 0;
+}
+
+/* Whether the request was admitted before; then `admit->job` is its job. */
+static int find_repeated(struct store_txn *txn, struct jini_admit *admit,
+                         const struct admit_work *work)
+{
+    struct generations_request found;
+    struct jini_error *error = &admit->request.error;
+    admit->repeated = 0;
+    if (id_is_zero(&admit->request_id))
+        return 0;
+    int status =
+        generations_request_find(txn, &admit->request_id, work->now_ns / NS_PER_MS, &found);
+    if (status == JINI_E_NOT_FOUND)
+        return 0;
+    if (status)
+        return error_set(error, status, "request_id", "what it led to cannot be read");
+    if (!hash128_equal(&found.digest, &work->digest))
+        return error_set(error, JINI_E_EXISTS, "request_id",
+                         "it was admitted before, and something else was asked for");
+    status = generations_job_get(txn, &found.job_id, &admit->job, error);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, JINI_E_EXPIRED, "request_id",
+                         "it was admitted before, and the record of its job is gone");
+    admit->repeated = status == 0;
+    admit->cost = admit->job.cost_credits;
+    return status;
+}
+
+/* The same before anything is charged; the transaction looks again. */
+static int look_for_repeated(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
+{
+    struct store_txn *txn;
+    admit->repeated = 0;
+    if (id_is_zero(&admit->request_id))
+        return 0;
+    int status = digest_of(admit, &work->digest);
+    if (status == 0)
+        status = store_read_begin_explained(jini->store, &txn, &admit->request.error);
+    if (status)
+        return status;
+    status = find_repeated(txn, admit, work);
+    store_read_end(txn);
+    return status;
+}
+
+static int remember(struct store_txn *txn, const struct jini_admit *admit,
+                    const struct admit_work *work)
+{
+    const struct generations_request request = {admit->request_id, work->job_id, work->digest};
+    return id_is_zero(&admit->request_id)
+               ? 0
+               : generations_request_add(txn, &request, work->now_ns / NS_PER_MS);
 }
 
 /* ---- The transaction ---- */
@@ -220,6 +311,8 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
         .flags = GENERATIONS_JOB_COUNTED,
     };
     status = generations_job_create(txn, &job, error);
+    if (status == 0)
+        status = remember(txn, admit, work);
     return status ? status : generations_job_get(txn, &work->job_id, &admit->job, error);
 }
 
@@ -236,7 +329,12 @@ static int op_admit(struct jini_txn *inside, void *request)
     work->decision = 0;
     work->ended = 0;
     work->damage = (struct job_damage){0};
-    int status = allowance_in(txn, state->jini, subject.user_id, &now, error);
+    int status = find_repeated(txn, admit, work);
+    if (status || admit->repeated)
+        return status;
+    if (work->uncharged)
+        return JINI_E_CONFLICT; /* it was forgotten meanwhile: begin anew */
+    status = allowance_in(txn, state->jini, subject.user_id, &now, error);
     if (status)
         return status;
     if (strcmp(now.allowance.limits, work->allowed.plan->text) != 0)
@@ -300,11 +398,12 @@ static void fill_answer(struct jini *jini, struct jini_admit *admit, struct admi
                         int status)
 {
     struct jini_limit_answer *answer = &admit->answer;
-    if (status == 0 || status == JINI_E_LIMITED)
+    bool admitted = status == 0 && !admit->repeated;
+    if (admitted || status == JINI_E_LIMITED)
         rate_add_quotas(work->allowed.plan, &work->quotas, answer);
     else
         show_quotas(jini, admit, work);
-    answer->parallel = work->standing.parallel + (status == 0);
+    answer->parallel = work->standing.parallel + admitted;
     answer->parallel_max = work->allowed.allowance.parallel_max;
     if (status == JINI_E_LIMITED && admit->request.error.code == 0) {
         uint32_t decided = work->quotas.decided;
@@ -334,7 +433,7 @@ static void after_admit(struct jini_request *request)
         rate_refund(state->jini, &work->ended_rates[i]);
     if (request->status == 0)
         job_log_damage(state->jini, &work->damage);
-    if (status)
+    if (status || admit->repeated)
         give_rates_back(state->jini, admit, work);
     if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {
         status = prepare(state->jini, admit, work);
@@ -362,12 +461,14 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
     memset(&admit->answer, 0, sizeof(admit->answer));
     admit->answer.decided = JINI_LIMITS_MAX;
     plan_release(work->allowed.plan); /* of the try before */
-    int status = allowance_of(jini, user_id, &work->allowed, error);
+    work->now_ns = clock_wall_ns(jini->clock);
+    int status = look_for_repeated(jini, admit, work);
     if (status == 0)
+        status = allowance_of(jini, user_id, &work->allowed, error);
+    if (status == 0 && !admit->repeated)
         status = check_allowance(admit, &work->allowed, error);
     if (status)
         return status;
-    work->now_ns = clock_wall_ns(jini->clock);
     work->rates = (struct rate_charge){
         .subject = admit->subject,
         .plan = work->allowed.plan,
@@ -382,6 +483,11 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
         .now_ns = work->now_ns,
         .cost = admit->parameters.count,
     };
+    work->uncharged = admit->repeated;
+    if (work->uncharged) {
+        rate_look(jini, &work->rates, &admit->answer);
+        return 0;
+    }
     status = rate_charge(jini, &work->rates, &admit->answer, error);
     /* The answer has the quotas too, as far as they can be read. */
     if (status == JINI_E_LIMITED || status == JINI_E_BUSY)

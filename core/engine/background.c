@@ -125,6 +125,7 @@ static void run_regular(struct background *background)
         return;
     jobs_expire(jini);
     jobs_clean(jini);
+    requests_sweep(jini);
     quotas_clean(jini);
     ledger_tend(jini);
     due_tend(jini);

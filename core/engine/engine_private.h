@@ -346,6 +346,7 @@ int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *i
  * once the engine closes nothing; the next turn goes on with what is left.
  */
 void jobs_expire(struct jini *jini);
+void requests_sweep(struct jini *jini);
 
 /* Deletes ended jobs that were kept for long enough; bounded as above. */
 void jobs_clean(struct jini *jini);

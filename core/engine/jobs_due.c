@@ -1,6 +1,6 @@
 /*
  * Jobs that fall due, a slice in each transaction: those whose lease is over are given up, and
- * ended ones that were kept for long enough are deleted.
+ * ended ones that were kept for long enough are deleted; and requests that need not be known.
  *
  *  1. The transaction looks at the queue and at each job again, so several processes may do this at
  *     once and need no lease.
@@ -14,8 +14,9 @@
 #include "engine/jobs.h"
 
 #include "base/alloc.h"
+#include "generations/requests.h"
 
-enum { EXPIRE_SLICE = 32, CLEAN_SLICE = 64, SLICES_MAX = 64 };
+enum { EXPIRE_SLICE = 32, CLEAN_SLICE = 64, SWEEP_SLICE = 256, SLICES_MAX = 64 };
 
 /* Looks whether there is anything to do, so that an idle engine commits nothing. */
 static int is_due(struct jini *jini, enum generations_due_kind kind, uint64_t now_ms, bool *due)
@@ -167,4 +168,45 @@ void jobs_clean(struct jini *jini)
         job_log_damage(jini, &clean.damage);
     }
     log_hindered(jini, "jobs_not_cleaned", status);
+}
+
+/* ---- Requests that need not be known any more ---- */
+
+struct sweep_requests {
+    uint64_t now_ms;
+    uint32_t removed;
+};
+
+static int op_sweep_requests(struct store_txn *txn, void *argument)
+{
+    struct sweep_requests *sweep = argument;
+    return generations_requests_sweep(txn, sweep->now_ms, SWEEP_SLICE, &sweep->removed);
+}
+
+static int requests_are_due(struct jini *jini, uint64_t now_ms, bool *due)
+{
+    struct store_txn *txn;
+    int status = store_read_begin(jini->store, &txn);
+    if (status)
+        return status;
+    status = generations_requests_due(txn, now_ms, due);
+    store_read_end(txn);
+    return status;
+}
+
+void requests_sweep(struct jini *jini)
+{
+    struct sweep_requests sweep = {0};
+    bool due = true;
+    int status = 0;
+    for (int slice = 0; slice < SLICES_MAX && status == 0 && due; slice++) {
+        if (atomic_load(&jini->state) != ENGINE_OPEN)
+            break;
+        sweep.now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        status = requests_are_due(jini, sweep.now_ms, &due);
+        if (status == 0 && due)
+            status = store_write_until(jini->store, op_sweep_requests, &sweep, STORE_RELEASE,
+                                       background_deadline(jini));
+    }
+    log_hindered(jini, "requests_not_removed", status);
 }

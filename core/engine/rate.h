@@ -71,6 +71,9 @@ int rate_charge(struct jini *jini, struct rate_charge *charge, struct jini_limit
  */
 void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer);
 
+/* The answer of a charge that is not made: how all stand, and no receipts. */
+void rate_look(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer);
+
 /* Gives back what receipts say, where their windows are still open. */
 void rate_refund(struct jini *jini, const struct rate_receipts *receipts);
 

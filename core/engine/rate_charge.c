@@ -187,21 +187,36 @@ void rate_refund(struct jini *jini, const struct rate_receipts *receipts)
         table_refund(jini->rates->table, &receipts->items[i]);
 }
 
-void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer)
+/* How all stand, as after a charge. */
+static int look(struct jini *jini, const struct rate_charge *charge, struct jini_limit_answer *out)
 {
     struct rate_attempt attempt;
-    struct jini_limit_answer now;
-    const struct plan *plan = charge->plan;
-    rate_refund(jini, &charge->receipts);
-    charge->receipts.count = 0;
-    attempt.plan = plan;
+    attempt.plan = charge->plan;
     attempt.flags = JINI_CHECK_PEEK;
     attempt.cost = charge->cost;
     attempt.now_ns = clock_boot_ns(jini->clock);
     attempt.beside_quotas = true;
     int status = rate_prepare(&attempt, 0, &charge->subject, charge->scope);
-    if (status == 0)
-        status = rate_run(jini, &attempt, &now, NULL);
+    return status ? status : rate_run(jini, &attempt, out, NULL);
+}
+
+void rate_look(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer)
+{
+    charge->receipts.count = 0;
+    int status = look(jini, charge, answer);
+    if (status && status != JINI_E_LIMITED)
+        answer->count = 0;
+    answer->decided = JINI_LIMITS_MAX; /* nothing was asked of them */
+    answer->retry_after_ms = 0;
+}
+
+void rate_undo(struct jini *jini, struct rate_charge *charge, struct jini_limit_answer *answer)
+{
+    struct jini_limit_answer now;
+    const struct plan *plan = charge->plan;
+    rate_refund(jini, &charge->receipts);
+    charge->receipts.count = 0;
+    int status = look(jini, charge, &now);
     for (uint32_t i = 0; i < plan->rate_count; i++) {
         struct jini_limit_entry *entry = &answer->entries[plan->rate_index[i]];
         if (status == 0 || status == JINI_E_LIMITED) /* else as it was charged */

@@ -7,6 +7,7 @@
 #include "base/tuple.h"
 #include "engine/jobs.h"
 #include "generations/check.h"
+#include "generations/requests.h"
 #include "ledger/grants.h"
 #include "ledger/place.h"
 #include "limits/quota.h"
@@ -144,6 +145,12 @@ static int check_page(struct verifying *v, struct store_txn *txn, struct slice k
     return generations_check_page(&check, key);
 }
 
+static int check_request(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    return generations_check_request(&check, key);
+}
+
 /* A row that nobody can read keeps all processes from the work that it stands for. */
 static int check_lease(struct verifying *v, struct store_txn *txn, struct slice key)
 {
@@ -201,6 +208,7 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_LISTS, "lists", check_page},
         {STORE_SPACE_QUEUE, "queue", check_due},
         {STORE_SPACE_LEASES, "leases", check_lease},
+        {STORE_SPACE_REQUESTS, "requests", check_request},
         {STORE_SPACE_PENDING, "holds", verify_hold},
         {STORE_SPACE_PRICES, "prices", verify_cost},
     };

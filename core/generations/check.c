@@ -177,8 +177,8 @@ static int check_prompt_row(const struct generations_check *check, const struct 
 }
 
 /* A key that is none of its space, if it still is there. */
-static int check_stray_key(const struct generations_check *check, enum store_space space,
-                           struct slice key, const char *kind)
+int check_stray_key(const struct generations_check *check, enum store_space space, struct slice key,
+                    const char *kind)
 {
     const struct check_place place = {.kind = kind, .field = "key"};
     int status = store_has(check->txn, space, key);

@@ -34,4 +34,8 @@ struct check_item {
 /* Reports an item that does not stand at its number. */
 int check_is_listed(const struct generations_check *check, const struct check_item *item);
 
+/* A key that is none of its space, unless its row is gone by now. */
+int check_stray_key(const struct generations_check *check, enum store_space space, struct slice key,
+                    const char *kind);
+
 #endif

@@ -34,12 +34,18 @@ extern "C" {
  * In: `subject`, a user or an address (which gets the tier anonymous.tier with its bound on
  * parallel jobs, IPv6 by its /64; its images expire as that tier's do); `parameters`; `prompt` and
  * `negative`, up to 16,384 bytes each, NULL for none;
- * `lease_ms`, 0 for admission.lease_ms; `flags`.
+ * `lease_ms`, 0 for admission.lease_ms; `flags`; `request_id`.
  * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision, those
  * behind the one that refused too, or after what failed without one, as JINI_E_TIMEOUT and
  * JINI_E_FULL do (without entries, where it cannot be read); that of a refusal holds nothing for
  * jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted.
  *
+ * A request id that was admitted in the last 24 hours is answered with its job, as it is now, and
+ * charges nothing; with another subject, prompt or other parameters it is an error. What was
+ * refused under it is decided afresh.
+ *
+ * JINI_E_EXISTS     "request_id": it was admitted, and something else was asked for
+ * JINI_E_EXPIRED    "request_id": it was admitted, and the record of its job is gone
  * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
  *                   which and when to return: never (UINT64_MAX) when parameters.count alone is
  *                   above a limit's amount
@@ -75,12 +81,15 @@ struct jini_admit {
     const char *prompt;
     const char *negative;
     uint32_t lease_ms;
-    uint32_t flags; /* enum jini_admit_flag */
+    uint32_t flags;            /* enum jini_admit_flag */
+    struct jini_id request_id; /* by the caller, who may send it again; zero: none */
     struct jini_job job;
     struct jini_limit_answer answer;
     uint64_t cost;         /* in credits; also of what was refused for them */
     uint64_t credits;      /* where there is a cost: what the user has left */
     uint64_t cost_version; /* of the price list; 0: no entry says what it costs */
+    uint32_t repeated;     /* 1: this request id was admitted before, and `job` is that one */
+    uint32_t reserved;
 };
 JINI_EXPORT int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback);
 
