@@ -1,9 +1,11 @@
 /*
  * Jobs that come and go: two processes admit, settle, release, abandon, store and remove, and their
  * background work gives jobs up and removes ended ones, until both are killed at a random point.
- * What is left must agree with itself, no image may have lost its job, and all else must go.
+ * What is left must agree with itself, no image may have lost its job, and all else must go. The
+ * user's jobs cost credits, of grants that come and expire meanwhile: each is paid for once.
  */
 #include "engine/engine_private.h"
+#include "ledger/chart.h"
 #include "store/store.h"
 
 #include "engine_fixture.h"
@@ -19,6 +21,10 @@ enum { ROUNDS = 12, PROCESSES = 2, THREADS = 2, MESSAGES_MAX = 120, STORED_MAX =
 
 /* Wall time runs so much faster for all that have the database open: a second in 10 ms. */
 enum { PACE = 100 };
+
+enum { COST = 3, GRANTED = 40, GRANTED_S = 300 };
+
+static const char paid_model[] = "paid";
 
 static uint64_t epoch_ns;
 static uint64_t
@@ -52,7 +58,7 @@ enum said_kind { SAID_STORED, SAID_REMOVING, SAID_RELEASED };
 
 struct said {
     uint32_t kind; /* enum said_kind: of an image with its job, or of a job alone */
-    uint32_t reserved;
+    uint32_t paid; /* 1: by the user, and not by an address */
     struct jini_id image;
     struct jini_id job;
 };
@@ -61,9 +67,10 @@ static struct jini *child_engine;
 static int child_pipe;
 static uint64_t child_user;
 
-static void say(enum said_kind kind, const struct jini_id *image, const struct jini_id *job)
+static void say(enum said_kind kind, uint64_t user, const struct jini_id *image,
+                const struct jini_id *job)
 {
-    struct said said = {kind, 0, *image, *job};
+    struct said said = {kind, user != 0, *image, *job};
     if (write(child_pipe, &said, sizeof(said)) != sizeof(said))
         _exit(1);
 }
@@ -76,6 +83,8 @@ static struct jini_id admit(uint64_t user, uint32_t lease_ms)
     if (user == 0)
         CHECK_OK(jini_subject_parse_address("192.0.2.1", &admit.subject));
     admit.parameters = (struct jini_parameters){.width = 64, .height = 64, .steps = 1, .count = 1};
+    if (user != 0)
+        memcpy(admit.parameters.model, paid_model, sizeof(paid_model));
     admit.lease_ms = lease_ms;
     fixture_must(jini_admit(child_engine, &admit, NULL), "admit", &admit.request.error);
     return admit.job.id;
@@ -88,7 +97,7 @@ static void release(const struct jini_id *job)
     release.job_id = *job;
     release.state = JINI_JOB_FAILED;
     fixture_must(jini_release(child_engine, &release, NULL), "release", &release.request.error);
-    say(SAID_RELEASED, job, job);
+    say(SAID_RELEASED, 0, job, job);
 }
 
 static void store(uint64_t user, uint64_t seed, bool removes)
@@ -104,13 +113,29 @@ static void store(uint64_t user, uint64_t seed, bool removes)
     put.flags = JINI_PUT_SETTLES;
     fixture_must(jini_image_put(child_engine, &put, NULL), "put", &put.request.error);
     free(file);
-    say(SAID_STORED, &put.image.id, &put.job_id);
+    say(SAID_STORED, user, &put.image.id, &put.job_id);
     if (!removes)
         return;
-    say(SAID_REMOVING, &put.image.id, &put.job_id);
+    say(SAID_REMOVING, user, &put.image.id, &put.job_id);
     jini_request_init(&remove);
     remove.id = put.image.id;
     fixture_must(jini_image_remove(child_engine, &remove, NULL), "remove", &remove.request.error);
+}
+
+/* One that expires while it is drawn from, or for ever. */
+static void grant(struct jini *jini, uint64_t user, uint64_t credits, bool expires)
+{
+    struct jini_grant_add add;
+    jini_request_init(&add);
+    jini_id_make(jini, &add.grant.id);
+    add.grant.user_id = user;
+    add.grant.granted = credits;
+    add.grant.category = JINI_GRANT_PAID;
+    add.grant.expires_ms =
+        expires ? fast_wall_ns(NULL) / NS_PER_MS + GRANTED_S * UINT64_C(1000) : 0;
+    int status = jini_grant_add(jini, &add, NULL);
+    if (status != JINI_E_BUSY) /* as many as there may be */
+        fixture_must(status, "grant", &add.request.error);
 }
 
 static void *work_forever(void *argument)
@@ -118,6 +143,8 @@ static void *work_forever(void *argument)
     for (uint64_t seed = *(uint64_t *)argument;; seed++) {
         uint64_t user = seed % 3 ? child_user : 0;
         struct jini_id job;
+        if (seed % 5 == 0)
+            grant(child_engine, child_user, GRANTED, true);
         switch (seed % 7) {
         case 0:
         case 1:
@@ -163,12 +190,15 @@ static size_t stored_count;
 static struct jini_id released[STORED_MAX];
 static size_t released_count;
 
+static size_t paid_count; /* jobs of the user that were acknowledged as settled */
+
 static void take(const struct said *said)
 {
     CHECK_UINT(stored_count, <, STORED_MAX);
     CHECK_UINT(released_count, <, STORED_MAX);
     if (said->kind == SAID_STORED) {
         stored[stored_count++] = (struct stored){said->image, said->job, false};
+        paid_count += said->paid;
         return;
     }
     if (said->kind == SAID_RELEASED) {
@@ -269,8 +299,29 @@ static size_t count_gone(struct jini *jini, size_t from)
     return gone;
 }
 
+/*
+ * What was drawn is the cost of all that were settled: of those that were acknowledged, and at most
+ * one more of each thread that was killed. Nothing is reserved any more.
+ */
+static void check_credits(struct jini *jini, uint64_t user, unsigned lives)
+{
+    struct jini_id used = chart_account(JINI_CREDITS_LEDGER, CHART_USED);
+    struct jini_account account;
+    struct jini_wallet wallet;
+    struct jini_error error;
+    size_t count;
+    CHECK_OK(jini_account_get(jini, &used, &account, &error));
+    CHECK_UINT(account.balance.credits_posted.low % COST, ==, 0);
+    CHECK_UINT(account.balance.credits_posted.low / COST, >=, paid_count);
+    CHECK_UINT(account.balance.credits_posted.low / COST, <=,
+               paid_count + (uint64_t)lives * PROCESSES * THREADS);
+    CHECK_UINT(account.balance.credits_pending.low, ==, 0);
+    CHECK_OK(jini_wallet_get(jini, user, &wallet, NULL, 0, &count, &error));
+    CHECK_UINT(wallet.reserved, ==, 0);
+}
+
 /* Returns how many of the released jobs were gone before the rest of them goes here. */
-static size_t check_database(size_t released_from)
+static size_t check_database(uint64_t user, unsigned lives, size_t released_from)
 {
     struct jini *jini = open_engine(false);
     fixture_verify(jini);
@@ -278,6 +329,7 @@ static size_t check_database(size_t released_from)
     size_t gone = count_gone(jini, released_from);
     passed_ns += UINT64_C(86400) * NS_PER_S / 4; /* leases, the trash and retentions are over */
     jobs_expire(jini);
+    check_credits(jini, user, lives);
     passed_ns += UINT64_C(60) * NS_PER_S;
     fixture_tier(jini, 0, NULL);
     jobs_clean(jini);
@@ -300,6 +352,12 @@ static uint64_t make_database(void)
     set.tier.allowance.retention_days = 0;
     CHECK_OK(jini_tier_set(jini, &set, NULL));
     uint64_t user = fixture_user(jini, "alice", "Free");
+    struct jini_cost_set cost;
+    jini_request_init(&cost);
+    memcpy(cost.cost.model, paid_model, sizeof(paid_model));
+    cost.cost.per_image = 1000 * COST;
+    CHECK_OK(jini_cost_set(jini, &cost, NULL));
+    grant(jini, user, JINI_CREDITS_MAX, false);
     CHECK_OK(jini_close(jini, NULL, NULL));
     return user;
 }
@@ -315,7 +373,7 @@ TEST(what_is_kept_agrees_after_every_kill,
     for (unsigned i = 0; i < rounds; i++) {
         size_t from = released_count;
         run_children(user, i);
-        gone += check_database(from);
+        gone += check_database(user, i + 1, from);
     }
     printf("     %zu images stored and %zu jobs released in %u lives, which removed %zu of these\n",
            stored_count, released_count, rounds, gone);
