@@ -140,8 +140,6 @@ static void print_line(const struct put_outcome *outcome)
         output_line("damaged  %s: it came truncated, or with wrong checksums or parts inside, and "
                     "is stored as it came",
                     outcome->path);
-    if (output_shows_progress() && output_is_terminal())
-        return; /* the bar says enough */
     jini_id_format(&outcome->image.id, id);
     words_bytes(outcome->bytes, size);
     output_line("stored   %s  %10s  %s", id, size, outcome->path);

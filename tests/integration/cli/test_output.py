@@ -120,6 +120,15 @@ class Terminal(Case):
         super().setUp()
         self.init("alice")
 
+    def test_ids_of_what_is_put(self):
+        """The lines with the ids are what was asked for: they are printed beside the bar, each on a line of its own."""
+        code, seen = self.on_terminal("put", "alice", str(self.pictures(30, width=200, height=200)), "--no-limits")
+        self.assertEqual(code, 0, seen)
+        shown = [line.split("\r\x1b[K")[-1] for line in seen.split("\r\n")]
+        ids = [line.split()[1] for line in shown if re.match(r"stored   [0-9a-f-]{36} [^\r\n]+\.png\Z", line)]
+        self.assertEqual(set(ids), {image["id"] for image in self.json("ls", "alice", "--limit", "99").lines()}, seen)
+        self.assertEqual(len(ids), 30)
+
     def test_progress_bar(self):
         folder = self.pictures(30, width=200, height=200)
         code, seen = self.on_terminal("put", "alice", str(folder), "--no-limits")
