@@ -13,7 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { PIPE_MS = 50 }; /* in which what a pipe took has reached the terminal, if it goes there */
 
 static const char style_bold[] = "\x1b[1m";
 static const char style_red[] = "\x1b[1;31m";
@@ -24,10 +28,12 @@ static struct {
     pthread_mutex_t lock;
     struct output_settings settings;
     bool terminal;       /* standard output */
+    bool pipe;           /* it is one, which may lead to the terminal: "| tee" */
     bool error_terminal; /* standard error */
     bool colours;        /* where it is a terminal */
     bool progress_shown;
-    int failed_errno; /* of the first write that failed, or 0 */
+    uint64_t written_ms; /* when standard output took something */
+    int failed_errno;    /* of the first write that failed, or 0 */
     char progress[512];
 } output = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -46,6 +52,12 @@ void output_guard_descriptors(void)
     }
 }
 
+static bool is_pipe(int descriptor)
+{
+    struct stat info;
+    return fstat(descriptor, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode));
+}
+
 void output_begin(const struct output_settings *settings)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -53,6 +65,7 @@ void output_begin(const struct output_settings *settings)
     bool dumb = !terminal || strcmp(terminal, "dumb") == 0;
     output.settings = *settings;
     output.terminal = isatty(STDOUT_FILENO) == 1;
+    output.pipe = is_pipe(STDOUT_FILENO);
     output.error_terminal = isatty(STDERR_FILENO) == 1 && !dumb;
     output.colours = !dumb && !(no_color && no_color[0] != '\0');
 }
@@ -77,6 +90,13 @@ bool output_tells_progress(void)
     return !output.error_terminal && !output.settings.json && !output.settings.quiet;
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* ---- Under the lock ---- */
 
 static void hide_progress(void)
@@ -89,22 +109,29 @@ static void hide_progress(void)
 
 static void show_progress(void)
 {
-    if (output.progress[0] != '\0' && !output.progress_shown) {
+    bool on_its_way = output.pipe && now_ms() - output.written_ms < PIPE_MS;
+    if (output.progress[0] != '\0' && !output.progress_shown && !on_its_way) {
         fputs(output.progress, stderr);
         output.progress_shown = true;
     }
 }
 
+/* Both take the line of progress away, on which results would stand otherwise. */
 static void write_out(const void *bytes, size_t length)
 {
+    hide_progress();
     if (output.failed_errno == 0)
         output.failed_errno = sink_write(bytes, length);
+    output.written_ms = now_ms();
 }
 
 static void flush_out(void)
 {
-    if (output.failed_errno == 0)
-        output.failed_errno = sink_flush();
+    if (output.failed_errno || sink_is_empty())
+        return;
+    hide_progress();
+    output.failed_errno = sink_flush();
+    output.written_ms = now_ms();
 }
 
 /* A line, or several, on one of the two streams. `style` is put around it on a terminal. */
@@ -220,7 +247,6 @@ void output_json(json_t *object)
 void output_raw(const void *bytes, size_t length)
 {
     pthread_mutex_lock(&output.lock);
-    hide_progress();
     write_out(bytes, length);
     pthread_mutex_unlock(&output.lock);
 }
@@ -229,6 +255,7 @@ void output_flush(void)
 {
     pthread_mutex_lock(&output.lock);
     flush_out();
+    show_progress();
     pthread_mutex_unlock(&output.lock);
 }
 

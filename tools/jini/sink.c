@@ -53,6 +53,11 @@ static int write_all(const uint8_t *bytes, size_t length)
     return 0;
 }
 
+bool sink_is_empty(void)
+{
+    return buffered == 0;
+}
+
 int sink_flush(void)
 {
     size_t length = buffered;

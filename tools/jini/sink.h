@@ -6,6 +6,7 @@
 #ifndef JINI_CLI_SINK_H
 #define JINI_CLI_SINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { SINK_PATIENCE_MS = 3000 };
@@ -16,5 +17,8 @@ enum { SINK_PATIENCE_MS = 3000 };
  */
 int sink_write(const void *bytes, size_t length);
 int sink_flush(void);
+
+/* True when there is nothing to flush. */
+bool sink_is_empty(void);
 
 #endif

@@ -12,7 +12,7 @@ import subprocess
 import termios
 import unittest
 
-from cli import Case, JINI, png
+from cli import SLOW, Case, JINI, png
 
 
 def close(*descriptors):
@@ -128,6 +128,37 @@ class Terminal(Case):
         ids = [line.split()[1] for line in shown if re.match(r"stored   [0-9a-f-]{36} [^\r\n]+\.png\Z", line)]
         self.assertEqual(set(ids), {image["id"] for image in self.json("ls", "alice", "--limit", "99").lines()}, seen)
         self.assertEqual(len(ids), 30)
+
+    def test_no_result_stands_behind_the_bar(self):
+        """Before results go to a pipe, which may lead to the same terminal, the bar is taken away."""
+        folder = self.pictures(300)
+        terminal, side = pty.openpty()
+        results, pipe = os.pipe()
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)  # which takes one line, and the next when that was read
+        process = subprocess.Popen([JINI, "put", "alice", str(folder), "--no-limits"], cwd=self.directory, stdout=pipe,
+                                   stdin=subprocess.DEVNULL, stderr=side, env={**self.environment, "TERM": "xterm"})
+        self.addCleanup(self.end_quietly, process)
+        os.close(pipe)
+        self.assertTrue(select.select([results], [], [], 60 * SLOW)[0])
+        seen = b""
+        while select.select([terminal], [], [], 2)[0]:  # the bar moves until it waits for a reader
+            seen += os.read(terminal, 65536)
+        self.assertIsNone(process.poll(), "it was to find the pipe full")
+        self.assertIn(b"putting  [", seen)
+        self.assertTrue(seen.endswith(b"\r\x1b[K"), seen[-200:])
+        taken = b""
+        while part := os.read(results, 65536):
+            taken += part
+        self.assertEqual(process.wait(timeout=60 * SLOW), 0)
+        self.assertEqual(taken.count(b"stored   "), 300)
+        for descriptor in (terminal, side, results):
+            os.close(descriptor)
+
+    @staticmethod
+    def end_quietly(process):
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
     def test_progress_bar(self):
         folder = self.pictures(30, width=200, height=200)
