@@ -84,6 +84,12 @@ struct demo {
 
 double demo_seconds(void);
 
+/*
+ * directory.c: makes DATA/demo anew, which is this process's until it ends. 0, or the exit code
+ * when it cannot, or when somebody has it open: then nothing was removed.
+ */
+int demo_directory_prepare(struct demo *demo, const char *data);
+
 /* images.c: lists the images, then renders or probes their files on DEMO_THREADS threads. */
 int demo_images_list(struct demo *demo);
 int demo_images_load(struct demo *demo);
@@ -101,7 +107,8 @@ size_t demo_images_refused(const struct demo *demo); /* how many are refused for
 size_t demo_submit(struct demo *demo);
 int demo_read_back(struct demo *demo);
 
-/* report.c */
+/* report.c: demo_fail() answers with the exit code. */
+int demo_fail(const char *what, int status, const struct jini_error *error);
 void demo_title(const char *text);
 void demo_progress(const struct demo *demo, const char *what, size_t done, size_t total);
 void demo_progress_end(const struct demo *demo);

@@ -8,15 +8,10 @@
  */
 #include "demo/demo.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,117 +19,6 @@ enum {
     RATE_MAX = 8388606, /* the largest amount of a fixed window */
     RENDER_COUNT_MAX = 100000
 };
-
-static int fail(const char *what, int status, const struct jini_error *error)
-{
-    fprintf(stderr, "jini-demo: %s: %s: %s: %s\n", what, jini_status_name(status), error->field,
-            error->message);
-    return jini_status_exit_code(status);
-}
-
-/* --- The directory: DATA/demo, which a run may replace because it says that it is a demo's --- */
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
-static bool write_marker(const char *path)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
-
-static bool is_same(const struct stat *one, const struct stat *other)
-{
-    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
-}
-
-/* Whether the folder of `fd`, which is closed, is `own` or lies in it at any depth. */
-static bool lies_in(int fd, const struct stat *own)
-{
-    struct stat at;
-    struct stat below = {0};
-    bool found = false;
-    while (!found && fd >= 0 && fstat(fd, &at) == 0 && !is_same(&at, &below)) {
-        found = is_same(&at, own);
-        below = at;
-        int above = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        close(fd);
-        fd = above;
-    }
-    if (fd >= 0)
-        close(fd);
-    return found;
-}
-
-/*
- * Before anything is removed: DATA/demo goes with all that lies in it, so that no image of it can
- * be read; and closing the files of the database would drop its locks. 0 or the exit code.
- */
-static int check_folder(const struct demo *demo)
-{
-    struct stat own;
-    int fd = open(demo->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        fprintf(stderr, "jini-demo: cannot open the folder %s: %s\n", demo->folder,
-                strerror(errno));
-        return jini_status_exit_code(JINI_E_IO);
-    }
-    if (stat(demo->directory, &own) != 0) {
-        close(fd);
-        return 0;
-    }
-    if (!lies_in(fd, &own))
-        return 0;
-    fprintf(stderr,
-            "jini-demo: %s is the demo's own database or lies in it, which this run replaces; give "
-            "another --data, or move the folder\n",
-            demo->folder);
-    return 1;
-}
-
-/* The originals that are rendered lie beside the database, and go with it. */
-static bool make_originals(struct demo *demo)
-{
-    static char folder[4200];
-    if (!demo->renders)
-        return true;
-    snprintf(folder, sizeof(folder), "%s/originals", demo->directory);
-    demo->folder = folder;
-    return mkdir(folder, 0700) == 0;
-}
-
-static int prepare_directory(struct demo *demo, const char *data)
-{
-    char marker[4200];
-    struct stat info;
-    snprintf(demo->directory, sizeof(demo->directory), "%s/demo", data);
-    snprintf(marker, sizeof(marker), "%s/made-by-jini-demo", demo->directory);
-    int code = demo->folder ? check_folder(demo) : 0;
-    if (code)
-        return code;
-    if (stat(demo->directory, &info) == 0) {
-        if (stat(marker, &info) != 0) {
-            fprintf(stderr,
-                    "jini-demo: %s is there and was not made by a demo; give another --data\n",
-                    demo->directory);
-            return 1;
-        }
-        nftw(demo->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    }
-    if ((mkdir(data, 0700) != 0 && errno != EEXIST) || mkdir(demo->directory, 0700) != 0 ||
-        !write_marker(marker) || !make_originals(demo)) {
-        fprintf(stderr, "jini-demo: cannot create %s: %s\n", demo->directory, strerror(errno));
-        return 1;
-    }
-    return 0;
-}
 
 /* ---- The steps ---- */
 
@@ -148,7 +32,7 @@ static int open_database(struct demo *demo)
     int status = jini_options_environment(&options, &error);
     if (status == 0)
         status = jini_open(&demo->jini, demo->directory, &options, &error);
-    return status ? fail("opening the database", status, &error) : 0;
+    return status ? demo_fail("opening the database", status, &error) : 0;
 }
 
 static void print_bound(const char *name, uint32_t bound)
@@ -190,10 +74,10 @@ static int add_users(struct demo *demo)
         add.password = "correct horse battery staple";
         int status = jini_user_add(demo->jini, &add, NULL);
         if (status)
-            return fail("adding a user", status, &add.request.error);
+            return demo_fail("adding a user", status, &add.request.error);
         status = jini_tier_get(demo->jini, users[i].tier, &tier, &error);
         if (status)
-            return fail("reading a tier", status, &error);
+            return demo_fail("reading a tier", status, &error);
         demo->users[i].name = users[i].name;
         demo->users[i].tier = users[i].tier;
         demo->users[i].id = add.user.id;
@@ -251,7 +135,7 @@ static int lift(struct demo *demo, unsigned index, unsigned round)
              larger(per_day, user->per_day));
     int status = jini_user_set(demo->jini, &set, NULL);
     if (status)
-        return fail("lifting limits", status, &set.request.error);
+        return demo_fail("lifting limits", status, &set.request.error);
     printf("  the operator gives %s, for the next request on: limits \"%s\"", user->name, text);
     if (set.user.override_mask & JINI_ALLOWANCE_WIDTH)
         print_bound("width", set.user.overrides.width_max);
@@ -310,13 +194,13 @@ static int archive_all(struct demo *demo)
     double begin = demo_seconds();
     int status = jini_archive_status(demo->jini, &demo->before, &error);
     if (status)
-        return fail("reading the archive's status", status, &error);
+        return demo_fail("reading the archive's status", status, &error);
     jini_request_init(&demo->archived);
     demo->archived.flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
     demo->archived.report = on_step;
     status = jini_archive_run(demo->jini, &demo->archived, NULL);
     if (status)
-        return fail("archiving", status, &demo->archived.request.error);
+        return demo_fail("archiving", status, &demo->archived.request.error);
     demo->archive_seconds = demo_seconds() - begin;
     return 0;
 }
@@ -344,7 +228,7 @@ static int check_cold(struct demo *demo)
     }
     int status = jini_archive_status(demo->jini, &demo->after, &error);
     if (status)
-        return fail("reading the archive's status", status, &error);
+        return demo_fail("reading the archive's status", status, &error);
     uint64_t hot = demo->after.images_hot + demo->after.images_hot_archived;
     if (demo->after.images_cold == stored && hot == 0)
         return 0;
@@ -367,7 +251,7 @@ static int verify_all(struct demo *demo)
     demo->verified.report = on_problem;
     int status = jini_verify(demo->jini, &demo->verified, NULL);
     if (status)
-        return fail("verifying", status, &demo->verified.request.error);
+        return demo_fail("verifying", status, &demo->verified.request.error);
     printf("  %llu images, %llu packs, %llu objects, %.1f MiB read: %llu problems\n",
            (unsigned long long)demo->verified.images, (unsigned long long)demo->verified.packs,
            (unsigned long long)demo->verified.objects,
@@ -484,7 +368,7 @@ int main(int argc, char **argv)
         return 2;
     }
     pthread_mutex_init(&demo.lock, NULL);
-    int code = prepare_directory(&demo, data);
+    int code = demo_directory_prepare(&demo, data);
     if (code == 0)
         code = run(&demo);
     int closed = jini_close(demo.jini, NULL, NULL);

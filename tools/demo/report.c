@@ -12,6 +12,13 @@ double demo_seconds(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+int demo_fail(const char *what, int status, const struct jini_error *error)
+{
+    fprintf(stderr, "jini-demo: %s: %s: %s: %s\n", what, jini_status_name(status), error->field,
+            error->message);
+    return jini_status_exit_code(status);
+}
+
 void demo_title(const char *text)
 {
     printf("\n%s\n", text);

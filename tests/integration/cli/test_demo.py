@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import time
 import unittest
 
 from cli import JINI, SLOW, Case, png
@@ -128,6 +129,37 @@ class Demo(Case):
             self.assertIn(f"cannot open the folder {folder}", self.demo(folder, code=6)[1])
         self.assertEqual(sorted(p.name for p in (self.directory / "data/demo/originals").iterdir()), originals)
         self.assertEqual((self.directory / "data/demo/deep/er/a.png").read_bytes(), b"mine")
+
+    def test_a_demo_that_runs_keeps_its_directory(self):
+        """A second one in the same directory is refused at once, and the first ends well."""
+        begun = self.directory / "begun"
+        waits = f"touch '{begun}'; while test -e '{begun}'; do sleep 0.1; done"
+        first = subprocess.Popen([DEMO, "--data", "data", "--images", "8", "--before-reading", waits], cwd=self.directory,
+                                 env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(self.end, first)
+        self.addCleanup(begun.unlink, missing_ok=True)
+        while not begun.exists():
+            self.assertIsNone(first.poll())
+            time.sleep(0.1)
+        _, error = self.demo("--images", "8", code=25)
+        begun.unlink()
+        self.assertIn("another jini-demo is at work in data; wait for its end, or give another --data", error)
+        out, _ = first.communicate(timeout=300 * SLOW)
+        self.assertEqual(first.returncode, 0, out)
+        self.assertIn(b"Nothing was lost.", out)
+
+    def test_a_database_that_is_open_is_not_replaced(self):
+        """Who has the database of the demo before open is named, and loses nothing."""
+        self.demo("--images", "8")
+        self.environment["JINI_DB"] = str(self.directory / "data/demo")
+        user = self.start("put", "fay", "-", stdin=subprocess.PIPE)
+        while "jini put" not in {process["name"] for process in self.json("stat").object()["processes"]}:
+            self.assertIsNone(user.poll())
+        _, error = self.demo("--images", "8", code=25)
+        self.assertRegex(error, rf"process {user.pid} \(jini put\) has data/demo open, which this run replaces")
+        user.communicate(png(1))
+        self.assertEqual(self.verify()["images"], 9)
+        self.demo("--images", "8")
 
     def test_wrong_use(self):
         for arguments in (["--images", "0"], ["--images", "x"], ["--images"], ["--what", "x"], ["a", "b"]):
