@@ -84,16 +84,48 @@ configure() {
     quietly "build/$1-configure.log" cmake -DJINI_BUILD_TESTS=ON --preset "$@"
 }
 
-# A directory for tests: not on an overlay, which the engine refuses to keep a database on. Containers have
-# their /tmp on one; the checkout is mostly mounted from a real disk.
+# False where the engine refuses to keep a database, as core/store/directory.c has it.
+can_hold_database() {
+    case $(stat -f -c %T "$1") in
+    overlayfs | nfs | smb | smb2 | cifs | fuseblk | ceph | v9fs | afs | k-afs | coda | ocfs2 | gfs/gfs2 | lustre | gpfs)
+        return 1
+        ;;
+    esac
+}
+
+# A directory for tests, where a database can be. Containers have their /tmp on an overlay; the checkout is
+# mostly mounted from a real disk.
 choose_test_directory() {
     local directory
     for directory in "${TMPDIR:-/tmp}" "$PWD/build/tmp" /dev/shm; do
         mkdir -p "$directory"
-        if [[ $(stat -f -c %T "$directory") != overlayfs ]]; then
+        if can_hold_database "$directory"; then
             printf '%s\n' "$directory"
             return
         fi
     done
     printf '%s\n' "${TMPDIR:-/tmp}"
+}
+
+# The directory of the demo's data: ./data, or where no database can be there, another that has so many MiB free,
+# which is told on standard error.
+choose_data_directory() {
+    local need_mib=$1 here=./data directory why
+    [[ -d $here ]] || here=.
+    if [[ ${JINI_STORE_ALLOW_UNSAFE_FILESYSTEM:-} == yes ]] || can_hold_database "$here"; then
+        printf './data\n'
+        return
+    fi
+    why="./data would lie on $(stat -f -c %T "$here"), where the engine keeps no database"
+    for directory in "${TMPDIR:-/tmp}" /var/tmp /dev/shm; do
+        if [[ -w $directory ]] && can_hold_database "$directory" &&
+            (($(df --output=avail -B1M "$directory" | tail -1) >= need_mib)); then
+            say "$why; the demo works in $directory/jini-data-$EUID ($(stat -f -c %T "$directory"))" >&2
+            printf '%s/jini-data-%s\n' "$directory" "$EUID"
+            return
+        fi
+    done
+    fail "$why, and neither in ${TMPDIR:-/tmp} nor in /var/tmp or /dev/shm can one be that has $need_mib MiB free." \
+        "Run it in a folder on a local disk, which in a container is a volume (docker run -v DIR:/disk -w /disk);" \
+        "or, as long as one process at a time is enough, after \"export JINI_STORE_ALLOW_UNSAFE_FILESYSTEM=yes\""
 }
