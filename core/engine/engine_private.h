@@ -16,6 +16,7 @@
  *   archives.c   requests to the archive      background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
+ *   packs.c           packs without a database
  *   archive_status.c  how things are spread over the tiers
  *   jobs_due.c     jobs to be given up, and ended ones to be deleted
  *   quota_clean.c  quota rows that are over

@@ -11,69 +11,11 @@
 #include "images/pack_read.h"
 
 #include "fuzz.h"
+#include "pack_mend.h"
 
 #include <jini/status.h>
 
 enum { MEND = 1, STATE_SHIFT = 1, STATE_MASK = 3, ALL_ACKNOWLEDGED = 8, HEADERS_ONLY = 16 };
-
-static const struct jini_id pack = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
-
-static void mend_end(uint8_t *part, size_t length, uint64_t seed)
-{
-    store_le64(part + length - 8, hash64_seeded(slice_of(part, length - 8), seed));
-}
-
-/* Makes the checksums of a record right, as far as its lengths allow. */
-static void mend_record(uint8_t *record, size_t left, uint64_t offset)
-{
-    uint64_t stored = load_le64(record + 48);
-    uint32_t metadata = load_le32(record + 60);
-    if (stored <= left && metadata <= left && pack_record_length(stored, metadata) <= left) {
-        struct slice payload = slice_of(record + pack_payload_at(stored, metadata), (size_t)stored);
-        uint8_t *table = record + PACK_RECORD_HEADER_BYTES;
-        pack_table_fill(payload, table);
-        struct hash128 hash = hash128(payload);
-        memcpy(record + 80, hash.bytes, 16);
-        if (load_le16(record + 32) == PACK_CODEC_NONE) {
-            memcpy(record + 64, hash.bytes, 16);
-            store_le64(record + 40, stored);
-        }
-        store_le64(record + 96, hash64(slice_of(table, pack_table_bytes(stored))));
-        store_le64(record + 104, hash64(slice_of(record + pack_metadata_at(stored), metadata)));
-    }
-    uint8_t place[24];
-    memcpy(place, pack.bytes, 16);
-    store_le64(place + 16, offset);
-    mend_end(record, PACK_RECORD_HEADER_BYTES, hash64(slice_of(place, sizeof(place))));
-}
-
-static void mend_footer(uint8_t *bytes, size_t length, size_t at)
-{
-    memcpy(bytes + at + 16, pack.bytes, 16);
-    store_le64(bytes + at + 32, at);
-    mend_end(bytes + at, PACK_FOOTER_HEADER_BYTES, 0);
-    if (length - at < PACK_FOOTER_HEADER_BYTES + PACK_TRAILER_BYTES)
-        return;
-    uint8_t *trailer = bytes + length - PACK_TRAILER_BYTES;
-    memcpy(trailer + 16, pack.bytes, 16);
-    store_le64(trailer + 32, at);
-    store_le64(trailer + 40, length);
-    size_t footer_bytes = length - at - PACK_TRAILER_BYTES;
-    store_le64(trailer + 48, hash64(slice_of(bytes + at, footer_bytes)));
-    mend_end(trailer, PACK_TRAILER_BYTES, 0);
-}
-
-static void mend(uint8_t *bytes, size_t length)
-{
-    for (size_t at = PACK_HEADER_BYTES; at < length; at += PACK_ALIGNMENT) {
-        size_t left = length - at;
-        struct slice part = slice_of(bytes + at, left);
-        if (left >= PACK_RECORD_HEADER_BYTES && pack_looks_like_record(part))
-            mend_record(bytes + at, left, at);
-        else if (left >= PACK_FOOTER_HEADER_BYTES && pack_looks_like_footer(part))
-            mend_footer(bytes, length, at);
-    }
-}
 
 struct walk {
     struct pack_source source;
@@ -101,7 +43,7 @@ static void check_whole(const struct walk *walk, const struct pack_entry *entry)
     struct slice metadata;
     struct slice payload;
     FUZZ_CHECK(pack_record_check(slice_of(bytes.data + entry->offset, bytes.length - entry->offset),
-                                 &pack, entry->offset, entry->sequence, &record, &metadata,
+                                 &pack_mend_id, entry->offset, entry->sequence, &record, &metadata,
                                  &payload, NULL) == 0);
     FUZZ_CHECK(payload.length == length && metadata.length == entry->metadata_stored_length);
     free(buffer);
@@ -121,7 +63,7 @@ static int visit(void *context, const struct pack_scan_item *item)
 
 static void walk_through(struct slice bytes, uint8_t how, uint64_t acknowledged_end)
 {
-    struct walk walk = {.source = pack_source_of_bytes(&pack, bytes),
+    struct walk walk = {.source = pack_source_of_bytes(&pack_mend_id, bytes),
                         .headers_only = how & HEADERS_ONLY};
     struct pack_scan_options options = {
         .depth = walk.headers_only ? PACK_SCAN_HEADERS : PACK_SCAN_EVERYTHING,
@@ -150,14 +92,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
     uint8_t *bytes = malloc(total ? total : 1);
     FUZZ_CHECK(bytes != NULL);
     if (how & MEND) {
-        struct pack_header header = {.pack = pack};
+        struct pack_header header = {.pack = pack_mend_id};
         pack_header_encode(&header, bytes);
         acknowledged_end += PACK_HEADER_BYTES;
     }
     if (length > 2)
         memcpy(bytes + header_bytes, data + 2, length - 2);
     if (how & MEND)
-        mend(bytes, total);
+        pack_mend(bytes, total);
     walk_through(slice_of(bytes, total), how, acknowledged_end);
     free(bytes);
     return 0;

@@ -9,6 +9,7 @@
  *   admission.h    may this generation run?
  *   generations.h  jobs and images as records
  *   images.h       storing and reading images
+ *   packs.h        packs as files, without a database
  *   ledger.h       accounts and transfers
  *   grants.h       credits
  *   archive.h      tiering, and the check of everything
@@ -33,6 +34,7 @@
 #include <jini/ledger.h>
 #include <jini/limits.h>
 #include <jini/options.h>
+#include <jini/packs.h>
 #include <jini/request.h>
 #include <jini/status.h>
 
