@@ -3,7 +3,7 @@
  *
  *   descriptors, locale, signals -> command line -> the verb -> close -> output -> exit status
  *
- * The exit status is 0, that of the status table (jini help --man lists it), 1 when verify found
+ * The exit status is 0, that of the status table (jini help --man lists it), 1 when a check found
  * problems, 128 and the signal's number after a signal, 141 when the reader of standard output went
  * away.
  */

@@ -163,7 +163,7 @@ static void put_exit_statuses(void)
         snprintf(code, sizeof(code), "%d", rows[i].code);
         put_item(code, rows[i].text);
         if (rows[i].code == 0)
-            put_item("1", "verify found problems");
+            put_item("1", "verify, pack verify or pack list found problems");
     }
     put_item("129, 130, 143", "ended by SIGHUP, SIGINT or SIGTERM, with everything consistent");
     put_item("141", "the reader of standard output went away");

@@ -3,6 +3,7 @@
 
 #include "table_credits.h"
 #include "table_ledger.h"
+#include "table_pack.h"
 
 #include <jini/accounts.h>
 #include <jini/generations.h>
@@ -60,6 +61,7 @@ const struct verb_group table_groups[] = {
     {"tier", "tiers: what their users are allowed"},
     {"limit", "rate limits and quotas of users and addresses"},
     {"archive", "moving images to the archive and freeing local copies"},
+    {"pack", "packs and objects of the archive as files, without a database"},
     {"account", "accounts of the ledger"},
     {"grant", "credits of users"},
     {"cost", "what generations cost in credits"},
@@ -550,6 +552,29 @@ const struct verb table_verbs[] = {
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,
      archive_status_examples, verb_archive_status},
+
+    {"pack list", "list what a pack holds",
+     "Lists the images of a pack, of DIR/packs or of the archive, in the order of the file, and "
+     "what "
+     "of it is damaged, each with its place. Headers alone are read: \"pack verify\" reads the "
+     "rest. TEXTS are those that are kept beside an image; short ones lie in the image alone. No "
+     "database is needed, and a pack need not be sealed. The exit status is 1 when "
+     "something is damaged.",
+     pack_arguments, no_options, pack_list_examples, verb_pack_list},
+    {"pack verify", "check every byte of a pack",
+     "Reads a pack in full, decodes what is coded, and lists every part that does not hold. Of a "
+     "pack that is not sealed, the end may be one that is being written, or one that a crash tore "
+     "before it was acknowledged: only the database knows. The exit status is 1 when there is a "
+     "problem.",
+     pack_arguments, no_options, pack_verify_examples, verb_pack_verify},
+    {"pack extract", "write the images of a pack to files",
+     "Writes images byte for byte as they were put, and beside each the texts that it carries. "
+     "What "
+     "is damaged is reported, and all else is written; the exit status is that of the worst "
+     "failure. An image that shares its bytes with another lies in a pack once, under the id of "
+     "the "
+     "first.",
+     pack_extract_arguments, pack_extract_options, pack_extract_examples, verb_pack_extract},
 
     {"account create", "make an account",
      "Makes an account of the ledger and prints it. The same again is not an error: the result "

@@ -87,9 +87,10 @@ verb_fn verb_init, verb_user_add, verb_user_show, verb_user_list, verb_user_set,
     verb_user_disable, verb_user_enable, verb_tier_list, verb_tier_show, verb_tier_set,
     verb_tier_rm, verb_limit_check, verb_limit_peek, verb_limit_reset, verb_limit_top, verb_put,
     verb_get, verb_ls, verb_show, verb_rm, verb_restore, verb_archive_plan, verb_archive_run,
-    verb_archive_init, verb_archive_adopt, verb_archive_status, verb_account_create,
-    verb_account_show, verb_transfer_create, verb_transfer_show, verb_transfer_list, verb_balance,
-    verb_grant_add, verb_grant_list, verb_cost_set, verb_cost_rm, verb_cost_list, verb_verify,
-    verb_stat, verb_backup, verb_options, verb_help;
+    verb_archive_init, verb_archive_adopt, verb_archive_status, verb_pack_list, verb_pack_verify,
+    verb_pack_extract, verb_account_create, verb_account_show, verb_transfer_create,
+    verb_transfer_show, verb_transfer_list, verb_balance, verb_grant_add, verb_grant_list,
+    verb_cost_set, verb_cost_rm, verb_cost_list, verb_verify, verb_stat, verb_backup, verb_options,
+    verb_help;
 
 #endif

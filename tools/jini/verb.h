@@ -4,6 +4,8 @@
 
 #include "command.h"
 
+enum { EXIT_PROBLEMS = 1 }; /* what was to be checked is damaged */
+
 /* verb_user.c: lists users behind the id `after`, at most `limit`. The database is open. */
 int verb_print_users(struct command *command, uint64_t after, uint64_t limit);
 

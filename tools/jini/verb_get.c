@@ -1,6 +1,7 @@
 /* jini get: image bytes, or the texts that an image carries. */
 #include "command.h"
 #include "file.h"
+#include "image_file.h"
 #include "layout.h"
 #include "object.h"
 #include "progress.h"
@@ -46,19 +47,6 @@ static int read_image(struct command *command, const struct jini_id *id, enum ji
 }
 
 /* ---- Where to ---- */
-
-static const char *extension_of(const char *media_type)
-{
-    static const char *const types[][2] = {
-        {"image/png", "png"}, {"image/jpeg", "jpg"},  {"image/webp", "webp"},
-        {"image/gif", "gif"}, {"image/avif", "avif"},
-    };
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (strcmp(media_type, types[i][0]) == 0)
-            return types[i][1];
-    }
-    return "bin";
-}
 
 /* The path of an image's file. To be freed; NULL: out of memory. */
 static char *path_of(const struct target *target, const struct jini_image *image,
@@ -108,31 +96,13 @@ static int get_bytes(struct command *command, const struct target *target, const
     int status = read_image(command, id, JINI_GET_BYTES, &bytes, &length, &image);
     if (status)
         return status;
-    status = write_out(command, target, &image, bytes, length, extension_of(image.media_type));
+    status =
+        write_out(command, target, &image, bytes, length, image_file_extension(image.media_type));
     free(bytes);
     return status;
 }
 
 /* ---- Metadata ---- */
-
-/* All texts as one text: a line with keyword and length before each. To be freed. */
-static char *texts_together(const void *metadata, size_t length, size_t *together_length)
-{
-    char *text = NULL;
-    FILE *stream = open_memstream(&text, together_length);
-    struct jini_metadata_text part;
-    size_t position = 0;
-    while (stream && length && jini_metadata_next(metadata, length, &position, &part) == 0) {
-        fprintf(stream, "%.*s: %zu bytes\n", (int)part.keyword_length, part.keyword, part.length);
-        fwrite(part.bytes, 1, part.length, stream);
-        fputc('\n', stream);
-    }
-    if (stream && fclose(stream) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
 
 static json_t *texts_as_json(const void *metadata, size_t length)
 {
@@ -185,7 +155,7 @@ static int print_metadata(struct command *command, const struct target *target,
         return 0;
     }
     size_t together_length = 0;
-    char *together = texts_together(metadata, length, &together_length);
+    char *together = image_file_texts(metadata, length, &together_length);
     if (!together)
         return command_fail(command, JINI_E_NO_MEMORY, "metadata", "out of memory");
     int status = 0;

@@ -1,14 +1,12 @@
 /* jini verify: everything against everything. */
-#include "command.h"
 #include "layout.h"
 #include "progress.h"
+#include "verb.h"
 #include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { EXIT_PROBLEMS = 1 };
 
 /* Both callbacks run on threads of the engine. */
 static void on_problem(void *context, const struct jini_verify_problem *problem)
