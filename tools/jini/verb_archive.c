@@ -13,6 +13,12 @@
 
 enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
 
+struct step_sum {
+    uint64_t steps;
+    uint64_t images;
+    uint64_t bytes;
+};
+
 /*
  * What was reported so far; the callback runs on a thread of the engine. The steps of a pack come
  * one after the other, each with all of its images, which are counted once.
@@ -20,17 +26,12 @@ enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
 struct reports {
     bool dry_run;
     _Atomic uint64_t steps;
-    enum jini_tiering_step work; /* whose bytes tell how far a run is; 0: its steps are counted */
-    uint64_t work_bytes;         /* as the plan has it */
-    struct jini_id pack_id;      /* of the last step; all zero: none yet */
-    uint64_t pack_images;        /* counted of it */
+    const struct reports *plan; /* by which is told how far a run is; NULL: its steps are counted */
+    struct jini_id pack_id;     /* of the last step; all zero: none yet */
+    uint64_t pack_images;       /* counted of it */
     uint64_t packs;
     uint64_t images;
-    struct {
-        uint64_t steps;
-        uint64_t images;
-        uint64_t bytes;
-    } by_step[STEPS_END];
+    struct step_sum by_step[STEPS_END];
 };
 
 static const struct jini_id no_pack;
@@ -68,14 +69,50 @@ static void count_event(struct reports *reports, const struct jini_tiering_event
     reports->images += reports->pack_images - counted;
 }
 
+/* ---- How far a run is ---- */
+
+/*
+ * What is done of a step, in bytes as the plan counts them. Duplicates and codecs are not foreseen:
+ * fewer bytes are archived then than were planned, but as many images.
+ */
+static uint64_t done_of_step(const struct step_sum *done, const struct step_sum *plan)
+{
+    if (plan->images == 0)
+        return done->bytes;
+    if (done->images >= plan->images)
+        return plan->bytes;
+    return (uint64_t)((double)plan->bytes / (double)plan->images * (double)done->images);
+}
+
+/*
+ * The bytes that are rewritten and those that are copied to the archive; where the plan has none of
+ * them, those that are freed. What is rewritten without having been foreseen comes on top.
+ */
+static void show_run(const struct reports *reports)
+{
+    const struct step_sum *done = reports->by_step;
+    if (!reports->plan) {
+        progress_set(atomic_load(&reports->steps), 0, 0);
+        return;
+    }
+    const struct step_sum *plan = reports->plan->by_step;
+    uint64_t compacted = done[JINI_TIERING_COMPACT].bytes;
+    uint64_t to_compact = plan[JINI_TIERING_COMPACT].bytes;
+    uint64_t to_archive = plan[JINI_TIERING_ARCHIVE].bytes;
+    if (to_compact + to_archive == 0) {
+        progress_set(done[JINI_TIERING_FREE].bytes, plan[JINI_TIERING_FREE].bytes, 0);
+        return;
+    }
+    uint64_t archived = done_of_step(&done[JINI_TIERING_ARCHIVE], &plan[JINI_TIERING_ARCHIVE]);
+    progress_set(compacted + archived,
+                 (compacted > to_compact ? compacted : to_compact) + to_archive, 0);
+}
+
 static void on_event(void *context, const struct jini_tiering_event *event)
 {
     struct reports *reports = context;
     count_event(reports, event);
-    if (reports->work)
-        progress_set(reports->by_step[reports->work].bytes, reports->work_bytes, 0);
-    else
-        progress_set(atomic_load(&reports->steps), 0, 0);
+    show_run(reports);
     if (!output_is_json()) {
         print_event(event);
     } else {
@@ -274,27 +311,24 @@ static int wait_for_run(struct command *command, struct jini_archive_run *run)
 }
 
 /*
- * Plans a run to know how much it has to do: the bytes that are copied to the archive, or when
- * there are none those that are freed. Without a plan the progress has no end to show; only who
- * interrupts it ends the run.
+ * Plans a run to know how much it has to do. Without a plan the progress has no end to show; only
+ * who interrupts it ends the run.
  */
-static int foresee(struct command *command, struct reports *reports)
+static int foresee(struct command *command, struct reports *plan, struct reports *reports)
 {
-    struct reports plan = {.dry_run = true};
     struct jini_archive_run run;
     jini_request_init(&run);
     run.flags = flags_of(&command->args) | JINI_TIERING_DRY_RUN;
     run.report = on_foreseen;
-    run.report_context = &plan;
+    run.report_context = plan;
     progress_begin("planning", "steps");
     int status = wait_for_run(command, &run);
     if (status)
         return status == JINI_E_CANCELLED ? status : 0;
-    enum jini_tiering_step work =
-        plan.by_step[JINI_TIERING_ARCHIVE].bytes ? JINI_TIERING_ARCHIVE : JINI_TIERING_FREE;
-    reports->work_bytes = plan.by_step[work].bytes;
-    if (reports->work_bytes)
-        reports->work = work;
+    if (plan->by_step[JINI_TIERING_COMPACT].bytes + plan->by_step[JINI_TIERING_ARCHIVE].bytes +
+            plan->by_step[JINI_TIERING_FREE].bytes >
+        0)
+        reports->plan = plan;
     return 0;
 }
 
@@ -310,6 +344,7 @@ static void say_what_is_kept(uint64_t objects)
 
 static int run_tiering(struct command *command, struct reports *reports)
 {
+    struct reports plan = {.dry_run = true};
     struct jini_archive_run run;
     jini_request_init(&run);
     run.flags = flags_of(&command->args) | (reports->dry_run ? (unsigned)JINI_TIERING_DRY_RUN : 0);
@@ -317,11 +352,11 @@ static int run_tiering(struct command *command, struct reports *reports)
     run.report_context = reports;
     int status = command_open(command);
     if (status == 0 && !reports->dry_run && progress_is_wanted())
-        status = foresee(command, reports);
+        status = foresee(command, &plan, reports);
     if (status)
         return status;
-    progress_begin(reports->dry_run ? "planning" : "archiving", reports->work ? NULL : "steps");
-    progress_set(0, reports->work_bytes, 0);
+    progress_begin(reports->dry_run ? "planning" : "archiving", reports->plan ? NULL : "steps");
+    show_run(reports);
     status = wait_for_run(command, &run);
     if (status == JINI_E_LOCKED)
         return status;

@@ -205,6 +205,18 @@ class Terminal(Case):
         self.assertEqual(bars[-1], ("#" * 24, archived, archived), seen)
         self.assertEqual({bar[2] for bar in bars}, {archived}, seen)
 
+    def test_bar_of_an_archive_run_counts_what_is_rewritten(self):
+        """What is rewritten is counted, foreseen or not, and the bar is full at the end, whatever that saved."""
+        for i in range(60):  # duplicates, which nobody foresees
+            self.file(f"in/{i}.png", png(i % 6, width=100, height=100))
+        self.run_jini("put", "alice", "in", "--no-limits")
+        planned = self.json("archive", "plan", "--now").lines()[-1]["by_step"]["archive"]["bytes"]
+        _, seen = self.on_terminal("archive", "run", "--now", "--free-hot", columns=300)
+        rewritten, = re.findall(r"compact .* ([\d.]+) MiB", seen)
+        done, total = re.findall(r"archiving  \[#{24}\]  ([\d.]+) MiB of ([\d.]+) MiB", seen)[-1]
+        self.assertEqual(done, total, seen)
+        self.assertAlmostEqual(float(total), float(rewritten) + planned / (1 << 20), delta=0.2)
+
     def test_every_long_verb_tells_how_far_it_is_elsewhere(self):
         """Where standard error is no terminal, a plain line from time to time; none with --quiet or --json."""
         self.environment["JINI_PROGRESS_MS"] = "0"
