@@ -2,6 +2,8 @@
 """The table of verbs is in the help, the manual page and the completion; wrong use is explained."""
 
 import os
+import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -138,6 +140,14 @@ class WrongUse(Case):
         self.assertIn(error["message"], text.err)
         self.assertEqual(error["name"], "E_INVALID")
         return error["message"]
+
+    def test_an_error_has_the_members_that_are_written_down(self):
+        """Those of the README and of the manual, in their order."""
+        members = list(self.json("pit", code=2).error())
+        readme = pathlib.Path(__file__).parents[3] / "tools/jini/README.md"
+        for text in (readme.read_text(), " ".join(self.run_jini("help", "--man").out.split())):
+            listed = re.search(r'\{"error": \{([^}]*)\}\}', text.replace("\\", "")).group(1)
+            self.assertEqual(re.findall(r'"(\w+)"', listed), members)
 
     def test_near_names_are_offered(self):
         self.assertIn('did you mean "put"', self.usage("pit"))
