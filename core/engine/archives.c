@@ -101,11 +101,11 @@ static bool is_inside(const struct jini *jini)
 
 bool archives_may_be_anothers(const struct jini *jini)
 {
-    bool home;
+    struct store_home home;
     if (is_inside(jini))
         return false;
-    int status = store_is_home(jini->store, &home);
-    return status || !home;
+    int status = store_home(jini->store, &home);
+    return status || home.place != STORE_PLACE_HOME;
 }
 
 static int op_adopt(struct store_txn *txn, void *argument)

@@ -95,6 +95,8 @@ struct driver_ops {
     int (*resize)(struct driver *driver, uint64_t map_bytes);
     uint64_t (*map_bytes)(const struct driver *driver); /* any thread, also during a resize */
 
+    int (*data_file)(const struct driver *driver); /* its descriptor, borrowed; -1: in memory */
+
     /* `reader` is begun. Takes no lock. DRIVER_MAP_RESIZED, DRIVER_MOVED_ON. */
     int (*copy)(struct driver_txn *reader, enum store_copy_form form, int fd);
 

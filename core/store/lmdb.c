@@ -478,6 +478,12 @@ static uint64_t lmdb_map_bytes(const struct driver *driver)
     return atomic_load(&driver->map_bytes);
 }
 
+static int lmdb_data_file(const struct driver *driver)
+{
+    int fd;
+    return mdb_env_get_fd(driver->env, &fd) == 0 ? fd : -1;
+}
+
 /*
  * LMDB's own plain copy takes the lock of writers, for as long as the target takes to write the
  * meta pages, and hangs where a process was stopped with the lock.
@@ -588,6 +594,7 @@ const struct driver_ops driver_lmdb = {
     .count = lmdb_count,
     .resize = lmdb_resize,
     .map_bytes = lmdb_map_bytes,
+    .data_file = lmdb_data_file,
     .copy = lmdb_copy,
     .verify = lmdb_verify,
     .clear_stale_readers = lmdb_clear_stale_readers,

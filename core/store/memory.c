@@ -246,6 +246,12 @@ static uint64_t memory_map_bytes(const struct driver *driver)
     return driver->map_bytes;
 }
 
+static int memory_data_file(const struct driver *driver)
+{
+    (void)driver;
+    return -1;
+}
+
 static int memory_copy(struct driver_txn *reader, enum store_copy_form form, int fd)
 {
     (void)reader;
@@ -302,6 +308,7 @@ const struct driver_ops driver_memory = {
     .count = memory_count,
     .resize = memory_resize,
     .map_bytes = memory_map_bytes,
+    .data_file = memory_data_file,
     .copy = memory_copy,
     .verify = memory_verify,
     .clear_stale_readers = memory_clear_stale_readers,

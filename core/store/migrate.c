@@ -9,6 +9,7 @@
 #include "store/store_private.h"
 
 #include "base/error.h"
+#include "base/id.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -45,15 +46,29 @@ static int write_record(struct store_txn *txn, struct format_record record)
                      slice_of(bytes, sizeof(bytes)));
 }
 
+struct creation {
+    uint32_t version;
+    struct jini_id lineage;
+};
+
 static int op_create_record(struct store_txn *txn, void *argument)
 {
-    const struct store_format *format = argument;
+    const struct creation *creation = argument;
     struct format_record record;
     int status = read_record(txn, &record);
     if (status != JINI_E_NOT_FOUND)
         return status;
-    status = write_record(txn, (struct format_record){format->version, 0});
-    return status ? status : store_make_home(txn);
+    status = write_record(txn, (struct format_record){creation->version, 0});
+    return status ? status : home_create(txn, &creation->lineage);
+}
+
+static int create_record(struct store *store, struct jini_error *error)
+{
+    struct creation creation = {.version = store->options.format->version};
+    struct id_source ids;
+    id_source_init(&ids, store->options.clock);
+    creation.lineage = id_next(&ids);
+    return store_write_at_open(store, op_create_record, &creation, error);
 }
 
 struct step {
@@ -201,7 +216,7 @@ int format_prepare(struct store *store, struct jini_error *error)
     struct format_record record;
     int status = load_record(store, &record);
     if (status == JINI_E_NOT_FOUND && !store->options.read_only) {
-        status = store_write_at_open(store, op_create_record, (void *)(uintptr_t)format, error);
+        status = create_record(store, error);
         if (status == 0)
             status = load_record(store, &record);
     }

@@ -237,8 +237,8 @@ static int open_parts(struct store *store, struct jini_error *error)
         if (status)
             return status;
     }
-    status = format_prepare(store, error);
-    return status ? status : home_prepare(store, error);
+    home_find(store);
+    return format_prepare(store, error);
 }
 
 static void destroy(struct store *store)

@@ -7,7 +7,7 @@
 
 /* X(name, number, name in LMDB): the owning module describes keys and values in its header. */
 #define STORE_SPACE_MAP(X)                                                                         \
-    X(META, 0, "meta")               /* store: format, stamp, migration */                         \
+    X(META, 0, "meta")               /* store: format, stamp, migration, home */                   \
     X(APPLICATION, 1, "application") /* the caller's own records */                                \
     X(LEASES, 2, "leases")           /* engine: background work */                                 \
     X(USERS, 3, "users")          /* accounts, limits, generations: all of a user in one place */  \

@@ -420,13 +420,27 @@ enum store_copy_form {
 
 /*
  * Whether the database lies in its home, the file that it was made in or that was made its home by
- * store_make_home(), rather than in a copy of that. A file that is moved within its file system
- * stays what it is. What lies elsewhere and may be the original's, a copy must not delete.
- * JINI_E_CORRUPT, JINI_E_IO, JINI_E_BUSY: `out` is false.
+ * store_make_home(), rather than in a copy of that (home.c). A file that is moved within its file
+ * system stays what it is. What lies elsewhere and may be the original's, a copy must not delete.
  */
-int store_is_home(struct store *store, bool *out);
+enum store_place {
+    STORE_PLACE_HOME,
+    STORE_PLACE_OTHER,  /* a copy, or it was moved to another file system or machine */
+    STORE_PLACE_UNKNOWN /* what tells it is damaged, or was never written */
+};
 
-/* In an op: the database lies in its home from now on. */
+struct store_home {
+    enum store_place place;
+    struct jini_id lineage; /* of the database and all its copies; zero where that is not known */
+};
+
+/* JINI_E_IO, JINI_E_BUSY and others of a read: the place is unknown. */
+int store_home(struct store *store, struct store_home *out);
+
+/* For verify. JINI_E_CORRUPT: the row cannot be read. 0 also where there is none. */
+int store_home_check(struct store_txn *txn);
+
+/* In an op: the database lies in its home from now on. Its lineage stays. */
 int store_make_home(struct store_txn *txn);
 
 /*

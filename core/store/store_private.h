@@ -85,12 +85,21 @@ struct counters {
 /* Changed under `lock`. A write stays taken after it has completed, until it is submitted again. */
 enum write_state { WRITE_IDLE, WRITE_QUEUED, WRITE_TAKEN };
 
+/* What tells the data file from its copies; the format stands in home.c. */
+enum { STORE_MACHINE_BYTES = 16 };
+struct store_file {
+    uint8_t machine[STORE_MACHINE_BYTES];
+    uint64_t number;
+    uint64_t born_ns;
+};
+
 struct store {
     struct store_options options;
     char *directory; /* NULL: memory */
     uint32_t fork_generation;
     const struct driver_ops *ops;
     struct driver *driver;
+    struct store_file file; /* that is open; zero in memory */
     struct registry *registry;
     bool looks_on; /* may only read, and is seen by nobody (onlooker.c) */
 
@@ -201,7 +210,8 @@ void gate_leave_writer(struct store *store);
 int format_prepare(struct store *store, struct jini_error *error);
 
 /* home.c */
-int home_prepare(struct store *store, struct jini_error *error);
+void home_find(struct store *store); /* notes the file that is open */
+int home_create(struct store_txn *txn, const struct jini_id *lineage); /* of a new database */
 
 /* reserve.c */
 void reserve_open(struct store *store);

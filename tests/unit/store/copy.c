@@ -59,11 +59,13 @@ TEST(a_copy_opens_elsewhere,
     store_close(store);
 }
 
-static bool is_home(struct store *store)
+/* ---- The home ---- */
+
+static enum store_place place_of(struct store *store)
 {
-    bool home;
-    CHECK_OK(store_is_home(store, &home));
-    return home;
+    struct store_home home;
+    CHECK_OK(store_home(store, &home));
+    return home.place;
 }
 
 static int op_make_home(struct store_txn *txn, void *argument)
@@ -72,59 +74,167 @@ static int op_make_home(struct store_txn *txn, void *argument)
     return store_make_home(txn);
 }
 
-static int op_forget_home(struct store_txn *txn, void *argument)
+enum { HOME_BYTES = 56, HOME_LINEAGE = 8, HOME_MACHINE = 24, HOME_NUMBER = 40, HOME_BIRTH = 48 };
+
+/* The row of the home, as home.c describes it. */
+struct home_row {
+    uint8_t bytes[HOME_BYTES + 1];
+    size_t length; /* 0: none */
+};
+
+static int op_put_home(struct store_txn *txn, void *argument)
 {
-    (void)argument;
-    return store_delete(txn, STORE_SPACE_META, slice_of_text("home"));
+    const struct home_row *row = argument;
+    struct slice key = slice_of_text("home");
+    return row->length ? store_put(txn, STORE_SPACE_META, key, slice_of(row->bytes, row->length))
+                       : store_delete(txn, STORE_SPACE_META, key);
+}
+
+static struct home_row home_row(struct store *store)
+{
+    struct home_row row;
+    struct buffer value = buffer_of(row.bytes, sizeof(row.bytes));
+    struct store_txn *txn;
+    CHECK_OK(store_read_begin(store, &txn));
+    CHECK_OK(store_get(txn, STORE_SPACE_META, slice_of_text("home"), &value));
+    store_read_end(txn);
+    CHECK_UINT(value.length, ==, HOME_BYTES);
+    row.length = value.length;
+    return row;
+}
+
+/* Where the database lies by a row that differs from its own. */
+static enum store_place place_by(struct store *store, struct home_row row)
+{
+    CHECK_OK(store_write(store, op_put_home, &row));
+    return place_of(store);
+}
+
+static int check_home(struct store *store)
+{
+    struct store_txn *txn;
+    CHECK_OK(store_read_begin(store, &txn));
+    int status = store_home_check(txn);
+    store_read_end(txn);
+    return status;
 }
 
 TEST(an_original_is_told_from_its_copies,
      "The file that a database was made in is its home, also after it was moved; a copy of either "
-     "form is not, until it is made one; a database that knows none takes the file it lies in.")
+     "form is not, until it is made one. All have one lineage.")
 {
     struct jini_error error;
     for (int i = 0; i < 2; i++) {
         struct store *store = fixture_open(STORE_DRIVER_LMDB);
         struct store_options moved = options_at("moved");
         struct store_options copied = options_at("copied");
-        CHECK(is_home(store));
+        struct store_home home;
+        struct store_home copy;
+        CHECK_OK(store_home(store, &home));
+        CHECK_INT(home.place, ==, STORE_PLACE_HOME);
         CHECK(mkdir("copied", 0700) == 0);
         CHECK_OK(store_copy(store, "copied/data.mdb", forms[i], &error));
         store_close(store);
         CHECK(rename("db", "moved") == 0);
         store = fixture_open_with(&moved);
-        CHECK(is_home(store));
+        CHECK_INT(place_of(store), ==, STORE_PLACE_HOME);
         store_close(store);
         copied.read_only = true;
         store = fixture_open_with(&copied);
-        CHECK(!is_home(store));
+        CHECK_INT(place_of(store), ==, STORE_PLACE_OTHER);
         store_close(store);
         copied.read_only = false;
         store = fixture_open_with(&copied);
-        CHECK(!is_home(store));
+        CHECK_INT(place_of(store), ==, STORE_PLACE_OTHER);
         CHECK_OK(store_write(store, op_make_home, NULL));
-        CHECK(is_home(store));
+        CHECK_OK(store_home(store, &copy));
+        CHECK_INT(copy.place, ==, STORE_PLACE_HOME);
+        CHECK_BYTES(copy.lineage.bytes, home.lineage.bytes, JINI_ID_BYTES);
         store_close(store);
         store = fixture_open_with(&moved);
-        CHECK(is_home(store));
-        CHECK_OK(store_copy(store, "copied/again.mdb", forms[i], &error));
-        CHECK_OK(store_write(store, op_forget_home, NULL));
-        store_close(store);
-        CHECK(rename("copied/again.mdb", "copied/data.mdb") == 0);
-        store = fixture_open_with(&copied);
-        CHECK(!is_home(store));
-        CHECK_OK(store_write(store, op_forget_home, NULL));
-        store_close(store);
-        store = fixture_open_with(&copied);
-        CHECK(is_home(store));
-        CHECK_OK(store_copy(store, "copied/again.mdb", forms[i], &error));
-        store_close(store);
-        CHECK(rename("copied/again.mdb", "copied/data.mdb") == 0);
-        store = fixture_open_with(&copied);
-        CHECK(!is_home(store)); /* the row was written down, not only assumed */
+        CHECK_INT(place_of(store), ==, STORE_PLACE_HOME);
         store_close(store);
         CHECK(i == 1 || (rename("moved", "moved-0") == 0 && rename("copied", "copied-0") == 0));
     }
+}
+
+TEST(a_home_is_a_machine_a_number_and_a_birth,
+     "A database is not at home where one of the three is another. Machine and birth are compared "
+     "where both sides know them, the number always.")
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    const struct home_row own = home_row(store);
+    const struct store_file file = store->file;
+    struct home_row row = own;
+    row.bytes[HOME_NUMBER] ^= 1;
+    CHECK_INT(place_by(store, row), ==, STORE_PLACE_OTHER);
+    for (int i = 0; i < 2; i++) {
+        size_t at = i ? HOME_BIRTH : HOME_MACHINE;
+        size_t length = i ? 8 : STORE_MACHINE_BYTES;
+        row = own;
+        memset(row.bytes + at, 0x5a, length);
+        memset(store->file.machine, 1, STORE_MACHINE_BYTES); /* as on a machine that has an id */
+        store->file.born_ns = 1;                             /* and a file system that knows it */
+        memset(row.bytes + (i ? HOME_MACHINE : HOME_BIRTH), 0, i ? STORE_MACHINE_BYTES : 8);
+        CHECK_INT(place_by(store, row), ==, STORE_PLACE_OTHER);
+        memset(row.bytes + at, 0, length);
+        CHECK_INT(place_by(store, row), ==, STORE_PLACE_HOME);
+        memset(row.bytes + at, 0x5a, length);
+        store->file.born_ns = 0;
+        memset(store->file.machine, 0, STORE_MACHINE_BYTES);
+        CHECK_INT(place_by(store, row), ==, STORE_PLACE_HOME);
+        store->file = file;
+    }
+    CHECK_INT(place_by(store, own), ==, STORE_PLACE_HOME);
+    store_close(store);
+}
+
+TEST(a_home_that_is_not_written_down_is_not_known,
+     "A row that is missing, damaged, of a newer version or of an earlier one, which gave it to "
+     "whoever opened first, makes nobody at home, and opening writes none. Making it home does.")
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct store_options options = options_at("db");
+    const struct home_row own = home_row(store);
+    for (int i = 0; i < 5; i++) {
+        struct home_row row = own;
+        row.bytes[0] = i == 4 ? 2 : row.bytes[0];
+        row.length = (const size_t[]){0, 16, HOME_BYTES - 1, HOME_BYTES + 1, HOME_BYTES}[i];
+        CHECK_INT(place_by(store, row), ==, STORE_PLACE_UNKNOWN);
+        CHECK_INT(check_home(store), ==, i < 2 ? 0 : JINI_E_CORRUPT);
+        store_close(store);
+        store = fixture_open_with(&options);
+        CHECK_INT(place_of(store), ==, STORE_PLACE_UNKNOWN);
+        CHECK_OK(store_write(store, op_make_home, NULL));
+        CHECK_INT(place_of(store), ==, STORE_PLACE_HOME);
+        CHECK_INT(check_home(store), ==, 0);
+    }
+    store_close(store);
+}
+
+TEST(a_home_is_the_file_that_is_open,
+     "Where the database was opened by a relative path, and the process has gone elsewhere or the "
+     "file was replaced under its name, the file that is open stays its home.")
+{
+    struct store_options options = options_at("db");
+    struct store *store = fixture_open_with(&options);
+    struct jini_error error;
+    struct statx info;
+    CHECK(statx(AT_FDCWD, "db/data.mdb", 0, STATX_INO | STATX_BTIME, &info) == 0);
+    CHECK_UINT(store->file.number, ==, info.stx_ino);
+    CHECK((store->file.born_ns != 0) == ((info.stx_mask & STATX_BTIME) != 0));
+    CHECK(mkdir("elsewhere", 0700) == 0 && chdir("elsewhere") == 0);
+    CHECK_INT(place_of(store), ==, STORE_PLACE_HOME);
+    CHECK_OK(store_write(store, op_make_home, NULL));
+    CHECK(chdir("..") == 0);
+    CHECK_OK(store_copy(store, "copy", STORE_COPY_COMPACT, &error));
+    CHECK(rename("copy", "db/data.mdb") == 0);
+    CHECK_OK(store_write(store, op_make_home, NULL));
+    CHECK_INT(place_of(store), ==, STORE_PLACE_HOME);
+    store_close(store);
+    store = fixture_open_with(&options);
+    CHECK_INT(place_of(store), ==, STORE_PLACE_OTHER);
+    store_close(store);
 }
 
 TEST(a_compact_copy_leaves_free_pages_behind,
