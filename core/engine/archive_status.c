@@ -1,5 +1,6 @@
 /* How images and packs are spread over the tiers: one walk over each, in slices. */
 #include "engine/engine_private.h"
+#include "engine/owner.h"
 
 #include "base/error.h"
 #include "base/tuple.h"
@@ -70,15 +71,6 @@ static int count_pack(void *context, const struct index_pack *pack)
     return 0;
 }
 
-static int count_orphan(void *context, struct slice key, struct slice value)
-{
-    struct jini_archive_status *out = context;
-    (void)key;
-    (void)value;
-    out->objects_due++;
-    return 0;
-}
-
 int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
                         struct jini_error *error)
 {
@@ -92,9 +84,9 @@ int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
     if (status == 0)
         status = index_pack_each(jini->store, count_pack, &spread);
     if (status == 0)
-        status = store_each(jini->store, STORE_SPACE_ORPHANS, all, all, count_orphan, out);
+        status = store_count(jini->store, STORE_SPACE_ORPHANS, &out->objects_due);
     if (status == 0)
-        out->keeps_objects = archives_may_be_anothers(jini);
+        out->keeping = owner_known(jini);
     struct cache_figures cache;
     cache_figures(jini->image_cache, &cache);
     out->bytes_cached = cache.bytes;

@@ -6,10 +6,8 @@
 #include "engine/engine_private.h"
 #include "images/index.h"
 
-#include <errno.h>
 #include <jini/archive.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
     SLOWEST_BYTES_PER_MS = 256,
@@ -75,60 +73,6 @@ static int resolve_url(const struct jini *jini, char *out, size_t capacity,
     if (length < 0 || (size_t)length >= capacity)
         return error_set(error, JINI_E_INVALID, "archive.url", "the path is too long");
     return 0;
-}
-
-/*
- * True for "dir:archive" where that is a directory inside of the database's own, or nothing yet,
- * and no link that leads out of it.
- */
-static bool is_inside(const struct jini *jini)
-{
-    const char *url = jini->options.archive_url;
-    char *directory = realpath(jini->directory, NULL);
-    char path[ARCHIVE_URL_MAX];
-    bool inside = false;
-    if (directory && strncmp(url, "dir:", 4) == 0 && url[4] != '/' && !strstr(url, "..") &&
-        snprintf(path, sizeof(path), "%s/%s", jini->directory, url + 4) < (int)sizeof(path)) {
-        char *archive = realpath(path, NULL);
-        size_t length = strlen(directory);
-        inside = archive ? strncmp(archive, directory, length) == 0 && archive[length] == '/'
-                         : errno == ENOENT;
-        free(archive);
-    }
-    free(directory);
-    return inside;
-}
-
-bool archives_may_be_anothers(const struct jini *jini)
-{
-    struct store_home home;
-    if (is_inside(jini))
-        return false;
-    int status = store_home(jini->store, &home);
-    return status || home.place != STORE_PLACE_HOME;
-}
-
-static int op_adopt(struct store_txn *txn, void *argument)
-{
-    (void)argument;
-    return store_make_home(txn);
-}
-
-int jini_archive_adopt(struct jini *jini, struct jini_error *error)
-{
-    error_clear(error);
-    int status = engine_check(jini);
-    if (status)
-        return error_set(error, status, "archive", "%s", jini_status_text(status));
-    if (jini->options.read_only)
-        return explain_read_only(error);
-    if (loop_thread_must_not_block(jini))
-        return error_set(error, JINI_E_ON_LOOP, "archive",
-                         "this waits for a commit; call it on a thread that runs no loop");
-    status = store_write_until(jini->store, op_adopt, NULL, STORE_RELEASE,
-                               clock_boot_ns(jini->clock) +
-                                   (uint64_t)jini->options.request_timeout_ms * NS_PER_MS);
-    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
 }
 
 int archives_check_option(const struct jini *jini, struct jini_error *error)
@@ -294,7 +238,13 @@ int jini_archive_init(struct jini *jini, struct jini_error *error)
     int status = engine_check(jini);
     if (status)
         return error_set(error, status, "archive", "%s", jini_status_text(status));
-    return jini->options.read_only ? explain_read_only(error) : create(jini, error);
+    if (jini->options.read_only)
+        return explain_read_only(error);
+    if (loop_thread_must_not_block(jini))
+        return error_set(error, JINI_E_ON_LOOP, "archive",
+                         "this waits for the archive; call it on a thread that runs no loop");
+    status = create(jini, error);
+    return status ? status : jini_archive_adopt(jini, error);
 }
 
 /* What would mean something else of an object, or of the engine. */

@@ -46,12 +46,6 @@ struct archives {
 void archives_init(struct archives *archives);
 void archives_destroy(struct archives *archives); /* closes the archive */
 
-/*
- * True where the archive lies outside of the database's directory and the database is a copy: then
- * the objects may be the original's, and none is deleted. True also where that cannot be found out.
- */
-bool archives_may_be_anothers(const struct jini *jini);
-
 /* Whether archive.url is of a kind that is known. */
 int archives_check_option(const struct jini *jini, struct jini_error *error);
 

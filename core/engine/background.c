@@ -211,6 +211,7 @@ static void clear_counts(struct jini_archive_run *run)
     run->bytes_archived = run->bytes_freed = 0;
     run->packs_failed = run->packs_in_use = run->objects_kept = 0;
     run->in_use_by_count = 0;
+    run->keeping = JINI_KEEPING_NOTHING;
     run->waited = 0;
 }
 
@@ -231,13 +232,14 @@ static int queue_run(struct background *background, struct jini_archive_run *run
                              &run->request.error);
 }
 
-int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
+static int submit(struct jini *jini, struct jini_archive_run *run, uint32_t flags_known,
+                  jini_callback *callback)
 {
     int status = request_begin(jini, &run->request, sizeof(*run), REQUEST_ARCHIVE_RUN, callback);
     if (status)
         return status;
     clear_counts(run);
-    status = check_flags(run->flags, FLAGS_KNOWN, &run->request.error);
+    status = check_flags(run->flags, flags_known, &run->request.error);
     /* A dry run only looks: it waits for no run, and works where nothing can be written. */
     if (status == 0 && run->flags & JINI_TIERING_DRY_RUN)
         status = request_run_on(jini->cpu, &run->request, look);
@@ -246,4 +248,22 @@ int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callb
     if (status)
         return request_refuse(&run->request, status);
     return callback ? 0 : request_wait(&run->request);
+}
+
+int jini_archive_run(struct jini *jini, struct jini_archive_run *run, jini_callback *callback)
+{
+    return submit(jini, run, FLAGS_KNOWN, callback);
+}
+
+/* It takes its turn among the runs: none of them may delete meanwhile. */
+int jini_archive_adopt(struct jini *jini, struct jini_error *error)
+{
+    struct jini_archive_run run;
+    error_clear(error);
+    jini_request_init(&run);
+    run.flags = TIERING_ADOPT;
+    int status = submit(jini, &run, TIERING_ADOPT, NULL);
+    if (status && error)
+        *error = run.request.error;
+    return status;
 }

@@ -13,7 +13,8 @@
  *   puts.c       storing images               gets.c       reading images
  *   coding.c     coding before they are stored  stored.c  and decoding
  *   cold.c       records in the archive       cold_reads.c who waits for them
- *   archives.c   requests to the archive      background.c leased work
+ *   archives.c   requests to the archive      owner.c      who may delete there
+ *   background.c leased work
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
  *   packs.c           packs without a database

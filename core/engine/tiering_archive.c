@@ -130,11 +130,9 @@ static int hash_file(const struct pack_source *source, uint64_t length, struct h
     return status;
 }
 
-int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack,
-                          struct jini_error *error)
+static int delete_object(const struct tiering_run *run, const struct index_pack *pack,
+                         struct jini_error *error)
 {
-    if (id_is_zero(&pack->attempt) || run->keeps_objects)
-        return 0; /* its orphan row stays */
     char name[INDEX_OBJECT_NAME_MAX];
     index_object_name(pack, name);
     struct archive_request request = {.operation = ARCHIVE_DELETE,
@@ -142,6 +140,15 @@ int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack
                                       .deadline_ns =
                                           archives_deadline(run->jini, pack->file_bytes)};
     return tiering_ask(run, &request, error);
+}
+
+int tiering_delete_object(struct tiering_run *run, const struct index_pack *pack,
+                          struct jini_error *error)
+{
+    if (id_is_zero(&pack->attempt))
+        return 0;
+    int status = owner_may_delete(run, error);
+    return status || run->owner.keeping ? status : delete_object(run, pack, error);
 }
 
 /*
@@ -201,10 +208,10 @@ int tiering_archive(struct tiering_run *run, const struct index_pack *row, struc
     status = tiering_change_pack(run, &pack, INDEX_PACK_ARCHIVING);
     /*
      * The lease was lost; a successor writes under another name. This object may be younger than
-     * its orphan row.
+     * its orphan row, and no row of any database says that it is whole.
      */
     if (status == JINI_E_CONFLICT)
-        tiering_delete_object(run, &pack, error);
+        delete_object(run, &pack, error);
     if (status)
         return error_set(error, status, "archive", "%s", jini_status_text(status));
     run->read_back = pack.attempt;

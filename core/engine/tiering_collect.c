@@ -3,7 +3,8 @@
  * objects of orphan rows.
  *
  * Files are found by looking for them, for nobody else writes into the database's directory. An
- * archive may be shared with other databases: only what an orphan row names is deleted there.
+ * archive may be shared with other databases: only what an orphan row names is deleted there, and
+ * only by the one that may (owner.h).
  */
 #include "engine/tiering_private.h"
 
@@ -116,16 +117,18 @@ static int load_orphans(const struct tiering_run *run, struct orphan_slice *slic
     return status;
 }
 
-/* An object that cannot be deleted leaves its row, and those behind it, to a later run. */
+/* An object that cannot or may not be deleted leaves its row, and those behind it, to a later run.
+ */
 static int collect_slice(struct tiering_run *run, struct orphan_slice *slice,
                          struct jini_error *error)
 {
     int deleted = 0;
-    for (slice->gone = 0; deleted == 0 && slice->gone < slice->count;) {
+    for (slice->gone = 0; slice->gone < slice->count; slice->gone++) {
         const struct index_orphan *orphan = &slice->rows[slice->gone];
         const struct index_pack pack = {.id = orphan->pack, .attempt = orphan->attempt};
         deleted = tiering_delete_object(run, &pack, error);
-        slice->gone += deleted == 0;
+        if (deleted || run->owner.keeping)
+            break;
     }
     int status = slice->gone > 0 ? tiering_write(run, op_forget_orphans, slice) : 0;
     if (status == 0 && deleted == 0)
@@ -135,37 +138,33 @@ static int collect_slice(struct tiering_run *run, struct orphan_slice *slice,
     return deleted;
 }
 
-static int count_orphan(void *context, struct slice key, struct slice value)
-{
-    struct jini_archive_run *request = context;
-    (void)key;
-    (void)value;
-    request->objects_kept++;
-    return 0;
-}
-
+/* Their rows stay until the archive is this database's own, so they are many: no run walks them. */
 static int count_kept(struct tiering_run *run, struct jini_error *error)
 {
-    struct slice all = slice_of(NULL, 0);
-    int status =
-        store_each(run->jini->store, STORE_SPACE_ORPHANS, all, all, count_orphan, run->request);
-    return status ? error_set(error, status, "archive", "%s", jini_status_text(status)) : 0;
+    struct jini_archive_run *request = run->request;
+    int status = store_count(run->jini->store, STORE_SPACE_ORPHANS, &request->objects_kept);
+    if (status)
+        return error_set(error, status, "archive", "%s", jini_status_text(status));
+    if (request->objects_kept > 0)
+        log_record(&run->jini->log, JINI_LOG_WARNING, "objects_kept",
+                   LOG_NUMBER("objects", request->objects_kept),
+                   LOG_TEXT("keeping", jini_keeping_name(run->owner.keeping)),
+                   LOG_TEXT("message", jini_keeping_text(run->owner.keeping)));
+    return 0;
 }
 
 static int collect_objects(struct tiering_run *run, struct jini_error *error)
 {
-    struct orphan_slice slice;
-    if (run->keeps_objects)
-        return count_kept(run, error);
-    do {
+    struct orphan_slice slice = {.count = ORPHANS_SLICE};
+    while (slice.count == ORPHANS_SLICE && !run->owner.keeping) {
         int status = load_orphans(run, &slice);
         if (status)
             return error_set(error, status, "archive", "%s", jini_status_text(status));
         status = slice.count > 0 ? collect_slice(run, &slice, error) : 0;
         if (status)
             return status;
-    } while (slice.count == ORPHANS_SLICE);
-    return 0;
+    }
+    return run->owner.keeping ? count_kept(run, error) : 0;
 }
 
 int tiering_collect(struct tiering_run *run, struct jini_error *error)

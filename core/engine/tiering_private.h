@@ -20,6 +20,7 @@
 #define ENGINE_TIERING_PRIVATE_H
 
 #include "engine/engine_private.h"
+#include "engine/owner.h"
 #include "generations/generations.h"
 #include "images/index.h"
 #include "images/pack_copy.h"
@@ -29,10 +30,11 @@
 #include <jini/archive.h>
 
 enum {
-    TIERING_SLICE = 128,                /* images of one transaction */
-    TIERING_STEPS_MAX = 8,              /* of one pack in one run */
-    TIERING_SOURCES_MAX = 16,           /* packs that are rewritten into one */
-    TIERING_ORPHAN_AGE_MS = 3600 * 1000 /* a PUT or a put may still be under way before */
+    TIERING_SLICE = 128,                 /* images of one transaction */
+    TIERING_STEPS_MAX = 8,               /* of one pack in one run */
+    TIERING_SOURCES_MAX = 16,            /* packs that are rewritten into one */
+    TIERING_ORPHAN_AGE_MS = 3600 * 1000, /* a PUT or a put may still be under way before */
+    TIERING_ADOPT = 1 << 30              /* beside enum jini_tiering_flag: see owner_adopt() */
 };
 
 struct tiering_run {
@@ -44,7 +46,7 @@ struct tiering_run {
     const _Atomic uint32_t *cancelled; /* the same, by the caller who asked */
     uint64_t packs_made;               /* by compaction */
     uint64_t jobs_at_ns;               /* boot time: jobs are given up again */
-    bool keeps_objects;                /* they may be another database's */
+    struct owner owner;                /* whether objects of the archive may be deleted */
     bool expires;                      /* of a dry run: some images would be deleted first */
     struct jini_id read_back;          /* the attempt whose object this run has proved last */
     int first_status;                  /* of a pack that could not be moved */
@@ -196,7 +198,7 @@ int tiering_collect(struct tiering_run *run, struct jini_error *error);
 
 /*
  * Delete what the index does not name any more. A file or object that is gone already is no
- * failure.
+ * failure, nor is an object that stays because it may be another database's: `run->owner` tells.
  */
 int tiering_remove_file(struct tiering_run *run, const struct index_pack *pack,
                         struct jini_error *error);

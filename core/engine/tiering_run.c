@@ -358,8 +358,7 @@ static struct tiering_run run_of(struct jini *jini, struct jini_archive_run *req
     struct tiering_run run = {.jini = jini,
                               .request = request,
                               .stop = &jini->state, /* ENGINE_OPEN is 0 */
-                              .cancelled = &request_state(&request->request)->cancelled,
-                              .keeps_objects = archives_may_be_anothers(jini)};
+                              .cancelled = &request_state(&request->request)->cancelled};
     set_policy(&run);
     return run;
 }
@@ -392,7 +391,7 @@ static int find_by_time(const struct tiering_run *run, bool *due)
     status = generations_due_list(txn, GENERATIONS_DUE_IMAGE, now_ms, &row, 1, &images, NULL);
     if (status == 0)
         status = generations_due_list(txn, GENERATIONS_DUE_PURGE, now_ms, &row, 1, &trash, NULL);
-    if (status == 0 && !run->keeps_objects)
+    if (status == 0 && owner_known(jini) == JINI_KEEPING_NOTHING)
         status = index_orphan_list(txn, now_ms, &orphan, 1, &orphans);
     store_read_end(txn);
     *due = images + trash + orphans > 0;
@@ -451,8 +450,10 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
 {
     struct tiering_run run = run_of(jini, request);
     error_clear(error);
-    if (request->flags & JINI_TIERING_DRY_RUN) /* writes nothing, so it needs no lease */
+    if (request->flags & JINI_TIERING_DRY_RUN) { /* writes nothing, so it needs no lease */
+        request->keeping = owner_known(jini);
         return result_of(&run, run_all(&run, error), error);
+    }
     int status =
         lease_take(jini, "tiering", request_state(&request->request)->deadline_ns, &run.lease);
     if (status == JINI_E_LOCKED)
@@ -462,7 +463,9 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
     if (status)
         return error_complete(error, status, "tiering", "the lease of a run");
     lease_keep(&run.lease);
-    status = run_all(&run, error);
+    owner_begin(jini, &run.owner);
+    status = request->flags & TIERING_ADOPT ? owner_adopt(&run, error) : run_all(&run, error);
+    request->keeping = run.owner.keeping;
     lease_keep_none(jini);
     lease_give(&run.lease);
     return result_of(&run, status, error);

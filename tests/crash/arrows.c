@@ -5,6 +5,7 @@
  * nothing is lost, the next runs of tiering finish, and nothing is left that no pack names.
  */
 #include "arrows.h"
+#include "at_home.h"
 #include "faults.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ static bool act_until(const struct arrow *arrow, uint64_t nth)
     int status;
     harness_remove(database);
     harness_copy(prepared, database);
+    at_home(database);
     fflush(NULL);
     pid_t pid = fork();
     CHECK(pid >= 0);

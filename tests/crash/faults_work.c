@@ -6,6 +6,7 @@
  * says what failed; what was acknowledged is there afterwards, and nothing is left over.
  */
 #include "arrows.h"
+#include "at_home.h"
 #include "faults.h"
 
 #include <errno.h>
@@ -186,6 +187,7 @@ static void begin_again(const struct world *before)
     *world = *before;
     harness_remove(database);
     harness_copy(prepared, database);
+    at_home(database);
     harness_remove(harness_path("dbcopy"));
     CHECK_INT(mkdir(harness_path("dbcopy"), 0700), ==, 0);
 }

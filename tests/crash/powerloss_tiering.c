@@ -12,6 +12,7 @@
  * pack names.
  */
 #include "arrows.h"
+#include "at_home.h"
 #include "faults.h"
 #include "powerloss.h"
 
@@ -68,6 +69,7 @@ static bool is_whole(const struct arrow *arrow, unsigned acknowledged, bool quie
     if (pid == 0) {
         if (quiet && !freopen("/dev/null", "w", stderr))
             _exit(3);
+        at_home(database);
         arrow_recover(arrow, &known);
         _exit(0);
     }

@@ -540,14 +540,21 @@ const struct verb table_verbs[] = {
      "itself; later an empty place is taken for a disk that is not mounted, and refused. This is "
      "for an archive that is lost for good: \"archive run --now\" then archives again what is on "
      "the local disk, and \"verify\" names what is not. Refused where an archive is, or something "
-     "else.",
+     "else. What it has made, it adopts.",
      no_arguments, no_options, archive_init_examples, verb_archive_init},
     {"archive adopt", "take over the archive of a copy's original",
-     "Says that the archive is this database's own. A copy of a database, by \"jini backup\" or as "
-     "a file, deletes nothing from an archive outside of its directory, since that may be its "
-     "original's; so may a database that was moved to another disk. For a copy that takes the "
-     "place "
-     "of an original that is gone, or that has a copy of the archive as well.",
+     "Says that what this database names in the archive is its own. Of a database and its copies "
+     "at "
+     "most one deletes from the archive that they name. A copy that was made as a file, by \"jini "
+     "backup\" or any other tool, deletes nothing, wherever the archive lies; nor does a database "
+     "that was moved to another disk or machine. Of those that look alike to it, such as a machine "
+     "and its clone, the first that deletes goes on, and the others delete nothing any more. "
+     "\"archive status\" says why as \"keeping\": copy, unknown or taken.\n\n"
+     "This is for a copy that takes the place of an original that is gone, or that has a copy of "
+     "the archive. The original, if it goes on, deletes nothing after that, and loses what the "
+     "copy deletes or rewrites. Before a clone of a disk or machine is used beside its original, "
+     "give each an archive of its own and adopt it: which of the two is the original, nothing "
+     "tells.",
      no_arguments, no_options, archive_adopt_examples, verb_archive_adopt},
     {"archive status", "show how images are spread over the tiers",
      "Counts images, packs and bytes by where they are.", no_arguments, no_options,
@@ -639,8 +646,9 @@ const struct verb table_verbs[] = {
      "archive are copied before the records and once more after them, and nothing of the first "
      "copy is deleted: what moves meanwhile is in one of the two. \"jini verify\" says whether the "
      "copy is whole. A copy beside its original needs an archive of its own (archive.url), with a "
-     "copy of what is in the original's: it deletes nothing from one that both share before \"jini "
-     "archive adopt\", but what the original deletes or rewrites there, it loses.",
+     "copy of what is in the original's: it deletes nothing before \"jini archive adopt\", but "
+     "what "
+     "the original deletes or rewrites in one that both share, it loses.",
      backup_arguments, backup_options, backup_examples, verb_backup},
     {"options", "list the options of the engine",
      "Lists every option with its value and where that comes from: the default, the command (which "

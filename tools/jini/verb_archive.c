@@ -259,14 +259,15 @@ static void print_plan_total(struct command *command, const struct reports *repo
 static json_t *run_total_object(const struct jini_archive_run *run)
 {
     return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type", "total", "packs_sealed",
-        layout_number(run->packs_sealed), "packs_archived", layout_number(run->packs_archived),
-        "packs_freed", layout_number(run->packs_freed), "packs_purged",
-        layout_number(run->packs_purged), "packs_failed", layout_number(run->packs_failed),
-        "images_archived", layout_number(run->images_archived), "images_purged",
-        layout_number(run->images_purged), "bytes_archived", layout_number(run->bytes_archived),
-        "bytes_freed", layout_number(run->bytes_freed), "objects_kept",
-        layout_number(run->objects_kept));
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "type", "total",
+        "packs_sealed", layout_number(run->packs_sealed), "packs_archived",
+        layout_number(run->packs_archived), "packs_freed", layout_number(run->packs_freed),
+        "packs_purged", layout_number(run->packs_purged), "packs_failed",
+        layout_number(run->packs_failed), "images_archived", layout_number(run->images_archived),
+        "images_purged", layout_number(run->images_purged), "bytes_archived",
+        layout_number(run->bytes_archived), "bytes_freed", layout_number(run->bytes_freed),
+        "objects_kept", layout_number(run->objects_kept), "keeping",
+        jini_keeping_name((enum jini_keeping)run->keeping));
 }
 
 static void print_run_total(struct command *command, const struct jini_archive_run *run)
@@ -332,14 +333,14 @@ static int foresee(struct command *command, struct reports *plan, struct reports
     return 0;
 }
 
-/* Of a copy: what a run did not do, and how it is allowed to. */
-static void say_what_is_kept(uint64_t objects)
+/* What a run did not do, why, and how it is allowed to. */
+static void say_what_is_kept(uint64_t objects, uint32_t keeping)
 {
-    if (objects > 0)
-        output_note("%" PRIu64
-                    " object%s to go and stay: this database is a copy, and its original "
-                    "may need them; \"jini archive adopt\" says that the archive is its own",
-                    objects, objects == 1 ? " is" : "s are");
+    if (objects > 0 && keeping != JINI_KEEPING_NOTHING)
+        output_note("%" PRIu64 " object%s to go and stay: %s; \"jini archive adopt\" says that the "
+                    "archive is this database's own",
+                    objects, objects == 1 ? " is" : "s are",
+                    jini_keeping_text((enum jini_keeping)keeping));
 }
 
 static int run_tiering(struct command *command, struct reports *reports)
@@ -365,7 +366,7 @@ static int run_tiering(struct command *command, struct reports *reports)
     else if (!reports->dry_run)
         print_run_total(command, &run);
     print_in_use(command, &run);
-    say_what_is_kept(run.objects_kept);
+    say_what_is_kept(run.objects_kept, run.keeping);
     return status;
 }
 
@@ -417,7 +418,7 @@ int verb_archive_status(struct command *command)
     if (status)
         return status;
     layout_object(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "images_hot",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "images_hot",
         layout_number(counts.images_hot), "images_hot_archived",
         layout_number(counts.images_hot_archived), "images_cold", layout_number(counts.images_cold),
         "images_trash", layout_number(counts.images_trash), "packs_open",
@@ -426,8 +427,8 @@ int verb_archive_status(struct command *command)
         layout_number(counts.packs_cold), "bytes_original", layout_number(counts.bytes_original),
         "bytes_local", layout_number(counts.bytes_local), "bytes_archived",
         layout_number(counts.bytes_archived), "bytes_cached", layout_number(counts.bytes_cached),
-        "objects_due", layout_number(counts.objects_due), "keeps_objects",
-        counts.keeps_objects != 0));
-    say_what_is_kept(counts.keeps_objects ? counts.objects_due : 0);
+        "objects_due", layout_number(counts.objects_due), "keeping",
+        jini_keeping_name((enum jini_keeping)counts.keeping)));
+    say_what_is_kept(counts.objects_due, counts.keeping);
     return 0;
 }

@@ -61,6 +61,25 @@ enum jini_tiering_flag {
 };
 
 /*
+ * Why a database deletes nothing from the archive: what it no longer needs there, another database
+ * may. Each lasts until jini_archive_adopt().
+ */
+enum jini_keeping {
+    JINI_KEEPING_NOTHING = 0, /* it does delete */
+    JINI_KEEPING_COPY = 1, /* it lies in another file, or on another machine, than the one that it
+                                 was made in: it is a copy, or was moved */
+    JINI_KEEPING_UNKNOWN = 2, /* that cannot be known: an earlier version made the database, what
+                                 tells it is damaged, the archive has lost what tells its owner, or
+                                 a newer version owns it */
+    JINI_KEEPING_TAKEN = 3    /* another database of the same origin, or a later state of this one,
+                                 has deleted from the archive since, or adopted it */
+};
+
+/* "nothing", "copy", "unknown", "taken"; and a clause that says why objects stay. Both static. */
+JINI_EXPORT const char *jini_keeping_name(enum jini_keeping keeping);
+JINI_EXPORT const char *jini_keeping_text(enum jini_keeping keeping);
+
+/*
  * Runs tiering once over all packs, here and now, beside the background's. Each pack goes through
  * copy, verify by reading back, commit of the index, and only then deletion; a crash anywhere is
  * picked up by the next run. `report` is called for each step, on a thread of the engine. One run
@@ -94,10 +113,11 @@ struct jini_archive_run {
     uint64_t bytes_archived;
     uint64_t bytes_freed;
     uint64_t packs_failed;
-    uint64_t objects_kept; /* that were to go, but may be an original's: jini_archive_adopt() */
+    uint64_t objects_kept; /* that this database no longer needs, and that stay: see `keeping` */
     uint64_t
         packs_in_use; /* open packs of other live processes: only these can seal them, and do so
                               when they are full, old or closed, and when JINI_TIERING_NOW asks */
+    uint32_t keeping; /* enum jini_keeping: why nothing was deleted from the archive */
     uint32_t in_use_by_count;
     int32_t in_use_by[JINI_PROCESSES_MAX]; /* pids of these; jini_processes() has their names */
 };
@@ -108,22 +128,42 @@ JINI_EXPORT int jini_archive_run(struct jini *jini, struct jini_archive_run *run
  * Makes the archive that archive.url names, empty, where none is: the first run does so by itself,
  * but once there are objects an empty place is taken for a disk that is not mounted. For an archive
  * that is lost for good. A run with JINI_TIERING_NOW then archives again what is on the local disk;
- * images that were in the archive alone are lost. Blocks; not on a loop. Durable.
+ * images that were in the archive alone are lost. Adopts what it has made. Blocks; not on a loop.
+ * Durable.
  *   JINI_E_EXISTS     there is an archive
  *   JINI_E_INVALID    something else is there
  *   JINI_E_READ_ONLY  the database is opened so, or the file system is
- *   JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
+ *   JINI_E_ON_LOOP, JINI_E_IO, JINI_E_FULL, JINI_E_NO_MEMORY
+ *   others            of jini_archive_adopt(): the archive is made, and is to be adopted
  */
 JINI_EXPORT int jini_archive_init(struct jini *jini, struct jini_error *error);
 
 /*
- * Says that the archive is this database's own from now on. A database that was copied, by
- * jini_copy() or as a file, shares the archive with its original where archive.url leads out of its
- * directory. So what it no longer needs there stays, and nothing that the original has is lost by
- * it, until this is called: for a copy that takes the place of its original, which is gone, or of
- * which the archive was copied too. A database that was moved to another file system counts as a
- * copy. The original knows of no copy: what it deletes and rewrites, a copy that shares its archive
- * loses. Blocks; not on a loop. Durable. JINI_E_READ_ONLY, JINI_E_ON_LOOP, errors of a write.
+ * Says that what this database names in the archive is its own from now on.
+ *
+ * Of a database and its copies at most one deletes from an archive that they share. A copy that was
+ * made as a file, by jini_copy() or by any other tool, deletes nothing, wherever the archive lies:
+ * it is told by the file and the machine that the database was made on. A database that was moved
+ * within its file system stays the original; one that was moved to another file system or machine
+ * counts as a copy. What was copied below the files (a snapshot of a disk, a clone of a machine)
+ * looks like the original. Of these, the first that deletes goes on, for it leaves a new token in
+ * the archive and in its records; the other ones find that and delete nothing any more. So a
+ * snapshot that is older than the last run that deleted does no harm. A clone that is equal in all,
+ * used beside its original, may be the one that deletes first: then the original loses what the
+ * clone deletes. Adopt an archive of its own for each before both are used.
+ *
+ * This is for a copy that takes the place of its original, which is gone, or for which the archive
+ * was copied, too. The original, if it goes on, deletes nothing any more, and loses what the copy
+ * deletes or rewrites. Nor does an original know of its copies: what it deletes or rewrites, those
+ * lose that share its archive.
+ *
+ * Waits for a run that is under way. Blocks; not on a loop. Durable.
+ *   JINI_E_LOCKED     the run of another process went on until the request's time was up
+ *   JINI_E_CONFLICT   another database adopts the archive at this moment, or another process took
+ *                     over for being held up: try again
+ *   JINI_E_FORMAT     a newer version owns the archive
+ *   JINI_E_ARCHIVE    it is not there (jini_archive_init()), or does not answer
+ *   JINI_E_READ_ONLY, JINI_E_ON_LOOP, JINI_E_BUSY, JINI_E_TIMEOUT, errors of a write
  */
 JINI_EXPORT int jini_archive_adopt(struct jini *jini, struct jini_error *error);
 
@@ -141,8 +181,8 @@ struct jini_archive_status {
     uint64_t packs_archived;
     uint64_t packs_cold;
     uint64_t bytes_cached;
-    uint64_t objects_due;   /* that are to be deleted from the archive */
-    uint32_t keeps_objects; /* 1: none is, until jini_archive_adopt() */
+    uint64_t objects_due; /* that are to be deleted from the archive */
+    uint32_t keeping;     /* enum jini_keeping: why none is, as far as known without the archive */
     uint32_t reserved;
 };
 JINI_EXPORT int jini_archive_status(struct jini *jini, struct jini_archive_status *out,

@@ -87,16 +87,20 @@ class RoundTrip(Case):
         self.run_jini("backup", "copy/data.mdb")
         self.run_jini("--db", "copy", "rm", "--purge", *ids[:3])
         run = self.run_jini("--db", "copy", "archive", "run")
-        self.assertRegex(run.err, r"1 object is to go.*jini archive adopt")
-        self.assertEqual(self.json("--db", "copy", "archive", "run").lines()[-1]["objects_kept"], 1)
+        self.assertRegex(run.err, r"1 object is to go.*is a copy.*jini archive adopt")
+        run = self.json("--db", "copy", "archive", "run").lines()[-1]
+        self.assertEqual((run["objects_kept"], run["keeping"]), (1, "copy"))
         status = self.json("--db", "copy", "archive", "status").object()
-        self.assertEqual((status["objects_due"], status["keeps_objects"]), (1, True))
+        self.assertEqual((status["objects_due"], status["keeping"]), (1, "copy"))
         self.verify("--deep")
         for id in ids:
             self.run_jini("get", id, "-o", "out.png", "--force")
-        self.assertFalse(self.json("archive", "status").object()["keeps_objects"])
+        self.assertEqual(self.json("archive", "status").object()["keeping"], "nothing")
         self.assertIn("shared", self.json("--db", "copy", "archive", "adopt").object()["archive"])
-        self.assertFalse(self.json("--db", "copy", "archive", "status").object()["keeps_objects"])
+        self.assertEqual(self.json("--db", "copy", "archive", "status").object()["keeping"], "nothing")
+        self.run_jini("rm", "--purge", *ids)
+        self.assertRegex(self.run_jini("archive", "run").err, r"1 object is to go.*another database of the same origin")
+        self.assertEqual(self.json("archive", "status").object()["keeping"], "taken")
 
     def test_rm_for_good(self):
         """With --purge the next run deletes every copy; the plan names no object that never was."""

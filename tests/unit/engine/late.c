@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "engine_fixture.h"
+#include "plant.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -207,12 +208,15 @@ static bool take_over_at(uint32_t hold_at, const char *archive, unsigned *confli
 {
     harness_remove(fixture_db());
     harness_copy(made, fixture_db());
+    struct jini *jini = open_over(HEALTHY);
+    plant_home(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
     struct late late = start_late(hold_at);
     if (!late.held) {
         CHECK_OK(let_go_on(&late));
         return false;
     }
-    struct jini *jini = take_over(archive);
+    jini = take_over(archive);
     struct hash128 before = hash_of(jini);
     int status = let_go_on(&late);
     struct hash128 after = hash_of(jini);

@@ -31,6 +31,18 @@ static inline void plant_row(struct jini *jini, enum store_space space, const st
     CHECK_OK(store_write(jini->store, op_plant, &plant));
 }
 
+static int op_plant_home(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    return store_make_home(txn);
+}
+
+/* A copy of a database stands for it from now on, as what was copied below the files does. */
+static inline void plant_home(struct jini *jini)
+{
+    CHECK_OK(store_write(jini->store, op_plant_home, NULL));
+}
+
 static inline struct tuple plant_key_id(const struct jini_id *id)
 {
     struct tuple key;
