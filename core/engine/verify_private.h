@@ -2,7 +2,7 @@
  * The parts of a check of everything.
  *
  *   verify.c          the run, and how findings reach the caller
- *   verify_records.c  jobs, images, lists, the due queue, leases; the other rows of users
+ *   verify_records.c  jobs, images, lists, the due queue, leases, the home; the other rows of users
  *   verify_accounts.c users, the rows by which they are found, tiers
  *   verify_quotas.c   quotas and the jobs that run
  *   verify_places.c   images and locations; locations and the records of a pack

@@ -1,11 +1,12 @@
 /*
  * Records and the rows beside them: users, tiers, jobs, images, lists, running jobs, the due queue,
- * leases.
+ * leases, the home of the database.
  */
 #include "engine/verify_private.h"
 
 #include "base/tuple.h"
 #include "engine/jobs.h"
+#include "engine/owner.h"
 #include "generations/check.h"
 #include "generations/requests.h"
 #include "ledger/grants.h"
@@ -165,6 +166,42 @@ static int check_lease(struct verifying *v, struct store_txn *txn, struct slice 
     return status_is_damage(status) || status == JINI_E_INVALID ? 0 : status;
 }
 
+/* ---- What tells the original from its copies ---- */
+
+static int check_home(struct verifying *v, struct store_txn *txn)
+{
+    static const struct {
+        int (*check)(struct store_txn *txn);
+        struct verify_place place;
+        const char *what;
+    } rows[] = {
+        {store_home_check, {.kind = "home_damaged", .field = "home"}, "in which file it was made"},
+        {owner_check_row, {.kind = "owner_damaged", .field = "owner"}, "that it owns its archive"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int status = rows[i].check(txn);
+        if (status_is_damage(status))
+            verify_problem(v, &rows[i].place,
+                           "%s: what tells of the database %s cannot be read; nothing is deleted "
+                           "from the archive until \"jini archive adopt\" mends it",
+                           rows[i].place.field, rows[i].what);
+        else if (status)
+            return status;
+    }
+    return 0;
+}
+
+static int verify_home(struct verifying *v)
+{
+    struct store_txn *txn;
+    int status = verify_snapshot(v, &txn);
+    if (status)
+        return status;
+    status = check_home(v, txn);
+    verify_snapshot_end(v, txn);
+    return status;
+}
+
 /* ---- Space by space ---- */
 
 struct space_check {
@@ -212,7 +249,9 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_PENDING, "holds", verify_hold},
         {STORE_SPACE_PRICES, "prices", verify_cost},
     };
-    int status = verify_user_ids(v);
+    int status = verify_home(v);
+    if (status == 0)
+        status = verify_user_ids(v);
     for (size_t i = 0; status == 0 && i < sizeof(spaces) / sizeof(spaces[0]); i++) {
         struct space_run run = {v, &spaces[i], 0};
         verify_phase(v, spaces[i].phase, spaces[i].space);

@@ -218,7 +218,7 @@ enum jini_verify_flag {
  *               the counter of user ids; jobs and images against the due queue, the users' lists
  *               with their counts of items, and the rows of running jobs, in both directions; what
  *               quotas have reserved against the jobs that run; images against their jobs; prompts;
- *               leases
+ *               leases; what tells whether the database owns its archive
  *   the ledger  the chain of its blocks, and the first that was altered; balances, histories, ids,
  *               lists and pending transfers against the transfers that they follow from
  *   the index   images against locations, in both directions; rows of packs; rows of shared content

@@ -438,15 +438,20 @@ static void plant_meta(struct jini *jini, const char *name, const char *bytes, s
 
 TEST(what_tells_the_owner_may_be_damaged_or_missing,
      "A database whose row of its home is missing or damaged, or whose row of its token is "
-     "damaged, deletes nothing and says that it cannot know whether it may; adopting mends it.")
+     "damaged, deletes nothing and says that it cannot know whether it may, and verify names what "
+     "is damaged; adopting mends it.")
 {
     static const char too_high[56] = {1, [15] = 0x7f};
     static const struct {
         const char *name;
         const char *bytes;
         size_t length;
-    } rows[] = {
-        {"home", "", 0}, {"home", "rot", 3}, {"archive", "rot", 3}, {"archive", too_high, 56}};
+        const char *problem;
+    } rows[] = {{"home", "", 0, NULL},
+                {"home", "rot", 3, "home_damaged"},
+                {"archive", "rot", 3, "owner_damaged"},
+                {"archive", too_high, 56, "owner_damaged"}};
+    struct found found;
     struct jini *jini = shared_open("db", shared_url());
     struct jini_id image = add_image(jini, 1);
     CHECK_INT(purge_one(jini, &image), ==, JINI_KEEPING_NOTHING);
@@ -457,12 +462,61 @@ TEST(what_tells_the_owner_may_be_damaged_or_missing,
         CHECK_OK(jini_close(jini, NULL, NULL));
         jini = shared_open("db", shared_url());
         CHECK_UINT(shared_status(jini).keeping, ==, JINI_KEEPING_UNKNOWN);
+        found_run(jini, NULL, 0, &found);
+        CHECK_UINT(found.count, ==, rows[i].problem ? 1 : 0);
+        if (rows[i].problem)
+            CHECK_TEXT(found.items[0].kind, rows[i].problem);
         adopt(jini);
         fixture_days_pass(2);
         fixture_tier(jini, JINI_TIERING_NOW, NULL);
         CHECK_UINT(objects(), ==, 0);
         fixture_verify(jini);
     }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+struct logged {
+    unsigned records;
+    char keeping[16];
+    char message[256];
+};
+
+static void on_log(void *context, enum jini_log_level level, const char *event,
+                   const struct jini_log_field *fields, size_t count)
+{
+    struct logged *logged = context;
+    if (strcmp(event, "objects_kept") != 0)
+        return;
+    logged->records++;
+    CHECK_INT(level, ==, JINI_LOG_WARNING);
+    CHECK_UINT(count, ==, 3);
+    CHECK_INT(fields[0].number, ==, 1);
+    snprintf(logged->keeping, sizeof(logged->keeping), "%s", fields[1].text);
+    snprintf(logged->message, sizeof(logged->message), "%s", fields[2].text);
+}
+
+TEST(a_run_logs_what_it_keeps_and_why,
+     "A run that lets objects be which nothing needs says how many, and in words why.")
+{
+    struct jini_options options;
+    struct logged logged = {0};
+    struct jini *jini = shared_open("db", shared_url());
+    struct jini_id images[2] = {add_image(jini, 1), add_image(jini, 2)};
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    fixture_options(&options);
+    snprintf(options.archive_url, sizeof(options.archive_url), "%s", shared_url());
+    options.log = on_log;
+    options.log_context = &logged;
+    jini = fixture_open_with(&options);
+    CHECK_INT(purge_one(jini, &images[0]), ==, JINI_KEEPING_NOTHING);
+    CHECK_UINT(logged.records, ==, 0);
+    fixture_days_pass(1);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL); /* its orphan row goes */
+    plant_meta(jini, "home", "rot", 3);
+    CHECK_INT(purge_one(jini, &images[1]), ==, JINI_KEEPING_UNKNOWN);
+    CHECK_UINT(logged.records, ==, 1);
+    CHECK_TEXT(logged.keeping, "unknown");
+    CHECK_CONTAINS(logged.message, "cannot be known");
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
