@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { UNANSWERED_MAX = 3 };
 
@@ -122,70 +123,105 @@ int verify_object(struct verifying *v, const struct index_pack *pack)
 
 /* ---- Objects that nothing names ---- */
 
-enum { ORPHANS_MAX = 4096 };
+enum { UNNAMED_MAX = 4096 }; /* looked for among the orphans at once */
+
+/* An object that no pack names. */
+struct unnamed {
+    struct jini_id pack;
+    struct jini_id attempt;
+    bool is_orphan;
+};
 
 struct unknown_walk {
     struct verifying *v;
-    struct index_orphan *orphans; /* an hour's; those beyond ORPHANS_MAX count as unknown */
-    size_t orphan_count;
+    struct unnamed *unnamed;
+    size_t count;
+    bool
+        blocked; /* orphans cannot be read, which has been told: what is nobody's cannot be known */
 };
 
-static bool is_orphan(const struct unknown_walk *walk, const struct jini_id *attempt)
+static int compare(const void *a, const void *b)
 {
-    for (size_t i = 0; i < walk->orphan_count; i++) {
-        if (id_equal(&walk->orphans[i].attempt, attempt))
-            return true;
-    }
-    return false;
+    const struct unnamed *first = a;
+    const struct unnamed *second = b;
+    int order = jini_id_compare(&first->pack, &second->pack);
+    return order ? order : jini_id_compare(&first->attempt, &second->attempt);
+}
+
+static int note_orphan(void *context, struct slice key, struct slice value)
+{
+    const struct unknown_walk *walk = context;
+    struct index_orphan orphan;
+    if (index_orphan_read(key, value, &orphan) != 0)
+        return 0;
+    const struct unnamed wanted = {.pack = orphan.pack, .attempt = orphan.attempt};
+    struct unnamed *found =
+        bsearch(&wanted, walk->unnamed, walk->count, sizeof(*walk->unnamed), compare);
+    if (found)
+        found->is_orphan = true;
+    return 0;
+}
+
+/*
+ * Counts those that no orphan row names either. There may be any number of rows, as a database that
+ * does not own its archive keeps them.
+ */
+static int count_unknown(struct unknown_walk *walk)
+{
+    struct verifying *v = walk->v;
+    struct slice all = slice_of(NULL, 0);
+    if (walk->count == 0 || walk->blocked)
+        return 0;
+    qsort(walk->unnamed, walk->count, sizeof(*walk->unnamed), compare);
+    int status = store_each(v->jini->store, STORE_SPACE_ORPHANS, all, all, note_orphan, walk);
+    walk->blocked = status_is_damage(status);
+    for (size_t i = 0; status == 0 && i < walk->count; i++)
+        v->request->objects_unknown += !walk->unnamed[i].is_orphan;
+    walk->count = 0;
+    return walk->blocked ? 0 : status;
 }
 
 static int visit_object(struct archive_request *list, const struct archive_entry *entry)
 {
-    const struct unknown_walk *walk = list->user;
+    struct unknown_walk *walk = list->user;
     struct verifying *v = walk->v;
-    struct jini_id id;
-    struct jini_id attempt;
+    struct unnamed object = {.is_orphan = false};
     struct index_pack pack;
     struct store_txn *txn;
     if (verify_cancelled(v))
         return JINI_E_CANCELLED;
-    if (index_object_parse(entry->name, &id, &attempt) != 0)
+    if (index_object_parse(entry->name, &object.pack, &object.attempt) != 0)
         return 0;
     int status = store_read_begin(v->jini->store, &txn);
     if (status)
         return status;
-    status = index_pack_get(txn, &id, &pack);
+    status = index_pack_get(txn, &object.pack, &pack);
     store_read_end(txn);
-    bool named = status_is_damage(status) || (status == 0 && id_equal(&pack.attempt, &attempt)) ||
-                 is_orphan(walk, &attempt);
-    v->request->objects_unknown += !named;
-    return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
+    if (status_is_damage(status) || (status == 0 && id_equal(&pack.attempt, &object.attempt)))
+        return 0;
+    if (status && status != JINI_E_NOT_FOUND)
+        return status;
+    walk->unnamed[walk->count++] = object;
+    return walk->count == UNNAMED_MAX ? count_unknown(walk) : 0;
 }
 
 int verify_unknown_objects(struct verifying *v)
 {
     struct jini_error error;
     struct unknown_walk walk = {.v = v};
-    struct store_txn *txn;
     if (!v->has_archive || v->archive_lost)
         return 0; /* nothing of this database is there, or it cannot be reached */
-    walk.orphans = base_malloc(sizeof(*walk.orphans) * ORPHANS_MAX);
-    if (!walk.orphans)
+    walk.unnamed = base_malloc(sizeof(*walk.unnamed) * UNNAMED_MAX);
+    if (!walk.unnamed)
         return JINI_E_NO_MEMORY;
-    int status = verify_snapshot(v, &txn);
-    if (status == 0) {
-        status = index_orphan_list(txn, UINT64_MAX, walk.orphans, ORPHANS_MAX, &walk.orphan_count);
-        verify_snapshot_end(v, txn);
-    }
-    if (status_is_damage(status)) { /* which has been told: what is nobody's cannot be known */
-        base_free(walk.orphans);
-        return 0;
-    }
     error_clear(&error);
-    if (status == 0)
-        status = archives_walk(v->jini, &v->request->request, slice_of_text("packs/"), visit_object,
+    int status = archives_walk(v->jini, &v->request->request, slice_of_text("packs/"), visit_object,
                                &walk, &error);
-    base_free(walk.orphans);
+    if (status == 0)
+        status = count_unknown(&walk);
+    if (walk.blocked)
+        v->request->objects_unknown = 0;
+    base_free(walk.unnamed);
     if (status == 0 || status == JINI_E_CANCELLED || error.code != status)
         return status;
     const struct verify_place place = {.kind = "archive_unlisted", .field = "object"};

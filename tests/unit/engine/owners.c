@@ -568,3 +568,63 @@ TEST(names_that_are_no_tokens_keep_everything,
     CHECK_INT(purge_one(jini, &image), ==, JINI_KEEPING_NOTHING);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+/* ---- Many ---- */
+
+enum { KEPT = 4200, KEPT_AT_ONCE = 100, FOREIGN = 3 };
+
+struct orphans {
+    struct index_orphan rows[KEPT_AT_ONCE];
+};
+
+static int op_put_orphans(struct store_txn *txn, void *argument)
+{
+    const struct orphans *orphans = argument;
+    for (size_t i = 0; i < KEPT_AT_ONCE; i++)
+        CHECK_OK(index_orphan_put(txn, &orphans->rows[i]));
+    return 0;
+}
+
+/* An object without bytes, in the month of the packs that are there. */
+static void plant_object(const struct index_orphan *orphan)
+{
+    char name[INDEX_OBJECT_NAME_MAX];
+    const struct index_pack pack = {.id = orphan->pack, .attempt = orphan->attempt};
+    index_object_name(&pack, name);
+    FILE *file = fopen(harness_path("shared/%s", name), "w");
+    CHECK(file && fclose(file) == 0);
+}
+
+static struct index_orphan new_orphan(struct jini *jini)
+{
+    return (struct index_orphan){1, id_next(&jini->ids), id_next(&jini->ids)};
+}
+
+TEST(however_many_objects_are_kept_they_are_known,
+     "A run tells how many objects stay, and verify counts none of them as unknown.")
+{
+    struct jini *jini = shared_open("db", shared_url());
+    struct jini_archive_run run;
+    struct jini_verify verify;
+    add_image(jini, 1);
+    for (unsigned i = 0; i < KEPT; i += KEPT_AT_ONCE) {
+        struct orphans orphans;
+        for (unsigned j = 0; j < KEPT_AT_ONCE; j++) {
+            orphans.rows[j] = new_orphan(jini);
+            plant_object(&orphans.rows[j]);
+        }
+        CHECK_OK(store_write(jini->store, op_put_orphans, &orphans));
+    }
+    for (unsigned i = 0; i < FOREIGN; i++) {
+        struct index_orphan foreign = new_orphan(jini);
+        plant_object(&foreign);
+    }
+    plant_meta(jini, "home", "", 0);
+    fixture_tier(jini, JINI_TIERING_NOW, &run);
+    CHECK_UINT(run.objects_kept, ==, KEPT);
+    CHECK_UINT(shared_status(jini).objects_due, ==, KEPT);
+    jini_request_init(&verify);
+    CHECK_OK(jini_verify(jini, &verify, NULL));
+    CHECK_UINT(verify.objects_unknown, ==, FOREIGN);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
