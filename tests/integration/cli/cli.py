@@ -133,6 +133,14 @@ class Case(unittest.TestCase):
             self.file(f"{folder}/{i:04}.png", png(i, **options))
         return self.directory / folder
 
+    def mount(self, name, *arguments):
+        """A new folder with something mounted on it, as mount(8) is told, or the case is skipped."""
+        place = self.directory / name
+        place.mkdir(parents=True)
+        if subprocess.run(["mount", *map(str, arguments), place], capture_output=True).returncode:
+            self.skipTest("nothing can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", place], check=True)
+
     def check_error(self, result, name, field, *words):
         """An error of --json names its status, its field and what to do."""
         error = result.error()

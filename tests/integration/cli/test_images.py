@@ -7,6 +7,7 @@ import pathlib
 import resource
 import shutil
 import stat
+import subprocess
 import unittest
 import zlib
 
@@ -342,6 +343,86 @@ class RoundTrip(Case):
         self.assertIn(line["id"], [problem["image_id"] for problem in lines[:-1]])
         self.assertIn("problem: ", self.run_jini("verify", "--deep", code=1).out)
         self.assertEqual(self.run_jini("get", line["id"]).raw, png(6))  # the other copy is whole
+
+
+class Copies(Case):
+    """Databases of one origin on several disks, which name the same archive."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["JINI_ARCHIVE_URL"] = f"dir:{self.directory}/shared"
+
+    def make(self, database):
+        """A database with four images, each in a pack of its own in the archive; their ids."""
+        self.environment["JINI_DB"] = str(self.directory / database)
+        self.init("alice")
+        ids = []
+        for seed in range(4):
+            ids.append(self.json("put", "alice", "-", stdin=png(seed)).object()["id"])
+            self.run_jini("archive", "run", "--now", "--free-hot")
+        return ids
+
+    def purge(self, database, image):
+        """Removes an image for good; why its object stays."""
+        self.run_jini("--db", database, "rm", "--purge", image)
+        return self.json("--db", database, "archive", "run").lines()[-1]["keeping"]
+
+    def check_there(self, database, images):
+        """All that the database has is there, these images for example."""
+        for seed, image in images:
+            got = self.run_jini("--db", database, "get", image, "-o", "-")
+            self.assertEqual(got.raw, png(seed))
+        self.json("--db", database, "verify", "--deep")
+
+    def test_snapshot_of_a_disk(self):
+        """A snapshot that is older than the last deletion of its original deletes nothing, until it adopts."""
+        disk, snapshot = self.directory / "disk.img", self.directory / "snapshot.img"
+        with open(disk, "wb") as file:
+            file.truncate(256 << 20)
+        if not shutil.which("mkfs.ext4") or not shutil.which("fsfreeze"):
+            self.skipTest("no file system can be made here")
+        subprocess.run(["mkfs.ext4", "-q", disk], check=True)
+        self.mount("disk", "-o", "loop", disk)
+        ids = self.make("disk/db")
+        self.assertEqual(self.purge("disk/db", ids[0]), "nothing")
+        subprocess.run(["fsfreeze", "-f", self.directory / "disk"], check=True)
+        try:
+            subprocess.run(["cp", "--sparse=always", disk, snapshot], check=True)
+        finally:
+            subprocess.run(["fsfreeze", "-u", self.directory / "disk"], check=True)
+        self.mount("snapshot", "-o", "loop", snapshot)
+        files = [self.directory / place / "db" / "data.mdb" for place in ("disk", "snapshot")]
+        self.assertEqual(files[0].stat().st_ino, files[1].stat().st_ino)
+        self.assertEqual(self.json("--db", "snapshot/db", "archive", "status").object()["keeping"], "nothing")
+        self.assertEqual(self.purge("disk/db", ids[1]), "nothing")
+        self.assertEqual(self.purge("snapshot/db", ids[2]), "taken")
+        self.assertRegex(self.run_jini("--db", "snapshot/db", "archive", "status").err,
+                         "2 objects are to go and stay: another database of the same origin.*archive adopt")
+        self.check_there("disk/db", list(enumerate(ids))[2:])
+        self.run_jini("--db", "snapshot/db", "archive", "adopt")
+        self.assertEqual(self.purge("disk/db", ids[2]), "taken")
+        self.assertEqual(self.purge("snapshot/db", ids[3]), "nothing")
+
+    def test_copy_on_another_disk(self):
+        """All files copied to another disk are a copy."""
+        self.mount("other", "-t", "tmpfs", "-o", "size=256m", "tmpfs")
+        ids = self.make("db")
+        subprocess.run(["cp", "-a", self.directory / "db", self.directory / "other/db"], check=True)
+        self.assertEqual(self.purge("other/db", ids[0]), "copy")
+        self.check_there("db", enumerate(ids))
+        self.run_jini("--db", "other/db", "archive", "adopt")
+        self.assertEqual(self.purge("other/db", ids[1]), "nothing")
+        self.assertEqual(self.purge("db", ids[2]), "taken")
+
+    def test_archive_mounted_into_a_copy(self):
+        """What lies in the directory of a copy may be its original's all the same."""
+        ids = self.make("db")
+        shutil.copytree(self.directory / "db", self.directory / "copy")
+        self.environment.pop("JINI_ARCHIVE_URL")
+        self.mount("copy/archive", "--bind", self.directory / "shared")
+        self.assertEqual(self.purge("copy", ids[0]), "copy")
+        self.environment["JINI_ARCHIVE_URL"] = f"dir:{self.directory}/shared"
+        self.check_there("db", enumerate(ids))
 
 
 class Files(Case):

@@ -337,21 +337,17 @@ class InTheWay(Case):
         (database / "jini.conf").chmod(0o600)
         self.assertIn(f"{database}/jini.conf cannot be read", self.as_nobody("ls"))
 
-    def mount(self, name, size):
-        place = self.directory / name
-        place.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True).returncode:
-            self.skipTest("no filesystem can be mounted here")
-        self.addCleanup(subprocess.run, ["umount", place], check=True)
+    def mount_memory(self, name, size):
+        self.mount(name, "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
 
     def test_tiny_disk(self):
-        self.mount("tiny", "1m")
+        self.mount_memory("tiny", "1m")
         error = self.json("--db", "tiny/db", "init", code=7).error()
         self.assertRegex(error["message"], r"the disk of tiny/db is full: \d.* are left, .*reserve of 16.0 MiB")
 
     def test_disk_without_room_for_the_rate_limits(self):
         """A database that is made all the same says in words what it lacks; --verbose has the record of the log."""
-        self.mount("small", "20m")
+        self.mount_memory("small", "20m")
         made = self.run_jini("--db", "small/db", "init")
         self.assertIn("made the database", made.out)
         self.assertRegex(made.err, r"(?m)^error: The table of rate limits takes .*: make room.* \(limits_table_missing\)$")
