@@ -13,7 +13,9 @@ static inline struct jini *shared_open(const char *directory, const char *archiv
     struct jini_options options;
     fixture_directory = harness_path("%s", directory);
     fixture_options(&options);
-    snprintf(options.archive_url, sizeof(options.archive_url), "%s", archive_url);
+    size_t length = strlen(archive_url);
+    CHECK_UINT(length, <, sizeof(options.archive_url));
+    memcpy(options.archive_url, archive_url, length + 1);
     return fixture_open_with(&options);
 }
 
