@@ -119,7 +119,7 @@ static int check_options(const struct store_options *options, struct jini_error 
 static int open_registry(struct store *store, struct jini_error *error)
 {
     struct registry_options options = {
-        .directory = store->directory,
+        .directory = store->options.at_rest ? NULL : store->directory,
         .process_name = store->options.process_name,
         .clock = store->options.clock,
         .format_min = store->options.format->version_min,
@@ -129,7 +129,7 @@ static int open_registry(struct store *store, struct jini_error *error)
     };
     int status = registry_open(&options, &store->registry, error);
     if (status == 0)
-        store->looks_on = registry_looks_on(store->registry);
+        store->looks_on = store->options.at_rest || registry_looks_on(store->registry);
     return status;
 }
 
@@ -283,6 +283,7 @@ int store_open(const struct store_options *options, struct store **out, struct j
 {
     *out = NULL;
     error_clear(error);
+    JINI_ASSERT(!options->at_rest || options->read_only);
     int status = check_options(options, error);
     if (status)
         return status;

@@ -96,6 +96,7 @@ struct store_options {
     enum store_sync sync;
     bool create;                    /* make the directory when it is missing */
     bool read_only;                 /* no writer; see below where nothing may be written at all */
+    bool at_rest;                   /* read_only, of a copy that nobody else knows of: no locks */
     bool allow_unsafe_filesystem;   /* open on network and overlay filesystems */
     bool run_twice;                 /* see above */
     uint64_t map_bytes;             /* address space reserved at open; 0: 256 GiB, 1 GiB under a
@@ -457,6 +458,20 @@ int store_make_home(struct store_txn *txn);
  */
 int store_copy(struct store *store, const char *path, enum store_copy_form form,
                struct jini_error *error);
+
+/*
+ * Gives the copy `from`, a file of the same file system that is synced, the place of the data file
+ * of the database in `directory`, or makes it the first there, and syncs the directory. Nobody may
+ * have that database open, and nobody opens it meanwhile. `is_known` (may be NULL) is asked then,
+ * with a data file in place: false keeps that, with JINI_E_CONFLICT.
+ *
+ * JINI_E_IN_USE: a process has the database open; the error names it. JINI_E_EXISTS: somebody made
+ * a first data file meanwhile. Errors of opening a database, JINI_E_IO, JINI_E_FULL. After an error
+ * the old data file is in its place, but after a failed sync it may be either.
+ */
+typedef bool store_is_known_fn(void *context);
+int store_replace(const char *directory, const char *from, store_is_known_fn *is_known,
+                  void *context, struct jini_error *error);
 
 /* Asked again and again, with how far a call is; false ends it with JINI_E_CANCELLED. */
 struct store_watch {

@@ -9,6 +9,7 @@
  *   home.c       original and copies
  *   figures.c    checking, figures                 tree.c       a persistent map in memory
  *   copy.c       copies of a database in use
+ *   replace.c    a copy in the place of a data file
  *   registry.c, turn.c                             processes, and whose turn it is to write
  *   onlooker.c                                     reading where nothing can be registered
  *   lmdb.c, lmdb_file.c, memory.c                  the drivers behind driver.h

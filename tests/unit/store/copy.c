@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct store_options options_at(const char *directory)
 {
@@ -712,4 +713,82 @@ TEST(reading_only_makes_nothing, "Opened read-only, a missing database stays mis
     CHECK(mkdir("db", 0700) == 0);
     CHECK_STATUS(fixture_refused(&options, &error), JINI_E_NOT_FOUND);
     CHECK(access("db/data.mdb", F_OK) != 0);
+}
+
+/* ---- In the place of a data file ---- */
+
+static bool say(void *context)
+{
+    return *(bool *)context;
+}
+
+/* A directory with a copy of the store beside its data file. */
+static void make_copy(struct store *store, const char *directory)
+{
+    char path[64];
+    struct jini_error error;
+    CHECK(mkdir(directory, 0700) == 0 || errno == EEXIST);
+    snprintf(path, sizeof(path), "%s/new", directory);
+    CHECK_OK(store_copy(store, path, STORE_COPY_COMPACT, &error));
+}
+
+static int replace(const char *directory, bool known, struct jini_error *error)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/new", directory);
+    return store_replace(directory, path, say, &known, error);
+}
+
+static void check_text(const char *directory, const char *text)
+{
+    struct store_options options = options_at(directory);
+    options.create = false;
+    struct store *store = fixture_open_with(&options);
+    CHECK_TEXT(fixture_text(store, "a"), text);
+    store_close(store);
+}
+
+TEST(a_copy_takes_the_place_of_a_data_file,
+     "A copy becomes the first data file of a directory, or replaces the one that is known; one "
+     "that is not known, and one that a process has open, is kept.")
+{
+    struct jini_error error;
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    fixture_put(store, "a", "1");
+    make_copy(store, "there");
+    CHECK_OK(replace("there", false, &error)); /* nobody is asked: there is none to know */
+    check_text("there", "1");
+    fixture_put(store, "a", "2");
+    make_copy(store, "there");
+    CHECK_STATUS(replace("there", false, &error), JINI_E_CONFLICT);
+    check_text("there", "1");
+    struct store_options options = options_at("there");
+    struct store *open = fixture_open_with(&options);
+    CHECK_STATUS(replace("there", true, &error), JINI_E_LOCKED);
+    store_close(open);
+    check_text("there", "1");
+    CHECK_OK(replace("there", true, &error));
+    check_text("there", "2");
+    store_close(store);
+}
+
+TEST(a_copy_at_rest_is_read_without_a_trace,
+     "A copy that nobody else knows of is read without locks: nothing is made beside it.")
+{
+    struct store *store = fixture_open(STORE_DRIVER_LMDB);
+    struct jini_error error;
+    fixture_put(store, "a", "1");
+    CHECK(mkdir("copy", 0700) == 0);
+    CHECK_OK(store_copy(store, "copy/data.mdb", STORE_COPY_COMPACT, &error));
+    struct store_options options = options_at("copy");
+    options.create = false;
+    options.read_only = true;
+    options.at_rest = true;
+    struct store *copy = fixture_open_with(&options);
+    CHECK_TEXT(fixture_text(copy, "a"), "1");
+    CHECK_OK(store_verify(copy, NULL, &error));
+    CHECK_INT(access("copy/lock.mdb", F_OK), ==, -1);
+    CHECK_INT(access("copy/processes", F_OK), ==, -1);
+    store_close(copy);
+    store_close(store);
 }
