@@ -101,15 +101,21 @@ static int write_change(struct jini *jini, struct change *change, uint64_t until
                              until_ns && until_ns < own_ns ? until_ns : own_ns);
 }
 
-int lease_take(struct jini *jini, const char *name, uint64_t until_ns, struct lease *out)
+static int load_row(struct jini *jini, const char *name, struct row *out)
 {
     struct store_txn *txn;
-    struct row row;
     int status = store_read_begin(jini->store, &txn);
     if (status)
         return status;
-    status = read_row(txn, name, &row);
+    status = read_row(txn, name, out);
     store_read_end(txn);
+    return status;
+}
+
+int lease_take(struct jini *jini, const char *name, uint64_t until_ns, struct lease *out)
+{
+    struct row row;
+    int status = load_row(jini, name, &row);
     if (status)
         return status;
     uint64_t now = clock_boot_ns(jini->clock);
@@ -169,6 +175,25 @@ int lease_check(struct store_txn *txn, const struct lease *lease)
     return found.epoch == lease->epoch ? 0 : JINI_E_CONFLICT;
 }
 
+int lease_look(const struct lease *lease)
+{
+    struct store_txn *txn;
+    int status = store_read_begin(lease->jini->store, &txn);
+    if (status)
+        return status;
+    status = lease_check(txn, lease);
+    store_read_end(txn);
+    return status;
+}
+
+int lease_epoch(struct jini *jini, const char *name, uint64_t *out)
+{
+    struct row row;
+    int status = load_row(jini, name, &row);
+    *out = status ? 0 : row.epoch;
+    return status;
+}
+
 int lease_check_row(struct store_txn *txn, struct slice key)
 {
     struct tuple_reader reader = tuple_reader_of(key);
@@ -193,20 +218,57 @@ void lease_keeper_destroy(struct lease_keeper *keeper)
     pthread_mutex_destroy(&keeper->lock);
 }
 
-void lease_keep(const struct lease *lease)
+static bool claim(struct lease_keeper *keeper)
 {
-    struct lease_keeper *keeper = &lease->jini->lease_keeper;
+    pthread_mutex_lock(&keeper->lock);
+    bool claimed = !keeper->taken;
+    keeper->taken = true;
+    pthread_mutex_unlock(&keeper->lock);
+    return claimed;
+}
+
+static void keep_none(struct lease_keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    keeper->lease.name = NULL;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+static void unclaim(struct lease_keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    keeper->taken = false;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+static void keep(struct lease_keeper *keeper, const struct lease *lease)
+{
     pthread_mutex_lock(&keeper->lock);
     keeper->lease = *lease;
     keeper->renew_at_ns = clock_boot_ns(lease->jini->clock) + length_ns(lease->jini) / 3;
     pthread_mutex_unlock(&keeper->lock);
 }
 
-void lease_keep_none(struct jini *jini)
+int lease_hold(struct jini *jini, const char *name, uint64_t until_ns, struct lease *out)
 {
-    pthread_mutex_lock(&jini->lease_keeper.lock);
-    jini->lease_keeper.lease.name = NULL;
-    pthread_mutex_unlock(&jini->lease_keeper.lock);
+    struct lease_keeper *keeper = &jini->lease_keeper;
+    *out = (struct lease){0};
+    if (!claim(keeper))
+        return JINI_E_LOCKED;
+    int status = lease_take(jini, name, until_ns, out);
+    if (status)
+        unclaim(keeper);
+    else
+        keep(keeper, out);
+    return status;
+}
+
+void lease_let_go(const struct lease *lease)
+{
+    struct lease_keeper *keeper = &lease->jini->lease_keeper;
+    keep_none(keeper);
+    lease_give(lease);
+    unclaim(keeper);
 }
 
 /*

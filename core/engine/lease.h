@@ -30,9 +30,13 @@ struct lease {
     uint64_t epoch;
 };
 
-/* See lease_keep(). Part of an engine. */
+/* Who has it may delete packs and objects, and nobody else may. Held by name: keep it one text. */
+#define LEASE_OF_TIERING "tiering"
+
+/* See lease_hold(). Part of an engine. */
 struct lease_keeper {
     pthread_mutex_t lock;
+    bool taken;         /* by a thread of this process, or about to be */
     struct lease lease; /* to be kept; without a name: none */
     uint64_t renew_at_ns;
     bool under_way;
@@ -59,16 +63,26 @@ int lease_renew(const struct lease *lease);
 void lease_give(const struct lease *lease);
 
 /*
- * One lease of this process is renewed by the engine's timer while the work waits for something
- * long, such as an upload; from lease_keep() until lease_keep_none(). A process that is stopped
- * renews nothing.
+ * Takes a lease that is renewed by the engine's timer while the work waits for something long, such
+ * as an upload, until lease_let_go(). One of them at a time in a process, whose threads no row
+ * tells apart: JINI_E_LOCKED also when another thread holds one. A process that is stopped renews
+ * nothing.
  */
-void lease_keep(const struct lease *lease);
-void lease_keep_none(struct jini *jini);
+int lease_hold(struct jini *jini, const char *name, uint64_t until_ns, struct lease *out);
+void lease_let_go(const struct lease *lease);
 void lease_tick(struct jini *jini); /* never blocks */
 
 /* In every op of the work. JINI_E_CONFLICT: it was taken over. */
 int lease_check(struct store_txn *txn, const struct lease *lease);
+
+/*
+ * For work that writes nothing to the store: whether the lease has been ours until now. Errors as
+ * of lease_check() and of a snapshot.
+ */
+int lease_look(const struct lease *lease);
+
+/* How often a lease has been taken; 0: never. */
+int lease_epoch(struct jini *jini, const char *name, uint64_t *out);
 
 /*
  * For verify: whether a row of space LEASES can be read. JINI_E_INVALID: the key is none of this

@@ -454,19 +454,18 @@ int tiering_run(struct jini *jini, struct jini_archive_run *request, struct jini
         request->keeping = owner_known(jini);
         return result_of(&run, run_all(&run, error), error);
     }
-    int status =
-        lease_take(jini, "tiering", request_state(&request->request)->deadline_ns, &run.lease);
+    int status = lease_hold(jini, LEASE_OF_TIERING, request_state(&request->request)->deadline_ns,
+                            &run.lease);
     if (status == JINI_E_LOCKED)
-        return error_set(error, status, "tiering", "another process is at it; try again later");
+        return error_set(error, status, "tiering",
+                         "another run is at it, or a backup; try again later");
     if (status == JINI_E_TIMEOUT)
         explain_write(jini, status, request_timeout_ms(jini, &request->request), error);
     if (status)
         return error_complete(error, status, "tiering", "the lease of a run");
-    lease_keep(&run.lease);
     owner_begin(jini, &run.owner);
     status = request->flags & TIERING_ADOPT ? owner_adopt(&run, error) : run_all(&run, error);
     request->keeping = run.owner.keeping;
-    lease_keep_none(jini);
-    lease_give(&run.lease);
+    lease_let_go(&run.lease);
     return result_of(&run, status, error);
 }
