@@ -18,6 +18,7 @@
  *   tiering_*.c  a run of tiering             lease.c      leases
  *   verify*.c    checks of everything         metrics.c    figures
  *   packs.c           packs without a database
+ *   backup*.c    copies with their images
  *   archive_status.c  how things are spread over the tiers
  *   jobs_due.c     jobs to be given up, and ended ones to be deleted
  *   quota_clean.c  quota rows that are over
@@ -79,7 +80,8 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(GRANT_ADD, "grant_add")                                                                      \
     X(COST_SET, "cost_set")                                                                        \
     X(ARCHIVE_RUN, "archive_run")                                                                  \
-    X(VERIFY, "verify")
+    X(VERIFY, "verify")                                                                            \
+    X(BACKUP, "backup")
 
 enum request_kind {
 #define REQUEST_KIND_ENUM(name, text) REQUEST_##name,
@@ -116,6 +118,7 @@ struct jini {
     struct workers *cpu;
     struct workers *passwords;
     struct workers *verifier;   /* one thread */
+    struct workers *copier;     /* one, for backups */
     struct workers *opener;     /* one, for reads of an archive that is not open */
     _Atomic uint32_t verifying; /* a verify is under way */
     struct loop *own_loop;
@@ -328,6 +331,9 @@ uint32_t workers_waiting(struct workers *workers);
 /* ---- Others ---------------------------------------------------------------------------------- */
 
 enum { MS_PER_DAY = 86400000 };
+
+/* open.c: what the records of a database are, in this version. */
+extern const struct store_format engine_format;
 
 /*
  * options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows.

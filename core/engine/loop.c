@@ -272,6 +272,7 @@ static void on_tick(uv_timer_t *timer)
     workers_sweep(jini->cpu);
     workers_sweep(jini->passwords);
     workers_sweep(jini->verifier);
+    workers_sweep(jini->copier);
     background_sweep(jini);
     lease_tick(jini);
     cold_reads_sweep(jini->cold_reads, clock_boot_ns(jini->clock));

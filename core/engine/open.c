@@ -30,7 +30,7 @@
 
 enum { IDLE_POLL_MS = 5, CLOSER_STACK_BYTES = 256 * 1024, PACK_FILES_MAX = 256 };
 
-static const struct store_format format = {.version = 1, .version_min = 1};
+const struct store_format engine_format = {.version = 1, .version_min = 1};
 
 const char *jini_version(void)
 {
@@ -78,7 +78,7 @@ static int open_store(struct jini *jini, struct jini_error *error)
     store.run_twice = options->store_run_twice != 0;
     store.clock = jini->clock;
     store.log = jini->log;
-    store.format = &format;
+    store.format = &engine_format;
     return store_open(&store, &jini->store, error);
 }
 
@@ -105,11 +105,17 @@ static int open_workers(struct jini *jini, struct jini_error *error)
         .threads = 1,
         .queue = {"jini-opener", NULL, "archive", 1, jini->clock},
     };
+    struct workers_options copier = {
+        .threads = 1,
+        .queue = {"jini-backup", NULL, "backup", 1, jini->clock},
+    };
     int status = workers_create(&cpu, &jini->cpu);
     if (status == 0)
         status = workers_create(&passwords, &jini->passwords);
     if (status == 0)
         status = workers_create(&verifier, &jini->verifier);
+    if (status == 0)
+        status = workers_create(&copier, &jini->copier);
     if (status == 0)
         status = workers_create(&opener, &jini->opener);
     return status ? error_set(error, status, "cpu.threads", "%s", jini_status_text(status)) : 0;
@@ -244,6 +250,7 @@ static void stop_work(struct jini *jini)
     workers_stop(jini->passwords);
     workers_stop(jini->cpu);
     workers_stop(jini->verifier);
+    workers_stop(jini->copier);
     cold_reads_stop(jini->cold_reads);
     workers_stop(jini->opener); /* for which no read waits any more */
     background_stop(jini);
@@ -273,6 +280,7 @@ static void destroy(struct jini *jini)
     workers_free(jini->passwords);
     workers_free(jini->cpu);
     workers_free(jini->verifier);
+    workers_free(jini->copier);
     workers_free(jini->opener);
     lease_keeper_destroy(&jini->lease_keeper);
     pthread_cond_destroy(&jini->idle);

@@ -86,7 +86,8 @@ JINI_EXPORT const char *jini_keeping_text(enum jini_keeping keeping);
  * at a time over all processes; a dry run waits for none.
  *
  * Out: the counts of this run, also after an error; a dry run counts `packs_in_use` alone.
- *   JINI_E_LOCKED     another process was at it until the request's time was up; try again later
+ *   JINI_E_LOCKED     another process was at it, or a backup, until the request's time was up; try
+ *                     again later
  *   JINI_E_CONFLICT   the run was held up for longer than background.lease_ms, and another process
  *                     took over; nothing is lost, what is left is done by that one or a later run
  *   JINI_E_CANCELLED  it ended between two packs, or with the request to the archive that was under

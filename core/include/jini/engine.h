@@ -228,10 +228,11 @@ enum jini_copy_form {
 };
 
 /*
- * Copies the records of a database in use (not the image bytes) to the new file `path`, synced.
- * What cp(1) makes of the file of a live database is damaged; this is of one moment. To use it, put
- * it into a directory as data.mdb. There it is a copy, which deletes nothing from an archive, since
- * its original may need it: jini_archive_adopt() in archive.h.
+ * Copies the records of a database in use (not the image bytes: jini_backup() in backup.h copies
+ * all) to the new file `path`, synced. What cp(1) makes of the file of a live database is damaged;
+ * this is of one moment. To use it, put it into a directory as data.mdb. There it is a copy, which
+ * deletes nothing from an archive, since its original may need it: jini_archive_adopt() in
+ * archive.h.
  *
  * Blocks for as long as the disk takes: on a thread whose loop is attached to this engine, in a
  * callback and in a function of a transaction it is JINI_E_ON_LOOP.

@@ -13,6 +13,7 @@
  *   ledger.h       accounts and transfers
  *   grants.h       credits
  *   archive.h      tiering, and the check of everything
+ *   backup.h       copies of a database with its images
  *   options.h      what can be set
  *   status.h       what calls answer
  *   error.h        and what it was about
@@ -26,6 +27,7 @@
 #include <jini/admission.h>
 #include <jini/allocator.h>
 #include <jini/archive.h>
+#include <jini/backup.h>
 #include <jini/engine.h>
 #include <jini/generations.h>
 #include <jini/grants.h>

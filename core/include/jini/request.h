@@ -73,10 +73,10 @@ JINI_EXPORT void jini_request_init_as(struct jini_request *request, size_t size)
 /*
  * Asks for a request back. Best effort: one that still waits comes back with JINI_E_CANCELLED, as
  * soon as a late one does and at once where it waits for a thread or the archive; one that runs
- * finishes, but for jini_verify() and jini_archive_run(), which end early, also out of a request to
- * the archive. Its callback comes in either case, later. Does nothing for a request that is not
- * submitted. Any thread; the struct stays until this has returned, though the request may come back
- * before.
+ * finishes, but for jini_verify(), jini_archive_run() and jini_backup(), which end early, also out
+ * of a request to the archive. Its callback comes in either case, later. Does nothing for a request
+ * that is not submitted. Any thread; the struct stays until this has returned, though the request
+ * may come back before.
  */
 JINI_EXPORT void jini_cancel(struct jini *jini, struct jini_request *request);
 

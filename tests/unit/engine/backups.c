@@ -1,0 +1,476 @@
+/* Backups: whole by themselves, and none is written over by mistake. */
+#include "engine/engine_private.h"
+#include "images/pack_path.h"
+
+#include "found.h"
+#include "plant.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { IMAGES = 8 };
+
+static struct jini_id images[IMAGES];
+
+static struct jini *open_at(const char *directory)
+{
+    fixture_directory = harness_path("%s", directory);
+    return fixture_open();
+}
+
+static struct jini_backup request_for(const char *path)
+{
+    struct jini_backup backup;
+    jini_request_init(&backup);
+    backup.path = path;
+    backup.report = fixture_problem;
+    return backup;
+}
+
+static struct jini_backup back_up(struct jini *jini, const char *directory, uint32_t flags)
+{
+    struct jini_backup backup = request_for(harness_path("%s", directory));
+    backup.flags = flags;
+    fixture_must(jini_backup(jini, &backup, NULL), "backup", &backup.request.error);
+    CHECK_UINT(backup.problems, ==, 0);
+    return backup;
+}
+
+static int try_backup(struct jini *jini, const char *directory, struct jini_error *error)
+{
+    struct jini_backup backup = request_for(harness_path("%s", directory));
+    int status = jini_backup(jini, &backup, NULL);
+    *error = backup.request.error;
+    return status;
+}
+
+static void put(struct jini *jini, uint64_t user, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        images[i] = fixture_put(jini, user, i + 1);
+}
+
+static void check_images(struct jini *jini, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        CHECK_OK(fixture_get(jini, &images[i], i + 1));
+    fixture_verify(jini);
+}
+
+/* A database by itself, with the images of a range, and as good after tiering has run in it. */
+static void check_backup(const char *directory, unsigned from, unsigned to, bool tier)
+{
+    struct jini *jini = open_at(directory);
+    check_images(jini, from, to);
+    if (tier) {
+        fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+        check_images(jini, from, to);
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    fixture_directory = NULL;
+}
+
+static void purge(struct jini *jini, const struct jini_id *image)
+{
+    struct jini_image_remove remove;
+    jini_request_init(&remove);
+    remove.id = *image;
+    remove.flags = JINI_REMOVE_PURGE;
+    CHECK_OK(jini_image_remove(jini, &remove, NULL));
+}
+
+static void path_of_pack(struct jini *jini, const struct jini_id *image, const char *directory,
+                         char out[512])
+{
+    char path[PACK_PATH_MAX];
+    struct jini_image_place place = fixture_locate(jini, image);
+    pack_path(&place.pack_id, path);
+    snprintf(out, 512, "%s/%s", harness_path("%s", directory), path);
+}
+
+static void overwrite(const char *path, off_t offset)
+{
+    static const char rot[64] = "rot";
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_INT(pwrite(fd, rot, sizeof(rot), offset), ==, sizeof(rot));
+    close(fd);
+}
+
+TEST(
+    a_backup_is_a_database_by_itself,
+    "Images of every state, in open packs, in the archive and in both, read back from a backup, in "
+    "which tiering goes on; the original keeps all that it had.")
+{
+    struct jini *jini = open_at("db");
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL); /* cold */
+    put(jini, user, 2, 4);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL); /* here and in the archive */
+    put(jini, user, 4, 6);                      /* open */
+    struct jini_backup backup = back_up(jini, "copy", 0);
+    CHECK_UINT(backup.packs, ==, 2);
+    CHECK_UINT(backup.objects, ==, 2);
+    CHECK_UINT(backup.files_copied, ==, 4);
+    CHECK_UINT(backup.files_kept, ==, 0);
+    CHECK(backup.record_bytes > 0 && backup.bytes_copied > 0);
+    check_images(jini, 0, 6);
+    check_backup("copy", 0, 6, false);
+    put(jini, user, 6, 8); /* the pack goes on beside its copy */
+    check_backup("copy", 0, 6, true);
+    check_images(jini, 0, 8);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    check_backup("db", 0, 8, true);
+}
+
+TEST(a_backup_is_brought_up_to_date,
+     "What does not change is copied once; what tiering has merged, freed and purged since is gone "
+     "from the backup, too, and all images of now are there.")
+{
+    struct jini *jini = open_at("db");
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 3);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    put(jini, user, 3, 5);
+    back_up(jini, "copy", 0);
+    struct jini_backup again = back_up(jini, "copy", 0);
+    CHECK_UINT(again.files_copied, ==, 1); /* the open pack may have grown */
+    CHECK_UINT(again.files_kept, ==, 2);
+    put(jini, user, 5, 7);
+    purge(jini, &images[0]);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    again = back_up(jini, "copy", JINI_BACKUP_DEEP);
+    CHECK_UINT(again.files_removed, ==, 3);
+    check_backup("copy", 1, 7, false);
+    again = back_up(jini, "copy", JINI_BACKUP_DEEP);
+    CHECK_UINT(again.files_copied, ==, 0);
+    CHECK_UINT(again.files_removed, ==, 0);
+    check_backup("copy", 1, 7, true);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(an_archive_elsewhere_is_copied_into_the_backup,
+     "The objects of an archive outside of the database lie in the archive of the backup, and what "
+     "is deleted on one side is there on the other.")
+{
+    struct jini_options options;
+    fixture_directory = harness_path("db");
+    fixture_options(&options);
+    snprintf(options.archive_url, sizeof(options.archive_url), "dir:%s", harness_path("shared"));
+    struct jini *jini = fixture_open_with(&options);
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 4);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    CHECK_UINT(back_up(jini, "copy", 0).objects, ==, 1);
+    struct jini *copy = open_at("copy");
+    purge(copy, &images[0]);
+    fixture_tier(copy, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    fixture_days_pass(1);
+    fixture_tier(copy, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    check_images(jini, 0, 4);
+    purge(jini, &images[1]);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    fixture_days_pass(1);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    check_images(copy, 1, 4);
+    CHECK_OK(jini_close(copy, NULL, NULL));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- What is not written over ---- */
+
+TEST(what_is_no_backup_of_this_database_is_left_alone,
+     "A folder with something in it, a file, the backup of another database, and a place in the "
+     "database itself are refused, and nothing in them is changed.")
+{
+    struct jini_error error;
+    struct jini *jini = open_at("db");
+    struct jini *other = open_at("other");
+    uint64_t user = fixture_user(other, "bob", "Premium");
+    put(other, user, 0, 1);
+    back_up(other, "theirs", 0);
+    CHECK_STATUS(try_backup(jini, "theirs", &error), JINI_E_CONFLICT);
+    CHECK_CONTAINS(error.message, "another database");
+    check_backup("theirs", 0, 1, false);
+    CHECK_STATUS(try_backup(jini, "other", &error), JINI_E_EXISTS);
+    CHECK_CONTAINS(error.message, "neither empty nor a backup");
+    CHECK_STATUS(try_backup(jini, "db/copy", &error), JINI_E_INVALID);
+    CHECK_STATUS(try_backup(jini, "db", &error), JINI_E_INVALID);
+    CHECK_INT(access(harness_path("db/copy"), F_OK), ==, -1);
+    CHECK_STATUS(try_backup(jini, "no/copy", &error), JINI_E_NOT_FOUND);
+    CHECK_INT(mkdir(harness_path("mounted"), 0700), ==, 0);
+    CHECK_INT(mkdir(harness_path("mounted/lost+found"), 0700), ==, 0);
+    back_up(jini, "mounted", 0);
+    CHECK_OK(jini_close(other, NULL, NULL));
+    CHECK_STATUS(try_backup(jini, "other/data.mdb", &error), JINI_E_EXISTS);
+    struct jini_backup none = request_for(NULL);
+    CHECK_STATUS(jini_backup(jini, &none, NULL), JINI_E_INVALID);
+    none.path = harness_path("copy");
+    none.flags = 8;
+    CHECK_STATUS(jini_backup(jini, &none, NULL), JINI_E_INVALID);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_backup_of_a_later_state_is_kept,
+     "A database that was put back to an earlier state does not know the backups that were made "
+     "after it, and writes over none of them, whatever it has done since.")
+{
+    struct jini_error error;
+    struct jini *jini = open_at("db");
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    back_up(jini, "copy", 0);
+    CHECK_OK(jini_copy(jini, harness_path("early.mdb"), JINI_COPY_COMPACT, &error));
+    put(jini, user, 2, 4);
+    back_up(jini, "copy", 0);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    CHECK_INT(rename(harness_path("early.mdb"), harness_path("db/data.mdb")), ==, 0);
+    jini = open_at("db");
+    for (unsigned i = 0; i < 4; i++)
+        fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_CONFLICT);
+    CHECK_CONTAINS(error.message, "later state");
+    check_backup("copy", 0, 4, false);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(
+    a_backup_in_use_is_a_database_of_its_own,
+    "One that was opened and looked at is brought up to date; one that a process has open, or that "
+    "was written to since, is not.")
+{
+    struct jini_error error;
+    struct jini *jini = open_at("db");
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    back_up(jini, "copy", 0);
+    check_backup("copy", 0, 2, false);
+    put(jini, user, 2, 3);
+    back_up(jini, "copy", 0);
+    struct jini *copy = open_at("copy");
+    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_LOCKED);
+    CHECK_OK(jini_close(copy, NULL, NULL));
+    int ends[2];
+    char byte = 0;
+    CHECK_INT(pipe(ends), ==, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        open_at("copy");
+        CHECK_INT(write(ends[1], &byte, 1), ==, 1);
+        pause();
+    }
+    CHECK_INT(read(ends[0], &byte, 1), ==, 1);
+    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_IN_USE);
+    CHECK_CONTAINS(error.message, "has this database open");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    back_up(jini, "copy", 0);
+    copy = open_at("copy");
+    fixture_user(copy, "bob", "Free");
+    CHECK_OK(jini_close(copy, NULL, NULL));
+    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_CONFLICT);
+    CHECK_CONTAINS(error.message, "changed since");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* ---- What goes wrong ---- */
+
+TEST(damage_is_told_and_all_else_is_copied,
+     "A pack that is damaged is named, and copied with what holds of it; all others are copied. A "
+     "good copy from before stays, as does a pack that has an object in the archive.")
+{
+    char path[512];
+    struct jini_error error;
+    struct jini *jini = open_at("db");
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    put(jini, user, 2, 4);
+    path_of_pack(jini, &images[0], "db", path);
+    overwrite(path, 5000);
+    struct jini_backup backup = back_up(jini, "copy", 0); /* from the archive */
+    CHECK_UINT(backup.files_copied, ==, 3);
+    check_backup("copy", 0, 4, false);
+    path_of_pack(jini, &images[3], "db", path);
+    overwrite(path, 5000); /* in the record of images[2] */
+    struct jini_backup second = request_for(harness_path("damaged"));
+    CHECK_STATUS(jini_backup(jini, &second, NULL), JINI_E_CORRUPT);
+    CHECK_UINT(second.problems, ==, 1);
+    CHECK_CONTAINS(second.request.error.message, "pack");
+    CHECK_STATUS(jini_backup(jini, &second, NULL), JINI_E_CORRUPT); /* what it has is no better */
+    CHECK_UINT(second.problems, ==, 1);
+    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_CORRUPT);
+    check_backup("copy", 0, 4, false);
+    struct jini *damaged = open_at("damaged");
+    CHECK_OK(fixture_get(damaged, &images[0], 1));
+    CHECK_OK(fixture_get(damaged, &images[3], 4));
+    CHECK_STATUS(fixture_get(damaged, &images[2], 3), JINI_E_CORRUPT);
+    CHECK_OK(jini_close(damaged, NULL, NULL));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(rot_in_the_backup_is_found,
+     "With JINI_BACKUP_DEEP what has changed in the backup since it was made is copied anew.")
+{
+    char path[512];
+    struct jini *jini = open_at("db");
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    back_up(jini, "copy", 0);
+    path_of_pack(jini, &images[0], "copy", path);
+    overwrite(path, 5000);
+    CHECK_UINT(back_up(jini, "copy", 0).files_copied, ==, 0);
+    CHECK_UINT(back_up(jini, "copy", JINI_BACKUP_DEEP).files_copied, ==, 1);
+    CHECK_INT(truncate(path, 4096), ==, 0);
+    CHECK_UINT(back_up(jini, "copy", 0).files_copied, ==, 1);
+    check_backup("copy", 0, 2, false);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+struct meddling {
+    struct jini *jini;
+    struct jini_backup *backup;
+    const char *phase;
+    void (*meddle)(struct meddling *meddling);
+    bool done;
+};
+
+static void on_progress(void *context, const char *phase, uint64_t done, uint64_t total)
+{
+    struct meddling *meddling = context;
+    CHECK(total == 0 || done <= total);
+    if (meddling->done || strcmp(phase, meddling->phase) != 0)
+        return;
+    meddling->done = true;
+    meddling->meddle(meddling);
+}
+
+static int back_up_meddled(struct jini *jini, struct meddling *meddling)
+{
+    struct jini_backup backup = request_for(harness_path("copy"));
+    meddling->jini = jini;
+    meddling->backup = &backup;
+    backup.progress = on_progress;
+    backup.context = meddling;
+    backup.report = NULL;
+    int status = jini_backup(jini, &backup, NULL);
+    CHECK(meddling->done);
+    return status;
+}
+
+static void cancel(struct meddling *meddling)
+{
+    jini_cancel(meddling->jini, &meddling->backup->request);
+}
+
+static void lose_lease(struct meddling *meddling)
+{
+    struct tuple key;
+    uint8_t row[32] = {0};
+    tuple_begin(&key);
+    tuple_add_text(&key, slice_of_text(LEASE_OF_TIERING));
+    store_le64(row, 1000); /* epoch */
+    store_le32(row + 8, UINT32_MAX);
+    plant_row(meddling->jini, STORE_SPACE_LEASES, &key, row, sizeof(row));
+}
+
+TEST(
+    a_backup_that_ends_early_leaves_the_one_before,
+    "Cancelled among packs or objects, or held up until tiering took over, a backup is what it was "
+    "before; the next one goes on with what was copied.")
+{
+    static const struct meddling ways[] = {
+        {.phase = "packs", .meddle = cancel},
+        {.phase = "objects", .meddle = cancel},
+        {.phase = "objects", .meddle = lose_lease},
+    };
+    struct jini *jini = open_at("db");
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    struct meddling first = ways[1];
+    CHECK_STATUS(back_up_meddled(jini, &first), JINI_E_CANCELLED);
+    CHECK_INT(access(harness_path("copy/data.mdb"), F_OK), ==, -1);
+    CHECK_UINT(back_up(jini, "copy", 0).files_kept, ==, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        put(jini, user, 2 + i, 3 + i);
+        fixture_tier(jini, JINI_TIERING_NOW, NULL);
+        struct meddling meddling = ways[i];
+        CHECK_STATUS(back_up_meddled(jini, &meddling), i < 2 ? JINI_E_CANCELLED : JINI_E_CONFLICT);
+        CHECK_INT(access(harness_path("copy/partial"), F_OK), ==, -1);
+        check_backup("copy", 0, 2, false);
+    }
+    back_up(jini, "copy", 0);
+    check_backup("copy", 0, 5, true);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* Another process, which runs tiering when it is told to. */
+static pid_t runner;
+static int tell_runner;
+
+static void start_runner(void)
+{
+    int ends[2];
+    char byte;
+    CHECK_INT(pipe(ends), ==, 0);
+    runner = fork();
+    CHECK(runner >= 0);
+    if (runner == 0) {
+        struct jini_archive_run run;
+        CHECK_INT(read(ends[0], &byte, 1), ==, 1);
+        struct jini *jini = fixture_open();
+        jini_request_init(&run);
+        run.flags = JINI_TIERING_NOW;
+        run.request.timeout_ms = 50;
+        _exit(-jini_archive_run(jini, &run, NULL));
+    }
+    close(ends[0]);
+    tell_runner = ends[1];
+}
+
+/* A run of this process, and one of another, while the backup is at its objects. */
+static void run_tiering(struct meddling *meddling)
+{
+    char byte = 0;
+    CHECK_INT(write(tell_runner, &byte, 1), ==, 1);
+    harness_wait_exit(runner, -JINI_E_LOCKED);
+    struct lease lease; /* as a run of this process would take it */
+    CHECK_STATUS(lease_hold(meddling->jini, LEASE_OF_TIERING, 0, &lease), JINI_E_LOCKED);
+}
+
+TEST(tiering_waits_for_a_backup,
+     "While a backup is made no process runs tiering, also not its own; tiering goes on when it is "
+     "done.")
+{
+    fixture_directory = harness_path("db");
+    start_runner();
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    put(jini, user, 2, 3);
+    struct meddling meddling = {.phase = "objects", .meddle = run_tiering};
+    CHECK_OK(back_up_meddled(jini, &meddling));
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    check_images(jini, 0, 3);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    check_backup("copy", 0, 3, true);
+}
+
+TEST(who_only_reads_makes_no_backup, "Only who may write keeps tiering from running.")
+{
+    struct jini_options options;
+    struct jini_error error;
+    CHECK_OK(jini_close(open_at("db"), NULL, NULL));
+    fixture_options(&options);
+    options.read_only = 1;
+    struct jini *jini = fixture_open_with(&options);
+    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_READ_ONLY);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
