@@ -395,12 +395,17 @@ static const struct example_row stat_examples[] = {
     {0},
 };
 static const struct argument_row backup_arguments[] = {
-    {"FILE", ARGUMENT_ONE, VALUE_FILE, "the new file"}, {0}};
+    {"DIR|FILE", ARGUMENT_ONE, VALUE_FILE,
+     "the directory of the backup; or a new file for the records alone, whose name ends in .mdb"},
+    {0}};
 static const struct option_row backup_options[] = {
-    {.name = "plain", .text = "page by page, with free pages: faster, but not smaller"}, {0}};
+    {.name = "deep", .text = "DIR: read every byte back, also of what the backup had before"},
+    {.name = "plain", .text = "FILE: page by page, with free pages: faster, but not smaller"},
+    {0}};
 static const struct example_row backup_examples[] = {
-    {"jini backup /backup/$(date +%F).mdb", "a copy of the records while others write"},
-    {"jini backup --plain /backup/$(date +%F).mdb", "the same, as fast as the disk"},
+    {"jini backup /backup/jini", "everything, while others write; later what is new"},
+    {"jini --db /backup/jini --read-only verify --deep", "what that backup is worth"},
+    {"jini backup /backup/$(date +%F).mdb", "a copy of the records alone"},
     {0},
 };
 static const struct example_row options_examples[] = {
@@ -638,17 +643,27 @@ const struct verb table_verbs[] = {
      "All figures are of the database. What a service has done itself (commits, requests, waits, "
      "queues, caches) is counted in its own process: it prints those by jini_metrics().",
      no_arguments, stat_options, stat_examples, verb_stat},
-    {"backup", "copy the records of a database in use",
-     "Writes users, tiers, jobs and the index to a new file, without stopping anybody; the image "
-     "bytes are in the packs and in the archive. A plain copy of a live database file is damaged, "
-     "this one is not. It is written as FILE.jini-partial first; what has the name FILE is whole. "
-     "To use it, put it into a directory as data.mdb, beside a copy of DIR/packs. Packs and "
-     "archive are copied before the records and once more after them, and nothing of the first "
-     "copy is deleted: what moves meanwhile is in one of the two. \"jini verify\" says whether the "
-     "copy is whole. A copy beside its original needs an archive of its own (archive.url), with a "
-     "copy of what is in the original's: it deletes nothing before \"jini archive adopt\", but "
-     "what "
-     "the original deletes or rewrites in one that both share, it loses.",
+    {"backup", "copy a database in use, with its images",
+     "Makes DIR a backup, or brings the backup in it up to date: the records as of one moment, all "
+     "packs, and all objects of the archive, wherever that is, each of them checked while it is "
+     "copied, and synced. DIR is not there yet, or empty, or has a backup that this database has "
+     "made. Of that one what does not change is kept and not copied again, and what is needed no "
+     "longer is deleted at the end. Others put, read and remove images meanwhile; \"archive run\" "
+     "waits, so that nothing is rewritten or freed. What ends early, also by ctrl-C, leaves the "
+     "backup that was there, and the next one goes on from there. What is damaged or missing in "
+     "the "
+     "database is listed, all else is copied, and the exit status is that of E_CORRUPT.\n\n"
+     "DIR then is a database by itself, with its archive in DIR/archive: \"jini --db DIR verify\" "
+     "checks it. To restore, copy DIR to where the database was, name an archive in archive.url "
+     "only if the objects of DIR/archive were copied there as well, and let it \"archive adopt\" "
+     "that: before, it deletes nothing there, as no copy does. Neither loses anything by what is "
+     "done to the other. DIR/jini.conf is left to the machine: it is not copied. A backup that "
+     "was opened and changed is a database of its own, and not written over.\n\n"
+     "FILE, a name that ends in .mdb, gets the records alone: users, tiers, jobs, the index, the "
+     "ledger. The image bytes are in the packs and in the archive, of which a copy by other means "
+     "is none: tiering moves and deletes them meanwhile. A plain copy of a live data.mdb is "
+     "damaged, "
+     "this one is not. It is written as FILE.jini-partial first; what has the name FILE is whole.",
      backup_arguments, backup_options, backup_examples, verb_backup},
     {"options", "list the options of the engine",
      "Lists every option with its value and where that comes from: the default, the command (which "

@@ -1,5 +1,6 @@
 /* jini verify: everything against everything. */
 #include "layout.h"
+#include "problem.h"
 #include "progress.h"
 #include "verb.h"
 #include "words.h"
@@ -8,37 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Both callbacks run on threads of the engine. */
-static void on_problem(void *context, const struct jini_verify_problem *problem)
-{
-    (void)context;
-    if (output_is_json()) {
-        output_json(json_pack(
-            "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "type", "problem", "kind", problem->kind,
-            "field", problem->field, "user_id", layout_number(problem->user_id), "job_id",
-            layout_id(&problem->job_id), "image_id", layout_id(&problem->image_id), "pack_id",
-            layout_id(&problem->pack_id), "message", layout_text(problem->message)));
-    } else {
-        static const struct jini_id none;
-        char user[32] = "";
-        char job[JINI_ID_TEXT_MAX] = "";
-        char image[JINI_ID_TEXT_MAX] = "";
-        char pack[JINI_ID_TEXT_MAX] = "";
-        if (problem->user_id)
-            snprintf(user, sizeof(user), ", user %" PRIu64, problem->user_id);
-        if (jini_id_compare(&problem->job_id, &none) != 0)
-            jini_id_format(&problem->job_id, job);
-        if (jini_id_compare(&problem->image_id, &none) != 0)
-            jini_id_format(&problem->image_id, image);
-        if (jini_id_compare(&problem->pack_id, &none) != 0)
-            jini_id_format(&problem->pack_id, pack);
-        output_line("problem: %s%s%s%s%s%s%s%s: %s", problem->kind, user,
-                    job[0] != '\0' ? ", job " : "", job, image[0] != '\0' ? ", image " : "", image,
-                    pack[0] != '\0' ? ", pack " : "", pack, problem->message);
-    }
-    output_flush();
-}
-
+/* On a thread of the engine. */
 static void on_progress(void *context, const char *phase, uint64_t done, uint64_t total)
 {
     (void)context;
@@ -75,7 +46,7 @@ int verb_verify(struct command *command)
     bool deep = args_has(&command->args, "deep");
     jini_request_init(&verify);
     verify.flags = deep ? JINI_VERIFY_DEEP : 0;
-    verify.report = on_problem;
+    verify.report = problem_print;
     verify.progress = on_progress;
     int status = command_open(command);
     if (status)

@@ -188,6 +188,7 @@ class Terminal(Case):
         yield "archive run", ["archive", "run", "--now", "--free-hot"]
         yield "verify", ["verify", "--deep"]
         yield "backup", ["backup", str(self.directory / f"{len(os.listdir(self.directory))}.mdb")]
+        yield "backup", ["backup", str(self.directory / f"{len(os.listdir(self.directory))}")]
 
     def test_every_long_verb_has_a_bar(self):
         for verb, arguments in self.long_verbs():

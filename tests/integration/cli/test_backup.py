@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""Backups by the command, and what the command does with a database that was put back."""
+
+import os
+import signal
+import time
+import unittest
+
+from cli import Case, SLOW, png
+
+
+class Backups(Case):
+    def setUp(self):
+        super().setUp()
+        self.init("alice")
+
+    def put(self, *numbers):
+        """Puts pictures; their ids by number."""
+        return {number: self.json("put", "--no-limits", "alice", "-", stdin=png(number)).object()["id"]
+                for number in numbers}
+
+    def check_images(self, ids, *arguments):
+        """Every image reads back as it was put, and verify in depth finds nothing wrong."""
+        lines = self.json(*arguments, "verify", "--deep").lines()
+        self.assertEqual(lines[-1]["problems"], 0, lines)
+        for number, id in ids.items():
+            self.assertEqual(self.run_jini(*arguments, "get", id).raw, png(number))
+
+    def backup(self, *arguments, **options):
+        return self.json("backup", *arguments, **options).lines()[-1]
+
+    def test_is_whole_and_kept_up_to_date(self):
+        """A backup opens by itself, with its archive; later ones copy what is new and drop what is not needed."""
+        ids = self.put(1, 2)
+        self.run_jini("archive", "run", "--now")
+        ids |= self.put(3)
+        first = self.backup("copy")
+        self.assertEqual((first["packs"], first["objects"], first["files_copied"], first["files_kept"]), (2, 1, 3, 0))
+        self.assertEqual((first["directory"], first["problems"]), ("copy", 0))
+        self.check_images(ids, "--db", "copy", "--read-only")
+        self.check_images(ids, "--db", "copy")
+        ids |= self.put(4)
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        again = self.backup("--deep", "copy")
+        self.assertGreater(again["files_removed"], 0)
+        self.check_images(ids, "--db", "copy")
+        self.assertEqual(self.backup("copy")["files_copied"], 0)
+        text = self.run_jini("backup", "copy").out
+        self.assertRegex(text, r"holds +0 packs, 2 objects of the archive, [\d.]+ KiB of records\n")
+        self.assertRegex(text, r"kept +2 of the backup before\n")
+        self.assertEqual(self.run_jini("--quiet", "backup", "copy").out, "")
+
+    def test_merges_and_duplicates_lose_nothing(self):
+        """What was put before a backup is in it, also where tiering merges, shares and frees it around that."""
+        ids = self.put(1, 2, 2)
+        self.backup("copy")
+        later = self.put(3, 1)
+        self.run_jini("archive", "run")  # shares, merges
+        self.check_images(ids, "--db", "copy")
+        self.backup("copy")
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        self.check_images(ids | later, "--db", "copy")
+        self.run_jini("--db", "copy", "archive", "run", "--now", "--free-hot")
+        self.check_images(ids | later, "--db", "copy")
+        self.check_images(ids | later)
+
+    def test_interrupt_leaves_the_backup_before(self):
+        """Ctrl-C ends a backup at once; the one before is there, and the next goes on."""
+        ids = self.put(1)
+        self.run_jini("archive", "run", "--now")
+        self.backup("copy")
+        later = self.put(2)
+        self.run_jini("archive", "run", "--now")
+        process = self.start("--json", "--set", "archive.url=fault:every=1,kinds=hang,operations=get:dir:archive",
+                             "backup", "copy")
+        end = time.monotonic() + 60 * SLOW
+        while len(list((self.directory / "copy/packs").rglob("*.pack"))) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        result = self.finish(process)
+        self.assertEqual(result.code, 130, result.err)
+        self.assertEqual(result.error()["name"], "E_CANCELLED")
+        self.check_images(ids, "--db", "copy")
+        self.assertGreater(self.backup("copy")["files_kept"], 0)
+        self.check_images(ids | later, "--db", "copy")
+
+    def test_what_is_refused(self):
+        """A folder of somebody else's, another database's backup and options of the other form, each in words."""
+        self.file("full/note.txt", b"hello")
+        self.check_error(self.json("backup", "full", code=4), "E_EXISTS", "full", "neither empty nor a backup")
+        self.assertEqual(os.listdir(self.directory / "full"), ["note.txt"])
+        self.check_error(self.json("backup", "no/such", code=3), "E_NOT_FOUND", "no/such")
+        for name in ("db", "db/copy"):
+            self.assertIn("belongs to the database", self.json("backup", name, code=2).error()["message"])
+        self.check_error(self.json("backup", "--plain", "copy", code=2), "E_INVALID", "--plain", "FILE")
+        self.check_error(self.json("backup", "--deep", "copy.mdb", code=2), "E_INVALID", "--deep", "directory")
+        self.check_error(self.json("--read-only", "backup", "copy", code=22), "E_READ_ONLY", "read_only")
+        self.backup("copy")
+        self.run_jini("--db", "other", "init")
+        self.check_error(self.json("--db", "other", "backup", "copy", code=21), "E_CONFLICT", "copy", "another database")
+        self.run_jini("--db", "copy", "user", "add", "bob")
+        self.check_error(self.json("backup", "copy", code=21), "E_CONFLICT", "copy", "changed since")
+        self.file("note.txt", b"hello")
+        self.check_error(self.json("backup", "note.txt", code=4), "E_EXISTS", "note.txt")
+
+    def test_damage_is_listed(self):
+        """A backup of a damaged database names what is damaged, and its exit status tells."""
+        self.put(1)
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        ids = self.put(2)
+        (path,) = (self.directory / "db/archive/packs").rglob("*.pack")
+        content = bytearray(path.read_bytes())
+        content[5000] ^= 1
+        path.write_bytes(content)
+        result = self.json("backup", "copy", code=14)
+        problem, total = result.lines()
+        self.assertEqual((problem["type"], problem["kind"], total["problems"]), ("problem", "object_not_copied", 1))
+        self.assertEqual(result.error()["name"], "E_CORRUPT")
+        self.assertIn("problem: object_not_copied", self.run_jini("backup", "copy", code=14).out)
+        for number, id in ids.items():
+            self.assertEqual(self.run_jini("--db", "copy", "get", id).raw, png(number))
+
+
+if __name__ == "__main__":
+    unittest.main()
