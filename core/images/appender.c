@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "images/pack_file.h"
+#include "images/pack_path.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -297,7 +298,7 @@ static int op_seal(struct store_txn *txn, void *argument)
     struct index_pack found;
     int status = index_pack_get(txn, &sealed.id, &found);
     if (status == JINI_E_NOT_FOUND)
-        return 0; /* nothing in the index ever named it: the file is garbage, and found as such */
+        return 0; /* nothing in the index ever named it: see remove_unnamed() */
     if (status)
         return status;
     if (found.state != INDEX_PACK_OPEN)
@@ -328,6 +329,22 @@ static int seal(struct appender *appender, struct appender_pack *pack, struct ji
         error_set(error, status, "pack", "a pack was sealed, but its index was not changed: %s",
                   jini_status_text(status));
     return status;
+}
+
+/*
+ * What has no row when all is released never gets one: its puts were refused or failed. Nobody else
+ * could tell it from a pack whose records were lost.
+ */
+static void remove_unnamed(const struct appender *appender, const struct jini_id *id)
+{
+    struct store_txn *txn;
+    struct index_pack row;
+    if (store_read_begin(appender->options.store, &txn) != 0)
+        return;
+    int status = index_pack_get(txn, id, &row);
+    store_read_end(txn);
+    if (status == JINI_E_NOT_FOUND && pack_path_remove(appender->options.directory, id, NULL) == 0)
+        (void)pack_path_sync(appender->options.directory, id, NULL); /* else it is set aside */
 }
 
 static void drop(struct appender *appender, struct appender_pack *pack)
@@ -394,6 +411,7 @@ static void settle_packs(struct appender *appender)
             }
             pthread_mutex_unlock(&appender->lock);
         }
+        remove_unnamed(appender, &pack->row.id);
         drop(appender, pack);
     }
 }

@@ -106,6 +106,12 @@ static bool is_named(struct scene *scene, const struct jini_id *id)
     return status == 0;
 }
 
+static bool has_file(const struct scene *scene, const struct jini_id *id)
+{
+    uint64_t bytes;
+    return pack_path_bytes(scene->directory, id, &bytes, NULL) == 0;
+}
+
 TEST(what_waited_too_long_is_not_written,
      "Behind a batch that takes its time, a late item ends with JINI_E_TIMEOUT, a cancelled one "
      "with JINI_E_CANCELLED, and others are appended.")
@@ -142,7 +148,7 @@ TEST(what_waited_too_long_is_not_written,
 
 TEST(a_pack_is_held_until_its_last_item_is_released,
      "appender_holds() is true from the first record until the pack is sealed; a pack that the "
-     "index never named gets no row by sealing.")
+     "index never named gets no row by sealing, and its file goes.")
 {
     struct scene scene;
     begin(&scene);
@@ -158,6 +164,7 @@ TEST(a_pack_is_held_until_its_last_item_is_released,
     CHECK_OK(appender_seal(scene.appender, NULL));
     CHECK(!appender_holds(scene.appender, &pack));
     CHECK(!is_named(&scene, &pack));
+    CHECK(!has_file(&scene, &pack));
     end(&scene);
 }
 
