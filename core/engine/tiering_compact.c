@@ -2,7 +2,7 @@
  * Rewriting packs: what lives in one pack, or in several small ones of a class, moves to a new
  * pack.
  *
- *   (1) create the new file
+ *   (1) create the new file; row: OPEN, so that a crash leaves no file that the index does not know
  *   (2) for each slice: append, sync, read back from the disk, then one transaction that adds the
  *       new locations and takes the old ones away
  *   (3) seal, read the footer back, row: SEALED, and the old packs without images: PURGING
@@ -41,8 +41,8 @@ struct compaction {
     struct index_pack row;
     struct pack_file *file;
     bool has_row;
-    /* A commit of unknown fate: the file stays, and goes to the collection if it is nobody's. */
-    bool may_have_row;
+    bool has_images;
+    bool may_have_images; /* a commit of unknown fate: row and file stay */
 
     /* Of the pack that is being copied. */
     bool any_moved;
@@ -126,15 +126,12 @@ static int op_move(struct store_txn *txn, void *argument)
     const struct move_slice *slice = argument;
     struct index_pack found;
     int status = index_pack_get(txn, &slice->compaction->row.id, &found);
-    if (status == 0 && found.state != INDEX_PACK_OPEN)
+    if (status == JINI_E_NOT_FOUND || (status == 0 && found.state != INDEX_PACK_OPEN))
         return JINI_E_CONFLICT;
-    if (status && status != JINI_E_NOT_FOUND)
-        return status;
-    if (status == JINI_E_NOT_FOUND || found.flags != slice->compaction->row.flags) {
+    if (status == 0 && found.flags != slice->compaction->row.flags)
         status = index_pack_put(txn, &slice->compaction->row);
-        if (status)
-            return status;
-    }
+    if (status)
+        return status;
     for (size_t i = 0; i < slice->count; i++) {
         status = move_one(txn, slice, &slice->moved[i]);
         if (status)
@@ -209,7 +206,7 @@ static int settle_slice(const struct compaction *compaction, const struct move_s
                         struct jini_error *error)
 {
     int status = pack_file_failed(pack_file_sync(compaction->file, NULL, error), error);
-    if (status == 0 && !compaction->has_row)
+    if (status == 0 && !compaction->has_images)
         status = check_header(compaction, error);
     for (size_t i = 0; status == 0 && i < slice->count; i++) {
         const struct moved *moved = &slice->moved[i];
@@ -238,10 +235,10 @@ static int move_slice(struct compaction *compaction, struct move_slice *slice,
     if (damaged > 0)
         compaction->row.flags |= INDEX_PACK_HAS_DAMAGE;
     int status = tiering_write(compaction->run, op_move, slice);
-    compaction->may_have_row |= status == JINI_E_POISONED;
+    compaction->may_have_images |= status == JINI_E_POISONED;
     if (status)
         return error_set(error, status, "pack", "%s", jini_status_text(status));
-    compaction->has_row = true;
+    compaction->has_images = true;
     compaction->damaged += damaged;
     compaction->first_damaged = first;
     compaction->any_moved = true;
@@ -260,7 +257,7 @@ static int copy_page(struct compaction *compaction, const struct index_pack *pac
     if (status == 0 && slice->count > 0)
         status = move_slice(compaction, slice, error);
     /* Else it stays for ever. If it cannot be cut off, the run that seals the pack counts it. */
-    if (status && !compaction->may_have_row)
+    if (status && !compaction->may_have_images)
         pack_file_cut(compaction->file, records, NULL);
     return status;
 }
@@ -310,6 +307,24 @@ static int copy_pack(struct compaction *compaction, const struct index_pack *pac
 
 /* ---- Beginning and end ---- */
 
+static int op_begin(struct store_txn *txn, void *argument)
+{
+    return index_pack_put(txn, argument);
+}
+
+static int create_file(struct compaction *compaction, const struct pack_header *header,
+                       struct jini_error *error)
+{
+    struct tiering_run *run = compaction->run;
+    run->packs_made++;
+    int status = pack_file_create(run->jini->directory_fd, header, &compaction->file, error);
+    if (status)
+        return status;
+    status = tiering_write(run, op_begin, &compaction->row);
+    compaction->has_row = status == 0 || status == JINI_E_POISONED;
+    return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
+}
+
 /*
  * A pack of the class of `packs`. What is true of all of them is true of it: that their duplicates
  * have been looked for, or that they were cold. It is as old as the oldest of them, so that
@@ -346,8 +361,7 @@ static int create(struct compaction *compaction, const struct index_pack *packs,
         .tier_group = like->tier_group,
         .expiry_day = like->expiry_day,
     };
-    compaction->run->packs_made++;
-    return pack_file_create(jini->directory_fd, &header, &compaction->file, error);
+    return create_file(compaction, &header, error);
 }
 
 /*
@@ -390,20 +404,37 @@ static int seal(struct compaction *compaction, struct jini_error *error)
     return status ? error_set(error, status, "pack", "%s", jini_status_text(status)) : 0;
 }
 
-static int end(struct compaction *compaction, int status, struct jini_error *error)
+static int op_take_back(struct store_txn *txn, void *argument)
+{
+    const struct compaction *compaction = argument;
+    struct index_location any;
+    int status = index_location_last(txn, &compaction->row.id, &any);
+    if (status != JINI_E_NOT_FOUND)
+        return status ? status : JINI_E_CONFLICT;
+    return index_pack_delete(txn, &compaction->row.id);
+}
+
+/* A pack that nothing was moved to. If its row cannot be taken back, a later run purges it. */
+static void take_back(struct compaction *compaction)
 {
     struct jini *jini = compaction->run->jini;
+    if (compaction->has_row && tiering_write(compaction->run, op_take_back, compaction) != 0)
+        return;
+    pack_path_remove(jini->directory_fd, &compaction->row.id, NULL);
+    pack_files_forget(jini->pack_files, &compaction->row.id);
+}
+
+static int end(struct compaction *compaction, int status, struct jini_error *error)
+{
     struct jini_error seal_error;
-    int sealed = compaction->has_row ? seal(compaction, &seal_error) : 0;
+    int sealed = compaction->has_images ? seal(compaction, &seal_error) : 0;
     if (status == 0 && sealed) {
         *error = seal_error;
         status = sealed;
     }
     pack_file_close(compaction->file);
-    if (!compaction->has_row && !compaction->may_have_row && compaction->file) {
-        pack_path_remove(jini->directory_fd, &compaction->row.id, NULL);
-        pack_files_forget(jini->pack_files, &compaction->row.id);
-    }
+    if (!compaction->has_images && !compaction->may_have_images && compaction->file)
+        take_back(compaction);
     return status;
 }
 

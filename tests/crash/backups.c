@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LIVES = 40, STEPS = 30, IMAGES_EACH = 12, IMAGES_MAX = 100000, CONTENTS = 60 };
+enum { LIVES = 40, STEPS = 60, IMAGES_EACH = 12, KEPT = 60, IMAGES_MAX = 100000, CONTENTS = 60 };
 
 /* In memory that all lives share. */
 struct shared {
@@ -44,6 +44,15 @@ static struct jini *open_at(const char *name)
 
 /* ---- The child ---- */
 
+static void remove_one(struct jini *jini, struct known_image *image)
+{
+    if (image->removing)
+        return;
+    image->removing = true;
+    known_remove(jini, image);
+}
+
+/* Few are kept, so that a backup is short beside a life. */
 static void store_some(struct jini *jini, uint64_t user)
 {
     for (unsigned i = 0; i < IMAGES_EACH; i++) {
@@ -51,11 +60,10 @@ static void store_some(struct jini *jini, uint64_t user)
         CHECK_UINT(number, <, IMAGES_MAX);
         shared->images[number] = known_store(jini, user, number % CONTENTS);
         atomic_store(&shared->stored, number + 1);
-        if (number % 3 == 0 && number >= IMAGES_EACH) {
-            struct known_image *old = &shared->images[number - IMAGES_EACH];
-            old->removing = true;
-            known_remove(jini, old);
-        }
+        if (number >= KEPT)
+            remove_one(jini, &shared->images[number - KEPT]);
+        if (number % 3 == 0 && number >= IMAGES_EACH)
+            remove_one(jini, &shared->images[number - IMAGES_EACH]);
     }
 }
 
