@@ -7,6 +7,7 @@
 #include "generations/generations.h"
 #include "images/cache.h"
 #include "images/index.h"
+#include "images/pack_lost.h"
 #include "images/pack_path.h"
 
 #include <jini/archive.h>
@@ -71,6 +72,14 @@ static int count_pack(void *context, const struct index_pack *pack)
     return 0;
 }
 
+static int count_lost(void *context, const struct pack_lost *lost)
+{
+    struct jini_archive_status *out = context;
+    out->packs_lost++;
+    out->bytes_lost += lost->bytes;
+    return 0;
+}
+
 int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
                         struct jini_error *error)
 {
@@ -85,6 +94,8 @@ int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
         status = index_pack_each(jini->store, count_pack, &spread);
     if (status == 0)
         status = store_count(jini->store, STORE_SPACE_ORPHANS, &out->objects_due);
+    if (status == 0)
+        status = pack_lost_walk(jini->directory_fd, count_lost, out, error);
     if (status == 0)
         out->keeping = owner_known(jini);
     struct cache_figures cache;

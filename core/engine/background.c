@@ -81,7 +81,8 @@ static void run_archive(struct worker_task *task, int status)
 static bool moved_something(const struct jini_archive_run *run)
 {
     return run->packs_sealed + run->packs_archived + run->packs_freed + run->packs_purged +
-               run->images_purged >
+               run->images_purged + run->packs_set_aside + run->packs_dropped +
+               run->packs_regained >
            0;
 }
 
@@ -210,6 +211,7 @@ static void clear_counts(struct jini_archive_run *run)
     run->images_archived = run->images_purged = 0;
     run->bytes_archived = run->bytes_freed = 0;
     run->packs_failed = run->packs_in_use = run->objects_kept = 0;
+    run->packs_set_aside = run->packs_dropped = run->packs_regained = 0;
     run->in_use_by_count = 0;
     run->keeping = JINI_KEEPING_NOTHING;
     run->waited = 0;

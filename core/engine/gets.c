@@ -303,7 +303,8 @@ static int explain_lost(const struct jini *jini, const struct index_pack *pack,
     jini_id_format(&pack->id, id);
     if (!has_object(pack))
         return error_set(error, JINI_E_CORRUPT, "image",
-                         "the file of the image's pack %s is gone, and the archive has no copy",
+                         "the file of the image's pack %s is gone: \"jini archive run\" takes it "
+                         "back if the archive has a copy; else put it back from a backup",
                          id);
     index_object_name(pack, object);
     return error_set(error, JINI_E_CORRUPT, "image",

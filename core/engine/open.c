@@ -21,11 +21,13 @@
 #include "images/appender.h"
 #include "images/cache.h"
 #include "images/pack_files.h"
+#include "images/pack_lost.h"
 #include "ledger/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { IDLE_POLL_MS = 5, CLOSER_STACK_BYTES = 256 * 1024, PACK_FILES_MAX = 256 };
@@ -290,9 +292,59 @@ static void destroy(struct jini *jini)
     base_free(jini);
 }
 
+enum { FOUND_PACK = 1 };
+
+static int find_pack(void *context, const struct jini_id *pack)
+{
+    (void)context;
+    (void)pack;
+    return FOUND_PACK;
+}
+
+static int find_lost(void *context, const struct pack_lost *lost)
+{
+    (void)context;
+    (void)lost;
+    return FOUND_PACK;
+}
+
+static bool has_records(int directory)
+{
+    struct stat info;
+    return fstatat(directory, "data.mdb", &info, 0) == 0 || errno != ENOENT;
+}
+
+/* In this order: who has just made the database has made its records before its packs. */
+static bool has_packs_alone(int directory)
+{
+    return !has_records(directory) &&
+           (pack_path_walk(directory, find_pack, NULL, NULL, NULL) == FOUND_PACK ||
+            pack_lost_walk(directory, find_lost, NULL, NULL) == FOUND_PACK) &&
+           !has_records(directory);
+}
+
+/* New records beside old packs would know none of their images, and take them for garbage. */
+static int check_packs(const struct jini *jini, struct jini_error *error)
+{
+    int directory = open(jini->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return 0; /* nothing there, or opening will say what is wrong */
+    bool alone = has_packs_alone(directory);
+    close(directory);
+    if (!alone)
+        return 0;
+    return error_set(error, jini->options.create ? JINI_E_EXISTS : JINI_E_NOT_FOUND, "packs",
+                     "\"%.200s\" has packs and no data.mdb: the records of their images are lost. "
+                     "Put data.mdb back, from a backup; or move the folder packs elsewhere, and "
+                     "the archive with it, to begin anew",
+                     jini->directory);
+}
+
 static int open_parts(struct jini *jini, struct jini_error *error)
 {
     int status = archives_check_option(jini, error);
+    if (status == 0)
+        status = check_packs(jini, error);
     if (status == 0)
         status = open_store(jini, error);
     if (status == 0)

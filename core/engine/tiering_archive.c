@@ -238,25 +238,17 @@ static int op_forget_content(struct store_txn *txn, void *argument)
     return 0;
 }
 
-int tiering_forget_content(struct tiering_run *run, const struct index_pack *pack,
-                           struct jini_error *error)
+int tiering_forget_records(struct tiering_run *run, const struct index_pack *pack,
+                           const struct pack_contents *contents, struct jini_error *error)
 {
-    const struct pack_source *source;
-    struct pack_contents contents;
-    int status = pack_files_acquire(run->jini->pack_files, &pack->id, &source, error);
-    if (status)
-        return status == JINI_E_NOT_FOUND ? 0 : status;
-    status = pack_contents_read(source, &contents, error);
-    pack_files_release(run->jini->pack_files, source);
-    if (status) /* only its footer knows; the rows count for nothing once the pack is gone */
-        return status == JINI_E_NO_MEMORY || status == JINI_E_IO ? status : 0;
+    int status = 0;
     struct content_slice *slice = base_malloc(sizeof(*slice));
     if (!slice)
         status = error_set(error, JINI_E_NO_MEMORY, "pack", "out of memory");
-    for (uint32_t i = 0; status == 0 && i < contents.count;) {
+    for (uint32_t i = 0; status == 0 && i < contents->count;) {
         slice->count = 0;
-        while (i < contents.count && slice->count < CONTENT_SLICE) {
-            const struct pack_entry *entry = &contents.entries[i++];
+        while (i < contents->count && slice->count < CONTENT_SLICE) {
+            const struct pack_entry *entry = &contents->entries[i++];
             slice->rows[slice->count++] = (struct index_content){
                 .tier_group = pack->tier_group,
                 .expiry_day = pack->expiry_day,
@@ -270,6 +262,22 @@ int tiering_forget_content(struct tiering_run *run, const struct index_pack *pac
             error_set(error, status, "pack", "%s", jini_status_text(status));
     }
     base_free(slice);
+    return status;
+}
+
+int tiering_forget_content(struct tiering_run *run, const struct index_pack *pack,
+                           struct jini_error *error)
+{
+    const struct pack_source *source;
+    struct pack_contents contents;
+    int status = pack_files_acquire(run->jini->pack_files, &pack->id, &source, error);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    status = pack_contents_read(source, &contents, error);
+    pack_files_release(run->jini->pack_files, source);
+    if (status) /* only its footer knows; the rows count for nothing once the pack is gone */
+        return status == JINI_E_NO_MEMORY || status == JINI_E_IO ? status : 0;
+    status = tiering_forget_records(run, pack, &contents, error);
     pack_contents_free(&contents);
     return status;
 }

@@ -2,19 +2,31 @@
  * What a crash left, or an attempt that was given up: local files that nothing refers to, and the
  * objects of orphan rows.
  *
- * Files are found by looking for them, for nobody else writes into the database's directory. An
- * archive may be shared with other databases: only what an orphan row names is deleted there, and
- * only by the one that may (owner.h).
+ * Files are found by looking for them, for nobody else writes into the database's directory. What
+ * the index let go of is removed before its row is; so a file without a row was never named by this
+ * index. A crash leaves such files. But the records that named it may have been lost, with data.mdb
+ * or by an older one that was put back, and only a file without any record is nobody's for certain.
+ * All others are set aside, and go after a long time.
+ *
+ *     packs/YYYY-MM/X.pack --unknown for an hour--> packs/lost/X.pack --pack.lost_s--> deleted
+ *           ^                                            |
+ *           '----- a row names it again (regain) --------'
+ *
+ * An archive may be shared with other databases: only what an orphan row names is deleted there,
+ * and only by the one that may (owner.h).
  */
 #include "engine/tiering_private.h"
 
 #include "base/error.h"
 #include "base/fork.h"
+#include "images/pack_footer.h"
+#include "images/pack_lost.h"
 #include "images/pack_path.h"
 #include "images/pack_write.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 enum { ORPHANS_SLICE = 64 };
 
@@ -23,6 +35,7 @@ enum { ORPHANS_SLICE = 64 };
 struct collecting {
     struct tiering_run *run;
     struct jini_error *error;
+    bool dry; /* only report */
 };
 
 /*
@@ -42,11 +55,7 @@ static bool is_written(const struct jini *jini, const struct jini_id *id)
     return status != 0;
 }
 
-/*
- * True when the index has neither a row nor an image of the pack. Of a lost row the images tell,
- * and verify of both.
- */
-static bool is_unknown(struct jini *jini, const struct jini_id *id)
+bool tiering_is_unknown(struct jini *jini, const struct jini_id *id)
 {
     struct store_txn *txn;
     struct index_pack pack;
@@ -59,6 +68,82 @@ static bool is_unknown(struct jini *jini, const struct jini_id *id)
     return unknown;
 }
 
+static bool is_young(const struct tiering_run *run, const struct jini_id *id)
+{
+    uint64_t now_ms = clock_wall_ns(run->jini->clock) / NS_PER_MS;
+    return id_time_ms(id) + TIERING_ORPHAN_AGE_MS > now_ms;
+}
+
+/* True when there is no record in the file, nor a part of one. */
+static bool holds_nothing(struct jini *jini, const struct jini_id *id, uint64_t bytes)
+{
+    const struct pack_source *source;
+    struct pack_contents contents;
+    if (bytes <= PACK_HEADER_BYTES)
+        return true;
+    if (pack_files_acquire(jini->pack_files, id, &source, NULL) != 0)
+        return false;
+    bool sealed = pack_contents_read(source, &contents, NULL) == 0;
+    bool empty = sealed && contents.count == 0 && contents.footer_offset <= PACK_HEADER_BYTES;
+    pack_files_release(jini->pack_files, source);
+    if (sealed)
+        pack_contents_free(&contents);
+    return empty;
+}
+
+static void log_lost(const struct tiering_run *run, const char *event, const struct jini_id *id,
+                     uint64_t bytes, const char *what)
+{
+    char text[JINI_ID_TEXT_MAX];
+    char path[PACK_PATH_MAX];
+    char message[PACK_PATH_MAX + 160];
+    jini_id_format(id, text);
+    pack_lost_path(id, path);
+    snprintf(message, sizeof(message), "the pack file %s, which the index does not know, %s", path,
+             what);
+    log_record(&run->jini->log, JINI_LOG_WARNING, event, LOG_TEXT("pack", text),
+               LOG_NUMBER("bytes", bytes), LOG_TEXT("message", message));
+}
+
+static int set_aside(const struct collecting *collecting, const struct jini_id *id, uint64_t bytes)
+{
+    struct tiering_run *run = collecting->run;
+    struct jini *jini = run->jini;
+    const struct index_pack pack = {.id = *id};
+    if (!collecting->dry) {
+        uint64_t now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+        int status = pack_lost_put(jini->directory_fd, id, now_ms, collecting->error);
+        if (status)
+            return status;
+        pack_files_forget(jini->pack_files, id);
+        log_lost(run, "pack_set_aside", id, bytes,
+                 "was set aside; if images are missing, put the data.mdb back that knows it");
+        run->request->packs_set_aside++;
+    }
+    tiering_report(run, JINI_TIERING_SET_ASIDE, &pack, 0, bytes,
+                   "the index does not know it: it is kept in packs/lost");
+    return 0;
+}
+
+static int collect_unknown(const struct collecting *collecting, const struct jini_id *id)
+{
+    struct tiering_run *run = collecting->run;
+    struct jini *jini = run->jini;
+    uint64_t bytes;
+    if (is_young(run, id) || is_written(jini, id))
+        return 0;
+    /* Whoever wrote it may have committed its row just before letting go of it. */
+    if (!tiering_is_unknown(jini, id))
+        return 0;
+    int status = pack_path_bytes(jini->directory_fd, id, &bytes, collecting->error);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    if (!holds_nothing(jini, id, bytes))
+        return set_aside(collecting, id, bytes);
+    const struct index_pack pack = {.id = *id};
+    return collecting->dry ? 0 : tiering_remove_file(run, &pack, collecting->error);
+}
+
 /*
  * A file without a row, or of a pack that is COLD: left by a crash. Young ones may be about to get
  * their row.
@@ -69,21 +154,42 @@ static int collect_file(void *context, const struct jini_id *id)
     struct tiering_run *run = collecting->run;
     struct index_pack pack;
     int status = tiering_load_pack(run, id, &pack);
-    if (status == JINI_E_NOT_FOUND) {
-        uint64_t now = clock_wall_ns(run->jini->clock) / NS_PER_MS;
-        if (id_time_ms(id) + TIERING_ORPHAN_AGE_MS > now || is_written(run->jini, id))
-            return 0;
-        /* Whoever wrote it may have committed its row just before letting go of it. */
-        if (!is_unknown(run->jini, id))
-            return 0;
-        pack = (struct index_pack){.id = *id};
-        return tiering_remove_file(run, &pack, collecting->error);
-    }
+    if (status == JINI_E_NOT_FOUND)
+        return collect_unknown(collecting, id);
     if (status_is_damage(status))
         return 0; /* a row that cannot be read may mean the file */
-    if (status == 0 && pack.state == INDEX_PACK_COLD)
+    if (status == 0 && pack.state == INDEX_PACK_COLD && !collecting->dry)
         return tiering_remove_file(run, &pack, collecting->error);
     return status;
+}
+
+/* What the index knows by now is not dropped, whatever its age: its pack may want it back. */
+static int drop_lost(void *context, const struct pack_lost *lost)
+{
+    const struct collecting *collecting = context;
+    struct tiering_run *run = collecting->run;
+    struct jini *jini = run->jini;
+    const struct index_pack pack = {.id = lost->pack};
+    uint64_t kept_ms = jini->options.pack_lost_s * 1000;
+    uint64_t now_ms = clock_wall_ns(jini->clock) / NS_PER_MS;
+    char reason[TIERING_REASON_MAX];
+    if (kept_ms == 0 || now_ms < lost->since_ms || now_ms - lost->since_ms < kept_ms ||
+        !tiering_is_unknown(jini, &lost->pack))
+        return 0;
+    if (!collecting->dry) {
+        int status = pack_lost_remove(jini->directory_fd, &lost->pack, collecting->error);
+        if (status)
+            return status == JINI_E_NOT_FOUND ? 0 : status;
+        log_lost(run, "pack_dropped", &lost->pack, lost->bytes,
+                 "was deleted, after pack.lost_s seconds");
+        run->request->packs_dropped++;
+        run->request->bytes_freed += lost->bytes;
+    }
+    snprintf(reason, sizeof(reason), "pack.lost_s has passed in packs/lost: %llu s of %llu s",
+             (unsigned long long)(now_ms - lost->since_ms) / 1000,
+             (unsigned long long)jini->options.pack_lost_s);
+    tiering_report(run, JINI_TIERING_DROP, &pack, 0, lost->bytes, reason);
+    return 0;
 }
 
 /* ---- Objects ---- */
@@ -169,7 +275,10 @@ static int collect_objects(struct tiering_run *run, struct jini_error *error)
 
 int tiering_collect(struct tiering_run *run, struct jini_error *error)
 {
-    struct collecting collecting = {run, error};
-    int status = pack_path_walk(run->jini->directory_fd, collect_file, &collecting, NULL, error);
-    return status ? status : collect_objects(run, error);
+    struct collecting collecting = {run, error, run->request->flags & JINI_TIERING_DRY_RUN};
+    int directory = run->jini->directory_fd;
+    int status = pack_lost_walk(directory, drop_lost, &collecting, error);
+    if (status == 0)
+        status = pack_path_walk(directory, collect_file, &collecting, NULL, error);
+    return status || collecting.dry ? status : collect_objects(run, error);
 }

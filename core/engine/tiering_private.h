@@ -11,6 +11,7 @@
  *   tiering_merge.c    small packs
  *   tiering_archive.c  archive, free, purge
  *   tiering_expire.c   images whose time is over, and the trash
+ *   tiering_regain.c   packs whose file is gone or cut, from where else they lie
  *   tiering_collect.c  files that nothing refers to, and objects that nothing refers to any more
  *
  * Every step can be repeated after a crash at any point: what changes the index checks the lease in
@@ -33,6 +34,7 @@ enum {
     TIERING_SLICE = 128,                 /* images of one transaction */
     TIERING_STEPS_MAX = 8,               /* of one pack in one run */
     TIERING_SOURCES_MAX = 16,            /* packs that are rewritten into one */
+    TIERING_FAILED_MAX = 64,             /* packs that are known to have been counted as failed */
     TIERING_ORPHAN_AGE_MS = 3600 * 1000, /* a PUT or a put may still be under way before */
     TIERING_ADOPT = 1 << 30              /* beside enum jini_tiering_flag: see owner_adopt() */
 };
@@ -49,7 +51,9 @@ struct tiering_run {
     struct owner owner;                /* whether objects of the archive may be deleted */
     bool expires;                      /* of a dry run: some images would be deleted first */
     struct jini_id read_back;          /* the attempt whose object this run has proved last */
-    int first_status;                  /* of a pack that could not be moved */
+    uint32_t failed_count;             /* of those that are remembered */
+    struct jini_id failed[TIERING_FAILED_MAX];
+    int first_status; /* of a pack that could not be moved */
     struct jini_error first_error;
 };
 
@@ -113,7 +117,10 @@ bool tiering_ends_run(int status);
 void tiering_note_problem(struct tiering_run *run, const struct jini_id *pack, int status,
                           const struct jini_error *error);
 
-/* The same of a pack that could not be moved, which is counted. */
+/*
+ * The same of a pack that could not be moved, which is counted, once. A file that is not there,
+ * though the index says so, is JINI_E_CORRUPT, as it is for who reads.
+ */
 void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
                           const struct jini_error *error);
 
@@ -194,7 +201,25 @@ int tiering_expire(struct tiering_run *run, struct jini_error *error);
 /* What a dry run reports instead: first what tiering_expire() would delete, then each pack. */
 int tiering_foresee_expiry(struct tiering_run *run, struct jini_error *error);
 int tiering_foresee(struct tiering_run *run, const struct jini_id *id, struct jini_error *error);
+
+/*
+ * Visits a pack: one whose file is gone or cut is taken back from packs/lost or from the archive.
+ * JINI_E_CORRUPT: from neither.
+ */
+int tiering_regain(struct tiering_run *run, const struct index_pack *pack, void *context,
+                   struct jini_error *error);
+
+/* JINI_E_CORRUPT, with what to do about a file that is not there. */
+int tiering_explain_lost(const struct jini_id *id, struct jini_error *error);
+
+/* What nothing refers to: removed, or set aside; in a dry run it is only reported. */
 int tiering_collect(struct tiering_run *run, struct jini_error *error);
+
+/*
+ * True when the index has neither a row nor an image of the pack. Of a lost row the images tell,
+ * and verify of both.
+ */
+bool tiering_is_unknown(struct jini *jini, const struct jini_id *id);
 
 /*
  * Delete what the index does not name any more. A file or object that is gone already is no
@@ -231,8 +256,11 @@ int tiering_record_damaged(const struct tiering_run *run, const struct index_pac
 int tiering_record_check(const struct tiering_run *run, const struct index_location *location,
                          const struct hash128 *body, struct jini_error *error);
 
-/* Deletes the content rows of a pack that has a local file. */
+/* Deletes the content rows of a pack that has a local file; or of one with these contents. */
 int tiering_forget_content(struct tiering_run *run, const struct index_pack *pack,
                            struct jini_error *error);
+struct pack_contents;
+int tiering_forget_records(struct tiering_run *run, const struct index_pack *pack,
+                           const struct pack_contents *contents, struct jini_error *error);
 
 #endif

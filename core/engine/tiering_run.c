@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "engine/jobs.h"
+#include "engine/regain.h"
 
 enum { PACKS_PAGE = 64, WALKS_MAX = 4, GARBAGE_PERCENT = 20 };
 
@@ -129,9 +130,35 @@ void tiering_note_problem(struct tiering_run *run, const struct jini_id *pack, i
                LOG_TEXT("status", jini_status_name(status)), LOG_TEXT("message", error->message));
 }
 
+/* JINI_E_CORRUPT where it is the file of the pack that is missing. */
+static void explain_missing(const struct tiering_run *run, const struct jini_id *id,
+                            const struct jini_error *error, struct jini_error *out)
+{
+    struct index_pack pack;
+    bool cut = false;
+    if (tiering_load_pack(run, id, &pack) == 0)
+        (void)regain_is_cut(run->jini, &pack, &cut);
+    if (cut)
+        tiering_explain_lost(id, out);
+    else
+        *out = *error;
+}
+
 void tiering_note_failure(struct tiering_run *run, const struct jini_id *pack, int status,
                           const struct jini_error *error)
 {
+    struct jini_error lost;
+    for (uint32_t i = 0; i < run->failed_count; i++) {
+        if (id_equal(&run->failed[i], pack))
+            return;
+    }
+    if (run->failed_count < TIERING_FAILED_MAX)
+        run->failed[run->failed_count++] = *pack;
+    if (status == JINI_E_NOT_FOUND) {
+        explain_missing(run, pack, error, &lost);
+        status = lost.code;
+        error = &lost;
+    }
     run->request->packs_failed++;
     tiering_note_problem(run, pack, status, error);
 }
@@ -419,6 +446,8 @@ static int run_all(struct tiering_run *run, struct jini_error *error)
     if (status == 0 && !dry && run->policy.now)
         status = tiering_seal_others(run, error);
     if (status == 0 && !dry)
+        status = tiering_each(run, tiering_regain, NULL, error);
+    if (status == 0 && !dry)
         status = tiering_each(run, seal_pack, NULL, error);
     if (status == 0 && !dry)
         status = tiering_each(run, reclaim_pack, NULL, error);
@@ -432,7 +461,7 @@ static int run_all(struct tiering_run *run, struct jini_error *error)
         status = tiering_each(run, renew_pack, &answers, error);
     if (status == 0)
         status = tiering_each(run, advance_pack, NULL, error);
-    if (status == 0 && !dry)
+    if (status == 0)
         status = tiering_collect(run, error);
     return status;
 }

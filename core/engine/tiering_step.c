@@ -72,9 +72,9 @@ static enum jini_tiering_step public_step(enum tiering_step step)
 
 const char *jini_tiering_step_name(enum jini_tiering_step step)
 {
-    static const char *const names[] = {"unknown", "seal",  "compact", "archive",
-                                        "free",    "purge", "expire"};
-    return step >= JINI_TIERING_SEAL && step <= JINI_TIERING_EXPIRE ? names[step] : names[0];
+    static const char *const names[] = {"unknown", "seal",   "compact", "archive", "free",
+                                        "purge",   "expire", "aside",   "drop",    "regain"};
+    return step >= JINI_TIERING_SEAL && step <= JINI_TIERING_REGAIN ? names[step] : names[0];
 }
 
 static int op_begin_purge(struct store_txn *txn, void *argument)

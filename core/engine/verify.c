@@ -154,7 +154,7 @@ int jini_verify(struct jini *jini, struct jini_verify *verify, jini_callback *ca
         return status;
     verify->users = verify->jobs = verify->images = verify->packs = 0;
     verify->objects = verify->bytes_read = verify->problems = 0;
-    verify->objects_unknown = 0;
+    verify->objects_unknown = verify->packs_unknown = 0;
     status = check_flags(verify->flags, JINI_VERIFY_DEEP, &verify->request.error);
     if (status)
         return request_refuse(&verify->request, status);

@@ -6,13 +6,17 @@
 
 #include "base/alloc.h"
 #include "base/tuple.h"
+#include "engine/regain.h"
+#include "engine/tiering_private.h"
 #include "images/pack_files.h"
+#include "images/pack_lost.h"
 #include "images/pack_path.h"
 #include "images/pack_scan.h"
 
 struct pack_check {
     struct verifying *v;
     const struct index_pack *pack;
+    const char *mend; /* what to do about damage in the file; "" */
     struct verify_merge merge;
 };
 
@@ -29,10 +33,7 @@ static int visit_part(void *context, const struct pack_scan_item *item)
                                            .field = "file",
                                            .image = item->entry ? &item->entry->image : NULL,
                                            .pack = &check->pack->id};
-        const char *mend = check->pack->state == INDEX_PACK_ARCHIVED
-                               ? ": \"jini archive run --free-hot\" does so, from the archive"
-                               : "";
-        verify_problem(v, &place, "file: %s%s", item->damage->message, mend);
+        verify_problem(v, &place, "file: %s%s", item->damage->message, check->mend);
     }
     if (v->request->flags & JINI_VERIFY_DEEP)
         v->request->bytes_read += item->length;
@@ -102,6 +103,28 @@ bool verify_pack_changed(struct verifying *v, const struct index_pack *pack)
     return status != 0 || found.state != pack->state;
 }
 
+/* What to do about a file that is gone or cut. `*out`: "" where it is neither. */
+static int advise(struct verifying *v, const struct index_pack *pack, const char **out)
+{
+    struct regain_attempts attempts = {.count = 0};
+    struct jini_error error;
+    bool cut;
+    *out = "";
+    int status = regain_is_cut(v->jini, pack, &cut);
+    if (status || !cut)
+        return status;
+    if (regain_is_set_aside(v->jini, pack)) {
+        *out = ": it lies in packs/lost, from where \"jini archive run\" takes it back";
+        return 0;
+    }
+    if (!v->archive_lost)
+        status = regain_list(v->jini, &v->request->request, &pack->id, &attempts, &error);
+    *out = attempts.count > 0
+               ? ": the archive has it, from where \"jini archive run\" takes it back"
+               : ": put it back from a backup";
+    return status == JINI_E_CANCELLED || status == JINI_E_NO_MEMORY ? status : 0;
+}
+
 static int check_local(struct verifying *v, const struct index_pack *pack)
 {
     struct pack_check *check = base_calloc(1, sizeof(*check));
@@ -109,15 +132,20 @@ static int check_local(struct verifying *v, const struct index_pack *pack)
         return JINI_E_NO_MEMORY;
     check->v = v;
     check->pack = pack;
+    int status = advise(v, pack, &check->mend);
+    const char *lost = check->mend;
+    if (lost[0] == '\0' && pack->state == INDEX_PACK_ARCHIVED)
+        check->mend = ": \"jini archive run --free-hot\" does so, from the archive";
     check->merge.v = v;
     check->merge.pack = &pack->id;
-    int status = scan_local(check);
+    if (status == 0)
+        status = scan_local(check);
     base_free(check);
     if (status != JINI_E_NOT_FOUND)
         return status;
     const struct verify_place place = {.kind = "pack_missing", .field = "file", .pack = &pack->id};
     if (!verify_pack_changed(v, pack))
-        verify_problem(v, &place, "file: the file of the pack is gone");
+        verify_problem(v, &place, "file: the file of the pack is gone%s", lost);
     return 0;
 }
 
@@ -177,8 +205,8 @@ static int visit_pack(void *context, struct slice key, struct slice value)
 }
 
 /*
- * A file without a row, although there are images in it. Without images it is what a put or a
- * rewriting has begun, or has given up: the background takes it away in time.
+ * A file without a row, although there are images in it. Without images it is what a put has begun,
+ * or has given up, or one whose records were lost: the background sets it aside in time.
  */
 static int check_file(void *context, const struct jini_id *id)
 {
@@ -194,6 +222,17 @@ static int check_file(void *context, const struct jini_id *id)
         index_location_last(txn, id, &location) != JINI_E_NOT_FOUND)
         verify_problem(v, &place, "file: a pack file with images whose row is missing");
     verify_snapshot_end(v, txn);
+    uint64_t now_ms = clock_wall_ns(v->jini->clock) / NS_PER_MS;
+    if (id_time_ms(id) + TIERING_ORPHAN_AGE_MS <= now_ms && tiering_is_unknown(v->jini, id))
+        v->request->packs_unknown++;
+    return 0;
+}
+
+static int count_lost(void *context, const struct pack_lost *lost)
+{
+    struct verifying *v = context;
+    (void)lost;
+    v->request->packs_unknown++;
     return 0;
 }
 
@@ -204,5 +243,7 @@ int verify_packs(struct verifying *v)
     if (status == 0)
         status =
             pack_path_walk(v->jini->directory_fd, check_file, v, NULL, &v->request->request.error);
+    if (status == 0)
+        status = pack_lost_walk(v->jini->directory_fd, count_lost, v, &v->request->request.error);
     return status ? status : verify_unknown_objects(v);
 }

@@ -396,6 +396,21 @@ int index_orphan_list(struct store_txn *txn, uint64_t now_ms, struct index_orpha
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
+int index_orphan_find(struct store_txn *txn, const struct jini_id *attempt,
+                      struct index_orphan *out)
+{
+    struct store_cursor cursor;
+    struct slice all = slice_of(NULL, 0);
+    int status = store_cursor_open(txn, STORE_SPACE_ORPHANS, all, all, STORE_FORWARD, &cursor);
+    if (status)
+        return status;
+    do
+        status = store_cursor_next(&cursor, NULL);
+    while (status == 0 && !(read_orphan(cursor.key, out) && id_equal(&out->attempt, attempt)));
+    store_cursor_close(&cursor);
+    return status;
+}
+
 /* ---- Locations ---- */
 
 static struct tuple location_key(const struct jini_id *pack, uint32_t sequence,

@@ -19,7 +19,8 @@
  *     of the attempt that wrote it, so that no name is used twice.
  *  5. An attempt leaves a pack's row only in a transaction that makes an orphan row for it. So
  *     every object that this database ever began to write is named by a pack or by an orphan, until
- *     it was deleted; what neither names belongs to somebody else.
+ *     it was deleted; what neither names belongs to somebody else. But an object with the id of a
+ *     pack of this index is that pack, whoever wrote it: a later state whose records were lost.
  */
 #ifndef IMAGES_INDEX_H
 #define IMAGES_INDEX_H
@@ -135,6 +136,10 @@ struct index_orphan {
 
 int index_orphan_put(struct store_txn *txn, const struct index_orphan *orphan);
 int index_orphan_delete(struct store_txn *txn, const struct index_orphan *orphan);
+
+/* The row of an attempt. JINI_E_NOT_FOUND. Goes through all rows, which are those of an hour. */
+int index_orphan_find(struct store_txn *txn, const struct jini_id *attempt,
+                      struct index_orphan *out);
 
 /* A row as it is stored. JINI_E_CORRUPT: it is none of this space. */
 int index_orphan_read(struct slice key, struct slice value, struct index_orphan *out);

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "images/pack_lost.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -189,7 +190,7 @@ int pack_path_walk(int directory, pack_path_fn *found, void *context, uint64_t *
                 status = error_set_errno(error, errno, "pack", "cannot read %s", packs_name);
             break;
         }
-        if (!is_dot(entry->d_name))
+        if (!is_dot(entry->d_name) && strcmp(entry->d_name, PACK_LOST_FOLDER) != 0)
             status = walk_month(&walk, dirfd(months), entry->d_name);
     }
     closedir(months);

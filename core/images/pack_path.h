@@ -47,7 +47,8 @@ typedef int pack_path_fn(void *context, const struct jini_id *pack);
 /*
  * Calls `found` for every pack file below packs/, in no order; a pack that appears or goes
  * meanwhile may be met or not. Other files are passed over, and counted in `strange` (may be NULL):
- * nobody but Jini has a reason to put one there. Without packs/ there are no packs.
+ * nobody but Jini has a reason to put one there. Packs that were set aside (pack_lost.h) are
+ * neither met nor counted. Without packs/ there are no packs.
  */
 int pack_path_walk(int directory, pack_path_fn *found, void *context, uint64_t *strange,
                    struct jini_error *error);

@@ -23,7 +23,7 @@ enum { HOUR_MS = 3600 * 1000, HOURS_MAX = 12, SAMPLE = 50, DEEP_ONE_IN = 10 };
 /* In memory that all lives share. */
 struct shared {
     _Atomic uint64_t hours; /* that the clock has been moved by */
-    _Atomic uint64_t steps[JINI_TIERING_EXPIRE + 1];
+    _Atomic uint64_t steps[JINI_TIERING_REGAIN + 1];
 };
 static struct shared *shared;
 
@@ -50,6 +50,7 @@ static struct jini *open_engine(void)
     options.pack_bytes_max = 64 * 1024;
     options.cache_image_bytes = 1 << 20;
     options.trash_s = 0;
+    options.pack_lost_s = 1;
     return fixture_open_with(&options);
 }
 

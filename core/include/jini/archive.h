@@ -19,9 +19,12 @@ enum jini_tiering_step {
     JINI_TIERING_ARCHIVE = 3, /* copy to the archive, read back, verify, commit */
     JINI_TIERING_FREE = 4,    /* delete the local file of an archived pack */
     JINI_TIERING_PURGE = 5,   /* delete every copy of a pack without live images */
-    JINI_TIERING_EXPIRE =
-        6 /* delete images whose retention, or whose time in the trash, is over; their
-                                 bytes go with their packs, or when these are compacted */
+    JINI_TIERING_EXPIRE = 6,  /* delete images whose retention, or whose time in the trash, is over;
+                                 their bytes go with their packs, or when these are compacted */
+    JINI_TIERING_SET_ASIDE = 7, /* move a pack file that the index does not know to packs/lost */
+    JINI_TIERING_DROP = 8,      /* delete one that has been there for longer than pack.lost_s */
+    JINI_TIERING_REGAIN = 9 /* take back a pack whose file is gone or cut: from packs/lost, or its
+                               object into the index */
 };
 
 JINI_EXPORT const char *jini_tiering_step_name(enum jini_tiering_step step);
@@ -85,6 +88,10 @@ JINI_EXPORT const char *jini_keeping_text(enum jini_keeping keeping);
  * picked up by the next run. `report` is called for each step, on a thread of the engine. One run
  * at a time over all processes; a dry run waits for none.
  *
+ * A pack whose local file is gone or cut is taken back first, where a whole copy of it lies in
+ * packs/lost or in the archive. Pack files that the index does not know are set aside there: their
+ * records may have been lost.
+ *
  * Out: the counts of this run, also after an error; a dry run counts `packs_in_use` alone.
  *   JINI_E_LOCKED     another process was at it, or a backup, until the request's time was up; try
  *                     again later
@@ -96,8 +103,9 @@ JINI_EXPORT const char *jini_keeping_text(enum jini_keeping keeping);
  *   JINI_E_BUSY       background.queue_max of this process wait already
  *   others            JINI_E_ARCHIVE, JINI_E_FULL, JINI_E_CORRUPT and more: some packs could not be
  *                     moved (`packs_failed`); they stay as they are, `error` names the first, and
- *                     all others were moved. JINI_E_CORRUPT also tells, once, of damaged records
- *                     that were put apart when their pack was rewritten; jini_verify() names them
+ *                     all others were moved. JINI_E_CORRUPT is also a file that is gone, with no
+ *                     copy left; and it tells, once, of damaged records that were put apart when
+ *                     their pack was rewritten; jini_verify() names them
  */
 struct jini_archive_run {
     struct jini_request request;
@@ -114,7 +122,10 @@ struct jini_archive_run {
     uint64_t bytes_archived;
     uint64_t bytes_freed;
     uint64_t packs_failed;
-    uint64_t objects_kept; /* that this database no longer needs, and that stay: see `keeping` */
+    uint64_t objects_kept;    /* that this database no longer needs, and that stay: see `keeping` */
+    uint64_t packs_set_aside; /* files that the index does not know, to packs/lost */
+    uint64_t packs_dropped;   /* and from there, for good */
+    uint64_t packs_regained;
     uint64_t
         packs_in_use; /* open packs of other live processes: only these can seal them, and do so
                               when they are full, old or closed, and when JINI_TIERING_NOW asks */
@@ -185,6 +196,8 @@ struct jini_archive_status {
     uint64_t objects_due; /* that are to be deleted from the archive */
     uint32_t keeping;     /* enum jini_keeping: why none is, as far as known without the archive */
     uint32_t reserved;
+    uint64_t packs_lost; /* files that the index does not know, in packs/lost */
+    uint64_t bytes_lost;
 };
 JINI_EXPORT int jini_archive_status(struct jini *jini, struct jini_archive_status *out,
                                     struct jini_error *error);
@@ -266,6 +279,8 @@ struct jini_verify {
     uint64_t problems;
     uint64_t objects_unknown; /* packs in the archive that this database has never named, of another
                                  one that shares it or is gone: no problem, and never deleted */
+    uint64_t packs_unknown;   /* files that the index does not know: in packs/lost, or about to be
+                               moved there. No problem by themselves: a crash leaves some */
 };
 JINI_EXPORT int jini_verify(struct jini *jini, struct jini_verify *verify, jini_callback *callback);
 

@@ -37,7 +37,9 @@ JINI_EXPORT const char *jini_version(void);
  * while nobody else has the database open, and when somebody opens it later, everything is answered
  * with JINI_E_POISONED from then on; what was answered before is sound.
  *
- * JINI_E_NOT_FOUND    no database there and `create` is 0
+ * JINI_E_NOT_FOUND    no database there and `create` is 0; "packs": there was one, as below
+ * JINI_E_EXISTS       "packs": with `create`, packs and no data.mdb: records are lost that are not
+ *                     to be begun anew beside them
  * JINI_E_UNSUPPORTED  a network or overlay filesystem
  * JINI_E_LOCKED       open already in this process, by processes of another PID namespace, by one
  *                     that writes with a store.sync that does not go together with this one's, or,

@@ -141,6 +141,8 @@ enum jini_when_full {
     NUMBER(pack_bytes_max, "pack.bytes_max", JINI_MIB(64), JINI_KIB(64), JINI_GIB(4),              \
            "a pack is sealed at this size")                                                        \
     NUMBER(pack_age_max_s, "pack.age_max_s", 3600, 1, 31536000, "or at this age")                  \
+    NUMBER(pack_lost_s, "pack.lost_s", 2592000, 0, UINT64_C(3153600000),                           \
+           "how long pack files that the index does not know are kept in packs/lost; 0: for ever") \
     NUMBER(pack_queue_bytes_max, "pack.queue_bytes_max", JINI_MIB(256), JINI_MIB(1), JINI_GIB(64), \
            "image bytes that may wait to be written")                                              \
     TEXT(archive_url, "archive.url", "dir:archive",                                                \

@@ -3,7 +3,7 @@
 
 #include <jini/archive.h>
 
-enum { IMAGES = 6, STEPS = JINI_TIERING_EXPIRE + 1, RETENTION_DAYS = 30 };
+enum { IMAGES = 6, STEPS = JINI_TIERING_REGAIN + 1, RETENTION_DAYS = 30 };
 
 /* Images by step. */
 struct told {

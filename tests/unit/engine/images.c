@@ -259,7 +259,7 @@ TEST(duplicates_in_several_packs_are_stored_once,
 static void count_steps(void *context, const struct jini_tiering_event *event)
 {
     unsigned *steps = context;
-    CHECK(event->step >= JINI_TIERING_SEAL && event->step <= JINI_TIERING_EXPIRE);
+    CHECK(event->step >= JINI_TIERING_SEAL && event->step <= JINI_TIERING_REGAIN);
     CHECK(event->because[0] != '\0');
     steps[event->step]++;
 }
@@ -269,7 +269,7 @@ TEST(a_dry_run_foresees_every_step, "A dry run reports that a pack would be seal
 {
     struct jini *jini = fixture_open();
     struct jini_id id = fixture_put(jini, fixture_user(jini, "alice", "Premium"), 1);
-    unsigned steps[JINI_TIERING_EXPIRE + 1] = {0};
+    unsigned steps[JINI_TIERING_REGAIN + 1] = {0};
     struct jini_archive_run run;
     struct jini_archive_status status;
     struct jini_error error;
