@@ -152,7 +152,7 @@ int command_open(struct command *command)
     int status = command_load_options(command);
     if (status == 0)
         status = jini_open(&command->jini, command->directory, &command->options, &command->error);
-    if (status == JINI_E_NOT_FOUND)
+    if (status == JINI_E_NOT_FOUND && strcmp(command->error.field, "packs") != 0)
         return command_fail(command, status, "db",
                             "there is no database in \"%.200s\"; make one with \"jini --db %.100s "
                             "init\", or name another one by --db or JINI_DB",

@@ -530,15 +530,25 @@ const struct verb table_verbs[] = {
     {"archive plan", "show what would move, and why",
      "A dry run: prints how many images a run would delete because their retention or their time "
      "in the trash is over, and the steps that are due for each pack after that, with their "
-     "reasons; changes nothing. Duplicates that a run would find, small packs that it would merge, "
-     "and what it would find damaged or missing are not foreseen.",
+     "reasons; changes nothing. \"aside\" are pack files that the index does not know, which a run "
+     "moves to DIR/packs/lost, and \"drop\" those that have been there for longer than "
+     "pack.lost_s. "
+     "Duplicates that a run would find, small packs that it would merge, and what it would find "
+     "damaged or missing are not foreseen.",
      no_arguments, archive_options, archive_plan_examples, verb_archive_plan},
     {"archive run", "move packs to the archive",
      "Deletes images whose retention or time in the trash is over, for good: \"archive plan\" "
      "tells how many. Then seals, compacts, copies to the archive, reads back, verifies, commits, "
      "and only then deletes local copies. Whatever interrupts it is picked up by the next run. "
      "With --now, processes that append to packs are asked to seal them; one that has not done so "
-     "after three seconds is named, and its packs stay.",
+     "after three seconds is named, and its packs stay.\n\n"
+     "A pack whose file is gone or cut is taken back (\"regain\") from DIR/packs/lost or from the "
+     "archive, if a whole copy lies there, as after an older data.mdb was put back. Pack files "
+     "that "
+     "the index does not know are moved to DIR/packs/lost, since the records of their images may "
+     "have been lost: put the data.mdb back that knows them, and the next run takes them back. "
+     "They "
+     "are deleted after pack.lost_s seconds, 30 days by default.",
      no_arguments, archive_options, archive_run_examples, verb_archive_run},
     {"archive init", "make a lost archive anew",
      "Makes the archive that archive.url names, empty. The first \"archive run\" does so by "

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_END = JINI_TIERING_EXPIRE + 1 };
+enum { STEPS_END = JINI_TIERING_REGAIN + 1 };
 
 struct step_sum {
     uint64_t steps;
@@ -259,15 +259,17 @@ static void print_plan_total(struct command *command, const struct reports *repo
 static json_t *run_total_object(const struct jini_archive_run *run)
 {
     return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "type", "total",
-        "packs_sealed", layout_number(run->packs_sealed), "packs_archived",
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "type",
+        "total", "packs_sealed", layout_number(run->packs_sealed), "packs_archived",
         layout_number(run->packs_archived), "packs_freed", layout_number(run->packs_freed),
         "packs_purged", layout_number(run->packs_purged), "packs_failed",
         layout_number(run->packs_failed), "images_archived", layout_number(run->images_archived),
         "images_purged", layout_number(run->images_purged), "bytes_archived",
         layout_number(run->bytes_archived), "bytes_freed", layout_number(run->bytes_freed),
         "objects_kept", layout_number(run->objects_kept), "keeping",
-        jini_keeping_name((enum jini_keeping)run->keeping));
+        jini_keeping_name((enum jini_keeping)run->keeping), "packs_set_aside",
+        layout_number(run->packs_set_aside), "packs_dropped", layout_number(run->packs_dropped),
+        "packs_regained", layout_number(run->packs_regained));
 }
 
 static void print_run_total(struct command *command, const struct jini_archive_run *run)
@@ -289,6 +291,16 @@ static void print_run_total(struct command *command, const struct jini_archive_r
     output_info("purged    %" PRIu64 " packs, %" PRIu64 " images", run->packs_purged,
                 run->images_purged);
     output_info("space     %s given back on the local disk", freed);
+    if (run->packs_regained)
+        output_line("regained  %" PRIu64 " packs whose files were gone or cut",
+                    run->packs_regained);
+    if (run->packs_set_aside)
+        output_line("aside     %" PRIu64 " pack files that the index does not know, to packs/lost; "
+                    "if they have images that are missing, put the data.mdb back that knows them",
+                    run->packs_set_aside);
+    if (run->packs_dropped)
+        output_line("dropped   %" PRIu64 " pack files that were in packs/lost for long enough",
+                    run->packs_dropped);
     if (run->packs_failed)
         output_line("failed    %" PRIu64 " packs; they stay as they are", run->packs_failed);
 }
@@ -418,8 +430,8 @@ int verb_archive_status(struct command *command)
     if (status)
         return status;
     layout_object(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "images_hot",
-        layout_number(counts.images_hot), "images_hot_archived",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+        "images_hot", layout_number(counts.images_hot), "images_hot_archived",
         layout_number(counts.images_hot_archived), "images_cold", layout_number(counts.images_cold),
         "images_trash", layout_number(counts.images_trash), "packs_open",
         layout_number(counts.packs_open), "packs_sealed", layout_number(counts.packs_sealed),
@@ -428,7 +440,8 @@ int verb_archive_status(struct command *command)
         "bytes_local", layout_number(counts.bytes_local), "bytes_archived",
         layout_number(counts.bytes_archived), "bytes_cached", layout_number(counts.bytes_cached),
         "objects_due", layout_number(counts.objects_due), "keeping",
-        jini_keeping_name((enum jini_keeping)counts.keeping)));
+        jini_keeping_name((enum jini_keeping)counts.keeping), "packs_lost",
+        layout_number(counts.packs_lost), "bytes_lost", layout_number(counts.bytes_lost)));
     say_what_is_kept(counts.objects_due, counts.keeping);
     return 0;
 }

@@ -22,11 +22,12 @@ static void print_total(const struct jini_verify *verify, bool deep)
     char read[WORDS_NUMBER_MAX];
     if (output_is_json()) {
         output_json(json_pack(
-            "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "type", "total", "users",
+            "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "type", "total", "users",
             layout_number(verify->users), "jobs", layout_number(verify->jobs), "images",
             layout_number(verify->images), "packs", layout_number(verify->packs), "objects",
             layout_number(verify->objects), "bytes_read", layout_number(verify->bytes_read),
-            "problems", layout_number(verify->problems), "deep", deep));
+            "problems", layout_number(verify->problems), "packs_unknown",
+            layout_number(verify->packs_unknown), "deep", deep));
         return;
     }
     words_bytes(verify->bytes_read, read);
@@ -34,6 +35,10 @@ static void print_total(const struct jini_verify *verify, bool deep)
                 " packs, %" PRIu64 " objects in the archive; %s read%s",
                 verify->users, verify->jobs, verify->images, verify->packs, verify->objects, read,
                 deep ? "" : ", --deep reads every byte");
+    if (verify->packs_unknown)
+        output_info("%" PRIu64 " pack files that the index does not know, in packs/lost or soon "
+                    "there: a crash leaves some, and so does a lost data.mdb",
+                    verify->packs_unknown);
     if (verify->problems)
         output_line("%" PRIu64 " problem%s", verify->problems, verify->problems == 1 ? "" : "s");
     else

@@ -121,5 +121,68 @@ class Backups(Case):
             self.assertEqual(self.run_jini("--db", "copy", "get", id).raw, png(number))
 
 
+class PutBack(Case):
+    UNKNOWN = "018cc251-f400-7000-8000-0123456789ab"  # a pack of January 2024
+
+    def setUp(self):
+        super().setUp()
+        self.init("alice")
+        self.database = self.directory / "db"
+
+    def test_init_is_refused_beside_packs(self):
+        """Packs without data.mdb are no place for a new database, and the error says what to do."""
+        id = self.json("put", "alice", "-", stdin=png(1)).object()["id"]
+        os.rename(self.database / "data.mdb", self.directory / "saved")
+        self.check_error(self.json("init", code=4), "E_EXISTS", "packs", "Put data.mdb back", "move the folder packs")
+        self.check_error(self.json("ls", code=3), "E_NOT_FOUND", "packs", "has packs and no data.mdb")
+        self.assertFalse((self.database / "data.mdb").exists())
+        os.rename(self.directory / "saved", self.database / "data.mdb")
+        self.assertEqual(self.run_jini("get", id).raw, png(1))
+
+    def test_older_records_find_their_packs(self):
+        """After an older data.mdb was put back, what it knows is taken back from the archive, and told."""
+        ids = [line["id"] for line in self.json("put", "alice", self.pictures(2)).lines()]
+        self.run_jini("backup", "older.mdb")
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        os.rename(self.directory / "older.mdb", self.database / "data.mdb")
+        problems = self.json("verify", code=1).lines()
+        self.assertIn("jini archive run", problems[0]["message"])
+        run = self.json("archive", "run").lines()
+        self.assertEqual(run[0]["step"], "regain")
+        self.assertEqual((run[-1]["packs_regained"], run[-1]["packs_failed"]), (1, 0))
+        self.verify("--deep")
+        for n, id in enumerate(ids):
+            self.assertEqual(self.run_jini("get", id).raw, png(n))
+
+    def test_unknown_packs_are_set_aside_and_shown(self):
+        """Plan, run, status and verify tell of pack files that the index does not know; they go after a month."""
+        self.json("put", "alice", "-", stdin=png(1))
+        self.file(f"db/packs/2024-01/{self.UNKNOWN}.pack", png(2))
+        lost = self.database / "packs/lost" / f"{self.UNKNOWN}.pack"
+        plan = self.run_jini("archive", "plan").out
+        self.assertRegex(plan, rf"aside +{self.UNKNOWN} .*the index does not know it")
+        self.assertEqual(self.verify()["packs_unknown"], 1)
+        text = self.run_jini("archive", "run").out
+        self.assertIn("aside     1 pack files that the index does not know, to packs/lost", text)
+        self.assertEqual(lost.read_bytes(), png(2))
+        self.assertEqual(self.run_jini("archive", "plan").out, "nothing is due\n")
+        status = self.json("archive", "status").object()
+        self.assertEqual((status["packs_lost"], status["bytes_lost"]), (1, len(png(2))))
+        self.assertIn("1 pack files that the index does not know", self.run_jini("verify").out)
+        os.utime(lost, (0, 0))
+        self.assertEqual(self.run_jini("--set", "pack.lost_s=0", "archive", "plan").out, "nothing is due\n")
+        self.assertRegex(self.run_jini("archive", "plan").out, r"drop +[0-9a-f-]{36} .*pack\.lost_s has passed")
+        self.assertEqual(self.json("archive", "run").lines()[-1]["packs_dropped"], 1)
+        self.assertFalse(lost.exists())
+
+    def test_a_pack_that_is_gone_is_damage(self):
+        """Run and get answer with one status, and the run says what to do."""
+        id = self.json("put", "alice", "-", stdin=png(1)).object()["id"]
+        (path,) = (self.database / "packs").rglob("*.pack")
+        path.unlink()
+        self.check_error(self.json("archive", "run", "--now", code=14), "E_CORRUPT", "pack", "from a backup")
+        self.assertEqual(self.json("get", id, code=14).error()["name"], "E_CORRUPT")
+
+
 if __name__ == "__main__":
     unittest.main()
