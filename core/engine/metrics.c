@@ -80,6 +80,11 @@ static void store_part(struct metrics_page *page, const struct store_figures *f)
     metrics_number(page, "store_queue_bytes", "gauge", "Bytes of the writes that wait.",
                    f->queue_bytes);
     metrics_number(page, "store_full", "gauge", "1: disk or map are down to the reserve.", f->full);
+    metrics_number(
+        page, "store_reserve_errno", "gauge",
+        "Why the file `reserve` cannot be made though the disk has room, an errno; 0: it "
+        "is there, or the disk is full.",
+        (uint64_t)f->reserve_errno);
     metrics_number(page, "store_lock_wait_microseconds_total", "counter",
                    "Time that this process waited for its turn to write.", f->lock_wait_us_sum);
     metrics_number(page, "store_lock_wait_microseconds_max", "gauge", "The longest of these waits.",

@@ -94,6 +94,7 @@ int store_figures(struct store *store, struct store_figures *out)
     out->oldest_reader_lag = figures.oldest_reader_lag;
     out->pages_written = atomic_load(&store->counters.bytes_written) / figures.page_bytes;
     out->full = atomic_load(&store->full) != 0;
+    out->reserve_errno = atomic_load(&store->reserve_errno);
     pthread_mutex_lock(&store->lock);
     out->queue_ops = store->queue_ops;
     out->queue_bytes = store->queue_bytes;

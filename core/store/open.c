@@ -231,12 +231,11 @@ static int open_parts(struct store *store, struct jini_error *error)
         return status;
     if (readers_create(store) != 0)
         return error_set(error, JINI_E_NO_MEMORY, "store.readers_max", "out of memory");
-    reserve_open(store);
-    if (!store->options.read_only) {
+    status = reserve_open(store, error);
+    if (status == 0 && !store->options.read_only)
         status = writer_start(store, error);
-        if (status)
-            return status;
-    }
+    if (status)
+        return status;
     home_find(store);
     return format_prepare(store, error);
 }

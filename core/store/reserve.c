@@ -3,7 +3,9 @@
  *
  *   disk   the file `reserve`, allocated to reserve_bytes, shared by all processes. When a write
  *          meets a full disk, the file is cut to nothing, so that small writes fit again, and the
- *          store is full.
+ *          store is full. Only ENOSPC and EDQUOT are a full disk. Where the file cannot be made for
+ *          another reason, opening fails and says which. When that comes later, it is logged, and
+ *          new work goes on without a reserve: on a full disk there is none for releases then.
  *   map    the last reserve_bytes below map_bytes_max. The map grows into them only when the store
  *          is full. Of a map of up to twice reserve_bytes, a sixteenth is kept back. With
  *          reserve_bytes 0 nothing is: releases too may find no page left.
@@ -13,9 +15,9 @@
  *
  *  1. `full` is of this process; another one finds out by itself, at its first write that does not
  *     fit.
- *  2. It is left only with the reserve file in place, and with as much free in the map as its
- *     reserve and the same again, or an eighth of the map; where nothing is kept back, with a
- *     sixteenth of the map (32 MiB are enough).
+ *  2. It is left only with the reserve file in place, unless that fails though the disk has room;
+ *     and with as much free in the map as its reserve and the same again, or an eighth of the map;
+ *     where nothing is kept back, with a sixteenth of the map (32 MiB are enough).
  *  3. The file never shrinks: once it has grown into the map's reserve, free pages are counted
  *     again whenever a quarter of the reserve has been written.
  */
@@ -23,11 +25,15 @@
 
 #include "base/error.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+enum { RESERVE_PATH_MAX = 4200 };
 
 /* A large map without a reserve need not have more than this free to take new work again. */
 static const uint64_t room_bytes_max = UINT64_C(32) << 20;
@@ -37,17 +43,67 @@ static const char *cause_name(enum reserve_cause cause)
     return cause == RESERVE_DISK ? "disk" : "map";
 }
 
-/* False when the disk has no room for it; what was allocated by then is given back. */
-static bool allocate_file(struct store *store)
+static bool is_disk_full(int failed)
 {
-    if (store->reserve_fd < 0)
-        return true;
-    if (posix_fallocate(store->reserve_fd, 0, (off_t)store->options.reserve_bytes) == 0)
-        return true;
-    if (ftruncate(store->reserve_fd, 0) != 0)
+    return failed == ENOSPC || failed == EDQUOT;
+}
+
+static bool has_file(const struct store *store)
+{
+    return store->directory && !store->options.read_only && store->options.reserve_bytes > 0;
+}
+
+static void path_of(const struct store *store, char out[RESERVE_PATH_MAX])
+{
+    snprintf(out, RESERVE_PATH_MAX, "%s/reserve", store->directory);
+}
+
+/* 0 or an errno. */
+static int open_file(struct store *store)
+{
+    char path[RESERVE_PATH_MAX];
+    if (store->reserve_fd >= 0)
+        return 0;
+    path_of(store, path);
+    store->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return store->reserve_fd < 0 ? errno : 0;
+}
+
+/* 0 or an errno; what was allocated by then is given back. */
+static int allocate_file(struct store *store)
+{
+    if (!has_file(store))
+        return 0;
+    int failed = open_file(store);
+    if (failed)
+        return failed;
+    failed = posix_fallocate(store->reserve_fd, 0, (off_t)store->options.reserve_bytes);
+    if (failed && ftruncate(store->reserve_fd, 0) != 0)
         log_record(&store->options.log, JINI_LOG_ERROR, "store_reserve_stuck",
                    LOG_TEXT("cause", "the reserve file cannot be cut"));
-    return false;
+    return failed;
+}
+
+/* Notes that the file could not be made although the disk has room, or that it is there again. */
+static void note_failure(struct store *store, int failed)
+{
+    char path[RESERVE_PATH_MAX];
+    char reason[128];
+    char message[RESERVE_PATH_MAX + 256];
+    int before = atomic_exchange(&store->reserve_errno, failed);
+    if (before == failed)
+        return;
+    path_of(store, path);
+    if (failed)
+        snprintf(message, sizeof(message),
+                 "%s cannot be made: %s; work goes on, and on a full disk nothing is kept back for "
+                 "releases",
+                 path, strerror_r(failed, reason, sizeof(reason)));
+    else
+        snprintf(message, sizeof(message), "%s is there again", path);
+    log_record(&store->options.log, failed ? JINI_LOG_ERROR : JINI_LOG_INFO,
+               failed ? "store_reserve_failed" : "store_reserve_made",
+               LOG_TEXT("message", message));
 }
 
 /*
@@ -56,15 +112,15 @@ static bool allocate_file(struct store *store)
 static bool disk_has_room(const struct store *store)
 {
     struct statvfs info;
-    return store->reserve_fd < 0 || fstatvfs(store->reserve_fd, &info) != 0 ||
+    return !has_file(store) || statvfs(store->directory, &info) != 0 ||
            (uint64_t)info.f_bavail * info.f_frsize >= 2 * store->options.reserve_bytes;
 }
 
 static bool file_in_place(const struct store *store)
 {
     struct stat info;
-    return store->reserve_fd < 0 || (fstat(store->reserve_fd, &info) == 0 &&
-                                     (uint64_t)info.st_size >= store->options.reserve_bytes);
+    return !has_file(store) || (store->reserve_fd >= 0 && fstat(store->reserve_fd, &info) == 0 &&
+                                (uint64_t)info.st_size >= store->options.reserve_bytes);
 }
 
 bool store_reserve_is_whole(const struct store *store)
@@ -72,15 +128,30 @@ bool store_reserve_is_whole(const struct store *store)
     return !(atomic_load(&store->full) & RESERVE_DISK) && file_in_place(store);
 }
 
-void reserve_open(struct store *store)
+static const char *advice_for(int failed)
 {
-    if (!store->directory || store->options.read_only || store->options.reserve_bytes == 0)
-        return;
-    char path[4200];
-    snprintf(path, sizeof(path), "%s/reserve", store->directory);
-    store->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (store->reserve_fd < 0 || !allocate_file(store))
+    if (failed == EFBIG)
+        return "; raise the limit of file sizes (ulimit -f), or lower store.reserve_bytes";
+    if (failed == EISDIR || failed == ELOOP)
+        return "; it is no file of the database: move it away";
+    return "";
+}
+
+int reserve_open(struct store *store, struct jini_error *error)
+{
+    char path[RESERVE_PATH_MAX];
+    char reason[128];
+    int failed = allocate_file(store);
+    if (is_disk_full(failed))
         reserve_enter(store, RESERVE_DISK);
+    if (failed == 0 || is_disk_full(failed))
+        return 0;
+    path_of(store, path);
+    return error_set(error, JINI_E_IO, path,
+                     "the file that keeps %llu bytes of the disk back (store.reserve_bytes) cannot "
+                     "be made: %s%s",
+                     (unsigned long long)store->options.reserve_bytes,
+                     strerror_r(failed, reason, sizeof(reason)), advice_for(failed));
 }
 
 void reserve_close(struct store *store)
@@ -210,12 +281,16 @@ static void watch_map(struct store *store)
 
 static void watch_disk(struct store *store)
 {
-    if (atomic_load(&store->full) & RESERVE_DISK) {
-        if (disk_has_room(store) && allocate_file(store))
-            leave(store, RESERVE_DISK);
-    } else if (!file_in_place(store) && !allocate_file(store)) {
-        reserve_enter(store, RESERVE_DISK); /* another process has used it up */
+    bool full = atomic_load(&store->full) & RESERVE_DISK;
+    if (full ? !disk_has_room(store) : file_in_place(store))
+        return;
+    int failed = allocate_file(store);
+    if (is_disk_full(failed)) {
+        reserve_enter(store, RESERVE_DISK); /* another process may have used it up */
+        return;
     }
+    note_failure(store, failed);
+    leave(store, RESERVE_DISK);
 }
 
 static void watch(struct store *store)

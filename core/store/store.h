@@ -526,7 +526,8 @@ struct store_figures {
     uint64_t map_growths;
     uint32_t queue_ops;
     uint64_t queue_bytes;
-    bool full; /* down to the reserve */
+    bool full;         /* down to the reserve */
+    int reserve_errno; /* why there is none, though the disk has room; 0 */
     uint64_t lock_wait_us_sum;
     uint64_t lock_wait_us_max;
 };

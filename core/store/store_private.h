@@ -152,6 +152,7 @@ struct store {
     /* The reserve. */
     _Atomic uint32_t full;
     int reserve_fd;               /* the file `reserve`; -1 */
+    _Atomic int reserve_errno;    /* why it cannot be made, though the disk has room; 0 */
     pthread_mutex_t reserve_lock; /* one watch at a time */
     _Atomic uint64_t reserve_checked_ns;
     uint64_t reserve_checked_bytes; /* bytes_written at that time */
@@ -215,7 +216,7 @@ void home_find(struct store *store); /* notes the file that is open */
 int home_create(struct store_txn *txn, const struct jini_id *lineage); /* of a new database */
 
 /* reserve.c */
-void reserve_open(struct store *store);
+int reserve_open(struct store *store, struct jini_error *error);
 void reserve_close(struct store *store);
 enum reserve_cause { RESERVE_DISK = 1, RESERVE_MAP = 2 };
 void reserve_enter(struct store *store, enum reserve_cause cause);

@@ -17,6 +17,7 @@ static const char *const families[] = {
     "jini_store_readers",
     "jini_store_oldest_reader_lag_commits",
     "jini_store_full",
+    "jini_store_reserve_errno",
     "jini_processes",
     "jini_write_lock_held_seconds",
     "jini_write_lock_waiting_seconds",

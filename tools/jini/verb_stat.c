@@ -82,6 +82,10 @@ static void print_figures(const char *metrics)
         figures_value(metrics, "jini_store_full")
             ? ": FULL, down to the reserve; deletions and releases work, new work is refused"
             : "");
+    int reserve_errno = (int)figures_value(metrics, "jini_store_reserve_errno");
+    if (reserve_errno)
+        output_line("%-12s NONE (%s): nothing is kept back for releases on a full disk", "reserve",
+                    strerror(reserve_errno));
     print_limits(metrics);
 }
 

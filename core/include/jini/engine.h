@@ -24,7 +24,10 @@ JINI_EXPORT const char *jini_version(void);
  * one database open; one process opens it once. Blocks: usually a few milliseconds; longer for a
  * migration, or behind one (store.migrate_wait_ms); up to ten seconds for the write lock, where
  * something has to be made. A database opens on a full disk too, if need be without a table of rate
- * limits: limits.when_full answers until there is room for one.
+ * limits: limits.when_full answers until there is room for one. Where the file `reserve` cannot be
+ * made for another reason, it is JINI_E_IO with that, and store.reserve_bytes=0 opens without. When
+ * it fails while the database is open, a record of the log and the figure store_reserve_errno tell,
+ * and new work goes on: a disk that runs full then keeps nothing back for releases.
  *
  * In a callback or a function of jini_write() that run on a thread of an engine it is
  * JINI_E_ON_LOOP. On a thread whose loop is attached to another engine it is taken, since nobody

@@ -383,6 +383,26 @@ class Database(Case):
         self.check_error(self.json(*looking, "user", "add", "bob", code=22), "E_READ_ONLY", "read_only", "open for writing")
         self.run_jini("--db", "copy", "user", "add", "bob")
 
+    def test_reserve_that_cannot_be_made(self):
+        """What stands in the way of the file reserve is named, with what to do; a full disk is told where it is one."""
+        self.init("alice")
+        reserve = self.directory / "db/reserve"
+        reserve.unlink()
+        reserve.mkdir()
+        error = self.json("ls", code=6).error()
+        self.assertTrue(error["field"].endswith("db/reserve"), error)
+        self.assertIn("Is a directory", error["message"])
+        self.assertIn("move it away", error["message"])
+        self.run_jini("--set", "store.reserve_bytes=0", "ls")
+        self.run_jini("--read-only", "ls")
+        reserve.rmdir()
+        self.prefix = ["prlimit", "--fsize=4194304"]
+        error = self.json("user", "add", "bob", code=6).error()
+        self.assertIn("File too large", error["message"])
+        self.assertIn("ulimit -f", error["message"])
+        self.prefix = []
+        self.run_jini("user", "add", "bob")
+
     def test_what_may_not_be_written(self):
         """A read-only file system leads to --read-only; a folder without the right to write is named."""
         self.init("alice")

@@ -4,7 +4,12 @@
 
 #include "store/store_private.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* A sanitizer, which takes its time with each write, sees in two all that there is. */
 static int rounds_of(int rounds)
@@ -345,6 +350,91 @@ STORE_TEST(the_reserve_is_on_disk_while_the_store_is_not_full,
         CHECK_UINT(file_size("db/reserve"), ==, options.reserve_bytes);
     else
         CHECK(access("db", F_OK) != 0);
+    store_close(store);
+}
+
+/* Opening a database that lacks nothing but its reserve. */
+static void check_not_made(const char *words, const char *advice)
+{
+    struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+    struct jini_error error;
+    struct store *store;
+    CHECK_STATUS(store_open(&options, &store, &error), JINI_E_IO);
+    CHECK_CONTAINS(error.field, "/reserve");
+    CHECK_CONTAINS(error.message, words);
+    CHECK_CONTAINS(error.message, advice);
+    options.reserve_bytes = 0;
+    store = fixture_open_with(&options);
+    fixture_put(store, "a", "1");
+    store_close(store);
+}
+
+TEST(a_reserve_that_cannot_be_made_is_told,
+     "Where the file `reserve` cannot be made for another reason than a full disk, opening is "
+     "JINI_E_IO with its name, the reason and what to do, and works without a reserve.")
+{
+    store_close(fixture_open(STORE_DRIVER_LMDB));
+    CHECK_INT(unlink("db/reserve"), ==, 0);
+    CHECK_INT(mkdir("db/reserve", 0700), ==, 0);
+    check_not_made("Is a directory", "move it away");
+    CHECK_INT(rmdir("db/reserve"), ==, 0);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_file_size(fixture_options(STORE_DRIVER_LMDB).reserve_bytes - 4096);
+    check_not_made("File too large", "ulimit -f");
+    limit_file_size(0);
+    store_close(fixture_open(STORE_DRIVER_LMDB));
+}
+
+struct reserve_log {
+    unsigned failed;
+    unsigned made;
+    unsigned full;
+};
+
+static void on_record(void *context, enum jini_log_level level, const char *event,
+                      const struct jini_log_field *fields, size_t count)
+{
+    struct reserve_log *log = context;
+    (void)level;
+    (void)fields;
+    (void)count;
+    log->failed += strcmp(event, "store_reserve_failed") == 0;
+    log->made += strcmp(event, "store_reserve_made") == 0;
+    log->full += strcmp(event, "store_full") == 0;
+}
+
+static int reserve_errno(struct store *store)
+{
+    struct store_figures figures;
+    let_a_second_pass(store);
+    store_tick(store);
+    CHECK_OK(store_figures(store, &figures));
+    CHECK(!figures.full);
+    return figures.reserve_errno;
+}
+
+TEST(a_reserve_that_is_lost_later_holds_up_nobody,
+     "When the file `reserve` is used up and cannot be made again although the disk has room, log "
+     "and figures say why, once, and new work goes on; they say also that it is there again.")
+{
+    struct reserve_log log = {0};
+    struct store_options options = fixture_options(STORE_DRIVER_LMDB);
+    options.log = (struct log){on_record, &log, JINI_LOG_DEBUG};
+    struct store *store = fixture_open_with(&options);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(reserve_errno(store), ==, 0);
+    CHECK_INT(truncate("db/reserve", 0), ==, 0); /* as another process does on a full disk */
+    limit_file_size(options.reserve_bytes - 4096);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(reserve_errno(store), ==, EFBIG);
+        fixture_put(store, "a", "1");
+    }
+    CHECK_UINT(log.failed, ==, 1);
+    limit_file_size(0);
+    CHECK_INT(reserve_errno(store), ==, 0);
+    CHECK_UINT(log.made, ==, 1);
+    CHECK_UINT(log.full, ==, 0);
+    CHECK_UINT(file_size("db/reserve"), ==, options.reserve_bytes);
     store_close(store);
 }
 
