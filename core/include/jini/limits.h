@@ -79,10 +79,13 @@ struct jini_limit_entry {
     uint16_t flags;          /* enum jini_limit_flag */
     uint64_t remaining;      /* units left, after this charge; where a refusal charged nothing, as
                                 it stands */
-    uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst. Of a fixed
-                                window at most its period, though it may end 1 ms later */
-    uint64_t retry_after_ms; /* until the same cost fits if nobody else comes; 0: it fitted;
-                                UINT64_MAX: never */
+    uint64_t reset_ms;       /* until all of the amount is there again; GCRA: the burst. Of a rate
+                                limit with a fixed window at most its period, though it may end
+                                1 ms later; of a quota until the end of its window, which stays
+                                where it was when the clock is set back: that may be longer than a
+                                period */
+    uint64_t retry_after_ms; /* until the same cost fits if nobody else comes, after a clock was set
+                                back too; 0: it fitted; UINT64_MAX: never */
     uint64_t window;         /* names the window that was charged */
     uint64_t receipt[4];     /* private: for jini_limit_refund(); all zero when nothing was
                                 charged */

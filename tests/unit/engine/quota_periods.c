@@ -214,3 +214,21 @@ TEST(a_clock_that_ran_ahead_is_undone_by_a_reset,
     spend(jini, user, 3, &admit);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+TEST(a_window_keeps_its_end_when_the_clock_is_set_back,
+     "After the clock was set back a quota is told to reset at the end of the window that it has "
+     "counted in, though that is more than a period away, and is there again then.")
+{
+    enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
+    struct jini *jini = open_with("3/day");
+    struct jini_admit admit;
+    uint64_t user = fixture_user(jini, "ada", "Basic");
+    set_time("2026-03-10T12:00:00Z", 0);
+    spend(jini, user, 3, &admit);
+    check_refused(jini, user, DAY_MS);
+    set_time("2026-03-07T12:00:00Z", 0);
+    check_refused(jini, user, 4 * (uint64_t)DAY_MS);
+    set_time("2026-03-11T12:00:00Z", 0);
+    spend(jini, user, 3, &admit);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
