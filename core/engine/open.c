@@ -24,6 +24,7 @@
 #include "images/pack_lost.h"
 #include "ledger/ledger.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -314,12 +315,29 @@ static bool has_records(int directory)
     return fstatat(directory, "data.mdb", &info, 0) == 0 || errno != ENOENT;
 }
 
+/* Whether there are objects in the archive that lies in the database directory by default. */
+static bool has_objects(int directory)
+{
+    bool found = false;
+    const struct dirent *entry;
+    int fd = openat(directory, "archive/packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *months = fd < 0 ? NULL : fdopendir(fd);
+    if (!months && fd >= 0)
+        close(fd);
+    while (months && !found && (entry = readdir(months)))
+        found = entry->d_name[0] != '.';
+    if (months)
+        closedir(months);
+    return found;
+}
+
 /* In this order: who has just made the database has made its records before its packs. */
 static bool has_packs_alone(int directory)
 {
     return !has_records(directory) &&
            (pack_path_walk(directory, find_pack, NULL, NULL, NULL) == FOUND_PACK ||
-            pack_lost_walk(directory, find_lost, NULL, NULL) == FOUND_PACK) &&
+            pack_lost_walk(directory, find_lost, NULL, NULL) == FOUND_PACK ||
+            has_objects(directory)) &&
            !has_records(directory);
 }
 
@@ -335,8 +353,8 @@ static int check_packs(const struct jini *jini, struct jini_error *error)
         return 0;
     return error_set(error, jini->options.create ? JINI_E_EXISTS : JINI_E_NOT_FOUND, "packs",
                      "\"%.200s\" has packs and no data.mdb: the records of their images are lost. "
-                     "Put data.mdb back, from a backup; or move the folder packs elsewhere, and "
-                     "the archive with it, to begin anew",
+                     "Put data.mdb back, from a backup; or move the folders packs and archive "
+                     "elsewhere to begin anew",
                      jini->directory);
 }
 

@@ -133,11 +133,19 @@ class PutBack(Case):
         """Packs without data.mdb are no place for a new database, and the error says what to do."""
         id = self.json("put", "alice", "-", stdin=png(1)).object()["id"]
         os.rename(self.database / "data.mdb", self.directory / "saved")
-        self.check_error(self.json("init", code=4), "E_EXISTS", "packs", "Put data.mdb back", "move the folder packs")
+        self.check_error(self.json("init", code=4), "E_EXISTS", "packs", "Put data.mdb back", "move the folders packs")
         self.check_error(self.json("ls", code=3), "E_NOT_FOUND", "packs", "has packs and no data.mdb")
         self.assertFalse((self.database / "data.mdb").exists())
         os.rename(self.directory / "saved", self.database / "data.mdb")
         self.assertEqual(self.run_jini("get", id).raw, png(1))
+
+    def test_init_is_refused_beside_objects(self):
+        """So is the archive of a database whose images are all there."""
+        self.json("put", "alice", "-", stdin=png(1))
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        self.assertEqual(list((self.database / "packs").rglob("*.pack")), [])
+        os.rename(self.database / "data.mdb", self.directory / "saved")
+        self.check_error(self.json("init", code=4), "E_EXISTS", "packs", "and archive elsewhere")
 
     def test_older_records_find_their_packs(self):
         """After an older data.mdb was put back, what it knows is taken back from the archive, and told."""
