@@ -1,7 +1,4 @@
-/*
- * See submitters.h. A callback, on the engine's loop, hands a place back to its submitter and wakes
- * it if it waits.
- */
+/* See submitters.h. */
 #include "submitters.h"
 
 #include "engine.h"
@@ -9,80 +6,46 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { STACK_BYTES = 128 * 1024 };
 
+/* Of one request, which points to it. */
 struct place {
-    struct jini_write request;
+    struct jini_request *request;
     struct submitter *submitter;
     struct place *next;
-    struct small_write write;
     uint64_t submitted_ns;
 };
 
 struct submitter {
     struct submitters *all;
     pthread_t thread;
-    struct small_source source;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct place *free;
     unsigned free_count;
-    uint64_t writes;
+    uint64_t done;
     uint64_t longest_ns;
     struct place places[IN_FLIGHT_MAX];
 };
 
 struct submitters {
-    struct jini *jini;
     struct submitters_options options;
     _Atomic bool stopping;
+    uint8_t *requests;
     struct submitter submitters[SUBMITTERS_MAX];
 };
 
-static void put_be(uint8_t *to, uint64_t number, unsigned bytes)
+static void on_done(struct jini_request *request)
 {
-    for (unsigned i = 0; i < bytes; i++)
-        to[i] = (uint8_t)(number >> 8 * (bytes - 1 - i));
-}
-
-void small_record(uint64_t number, struct small_write *out)
-{
-    memset(out, 0, sizeof(*out));
-    put_be(out->key + SMALL_KEY_BYTES - 8, number, 8);
-}
-
-void small_next(struct small_source *source, struct small_write *out)
-{
-    uint64_t number = ++source->next;
-    if (source->keys == SMALL_KEYS_STREAMS) {
-        put_be(out->key, source->stream, 4);
-        put_be(out->key + 4, number, 8);
-    } else {
-        put_be(out->key, 0, 4);
-        put_be(out->key + 4, bench_random_below(&source->random, source->records), 8);
-    }
-    for (unsigned i = 0; i < SMALL_VALUE_BYTES; i += 8)
-        put_be(out->value + i, number * 0x9e3779b97f4a7c15 + i, 8);
-}
-
-static int put(struct jini_txn *txn, void *argument)
-{
-    const struct small_write *write = argument;
-    return jini_txn_put(txn, write->key, sizeof(write->key), write->value, sizeof(write->value));
-}
-
-static void on_written(struct jini_request *request)
-{
-    struct place *place = (struct place *)request;
+    struct place *place = request->data;
     struct submitter *submitter = place->submitter;
     uint64_t waited_ns = bench_now_ns() - place->submitted_ns;
-    bench_check(request->status, &request->error, "a write");
+    bench_check(request->status, &request->error, "a request");
     pthread_mutex_lock(&submitter->lock);
     place->next = submitter->free;
     submitter->free = place;
-    submitter->writes++;
+    submitter->done++;
     if (waited_ns > submitter->longest_ns)
         submitter->longest_ns = waited_ns;
     unsigned count = ++submitter->free_count;
@@ -116,10 +79,11 @@ static void *submit(void *argument)
         for (struct place *places = take(submitter); places;) {
             struct place *place = places;
             places = place->next;
-            small_next(&submitter->source, &place->write);
             place->submitted_ns = bench_now_ns();
-            bench_check(jini_write(all->jini, &place->request, on_written),
-                        &place->request.request.error, "submitting a write");
+            bench_check(all->options.work.submit(all->options.work.context,
+                                                 (unsigned)(submitter - all->submitters),
+                                                 place->request, on_done),
+                        &place->request->error, "submitting a request");
         }
     }
     pthread_mutex_lock(&submitter->lock);
@@ -129,30 +93,34 @@ static void *submit(void *argument)
     return NULL;
 }
 
-struct submitters *submitters_new(struct jini *jini, const struct submitters_options *options)
+static void init_place(struct submitter *submitter, unsigned number, uint8_t *request)
+{
+    const struct submitters_work *work = &submitter->all->options.work;
+    struct place *place = &submitter->places[number];
+    place->request = (struct jini_request *)(void *)request;
+    work->init(work->context, place->request);
+    place->request->data = place;
+    place->submitter = submitter;
+    place->next = submitter->free;
+    submitter->free = place;
+    submitter->free_count++;
+}
+
+struct submitters *submitters_new(const struct submitters_options *options)
 {
     struct submitters *all = bench_alloc(1, sizeof(*all));
-    all->jini = jini;
     all->options = *options;
+    all->requests =
+        bench_alloc((size_t)options->threads * options->in_flight, options->work.request_bytes);
     for (unsigned i = 0; i < options->threads; i++) {
         struct submitter *submitter = &all->submitters[i];
         submitter->all = all;
-        submitter->source = (struct small_source){.keys = options->keys,
-                                                  .stream = options->stream_first + i,
-                                                  .records = options->records,
-                                                  .random = options->stream_first + i};
         pthread_mutex_init(&submitter->lock, NULL);
         pthread_cond_init(&submitter->wake, NULL);
-        for (unsigned j = 0; j < options->in_flight; j++) {
-            struct place *place = &submitter->places[j];
-            jini_request_init(&place->request);
-            place->request.function = put;
-            place->request.argument = &place->write;
-            place->submitter = submitter;
-            place->next = submitter->free;
-            submitter->free = place;
-            submitter->free_count++;
-        }
+        for (unsigned j = 0; j < options->in_flight; j++)
+            init_place(submitter, j,
+                       all->requests +
+                           ((size_t)i * options->in_flight + j) * options->work.request_bytes);
     }
     return all;
 }
@@ -163,6 +131,7 @@ void submitters_free(struct submitters *all)
         pthread_cond_destroy(&all->submitters[i].wake);
         pthread_mutex_destroy(&all->submitters[i].lock);
     }
+    free(all->requests);
     free(all);
 }
 
@@ -174,7 +143,7 @@ void submitters_run(struct submitters *all, double seconds, struct submitters_fi
     atomic_store(&all->stopping, false);
     *out = (struct submitters_figures){0};
     for (unsigned i = 0; i < all->options.threads; i++) {
-        all->submitters[i].writes = 0;
+        all->submitters[i].done = 0;
         all->submitters[i].longest_ns = 0;
     }
     uint64_t begin = bench_now_ns();
@@ -189,7 +158,7 @@ void submitters_run(struct submitters *all, double seconds, struct submitters_fi
         struct submitter *submitter = &all->submitters[i];
         pthread_join(submitter->thread, NULL);
         double waited_s = (double)submitter->longest_ns / 1e9;
-        out->writes += submitter->writes;
+        out->requests += submitter->done;
         if (waited_s > out->longest_wait_s)
             out->longest_wait_s = waited_s;
     }

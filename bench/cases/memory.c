@@ -7,7 +7,7 @@
 #include "generations.h"
 #include "peers/lmdb.h"
 #include "pictures.h"
-#include "submitters.h"
+#include "small_writes.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

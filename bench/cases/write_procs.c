@@ -4,7 +4,7 @@
 #include "engine.h"
 #include "peers/disk.h"
 #include "peers/lmdb.h"
-#include "submitters.h"
+#include "small_writes.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -45,22 +45,22 @@ static void write_jini(struct board *board, const char *path, enum crowd crowd, 
     struct submitters_figures round;
     struct bench_figures before;
     bool light = crowd == CROWD_LIGHT_ONE && self == LIGHT;
-    struct submitters_options submitters_options = {.threads = light ? 1 : THREADS,
-                                                    .in_flight = light ? 1 : IN_FLIGHT,
-                                                    .keys = SMALL_KEYS_STREAMS,
-                                                    .stream_first = self * SUBMITTERS_MAX};
+    struct small_options small_options = {.threads = light ? 1 : THREADS,
+                                          .in_flight = light ? 1 : IN_FLIGHT,
+                                          .keys = SMALL_KEYS_STREAMS,
+                                          .stream_first = self * SUBMITTERS_MAX};
     bench_jini_options(&options);
     struct jini *jini = bench_jini_open(path, &options);
-    struct submitters *submitters = submitters_new(jini, &submitters_options);
+    struct small_writes *writes = small_writes_new(jini, &small_options);
     atomic_fetch_add(&board->ready, 1);
     wait_for(&board->go, 1);
     bench_figures(jini, &before);
-    submitters_run(submitters, board->seconds, &round);
+    submitters_run(small_writes_submitters(writes), board->seconds, &round);
     struct bench_figures done = bench_figures_since(jini, &before);
-    board->writes_per_s[self] = (double)round.writes / round.seconds;
+    board->writes_per_s[self] = (double)round.requests / round.seconds;
     board->longest_wait_s[self] = round.longest_wait_s;
     board->commits_per_s[self] = done.commits / round.seconds;
-    submitters_free(submitters);
+    small_writes_free(writes);
     atomic_fetch_add(&board->finished, 1);
     wait_for(&board->finished, PROCESSES);
     bench_jini_close(jini);

@@ -7,7 +7,7 @@
 #include "engine.h"
 #include "peers/disk.h"
 #include "peers/lmdb.h"
-#include "submitters.h"
+#include "small_writes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ struct contest {
     char *jini_path;
     char *raw_path;
     struct jini *jini;
-    struct submitters *submitters;
+    struct small_writes *writes_of_jini;
     struct raw *raw;
     unsigned raw_space;
     struct small_source raw_sources[THREADS];
@@ -94,10 +94,10 @@ static void load_raw(struct contest *contest)
 static void begin(const struct bench_options *options, struct contest *contest)
 {
     struct jini_options jini_options;
-    struct submitters_options submitters = {.threads = THREADS,
-                                            .in_flight = IN_FLIGHT,
-                                            .keys = contest->keys,
-                                            .records = contest->records};
+    struct small_options small = {.threads = THREADS,
+                                  .in_flight = IN_FLIGHT,
+                                  .keys = contest->keys,
+                                  .records = contest->records};
     contest->jini_path = database_fresh(options, "write-small");
     contest->raw_path = database_fresh(options, "write-small-raw");
     if (contest->keys == SMALL_KEYS_RANDOM) {
@@ -107,7 +107,7 @@ static void begin(const struct bench_options *options, struct contest *contest)
     }
     bench_jini_options(&jini_options);
     contest->jini = bench_jini_open(contest->jini_path, &jini_options);
-    contest->submitters = submitters_new(contest->jini, &submitters);
+    contest->writes_of_jini = small_writes_new(contest->jini, &small);
     contest->raw = raw_open(contest->raw_path, RAW_SYNCED);
     contest->raw_space = raw_space(contest->raw, "records");
     for (uint32_t i = 0; i < THREADS; i++)
@@ -117,7 +117,7 @@ static void begin(const struct bench_options *options, struct contest *contest)
 
 static void end(struct contest *contest)
 {
-    submitters_free(contest->submitters);
+    small_writes_free(contest->writes_of_jini);
     bench_jini_close(contest->jini);
     raw_close(contest->raw);
     database_remove(contest->jini_path);
@@ -133,10 +133,10 @@ static uint64_t run_jini(struct contest *contest, double seconds)
     struct bench_figures before;
     struct submitters_figures round;
     bench_figures(contest->jini, &before);
-    submitters_run(contest->submitters, seconds, &round);
+    submitters_run(small_writes_submitters(contest->writes_of_jini), seconds, &round);
     struct bench_figures done = bench_figures_since(contest->jini, &before);
     double batch = done.ops / done.commits;
-    series_add(&contest->writes, (double)round.writes / round.seconds);
+    series_add(&contest->writes, (double)round.requests / round.seconds);
     series_add(&contest->syncs, done.commits * BENCH_SYNCS_PER_COMMIT / round.seconds);
     series_add(&contest->batch, batch);
     if (round.longest_wait_s > contest->longest_wait_s)
