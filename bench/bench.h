@@ -33,7 +33,7 @@ struct bench_demand {
     double number;
 };
 
-enum { BENCH_DEMANDS_MAX = 3, BENCH_SHOWN_MAX = 5 };
+enum { BENCH_DEMANDS_MAX = 3, BENCH_SHOWN_MAX = 6 };
 
 struct bench_result;
 
@@ -69,6 +69,12 @@ void result_figure(struct bench_result *result, double figure, const char *unit)
 /* What the machine itself did in the same run, and a program that does the same without Jini. */
 void result_ceiling(struct bench_result *result, double figure, const char *what);
 void result_peer(struct bench_result *result, double figure, const char *what);
+
+/*
+ * A peer that is not to be had on this machine, and why: the field NAME_missing. A demand that asks
+ * for a ratio to it is not met then, and has no figure.
+ */
+void result_missing(struct bench_result *result, const char *name, const char *why);
 
 /* Further fields. */
 void result_number(struct bench_result *result, const char *field, double number);

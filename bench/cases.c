@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* clang-format off */
 const struct bench_case *const bench_cases[] = {
     &case_limit_hot,
     &case_limit_spread,
@@ -14,8 +15,12 @@ const struct bench_case *const bench_cases[] = {
     &case_open,
     &case_growth,
     &case_memory,
+    &case_transfer_batch,
+    &case_transfer_spread,
+    &case_transfer_single,
     NULL,
 };
+/* clang-format on */
 
 const struct bench_case *bench_case_find(const char *name)
 {

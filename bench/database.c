@@ -265,6 +265,32 @@ char *database_generations(const struct bench_options *options, uint64_t users,
     return path;
 }
 
+/* All that a program has left of a file system in memory, whatever files it made. */
+static void sync_filesystem(const char *path)
+{
+    int descriptor = open_file(path, O_RDONLY | O_DIRECTORY);
+    if (syncfs(descriptor) != 0)
+        bench_fail("cannot sync %s: %s", path, strerror(errno));
+    close(descriptor);
+}
+
+char *database_prepared(const struct bench_options *options, const char *name,
+                        database_build_fn *build, const void *context)
+{
+    char building[128];
+    char *path = path_of(options->directory, name);
+    if (!exists(path)) {
+        snprintf(building, sizeof(building), "building-%s", name);
+        char *built = database_fresh(options, building);
+        build(built, context);
+        sync_filesystem(built);
+        if (rename(built, path) != 0)
+            bench_fail("cannot rename %s: %s", built, strerror(errno));
+        free(built);
+    }
+    return path;
+}
+
 char *database_clone(const struct bench_options *options, const char *prepared, const char *name)
 {
     char *path = database_fresh(options, name);
@@ -280,7 +306,7 @@ char *database_clone(const struct bench_options *options, const char *prepared, 
 
 static bool is_prepared(const char *name)
 {
-    static const char *const prefixes[] = {"users-", "generations-", "building"};
+    static const char *const prefixes[] = {"users-", "generations-", "ledger-", "building"};
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             return true;

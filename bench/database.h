@@ -32,6 +32,15 @@ char *database_generations(const struct bench_options *options, uint64_t users,
 /* A copy of a prepared database, synced, that the case may write to; to be freed. */
 char *database_clone(const struct bench_options *options, const char *prepared, const char *name);
 
+/*
+ * A database that `build` makes in an empty directory, unless a case before this one has; a sibling
+ * of those above, but for being written to where it lies, by one case after the other. The name
+ * begins with "ledger-". To be freed.
+ */
+typedef void database_build_fn(const char *path, const void *context);
+char *database_prepared(const struct bench_options *options, const char *name,
+                        database_build_fn *build, const void *context);
+
 /* Removes a directory with all in it. */
 void database_remove(const char *path);
 

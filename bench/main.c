@@ -179,11 +179,14 @@ static void parse(int count, char **arguments, struct command *command)
     command->options.scale = scale > 0 ? scale : command->options.quick ? 0.005 : 1;
 }
 
-/* Makes the directory of the data, unless it is there. */
+/*
+ * Makes the directory of the data, unless it is there. Others may pass it, as the user does whom
+ * root has the server of PostgreSQL run as; what lies in it is closed to them.
+ */
 static void prepare_directory(struct command *command)
 {
     const char *path = command->options.directory;
-    if (mkdir(path, 0700) == 0)
+    if (mkdir(path, 0711) == 0)
         command->made_directory = true;
     else if (errno != EEXIST)
         bench_fail("cannot make %s: %s", path, strerror(errno));

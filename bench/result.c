@@ -21,6 +21,7 @@ struct bench_result {
     double load; /* of the machine, before the case began */
     json_t *more;
     json_t *broken;
+    bool misses; /* a peer */
 };
 
 struct bench_result *result_new(const struct bench_case *bench, const struct bench_options *options)
@@ -71,6 +72,15 @@ void result_peer(struct bench_result *result, double figure, const char *what)
 {
     result->peer = figure;
     result->peer_what = what;
+}
+
+void result_missing(struct bench_result *result, const char *name, const char *why)
+{
+    char field[64];
+    snprintf(field, sizeof(field), "%s_missing", name);
+    json_object_set_new(result->more, field, json_string(why));
+    fprintf(stderr, "jini-bench: %s: measured without %s: %s\n", result->bench->name, name, why);
+    result->misses = true;
 }
 
 /* JSON has no infinities; one that stands for "no figure" is null. */
@@ -128,12 +138,13 @@ static void add_other(const struct bench_result *result, json_t *object, const c
     set_number(object, field, ratio_to(result, figure));
 }
 
-static json_t *judge(const struct bench_demand *demand, const json_t *object)
+static json_t *judge(const struct bench_result *result, const struct bench_demand *demand,
+                     const json_t *object)
 {
     const json_t *found = json_object_get(object, demand->field);
-    if (!json_is_number(found))
+    if (!json_is_number(found) && !result->misses)
         bench_fail("the case has a demand on \"%s\", which it did not measure", demand->field);
-    double measured = json_number_value(found);
+    double measured = json_is_number(found) ? json_number_value(found) : NAN;
     bool met =
         demand->bound == BENCH_AT_LEAST ? measured >= demand->number : measured <= demand->number;
     return json_pack("{s:s, s:f, s:b}", "field", demand->field,
@@ -157,7 +168,7 @@ static json_t *to_object(const struct bench_result *result)
     json_object_update(object, result->more);
     json_t *targets = json_array();
     for (int i = 0; i < BENCH_DEMANDS_MAX && bench->demands[i].field; i++)
-        json_array_append_new(targets, judge(&bench->demands[i], object));
+        json_array_append_new(targets, judge(result, &bench->demands[i], object));
     json_object_set_new(object, "targets", targets);
     if (result_is_broken(result))
         json_object_set(object, "broken", result->broken);

@@ -72,6 +72,15 @@ static bool all_met(const json_t *object)
     return true;
 }
 
+/* Nothing where the peer that it is about was missing. */
+static void write_field(FILE *file, const json_t *object, const char *field)
+{
+    if (json_object_get(object, field))
+        fprintf(file, "; %s %.3g", field, number_of(object, field));
+    else
+        fprintf(file, "; %s not measured", field);
+}
+
 static void write_measured(FILE *file, const struct bench_case *bench, const json_t *object)
 {
     char figure[FORMAT_MAX];
@@ -83,10 +92,10 @@ static void write_measured(FILE *file, const struct bench_case *bench, const jso
     {
         const char *field = text_of(target, "field");
         if (strcmp(field, "value") != 0)
-            fprintf(file, "; %s %.3g", field, number_of(object, field));
+            write_field(file, object, field);
     }
     for (int i = 0; i < BENCH_SHOWN_MAX && bench->shown[i]; i++)
-        fprintf(file, "; %s %.3g", bench->shown[i], number_of(object, bench->shown[i]));
+        write_field(file, object, bench->shown[i]);
     fputs(" |", file);
 }
 

@@ -5,13 +5,14 @@
 # What building and running takes, by the package names of Debian 12.
 build_packages=(
     build-essential cmake ninja-build pkg-config
-    libglib2.0-dev libjansson-dev liblmdb-dev libmpack-dev libpng-dev libsodium-dev libssl-dev
-    libutf8proc-dev libuv1-dev libxxhash-dev libzstd-dev zlib1g-dev
+    libglib2.0-dev libjansson-dev liblmdb-dev libmpack-dev libpng-dev libpq-dev libsodium-dev libsqlite3-dev
+    libssl-dev libutf8proc-dev libuv1-dev libxxhash-dev libzstd-dev zlib1g-dev
 )
 
 # What testing takes beside that: the second compiler, its sanitizer and fuzzer libraries and linker, symbols in
-# reports, the language of the checks, and what checks the manual page and the completion script.
-test_packages=(clang clang-format libclang-rt-dev lld llvm python3 git groff-base shellcheck)
+# reports, the language of the checks, what checks the manual page and the completion script, and the server that
+# the benchmark measures beside Jini; see forbid_cluster().
+test_packages=(clang clang-format libclang-rt-dev lld llvm python3 git groff-base shellcheck postgresql-15)
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*"
@@ -38,6 +39,14 @@ apt_knows() {
     done
 }
 
+# Before postgresql-15 is installed: Debian's package would make a cluster and start its server, now and with the
+# machine. The benchmark runs one of its own, and nobody else asked for one. Takes what runs a command as root.
+forbid_cluster() {
+    local folder=/etc/postgresql-common/createcluster.d
+    "$@" mkdir -p "$folder"
+    printf 'create_main_cluster = false\n' | "$@" tee "$folder/jini.conf" >/dev/null
+}
+
 # Installs what is missing of the packages, as root or by sudo. Says nothing when nothing is missing.
 install_packages() {
     local -a missing run=()
@@ -59,6 +68,9 @@ install_packages() {
     say "installing ${missing[*]}"
     if ! apt_knows "${missing[@]}"; then
         "${run[@]}" apt-get update -q
+    fi
+    if [[ " ${missing[*]} " == *" postgresql-15 "* ]]; then
+        forbid_cluster "${run[@]}"
     fi
     if ! "${run[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}"; then
         # The lists may be of a day whose files are gone from the mirror.

@@ -14,5 +14,8 @@ extern const struct bench_case case_image_get;
 extern const struct bench_case case_open;
 extern const struct bench_case case_growth;
 extern const struct bench_case case_memory;
+extern const struct bench_case case_transfer_batch;
+extern const struct bench_case case_transfer_spread;
+extern const struct bench_case case_transfer_single;
 
 #endif
