@@ -7,10 +7,11 @@
 
 enum {
     HEAD_BYTES = 88,
-    BLOCK_TRANSFERS = 240,
+    BLOCK_TRANSFERS = 227,
     BLOCK_HEADER_BYTES = 48,
-    TRANSFER_BYTES = 128,
-    ACCOUNT_BYTES = 112,
+    TRANSFER_BYTES = 128 + 16,
+    ACCOUNT_BYTES = 144,
+    MARK_TRANSFERS = 128,
     LIST_HEADER_BYTES = 20,
     LIST_BYTES_MAX = 1800,
     TAIL_MAX = 32,
@@ -29,8 +30,8 @@ struct tail {
 };
 
 struct account {
-    struct tail tails[2];
-    uint64_t touched; /* the batch that wrote it last */
+    uint64_t transfers[2]; /* debits and credits */
+    uint64_t touched;      /* the batch that wrote it last */
 };
 
 struct ledger_rows {
@@ -134,14 +135,10 @@ static void put_tail(struct ledger_rows *rows, uint8_t field, const uint8_t *val
         put_chunk(rows, field, value, tail);
         *tail = (struct tail){tail->last, tail->last, 1, LIST_HEADER_BYTES, 0};
     }
-    if (field > CREDITS) {
-        add_small(&key, 0);
-        add_small(&key, field);
-    }
+    add_small(&key, 0);
+    add_small(&key, field);
     add_id(&key, value);
-    if (field <= CREDITS)
-        add_small(&key, field);
-    put(rows, field <= CREDITS ? rows->accounts : rows->postings, &key, tail->bytes);
+    put(rows, rows->postings, &key, tail->bytes);
 }
 
 /* The value of a code or a ledger: an id with zeros before it. */
@@ -155,10 +152,6 @@ static void number_value(uint16_t number, uint8_t value[TRANSFERS_ID_BYTES])
 static void add_to_lists(struct ledger_rows *rows, const struct transfer *transfer, uint64_t time)
 {
     uint8_t value[TRANSFERS_ID_BYTES];
-    transfers_account_id(transfer->debit, value);
-    list_add(rows, DEBITS, value, &rows->account[transfer->debit].tails[0], time);
-    transfers_account_id(transfer->credit, value);
-    list_add(rows, CREDITS, value, &rows->account[transfer->credit].tails[1], time);
     number_value(transfer->code, value);
     list_add(rows, CODE, value, &rows->codes[transfer->code], time);
     number_value(TRANSFERS_LEDGER, value);
@@ -206,22 +199,37 @@ static void put_id(struct ledger_rows *rows, const struct transfer *transfer)
     put(rows, rows->ids, &key, TIME_BYTES);
 }
 
-/* An account and its lists, once a batch. */
+/* Of every 128th debit or credit of an account. */
+static void put_mark(struct ledger_rows *rows, uint8_t side, uint32_t number, uint64_t time)
+{
+    struct key key = {.length = 0};
+    uint8_t id[TRANSFERS_ID_BYTES];
+    if (++rows->account[number].transfers[side - DEBITS] % MARK_TRANSFERS != 0)
+        return;
+    transfers_account_id(number, id);
+    add_small(&key, 1);
+    add_small(&key, side);
+    add_id(&key, id);
+    add_time(&key, time);
+    put(rows, rows->postings, &key, 0);
+}
+
 static void put_account(struct ledger_rows *rows, uint32_t number)
 {
     struct key key = {.length = 0};
     uint8_t id[TRANSFERS_ID_BYTES];
-    struct account *account = &rows->account[number];
-    if (account->touched == rows->batches)
-        return;
-    account->touched = rows->batches;
     transfers_account_id(number, id);
     add_id(&key, id);
     put(rows, rows->accounts, &key, ACCOUNT_BYTES);
-    for (uint8_t side = 0; side < 2; side++) {
-        if (account->tails[side].count > 0)
-            put_tail(rows, (uint8_t)(DEBITS + side), id, &account->tails[side]);
-    }
+}
+
+/* Once a batch. */
+static void touch_account(struct ledger_rows *rows, uint32_t number)
+{
+    struct account *account = &rows->account[number];
+    if (account->touched != rows->batches)
+        put_account(rows, number);
+    account->touched = rows->batches;
 }
 
 /* ---- Batches --------------------------------------------------------------------------------- */
@@ -240,14 +248,18 @@ void ledger_rows_batch(void *context, const struct transfer *transfers, uint32_t
     uint64_t first = now > rows->last_ns ? now : rows->last_ns + 1;
     rows->batches++;
     raw_begin(rows->raw);
+    for (uint32_t i = 0; i < count; i++) {
+        put_mark(rows, DEBITS, transfers[i].debit, first + i);
+        put_mark(rows, CREDITS, transfers[i].credit, first + i);
+    }
     put_blocks(rows, first, count);
     for (uint32_t i = 0; i < count; i++)
         put_id(rows, &transfers[i]);
     for (uint32_t i = 0; i < count; i++)
         add_to_lists(rows, &transfers[i], first + i);
     for (uint32_t i = 0; i < count; i++) {
-        put_account(rows, transfers[i].debit);
-        put_account(rows, transfers[i].credit);
+        touch_account(rows, transfers[i].debit);
+        touch_account(rows, transfers[i].credit);
     }
     put_lists(rows);
     put_head(rows);
@@ -268,6 +280,10 @@ static void load(struct ledger_rows *rows, uint32_t accounts, uint64_t batches)
 {
     struct transfer *transfers = bench_alloc(TRANSFERS_BATCH, sizeof(*transfers));
     struct transfer_source source = transfers_of_history(accounts);
+    raw_begin(rows->raw);
+    for (uint32_t number = 1; number <= accounts + 2; number++)
+        put_account(rows, number);
+    raw_commit(rows->raw);
     for (uint64_t batch = 0; batch < batches; batch++) {
         transfers_next(&source, transfers_history_accounts(batch), transfers, TRANSFERS_BATCH);
         ledger_rows_batch(rows, transfers, TRANSFERS_BATCH);

@@ -109,8 +109,8 @@ static int read_value(struct store_txn *txn, enum store_space space, const struc
     return status == JINI_E_TOO_BIG ? JINI_E_CORRUPT : status;
 }
 
-int ledger_account_get(struct store_txn *txn, const struct jini_id *id, struct jini_account *out,
-                       struct jini_error *error)
+int account_read(struct store_txn *txn, const struct jini_id *id, struct jini_account *out,
+                 struct chain_end ends[2], struct jini_error *error)
 {
     uint8_t bytes[RECORD_ACCOUNT_BYTES];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
@@ -118,10 +118,17 @@ int ledger_account_get(struct store_txn *txn, const struct jini_id *id, struct j
     enum store_space space = place_of_account(id, &key);
     int status = read_value(txn, space, &key, &value);
     if (status == 0)
-        status = record_read_account(buffer_slice(&value), id, out);
+        status = record_read_account(buffer_slice(&value), id, out, ends);
     if (status == JINI_E_NOT_FOUND)
         return error_set(error, status, "id", "there is no account with this id");
     return status ? explain(status, "account", "an account", error) : 0;
+}
+
+int ledger_account_get(struct store_txn *txn, const struct jini_id *id, struct jini_account *out,
+                       struct jini_error *error)
+{
+    struct chain_end ends[2];
+    return account_read(txn, id, out, ends, error);
 }
 
 int batch_account(struct ledger_batch *batch, struct store_txn *txn, const struct jini_id *id,
@@ -130,13 +137,12 @@ int batch_account(struct ledger_batch *batch, struct store_txn *txn, const struc
     uint32_t *value = id_map_at(&batch->account_map, id);
     if (*value == 0) {
         struct batch_account *new = &batch->accounts[batch->account_count];
-        int status = ledger_account_get(txn, id, &new->account, error);
+        memset(new->ends, 0, sizeof(new->ends));
+        int status = account_read(txn, id, &new->account, new->ends, error);
         if (status && status != JINI_E_NOT_FOUND)
             return status;
         new->exists = status == 0;
         new->changed = false;
-        for (int side = BLOCK_DEBIT; side <= BLOCK_CREDIT; side++)
-            new->events[side] = (struct event_list){BATCH_NONE, BATCH_NONE};
         *value = ++batch->account_count;
     }
     *index = *value - 1;

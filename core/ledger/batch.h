@@ -27,9 +27,9 @@ struct event_list {
 
 struct batch_account {
     struct jini_account account;
+    struct chain_end ends[2]; /* by enum block_side; moved on when the batch is written */
     bool exists;
     bool changed;
-    struct event_list events[2]; /* by enum block_side */
 };
 
 /* What an id of a transfer stands for. */
@@ -50,7 +50,7 @@ struct batch_pending {
 struct batch_event {
     struct block_event event;
     uint32_t account[2];            /* by enum block_side */
-    uint32_t next[POSTINGS_FIELDS]; /* event with the same value of that field */
+    uint32_t next[POSTINGS_FIELDS]; /* event with the same value of that field, from CODE on */
 };
 
 struct batch_term {
@@ -114,6 +114,10 @@ static inline uint64_t batch_next_ns(const struct ledger_batch *batch)
 }
 
 /* ---- What is known; read from the store where it is asked for first ---- */
+
+/* An account, and where its chains end. JINI_E_NOT_FOUND, JINI_E_CORRUPT, JINI_E_FORMAT. */
+int account_read(struct store_txn *txn, const struct jini_id *id, struct jini_account *out,
+                 struct chain_end ends[2], struct jini_error *error);
 
 /* The account, in `accounts`; it may not exist. */
 int batch_account(struct ledger_batch *batch, struct store_txn *txn, const struct jini_id *id,

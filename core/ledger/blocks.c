@@ -71,6 +71,10 @@ static void fill(struct block *block, const struct block_event *const *events, u
     uint8_t *at = block->bytes + BLOCK_HEADER_BYTES;
     for (uint32_t i = 0; i < count; i++, at += RECORD_TRANSFER_BYTES)
         record_write_transfer(&events[i]->transfer, at);
+    for (uint32_t i = 0; i < count; i++, at += BLOCK_LINK_BYTES) {
+        store_le64(at, events[i]->before_ns[BLOCK_DEBIT]);
+        store_le64(at + 8, events[i]->before_ns[BLOCK_CREDIT]);
+    }
     uint8_t *balances = at;
     for (uint32_t i = 0; i < count; i++)
         at = write_balances(events[i], i, at);
@@ -119,9 +123,14 @@ static const uint8_t *event_at(const struct block *block, uint32_t event)
     return block->bytes + BLOCK_HEADER_BYTES + (size_t)event * RECORD_TRANSFER_BYTES;
 }
 
+static const uint8_t *link_at(const struct block *block, uint32_t event)
+{
+    return event_at(block, block->events) + (size_t)event * BLOCK_LINK_BYTES;
+}
+
 static const uint8_t *balance_at(const struct block *block, uint32_t balance)
 {
-    return event_at(block, block->events) + (size_t)balance * BLOCK_BALANCE_BYTES;
+    return link_at(block, block->events) + (size_t)balance * BLOCK_BALANCE_BYTES;
 }
 
 /* Where a balance stands among those of its block. */
@@ -138,8 +147,10 @@ static uint32_t place_at(const struct block *block, uint32_t balance)
 
 static bool in_order(const struct block *block)
 {
-    for (uint32_t i = 1; i < block->events; i++) {
-        if (block_time(block, i) <= block_time(block, i - 1))
+    for (uint32_t i = 0; i < block->events; i++) {
+        uint64_t time = block_time(block, i);
+        if ((i > 0 && time <= block_time(block, i - 1)) ||
+            block_link(block, i, BLOCK_DEBIT) >= time || block_link(block, i, BLOCK_CREDIT) >= time)
             return false;
     }
     for (uint32_t i = 0; i < block->balances; i++) {
@@ -169,7 +180,8 @@ static int parse(uint64_t first_ns, struct block *block, struct jini_error *erro
     if (header[0] != VERSION || header[1] != 0 || load_le16(header + 6) != 0 || block->events < 1 ||
         block->events > BLOCK_EVENTS_MAX || block->balances > 2 * block->events)
         return damaged(first_ns, "its header", error);
-    if (block->length != BLOCK_HEADER_BYTES + (size_t)block->events * RECORD_TRANSFER_BYTES +
+    if (block->length != BLOCK_HEADER_BYTES +
+                             (size_t)block->events * (RECORD_TRANSFER_BYTES + BLOCK_LINK_BYTES) +
                              (size_t)block->balances * BLOCK_BALANCE_BYTES)
         return damaged(first_ns, "its length", error);
     if (block_time(block, 0) != first_ns || !in_order(block))
@@ -208,19 +220,31 @@ int blocks_read(struct store_txn *txn, uint64_t timestamp, enum store_direction 
     return parse(first_ns, out, error);
 }
 
-int blocks_find(struct store_txn *txn, uint64_t timestamp, struct block *scratch,
-                struct jini_transfer *out, struct jini_error *error)
+int blocks_seek(struct store_txn *txn, uint64_t timestamp, struct block *block, uint32_t *event,
+                struct jini_error *error)
 {
-    int status = blocks_read(txn, timestamp, STORE_BACKWARD, scratch, error);
+    bool at_hand = block->first_ns != 0 && block->first_ns <= timestamp &&
+                   timestamp <= block_time(block, block->events - 1);
+    int status = at_hand ? 0 : blocks_read(txn, timestamp, STORE_BACKWARD, block, error);
     if (status && status != JINI_E_NOT_FOUND)
         return status;
-    uint32_t event = status ? 0 : block_find(scratch, timestamp);
-    if (status || event == scratch->events || block_time(scratch, event) != timestamp)
+    *event = status ? 0 : block_find(block, timestamp);
+    if (status || *event == block->events || block_time(block, *event) != timestamp)
         return error_set(error, JINI_E_CORRUPT, "ledger",
                          "a row names a transfer of the time %llu ns, at which there is none",
                          (unsigned long long)timestamp);
-    block_transfer(scratch, event, out);
     return 0;
+}
+
+int blocks_find(struct store_txn *txn, uint64_t timestamp, struct block *scratch,
+                struct jini_transfer *out, struct jini_error *error)
+{
+    uint32_t event;
+    scratch->first_ns = 0;
+    int status = blocks_seek(txn, timestamp, scratch, &event, error);
+    if (status == 0)
+        block_transfer(scratch, event, out);
+    return status;
 }
 
 uint64_t block_time(const struct block *block, uint32_t event)
@@ -245,6 +269,11 @@ uint32_t block_find(const struct block *block, uint64_t timestamp)
 void block_transfer(const struct block *block, uint32_t event, struct jini_transfer *out)
 {
     record_read_transfer(event_at(block, event), out);
+}
+
+uint64_t block_link(const struct block *block, uint32_t event, enum block_side side)
+{
+    return load_le64(link_at(block, event) + 8 * side);
 }
 
 bool block_balance(const struct block *block, uint32_t event, enum block_side side,

@@ -39,6 +39,8 @@ struct pass_account {
     struct jini_id id;
     struct jini_balance expected;
     struct balance reckoned;
+    struct chain_end expected_ends[2]; /* by enum block_side */
+    struct chain_end ends[2];
     bool keeps_history;
 };
 
@@ -58,6 +60,7 @@ struct pass {
     uint64_t before_ns;              /* time of that block */
     uint32_t told_of_blocks;
     uint32_t told_of_history;
+    uint32_t told_of_chains;
 };
 
 /* JINI_E_CORRUPT: the key is none of the space. That of a user is looked at with the users. */
@@ -66,19 +69,17 @@ static int pass_add(struct pass *pass, enum store_space space, struct slice key,
     struct tuple_reader reader = tuple_reader_of(key);
     struct jini_account account;
     struct jini_id id;
-    if (place_read(space, &reader, &id) != 0)
+    struct pass_account *added = &pass->accounts[pass->count];
+    if (place_read(space, &reader, &id) != 0 || reader.rest.length != 0)
         return space == STORE_SPACE_USERS ? 0 : JINI_E_CORRUPT;
-    if (reader.rest.length != 0)
-        return 0; /* a tail of postings */
-    if (record_read_account(value, &id, &account) != 0) {
+    memset(added, 0, sizeof(*added));
+    if (record_read_account(value, &id, &account, added->expected_ends) != 0) {
         pass->unreadable = id;
         return 0;
     }
-    pass->accounts[pass->count] = (struct pass_account){
-        .id = id,
-        .expected = account.balance,
-        .keeps_history = account.flags & JINI_ACCOUNT_HISTORY,
-    };
+    added->id = id;
+    added->expected = account.balance;
+    added->keeps_history = account.flags & JINI_ACCOUNT_HISTORY;
     *id_map_at(&pass->map, &id) = ++pass->count;
     return 0;
 }
@@ -87,7 +88,7 @@ static int pass_add(struct pass *pass, enum store_space space, struct slice key,
 static int read_space(struct pass *pass, struct store_txn *txn, enum store_space space,
                       struct slice low)
 {
-    uint8_t bytes[POSTINGS_CHUNK_BYTES];
+    uint8_t bytes[RECORD_ACCOUNT_BYTES];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     struct store_cursor cursor;
     int status = store_cursor_open(txn, space, low, slice_of(NULL, 0), STORE_FORWARD, &cursor);
@@ -211,6 +212,23 @@ static void check_history(struct pass *pass, const struct pass_account *account,
                     (unsigned long long)event->timestamp);
 }
 
+/* The link of an event leads to the one before it, and where a mark is due is known then. */
+static void check_link(struct pass *pass, struct pass_account *account, uint32_t index,
+                       enum block_side side, const struct jini_transfer *event)
+{
+    struct checking *checking = pass->checking;
+    struct chain_end *end = &account->ends[side];
+    if (block_link(&checking->block, index, side) != end->last_ns &&
+        pass->told_of_chains++ < TOLD_MAX)
+        check_found(checking, "ledger_list_damaged",
+                    side == BLOCK_DEBIT ? "debit_account_id" : "credit_account_id",
+                    "the transfer of %llu ns does not lead to the one before it of its account",
+                    (unsigned long long)event->timestamp);
+    *end = (struct chain_end){event->timestamp, end->count + 1};
+    if (end->count % CHAIN_MARK_EVENTS == 0 && event->timestamp <= checking->last_ns)
+        check_add_mark(checking, checking->of_events, &account->id, side, event->timestamp);
+}
+
 static int check_side(struct pass *pass, struct store_txn *txn, uint32_t index,
                       enum block_side side, const struct jini_transfer *event)
 {
@@ -227,6 +245,7 @@ static int check_side(struct pass *pass, struct store_txn *txn, uint32_t index,
     if (status)
         return status;
     reckon(account, side, event, held);
+    check_link(pass, account, index, side, event);
     check_history(pass, account, index, side, event);
     return 0;
 }
@@ -335,6 +354,20 @@ static void check_balances(struct pass *pass)
     }
 }
 
+static void check_ends(struct pass *pass)
+{
+    char id[JINI_ID_TEXT_MAX];
+    for (uint32_t i = 0; i < pass->count; i++) {
+        const struct pass_account *account = &pass->accounts[i];
+        if (memcmp(account->ends, account->expected_ends, sizeof(account->ends)) == 0 ||
+            pass->told_of_chains++ >= TOLD_MAX)
+            continue;
+        jini_id_format(&account->id, id);
+        check_found(pass->checking, "ledger_list_damaged", "account",
+                    "the lists of account %s do not end with its last transfers", id);
+    }
+}
+
 static void check_head(struct pass *pass)
 {
     const struct ledger_head *head = &pass->head;
@@ -358,6 +391,7 @@ static int run_pass(struct pass *pass, const struct jini_id *after)
     if (status || pass->checking->events_missed)
         return status;
     check_balances(pass);
+    check_ends(pass);
     if (pass->first)
         check_head(pass);
     return 0;

@@ -27,7 +27,7 @@ struct ledger_check {
 };
 
 /*
- * Memory: some 40 MiB while there are many accounts; the blocks are read once for each 200,000 of
+ * Memory: some 50 MiB while there are many accounts; the blocks are read once for each 200,000 of
  * them. Returns 0 also when something was found. JINI_E_CANCELLED, JINI_E_BUSY, JINI_E_IO,
  * JINI_E_NO_MEMORY.
  */

@@ -7,7 +7,7 @@
 #ifndef LEDGER_CHECK_PRIVATE_H
 #define LEDGER_CHECK_PRIVATE_H
 
-#include "ledger/blocks.h"
+#include "ledger/chains.h"
 #include "ledger/check.h"
 #include "ledger/id_map.h"
 #include "ledger/place.h"
@@ -23,7 +23,8 @@ struct check_sum {
 };
 
 enum check_set {
-    CHECK_POSTINGS = 0, /* by field: POSTINGS_DEBITS and so on */
+    CHECK_POSTINGS =
+        0, /* by field: of DEBITS and CREDITS the marks, then POSTINGS_CODE and so on */
     CHECK_IDS = POSTINGS_FIELDS,
     CHECK_PENDING,
     CHECK_ENDS,
@@ -52,7 +53,11 @@ void check_add(const struct checking *checking, struct check_sum *sum, const voi
 /* A row that the store cannot give: those behind it were not checked. */
 void check_space_damaged(struct checking *checking, enum store_space space, int status);
 
-/* The members of each set that an event makes. */
+/* A mark in the chain of an account. */
+void check_add_mark(const struct checking *checking, struct check_sum *sums,
+                    const struct jini_id *account_id, enum block_side side, uint64_t timestamp);
+
+/* The members of each other set that an event makes. */
 void check_add_event(struct checking *checking, const struct jini_transfer *event);
 
 /* Sums up the rows, and tells which sets differ. */

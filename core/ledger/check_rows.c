@@ -28,6 +28,13 @@ static void add_posting(const struct checking *checking, struct check_sum *sums,
     check_add(checking, &sums[term->field], member, sizeof(member));
 }
 
+void check_add_mark(const struct checking *checking, struct check_sum *sums,
+                    const struct jini_id *account_id, enum block_side side, uint64_t timestamp)
+{
+    enum postings_field field = side == BLOCK_DEBIT ? POSTINGS_DEBITS : POSTINGS_CREDITS;
+    add_posting(checking, sums, &(struct postings_term){field, *account_id}, timestamp);
+}
+
 static void add_number(struct checking *checking, enum postings_field field, uint64_t number,
                        uint64_t timestamp)
 {
@@ -65,10 +72,6 @@ void check_add_event(struct checking *checking, const struct jini_transfer *even
 {
     struct check_sum *sums = checking->of_events;
     uint64_t time = event->timestamp;
-    add_posting(checking, sums, &(struct postings_term){POSTINGS_DEBITS, event->debit_account_id},
-                time);
-    add_posting(checking, sums, &(struct postings_term){POSTINGS_CREDITS, event->credit_account_id},
-                time);
     add_number(checking, POSTINGS_CODE, event->code, time);
     add_number(checking, POSTINGS_LEDGER, event->ledger, time);
     add_number(checking, POSTINGS_USER_DATA_64, event->user_data_64, time);
@@ -132,38 +135,28 @@ static int sum_list(struct checking *checking, const struct postings_term *term)
     return status_is_damage(status) || status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
-static int visit_list(struct checking *checking, enum store_space space, struct slice key,
-                      struct slice value)
+static int visit_posting(void *argument, struct slice key, struct slice value)
 {
+    struct checking *checking = argument;
     struct postings_key parsed;
     uint64_t times[POSTINGS_ROW_TIMES_MAX];
     uint32_t count;
-    if (postings_read_key(space, key, &parsed) != 0) {
-        stray(checking, space, key.length);
+    if (postings_read_key(key, &parsed) != 0) {
+        stray(checking, STORE_SPACE_POSTINGS, key.length);
         return 0;
     }
     if (!goes_on(checking))
         return JINI_E_CANCELLED;
-    if (!parsed.is_chunk)
+    if (parsed.row == POSTINGS_TAIL)
         return sum_list(checking, &parsed.term);
-    /* Read with its list; one that no tail leads to is found by the counts. */
-    if (postings_read_row(value, times, &count) != 0 || times[0] != parsed.first_ns)
-        stray(checking, space, key.length);
+    /* A chunk is read with its list; one that no tail leads to is found by the counts. */
+    if (parsed.row == POSTINGS_MARK
+            ? value.length != 0
+            : postings_read_row(value, times, &count) != 0 || times[0] != parsed.first_ns)
+        stray(checking, STORE_SPACE_POSTINGS, key.length);
+    if (parsed.row == POSTINGS_MARK && parsed.first_ns <= checking->last_ns)
+        add_posting(checking, checking->of_rows, &parsed.term, parsed.first_ns);
     return 0;
-}
-
-static int visit_posting(void *argument, struct slice key, struct slice value)
-{
-    return visit_list(argument, STORE_SPACE_POSTINGS, key, value);
-}
-
-static int visit_account(void *argument, struct slice key, struct slice value)
-{
-    struct tuple_reader reader = tuple_reader_of(key);
-    struct jini_id id;
-    if (place_read(STORE_SPACE_LEDGER_ACCOUNTS, &reader, &id) == 0 && reader.rest.length == 0)
-        return 0; /* an account; it was looked at in its pass */
-    return visit_list(argument, STORE_SPACE_LEDGER_ACCOUNTS, key, value);
 }
 
 /* Rows of users that are none of the ledger's are left to those who keep them. */
@@ -171,12 +164,11 @@ static int visit_user(void *argument, struct slice key, struct slice value)
 {
     struct tuple_reader reader = tuple_reader_of(key);
     struct jini_id id;
+    (void)value; /* that of an account was looked at in its pass */
     int status = place_read(STORE_SPACE_USERS, &reader, &id);
-    if (status == JINI_E_NOT_FOUND)
-        return goes_on(argument) ? 0 : JINI_E_CANCELLED;
-    if (status == 0 && reader.rest.length == 0)
-        return 0;
-    return visit_list(argument, STORE_SPACE_USERS, key, value);
+    if (status != JINI_E_NOT_FOUND && (status || reader.rest.length != 0))
+        stray(argument, STORE_SPACE_USERS, key.length);
+    return goes_on(argument) ? 0 : JINI_E_CANCELLED;
 }
 
 /* ---- Pending transfers ---- */
@@ -281,7 +273,9 @@ static void compare(struct checking *checking)
         "pending transfers",
         "ends of pending transfers",
     };
-    for (int set = POSTINGS_DEBITS; set < CHECK_SETS; set++) {
+    /* Which marks there are to be is known of accounts that could be read. */
+    for (int set = checking->accounts_missed ? POSTINGS_CODE : POSTINGS_DEBITS; set < CHECK_SETS;
+         set++) {
         const struct check_sum *events = &checking->of_events[set];
         const struct check_sum *rows = &checking->of_rows[set];
         if (events->count == rows->count && events->sum == rows->sum)
@@ -298,8 +292,8 @@ static int visit_space(struct checking *checking, enum store_space space, store_
                             visit, checking);
     if (!status_is_damage(status))
         return status;
-    /* Those of the accounts were told when their balances were checked. */
-    if (space != STORE_SPACE_LEDGER_ACCOUNTS && space != STORE_SPACE_USERS)
+    /* That of the users was told when their balances were checked. */
+    if (space != STORE_SPACE_USERS)
         check_space_damaged(checking, space, status);
     checking->events_missed = true;
     return 0;
@@ -323,8 +317,6 @@ int check_rows(struct checking *checking)
     int status = visit_space(checking, STORE_SPACE_TRANSFERS, visit_block);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_TRANSFER_IDS, visit_id);
-    if (status == 0)
-        status = visit_space(checking, STORE_SPACE_LEDGER_ACCOUNTS, visit_account);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_USERS, visit_user);
     if (status == 0)

@@ -1,5 +1,5 @@
 /*
- * Where the rows of an account lie.
+ * Where an account lies.
  *
  * Most lie in LEDGER_ACCOUNTS by their id. An account of a user lies in USERS, among the other rows
  * of that user, so that who charges a user's quota and credits at once writes one page for both.
@@ -7,8 +7,7 @@
  *
  *   0 "jw" (0x6a 0x77) | 2 user u48, not 0 | 8 number u64          big-endian
  *
- *   USERS (uint user, text "a", uint number)               the account
- *   USERS (uint user, text "a", uint number, uint field)   tail of its debits or credits
+ *   USERS (uint user, text "a", uint number)   the account
  *
  * Any caller may give an account such an id; that says where it is kept and nothing else.
  */
@@ -28,7 +27,7 @@ struct jini_id place_user_account(uint64_t user_id, uint64_t number);
 /* False: it is no user's. Either may be NULL. */
 bool place_is_of_user(const struct jini_id *id, uint64_t *user_id, uint64_t *number);
 
-/* The key of the account, and its space. Rows beside it have this key as their prefix. */
+/* The key of the account, and its space. */
 enum store_space place_of_account(const struct jini_id *id, struct tuple *key);
 
 /*

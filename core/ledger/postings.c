@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "base/tuple.h"
-#include "ledger/place.h"
 
 enum { VERSION = 1, VARINT_MAX = 10, KIND_TAIL = 0, KIND_CHUNK = 1 };
 
@@ -122,18 +121,12 @@ static bool is_of_account(enum postings_field field)
     return field == POSTINGS_DEBITS || field == POSTINGS_CREDITS;
 }
 
-static enum store_space place_of_tail(const struct postings_term *term, struct tuple *key)
+static void tail_key(const struct postings_term *term, struct tuple *key)
 {
-    if (is_of_account(term->field)) {
-        enum store_space space = place_of_account(&term->value, key);
-        tuple_add_uint(key, term->field);
-        return space;
-    }
     tuple_begin(key);
     tuple_add_uint(key, KIND_TAIL);
     tuple_add_uint(key, term->field);
     tuple_add_id(key, &term->value);
-    return STORE_SPACE_POSTINGS;
 }
 
 static void chunk_key(const struct postings_term *term, uint64_t first_ns, struct tuple *key)
@@ -154,32 +147,19 @@ static int read_field(struct tuple_reader *reader, struct postings_term *out)
     return 0;
 }
 
-static bool read_tail_of_account(enum store_space space, struct tuple_reader *reader,
-                                 struct postings_key *out)
-{
-    return place_read(space, reader, &out->term.value) == 0 &&
-           read_field(reader, &out->term) == 0 && is_of_account(out->term.field);
-}
-
-/* The tail of an account is beside it, not here. */
-static bool read_other(struct tuple_reader *reader, struct postings_key *out)
-{
-    uint64_t kind;
-    if (tuple_next_uint(reader, &kind) != 0 || kind > KIND_CHUNK ||
-        read_field(reader, &out->term) != 0 || tuple_next_id(reader, &out->term.value) != 0)
-        return false;
-    out->is_chunk = kind == KIND_CHUNK;
-    return out->is_chunk ? tuple_next_uint(reader, &out->first_ns) == 0
-                         : !is_of_account(out->term.field);
-}
-
-int postings_read_key(enum store_space space, struct slice key, struct postings_key *out)
+int postings_read_key(struct slice key, struct postings_key *out)
 {
     struct tuple_reader reader = tuple_reader_of(key);
+    uint64_t kind;
     memset(out, 0, sizeof(*out));
-    bool known = space == STORE_SPACE_POSTINGS ? read_other(&reader, out)
-                                               : read_tail_of_account(space, &reader, out);
-    return known && reader.rest.length == 0 ? 0 : JINI_E_CORRUPT;
+    if (tuple_next_uint(&reader, &kind) != 0 || kind > KIND_CHUNK ||
+        read_field(&reader, &out->term) != 0 || tuple_next_id(&reader, &out->term.value) != 0)
+        return JINI_E_CORRUPT;
+    if (kind == KIND_CHUNK && tuple_next_uint(&reader, &out->first_ns) != 0)
+        return JINI_E_CORRUPT;
+    bool of_account = is_of_account(out->term.field);
+    out->row = kind == KIND_TAIL ? POSTINGS_TAIL : of_account ? POSTINGS_MARK : POSTINGS_CHUNK;
+    return reader.rest.length == 0 && !(kind == KIND_TAIL && of_account) ? 0 : JINI_E_CORRUPT;
 }
 
 static int explain(int status, const struct postings_term *term, struct jini_error *error)
@@ -202,8 +182,8 @@ static int read_tail(struct store_txn *txn, const struct postings_term *term, ui
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     struct tuple key;
     *count = 0;
-    enum store_space space = place_of_tail(term, &key);
-    int status = store_get(txn, space, tuple_key(&key), &value);
+    tail_key(term, &key);
+    int status = store_get(txn, STORE_SPACE_POSTINGS, tuple_key(&key), &value);
     if (status == JINI_E_NOT_FOUND)
         return 0;
     if (status == 0)
@@ -234,8 +214,8 @@ static int add(struct store_txn *txn, const struct postings_term *term, struct r
 static int write_tail(struct store_txn *txn, const struct postings_term *term, struct row *row)
 {
     struct tuple key;
-    enum store_space space = place_of_tail(term, &key);
-    return store_put(txn, space, tuple_key(&key), row_end(row));
+    tail_key(term, &key);
+    return store_put(txn, STORE_SPACE_POSTINGS, tuple_key(&key), row_end(row));
 }
 
 /*

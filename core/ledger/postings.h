@@ -1,5 +1,6 @@
 /*
- * Postings: for each value of a field, the times of the events that have it, in order.
+ * Postings: for each value of a field that is no account, the times of the events that have it, in
+ * order. Those of accounts are chains (chains.h), of which only the marks lie here.
  *
  * Most lists grow at their end and few of their values are read, so a list is a row of its newest
  * times, the tail, and chunks of older ones. Appending rewrites tails, which lie side by side; when
@@ -9,9 +10,8 @@
  * 12 last time u64 | 20 the others as differences to the one before, each in groups of 7 bits, low
  * first, with the top bit set but in the last (LEB128). Keys:
  *
- *   beside the account (place.h), (uint field)            tail of its debits or credits
- *   POSTINGS        (uint 0, uint field, id value)        tail of another field
- *   POSTINGS        (uint 1, uint field, id value, uint first time)    chunk
+ *   POSTINGS (uint 0, uint field, id value)                     tail
+ *   POSTINGS (uint 1, uint field, id value, uint first time)    chunk, or mark
  *
  * A value shorter than 128 bits is an id with zeros before it.
  */
@@ -77,13 +77,13 @@ int postings_next(struct postings_walk *walk, uint64_t *time, struct jini_error 
 
 /* ---- For verify ---- */
 
-/* What a key of LEDGER_ACCOUNTS, USERS or POSTINGS names. JINI_E_CORRUPT: no row of postings. */
+/* What a key of POSTINGS names. JINI_E_CORRUPT: nothing. */
 struct postings_key {
+    enum postings_row { POSTINGS_TAIL, POSTINGS_CHUNK, POSTINGS_MARK } row;
     struct postings_term term;
-    bool is_chunk;
-    uint64_t first_ns; /* of a chunk */
+    uint64_t first_ns; /* of a chunk; of a mark, its time */
 };
-int postings_read_key(enum store_space space, struct slice key, struct postings_key *out);
+int postings_read_key(struct slice key, struct postings_key *out);
 
 /* The times of a row, POSTINGS_ROW_TIMES_MAX at most. JINI_E_CORRUPT, JINI_E_FORMAT. */
 int postings_read_row(struct slice row, uint64_t *times, uint32_t *count);

@@ -1,14 +1,14 @@
 /*
- * Listing events. One list of postings leads, that of the field of the filter that most likely has
- * the fewest; each event in it is read and held against the whole filter. Without such a field the
- * blocks themselves lead.
+ * Listing events. One list leads, that of the field of the filter that most likely has the fewest:
+ * postings, or the chains of an account. Each event in it is read and held against the whole
+ * filter. Without such a field the blocks themselves lead.
  */
 #include "ledger/ledger.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/id.h"
-#include "ledger/blocks.h"
+#include "ledger/chains.h"
 #include "ledger/postings.h"
 
 enum {
@@ -19,7 +19,11 @@ enum {
 
 /* A list that leads, and the time in it that comes next. */
 struct lead {
-    struct postings_walk walk;
+    enum { LEAD_POSTINGS, LEAD_CHAIN } kind;
+    union {
+        struct postings_walk postings;
+        struct chain_walk chain;
+    } walk;
     bool ended;
     uint64_t time;
 };
@@ -32,6 +36,7 @@ struct query {
     uint64_t max;
     uint32_t lead_count; /* 0: the blocks lead */
     struct lead leads[LEADS_MAX];
+    struct lead *led_by; /* to the event at hand */
     uint32_t looks;
     uint32_t event; /* the one found, in `block` */
     struct block block;
@@ -44,9 +49,21 @@ static bool is_earlier(const struct query *query, uint64_t a, uint64_t b)
     return query->direction == STORE_FORWARD ? a < b : a > b;
 }
 
-static int lead_next(struct lead *lead, struct jini_error *error)
+static void arrive(struct lead *lead)
 {
-    int status = postings_next(&lead->walk, &lead->time, error);
+    lead->time = lead->walk.chain.time;
+    lead->ended = lead->time == 0;
+}
+
+/* The event at hand is the one that the lead has led to. */
+static int lead_next(struct query *query, struct lead *lead, struct jini_error *error)
+{
+    if (lead->kind == LEAD_CHAIN) {
+        int status = chain_next(&lead->walk.chain, &query->block, query->event, error);
+        arrive(lead);
+        return status;
+    }
+    int status = postings_next(&lead->walk.postings, &lead->time, error);
     lead->ended = status == JINI_E_NOT_FOUND;
     return lead->ended ? 0 : status;
 }
@@ -54,8 +71,25 @@ static int lead_next(struct lead *lead, struct jini_error *error)
 static int add_lead(struct query *query, const struct postings_term *term, struct jini_error *error)
 {
     struct lead *lead = &query->leads[query->lead_count++];
-    postings_open(&lead->walk, query->txn, term, query->min, query->max, query->direction);
-    return lead_next(lead, error);
+    lead->kind = LEAD_POSTINGS;
+    postings_open(&lead->walk.postings, query->txn, term, query->min, query->max, query->direction);
+    return lead_next(query, lead, error);
+}
+
+static int add_chain(struct query *query, enum block_side side, struct jini_error *error)
+{
+    struct lead *lead = &query->leads[query->lead_count++];
+    struct chain_walk *walk = &lead->walk.chain;
+    lead->kind = LEAD_CHAIN;
+    walk->txn = query->txn;
+    walk->account_id = query->filter->account_id;
+    walk->side = side;
+    walk->direction = query->direction;
+    walk->min = query->min;
+    walk->max = query->max;
+    int status = chain_open(walk, &query->block, error);
+    arrive(lead);
+    return status;
 }
 
 static int add_number(struct query *query, enum postings_field field, uint64_t number,
@@ -67,15 +101,12 @@ static int add_number(struct query *query, enum postings_field field, uint64_t n
 
 static int add_account(struct query *query, struct jini_error *error)
 {
-    const struct jini_ledger_filter *filter = query->filter;
-    uint32_t sides = filter->flags & (JINI_LEDGER_DEBITS | JINI_LEDGER_CREDITS);
+    uint32_t sides = query->filter->flags & (JINI_LEDGER_DEBITS | JINI_LEDGER_CREDITS);
     int status = 0;
     if (sides != JINI_LEDGER_CREDITS)
-        status =
-            add_lead(query, &(struct postings_term){POSTINGS_DEBITS, filter->account_id}, error);
+        status = add_chain(query, BLOCK_DEBIT, error);
     if (status == 0 && sides != JINI_LEDGER_DEBITS)
-        status =
-            add_lead(query, &(struct postings_term){POSTINGS_CREDITS, filter->account_id}, error);
+        status = add_chain(query, BLOCK_CREDIT, error);
     return status;
 }
 
@@ -97,26 +128,19 @@ static int choose_leads(struct query *query, struct jini_error *error)
     return filter->ledger ? add_number(query, POSTINGS_LEDGER, filter->ledger, error) : 0;
 }
 
-/* The event that `time` names, of the block at hand or of another. */
-static int load(struct query *query, uint64_t time, struct jini_error *error)
-{
-    struct block *block = &query->block;
-    bool at_hand = block->first_ns != 0 && block->first_ns <= time &&
-                   time <= block_time(block, block->events - 1);
-    int status = at_hand ? 0 : blocks_read(query->txn, time, STORE_BACKWARD, block, error);
-    if (status && status != JINI_E_NOT_FOUND)
-        return status;
-    query->event = status ? 0 : block_find(block, time);
-    if (status || query->event == block->events || block_time(block, query->event) != time)
-        return error_set(error, JINI_E_CORRUPT, "ledger",
-                         "a list names a transfer of the time %llu ns, at which there is none",
-                         (unsigned long long)time);
-    return 0;
-}
-
+/*
+ * A lead goes on only when its event has been taken: going back along a chain takes the link of the
+ * event, and going forward may leave its block.
+ */
 static int next_of_leads(struct query *query, struct jini_error *error)
 {
     struct lead *first = NULL;
+    if (query->led_by) {
+        int status = lead_next(query, query->led_by, error);
+        query->led_by = NULL;
+        if (status)
+            return status;
+    }
     for (uint32_t i = 0; i < query->lead_count; i++) {
         struct lead *lead = &query->leads[i];
         if (!lead->ended && (!first || is_earlier(query, lead->time, first->time)))
@@ -124,9 +148,8 @@ static int next_of_leads(struct query *query, struct jini_error *error)
     }
     if (!first)
         return JINI_E_NOT_FOUND;
-    uint64_t time = first->time;
-    int status = lead_next(first, error);
-    return status ? status : load(query, time, error);
+    query->led_by = first;
+    return blocks_seek(query->txn, first->time, &query->block, &query->event, error);
 }
 
 /* The first event from `min` on, or the last up to `max`; the range then begins behind it. */
@@ -218,6 +241,7 @@ static int query_begin(struct query *query, struct store_txn *txn,
     query->min = filter->timestamp_min;
     query->max = filter->timestamp_max ? filter->timestamp_max : UINT64_MAX - 1;
     query->looks = 0;
+    query->led_by = NULL;
     query->block.first_ns = 0;
     if (cursor->state == JINI_LEDGER_LISTING_GOES_ON && query->direction == STORE_FORWARD)
         query->min = cursor->timestamp;

@@ -65,7 +65,8 @@ void record_read_balance(const uint8_t bytes[RECORD_BALANCE_BYTES], struct jini_
     out->credits_posted = read_amount(bytes + 48);
 }
 
-void record_write_account(const struct jini_account *account, uint8_t out[RECORD_ACCOUNT_BYTES])
+void record_write_account(const struct jini_account *account, const struct chain_end ends[2],
+                          uint8_t out[RECORD_ACCOUNT_BYTES])
 {
     memset(out, 0, RECORD_ACCOUNT_BYTES);
     out[0] = VERSION;
@@ -77,11 +78,17 @@ void record_write_account(const struct jini_account *account, uint8_t out[RECORD
     write_id(&account->user_data_128, out + 24);
     store_le64(out + 40, account->timestamp);
     record_write_balance(&account->balance, out + 48);
+    for (int side = 0; side < 2; side++) {
+        store_le64(out + 112 + 16 * side, ends[side].last_ns);
+        store_le64(out + 120 + 16 * side, ends[side].count);
+    }
 }
 
-int record_read_account(struct slice bytes, const struct jini_id *id, struct jini_account *out)
+int record_read_account(struct slice bytes, const struct jini_id *id, struct jini_account *out,
+                        struct chain_end ends[2])
 {
     memset(out, 0, sizeof(*out));
+    memset(ends, 0, 2 * sizeof(*ends));
     int status = check_form(bytes, RECORD_ACCOUNT_BYTES, 1, 3);
     if (status)
         return status;
@@ -94,6 +101,10 @@ int record_read_account(struct slice bytes, const struct jini_id *id, struct jin
     out->user_data_128 = read_id(bytes.data + 24);
     out->timestamp = load_le64(bytes.data + 40);
     record_read_balance(bytes.data + 48, &out->balance);
+    for (int side = 0; side < 2; side++) {
+        ends[side].last_ns = load_le64(bytes.data + 112 + 16 * side);
+        ends[side].count = load_le64(bytes.data + 120 + 16 * side);
+    }
     return 0;
 }
 

@@ -5,7 +5,8 @@
  *
  *   account    0 version u8, 1 | 1 zero u8 x 3 | 4 ledger u32 | 8 code u16 | 10 flags u16 |
  *              12 user data 32 | 16 user data 64 | 24 user data 128 | 40 time u64 | 48 debits
- *              pending, debits posted, credits pending, credits posted (112 bytes)
+ *              pending, debits posted, credits pending, credits posted | 112 time of the newest
+ *              debit u64, 0 none | 120 how many debits u64 | 128 the same of credits (144 bytes)
  *   transfer   0 id | 16 debit account | 32 credit account | 48 amount | 64 pending id |
  *              80 user data 128 | 96 user data 64 | 104 user data 32 | 108 timeout u32 |
  *              112 ledger u32 | 116 code u16 | 118 flags u16 | 120 time u64 (128 bytes)
@@ -23,7 +24,7 @@
 #include <jini/ledger.h>
 
 enum {
-    RECORD_ACCOUNT_BYTES = 112,
+    RECORD_ACCOUNT_BYTES = 144,
     RECORD_TRANSFER_BYTES = 128,
     RECORD_HEAD_BYTES = 88,
     RECORD_PENDING_BYTES = 24 + RECORD_TRANSFER_BYTES,
@@ -46,6 +47,12 @@ struct pending {
     struct jini_transfer transfer;
 };
 
+/* Where the debits or the credits of an account end: see chains.h. All zero: there are none. */
+struct chain_end {
+    uint64_t last_ns;
+    uint64_t count;
+};
+
 /* What is true of the ledger as a whole. All zero: nothing was ever written. */
 struct ledger_head {
     uint64_t last_ns; /* of the newest account or event; the next is later */
@@ -56,7 +63,8 @@ struct ledger_head {
     uint8_t hash[RECORD_HASH_BYTES];
 };
 
-void record_write_account(const struct jini_account *account, uint8_t out[RECORD_ACCOUNT_BYTES]);
+void record_write_account(const struct jini_account *account, const struct chain_end ends[2],
+                          uint8_t out[RECORD_ACCOUNT_BYTES]);
 void record_write_transfer(const struct jini_transfer *transfer,
                            uint8_t out[RECORD_TRANSFER_BYTES]);
 void record_write_balance(const struct jini_balance *balance, uint8_t out[RECORD_BALANCE_BYTES]);
@@ -64,7 +72,8 @@ void record_write_pending(const struct pending *pending, uint8_t out[RECORD_PEND
 void record_write_head(const struct ledger_head *head, uint8_t out[RECORD_HEAD_BYTES]);
 
 /* `id` is the account's; it stands in the key. JINI_E_CORRUPT, JINI_E_FORMAT. */
-int record_read_account(struct slice bytes, const struct jini_id *id, struct jini_account *out);
+int record_read_account(struct slice bytes, const struct jini_id *id, struct jini_account *out,
+                        struct chain_end ends[2]);
 int record_read_pending(struct slice bytes, struct pending *out);
 int record_read_head(struct slice bytes, struct ledger_head *out);
 

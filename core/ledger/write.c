@@ -4,6 +4,24 @@
 
 #include "base/error.h"
 #include "base/id.h"
+#include "ledger/chains.h"
+
+/* Gives the events their links, and the accounts their new ends. */
+static int link_events(struct ledger_batch *batch, struct store_txn *txn)
+{
+    int status = 0;
+    for (uint32_t i = 0; i < batch->event_count; i++) {
+        struct batch_event *event = &batch->events[i];
+        for (int side = BLOCK_DEBIT; status == 0 && side <= BLOCK_CREDIT; side++) {
+            struct batch_account *account = &batch->accounts[event->account[side]];
+            JINI_ASSERT(account->changed);
+            status = chain_append(txn, &account->account.id, (enum block_side)side,
+                                  event->event.transfer.timestamp, &account->ends[side],
+                                  &event->event.before_ns[side]);
+        }
+    }
+    return status;
+}
 
 static int write_blocks(struct ledger_batch *batch, struct store_txn *txn)
 {
@@ -123,12 +141,8 @@ static void number_add(struct ledger_batch *batch, enum postings_field field, ui
 
 static void make_lists(struct ledger_batch *batch)
 {
-    static const int fields[2] = {POSTINGS_DEBITS, POSTINGS_CREDITS};
     for (uint32_t i = 0; i < batch->event_count; i++) {
-        const struct batch_event *event = &batch->events[i];
-        const struct jini_transfer *transfer = &event->event.transfer;
-        for (int side = BLOCK_DEBIT; side <= BLOCK_CREDIT; side++)
-            list_add(batch, &batch->accounts[event->account[side]].events[side], fields[side], i);
+        const struct jini_transfer *transfer = &batch->events[i].event.transfer;
         number_add(batch, POSTINGS_CODE, transfer->code, i);
         number_add(batch, POSTINGS_LEDGER, transfer->ledger, i);
         number_add(batch, POSTINGS_USER_DATA_64, transfer->user_data_64, i);
@@ -162,49 +176,42 @@ static int write_list(struct ledger_batch *batch, struct store_txn *txn,
 {
     struct list_walk walk = {batch, term->field, events->first};
     struct postings_source source = {next_time, &walk};
-    return events->first == BATCH_NONE ? 0 : postings_append(txn, term, &source, error);
+    return postings_append(txn, term, &source, error);
 }
 
 /* ---- Accounts ---- */
 
-static int write_account(struct ledger_batch *batch, struct store_txn *txn,
-                         const struct batch_account *account, struct jini_error *error)
+static int write_account(struct store_txn *txn, const struct batch_account *account)
 {
     uint8_t bytes[RECORD_ACCOUNT_BYTES];
-    struct postings_term debits = {POSTINGS_DEBITS, account->account.id};
-    struct postings_term credits = {POSTINGS_CREDITS, account->account.id};
     struct tuple key;
     enum store_space space = place_of_account(&account->account.id, &key);
-    record_write_account(&account->account, bytes);
-    int status = store_put(txn, space, tuple_key(&key), slice_of(bytes, sizeof(bytes)));
-    if (status == 0)
-        status = write_list(batch, txn, &debits, &account->events[BLOCK_DEBIT], error);
-    if (status == 0)
-        status = write_list(batch, txn, &credits, &account->events[BLOCK_CREDIT], error);
-    return status;
+    record_write_account(&account->account, account->ends, bytes);
+    return store_put(txn, space, tuple_key(&key), slice_of(bytes, sizeof(bytes)));
 }
 
-static int write_accounts(struct ledger_batch *batch, struct store_txn *txn,
-                          struct jini_error *error)
+static int write_accounts(struct ledger_batch *batch, struct store_txn *txn)
 {
     int status = 0;
     for (uint32_t i = 0; status == 0 && i < batch->account_count; i++) {
         if (batch->accounts[i].changed)
-            status = write_account(batch, txn, &batch->accounts[i], error);
+            status = write_account(txn, &batch->accounts[i]);
     }
     return status;
 }
 
 int batch_write(struct ledger_batch *batch, struct store_txn *txn, struct jini_error *error)
 {
-    int status = write_blocks(batch, txn);
+    int status = link_events(batch, txn);
+    if (status == 0)
+        status = write_blocks(batch, txn);
     if (status == 0)
         status = write_ids(batch, txn);
     if (status == 0)
         status = write_pendings(batch, txn);
     make_lists(batch);
     if (status == 0)
-        status = write_accounts(batch, txn, error);
+        status = write_accounts(batch, txn);
     for (uint32_t i = 0; status == 0 && i < batch->term_count; i++)
         status = write_list(batch, txn, &batch->terms[i].term, &batch->terms[i].events, error);
     if (status == 0)

@@ -3,6 +3,7 @@
 
 #include "base/tuple.h"
 #include "ledger/batch.h"
+#include "ledger/chains.h"
 #include "ledger/check.h"
 
 enum { MOVES = 700, KINDS_MAX = 256 };
@@ -177,7 +178,7 @@ TEST(an_altered_block_is_named,
 TEST(a_missing_block_is_found, "A block that was removed breaks the chain and the numbers.")
 {
     struct fixture_ledger ledger = with_much();
-    struct tuple key = block_key(&ledger, 1240);
+    struct tuple key = block_key(&ledger, 1000 + BLOCK_EVENTS_MAX);
     edit(&ledger, STORE_SPACE_TRANSFERS, &key, SIZE_MAX);
     struct found found = check(&ledger);
     CHECK(has(&found, "ledger_block_missing"));
@@ -235,21 +236,63 @@ TEST(a_missing_id_is_found, "An id that was removed, or leads elsewhere, is miss
 TEST(a_missing_posting_is_found,
      "A list from which times were taken is not what the transfers make.")
 {
+    struct fixture_ledger ledger = with_much();
+    struct postings_term code = postings_number(POSTINGS_CODE, 1);
+    struct tuple key;
+    tuple_begin(&key);
+    tuple_add_uint(&key, 0);
+    tuple_add_uint(&key, code.field);
+    tuple_add_id(&key, &code.value);
+    edit(&ledger, STORE_SPACE_POSTINGS, &key, SIZE_MAX);
+    struct found found = check(&ledger);
+    CHECK(has(&found, "ledger_index_wrong"));
+    CHECK_CONTAINS(found.message, "code");
+    ledger_close(&ledger);
+}
+
+TEST(a_broken_chain_is_found,
+     "A link of an event that leads elsewhere, an account whose chains end elsewhere and a mark "
+     "that is missing are found.")
+{
+    struct fixture_ledger ledger = with_much();
+    struct tuple key = block_key(&ledger, 1000);
+    edit(&ledger, STORE_SPACE_TRANSFERS, &key,
+         BLOCK_HEADER_BYTES + BLOCK_EVENTS_MAX * RECORD_TRANSFER_BYTES + 10 * BLOCK_LINK_BYTES);
+    struct found found = check(&ledger);
+    CHECK(has(&found, "ledger_list_damaged"));
+    CHECK(has(&found, "ledger_block_altered"));
+    ledger_close(&ledger);
+
     for (int i = 0; i < 2; i++) {
-        struct fixture_ledger ledger = with_much();
-        struct tuple key;
-        enum store_space space = account_key(both_kinds[i], &key);
-        tuple_add_uint(&key, POSTINGS_DEBITS);
-        edit(&ledger, space, &key, SIZE_MAX);
-        struct found found = check(&ledger);
-        CHECK(has(&found, "ledger_index_wrong"));
-        CHECK_CONTAINS(found.message, "debit_account_id");
-        ledger_close(&ledger);
+        for (size_t at = 112; at < RECORD_ACCOUNT_BYTES; at += 8) {
+            ledger = with_much();
+            enum store_space space = account_key(both_kinds[i], &key);
+            edit(&ledger, space, &key, at);
+            found = check(&ledger);
+            CHECK_UINT(found.count, ==, 1);
+            CHECK(has(&found, "ledger_list_damaged"));
+            ledger_close(&ledger);
+        }
     }
+
+    ledger = with_much();
+    struct jini_id account = ledger_account_id(1);
+    tuple_begin(&key);
+    tuple_add_uint(&key, 1);
+    tuple_add_uint(&key, POSTINGS_DEBITS);
+    tuple_add_id(&key, &account);
+    tuple_add_uint(&key, time_of(&ledger, 1000 + 5 * (CHAIN_MARK_EVENTS - 1)));
+    edit(&ledger, STORE_SPACE_POSTINGS, &key, SIZE_MAX);
+    found = check(&ledger);
+    CHECK_UINT(found.count, ==, 1);
+    CHECK(has(&found, "ledger_index_wrong"));
+    CHECK_CONTAINS(found.message, "debit_account_id");
+    ledger_close(&ledger);
 }
 
 TEST(a_users_account_in_the_space_of_others_is_found,
-     "A user's account that lies with those of nobody is no row of that space.")
+     "A user's account that lies with those of nobody is no row of that space, and a row behind a "
+     "user's account is none of it.")
 {
     struct fixture_ledger ledger = with_much();
     struct jini_id id = ledger_account_id(3);
@@ -259,6 +302,18 @@ TEST(a_users_account_in_the_space_of_others_is_found,
     CHECK_OK(store_write(ledger.store, op_put, &edit));
     struct found found = check(&ledger);
     CHECK(has(&found, "space_damaged"));
+    ledger_close(&ledger);
+
+    ledger = with_much();
+    edit.space = account_key(both_kinds[0], &edit.key);
+    if (edit.space != STORE_SPACE_USERS)
+        edit.space = account_key(both_kinds[1], &edit.key);
+    CHECK_INT(edit.space, ==, STORE_SPACE_USERS);
+    tuple_add_uint(&edit.key, POSTINGS_DEBITS);
+    CHECK_OK(store_write(ledger.store, op_put, &edit));
+    found = check(&ledger);
+    CHECK_UINT(found.count, ==, 1);
+    CHECK(has(&found, "ledger_row_damaged"));
     ledger_close(&ledger);
 }
 
@@ -290,7 +345,7 @@ TEST(a_kept_balance_that_was_altered_is_found,
     struct fixture_ledger ledger = with_much();
     struct tuple key = block_key(&ledger, 1000);
     edit(&ledger, STORE_SPACE_TRANSFERS, &key,
-         BLOCK_HEADER_BYTES + BLOCK_EVENTS_MAX * RECORD_TRANSFER_BYTES + 4);
+         BLOCK_HEADER_BYTES + BLOCK_EVENTS_MAX * (RECORD_TRANSFER_BYTES + BLOCK_LINK_BYTES) + 4);
     struct found found = check(&ledger);
     CHECK(has(&found, "ledger_history_wrong"));
     CHECK(has(&found, "ledger_block_altered"));
