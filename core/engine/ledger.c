@@ -136,10 +136,33 @@ static const struct txn_form transfers_form = {
     .op = op_transfers,
 };
 
+/* Of nothing but posts and voids: it settles what was admitted, also on a disk that is full. */
+static const struct txn_form ends_form = {
+    .kind = REQUEST_TRANSFERS_CREATE,
+    .size = sizeof(struct jini_transfers_create),
+    .more_bytes = bytes_of_transfers,
+    .class = STORE_RELEASE,
+    .check = check_transfers,
+    .op = op_transfers,
+};
+
+static bool only_ends(const struct jini_transfers_create *create)
+{
+    const unsigned ends = JINI_TRANSFER_POST_PENDING_TRANSFER | JINI_TRANSFER_VOID_PENDING_TRANSFER;
+    if (!create->transfers || create->count > JINI_LEDGER_BATCH_MAX)
+        return false; /* it will be refused */
+    for (uint32_t i = 0; i < create->count; i++) {
+        if (!(create->transfers[i].flags & ends))
+            return false;
+    }
+    return true;
+}
+
 int jini_transfers_create(struct jini *jini, struct jini_transfers_create *create,
                           jini_callback *callback)
 {
-    return txn_submit(jini, &create->request, &transfers_form, callback);
+    return txn_submit(jini, &create->request, only_ends(create) ? &ends_form : &transfers_form,
+                      callback);
 }
 
 int jini_txn_transfers_create(struct jini_txn *txn, struct jini_transfers_create *create)

@@ -281,7 +281,8 @@ JINI_EXPORT int jini_txn_accounts_create(struct jini_txn *txn, struct jini_accou
 
 /*
  * Makes transfers, in the order of the request: the same with `transfers` and `replies`. Before
- * them pending transfers expire that are due.
+ * them pending transfers expire that are due. A request of nothing but posts and voids works also
+ * where others are JINI_E_FULL.
  */
 struct jini_transfers_create {
     struct jini_request request;

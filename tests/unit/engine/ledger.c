@@ -1,5 +1,8 @@
 /* Accounts and transfers by the public calls: alone, in transactions of the caller, by timer. */
+#include "engine/engine_private.h"
+
 #include "engine_fixture.h"
+#include "full.h"
 
 #include <unistd.h>
 
@@ -226,6 +229,51 @@ TEST(what_is_held_comes_back_in_time,
         CHECK_OK(jini_close(jini, NULL, NULL));
         harness_remove(fixture_db());
     }
+}
+
+/* One request, of which it is not asked whether it is taken. */
+static int submit(struct jini *jini, const struct jini_transfer *transfers, uint32_t count,
+                  struct jini_transfer_reply *replies)
+{
+    struct jini_transfers_create create;
+    jini_request_init(&create);
+    create.transfers = transfers;
+    create.replies = replies;
+    create.count = count;
+    return jini_transfers_create(jini, &create, NULL);
+}
+
+TEST(a_full_disk_lets_holds_be_ended,
+     "Down to the reserve no transfer is made, alone or beside an end; what is held can be posted "
+     "and voided.")
+{
+    struct jini *jini = fixture_open();
+    struct jini_transfer_reply replies[2];
+    struct jini_transfer hold[2] = {move(10, 1, 2, 5), move(11, 1, 2, 7)};
+    struct jini_transfer ends[2] = {{.id = number_id(20),
+                                     .pending_id = number_id(10),
+                                     .amount = jini_amount_max(),
+                                     .flags = JINI_TRANSFER_POST_PENDING_TRANSFER},
+                                    {.id = number_id(21),
+                                     .pending_id = number_id(11),
+                                     .flags = JINI_TRANSFER_VOID_PENDING_TRANSFER}};
+    add_account(jini, 1, 0);
+    add_account(jini, 2, 0);
+    for (int i = 0; i < 2; i++) {
+        hold[i].flags = JINI_TRANSFER_PENDING;
+        CHECK_UINT(transfer(jini, hold[i]).result, ==, JINI_TRANSFER_RESULT_CREATED);
+    }
+    full_begin(jini);
+    struct jini_transfer mixed[2] = {ends[0], move(30, 1, 2, 1)};
+    CHECK_STATUS(submit(jini, &mixed[1], 1, replies), JINI_E_FULL);
+    CHECK_STATUS(submit(jini, mixed, 2, replies), JINI_E_FULL);
+    CHECK_OK(submit(jini, ends, 2, replies));
+    CHECK_UINT(replies[0].result, ==, JINI_TRANSFER_RESULT_CREATED);
+    CHECK_UINT(replies[1].result, ==, JINI_TRANSFER_RESULT_CREATED);
+    CHECK_UINT(account_of(jini, 1).balance.debits_posted.low, ==, 5);
+    CHECK_UINT(account_of(jini, 1).balance.debits_pending.low, ==, 0);
+    full_end(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
 TEST(a_clock_set_back_keeps_the_order,
