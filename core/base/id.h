@@ -14,6 +14,7 @@
 #include <jini/id.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 
 struct id_source {
     const struct jini_clock *clock;
@@ -32,7 +33,7 @@ bool id_is_zero(const struct jini_id *id);
 
 static inline bool id_equal(const struct jini_id *a, const struct jini_id *b)
 {
-    return jini_id_compare(a, b) == 0;
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
 #endif
