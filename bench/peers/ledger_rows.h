@@ -4,7 +4,7 @@
  *
  *     transfers  ("head") 88 bytes; (time) a block of 227 transfers, 48 bytes and 144 for each
  *     ids        (16 bytes that grow) 8 bytes, a row for each transfer
- *     accounts   (id) 144 bytes, a row for each account of the batch
+ *     accounts   (id) 68 bytes, a row for each account of the batch
  *     postings   (1, side, id, time) empty, for every 128th debit and every 128th credit of an
  *                account; (0, field, value) the newest times of a code or a ledger, 20 bytes and
  *                1 to 10 for each but the first, and (1, field, value, time) those that have left

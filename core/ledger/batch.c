@@ -112,7 +112,7 @@ static int read_value(struct store_txn *txn, enum store_space space, const struc
 int account_read(struct store_txn *txn, const struct jini_id *id, struct jini_account *out,
                  struct chain_end ends[2], struct jini_error *error)
 {
-    uint8_t bytes[RECORD_ACCOUNT_BYTES];
+    uint8_t bytes[RECORD_ACCOUNT_BYTES_MAX];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     struct tuple key;
     enum store_space space = place_of_account(id, &key);

@@ -23,9 +23,9 @@ int chain_append(struct store_txn *txn, const struct jini_id *account_id, enum b
     struct tuple key;
     *before_ns = end->last_ns;
     end->last_ns = timestamp;
-    end->count++;
-    if (end->count % CHAIN_MARK_EVENTS != 0)
+    if (++end->since_mark < CHAIN_MARK_EVENTS)
         return 0;
+    end->since_mark = 0;
     mark_key(account_id, side, timestamp, &key);
     return store_put(txn, STORE_SPACE_POSTINGS, tuple_key(&key), slice_of(NULL, 0));
 }

@@ -65,23 +65,75 @@ void record_read_balance(const uint8_t bytes[RECORD_BALANCE_BYTES], struct jini_
     out->credits_posted = read_amount(bytes + 48);
 }
 
-void record_write_account(const struct jini_account *account, const struct chain_end ends[2],
-                          uint8_t out[RECORD_ACCOUNT_BYTES])
+enum { FORM_USER_DATA = 1, FORM_WIDE = 2, ACCOUNT_BYTES = 36, USER_DATA_BYTES = 28 };
+
+static bool has_user_data(const struct jini_account *account)
 {
-    memset(out, 0, RECORD_ACCOUNT_BYTES);
+    return !all_zero(account->user_data_128.bytes, JINI_ID_BYTES) || account->user_data_64 != 0 ||
+           account->user_data_32 != 0;
+}
+
+static bool is_wide(const struct jini_balance *balance)
+{
+    return (balance->debits_pending.high | balance->debits_posted.high |
+            balance->credits_pending.high | balance->credits_posted.high) != 0;
+}
+
+static uint8_t *write_balance(const struct jini_balance *balance, bool wide, uint8_t *at)
+{
+    if (wide) {
+        record_write_balance(balance, at);
+        return at + RECORD_BALANCE_BYTES;
+    }
+    store_le64(at, balance->debits_pending.low);
+    store_le64(at + 8, balance->debits_posted.low);
+    store_le64(at + 16, balance->credits_pending.low);
+    store_le64(at + 24, balance->credits_posted.low);
+    return at + RECORD_BALANCE_BYTES / 2;
+}
+
+static const uint8_t *read_balance(const uint8_t *at, bool wide, struct jini_balance *out)
+{
+    if (wide) {
+        record_read_balance(at, out);
+        return at + RECORD_BALANCE_BYTES;
+    }
+    out->debits_pending = jini_amount_of(load_le64(at));
+    out->debits_posted = jini_amount_of(load_le64(at + 8));
+    out->credits_pending = jini_amount_of(load_le64(at + 16));
+    out->credits_posted = jini_amount_of(load_le64(at + 24));
+    return at + RECORD_BALANCE_BYTES / 2;
+}
+
+size_t record_write_account(const struct jini_account *account, const struct chain_end ends[2],
+                            uint8_t out[RECORD_ACCOUNT_BYTES_MAX])
+{
+    bool wide = is_wide(&account->balance);
+    bool user_data = has_user_data(account);
     out[0] = VERSION;
+    out[1] = (uint8_t)((user_data ? FORM_USER_DATA : 0) | (wide ? FORM_WIDE : 0));
+    out[2] = (uint8_t)ends[0].since_mark;
+    out[3] = (uint8_t)ends[1].since_mark;
     store_le32(out + 4, account->ledger);
     store_le16(out + 8, account->code);
     store_le16(out + 10, account->flags);
-    store_le32(out + 12, account->user_data_32);
-    store_le64(out + 16, account->user_data_64);
-    write_id(&account->user_data_128, out + 24);
-    store_le64(out + 40, account->timestamp);
-    record_write_balance(&account->balance, out + 48);
-    for (int side = 0; side < 2; side++) {
-        store_le64(out + 112 + 16 * side, ends[side].last_ns);
-        store_le64(out + 120 + 16 * side, ends[side].count);
+    store_le64(out + 12, account->timestamp);
+    store_le64(out + 20, ends[0].last_ns);
+    store_le64(out + 28, ends[1].last_ns);
+    uint8_t *at = write_balance(&account->balance, wide, out + ACCOUNT_BYTES);
+    if (user_data) {
+        write_id(&account->user_data_128, at);
+        store_le64(at + 16, account->user_data_64);
+        store_le32(at + 24, account->user_data_32);
+        at += USER_DATA_BYTES;
     }
+    return (size_t)(at - out);
+}
+
+static size_t account_bytes(uint8_t form)
+{
+    return ACCOUNT_BYTES + (size_t)RECORD_BALANCE_BYTES / (form & FORM_WIDE ? 1 : 2) +
+           (form & FORM_USER_DATA ? USER_DATA_BYTES : 0);
 }
 
 int record_read_account(struct slice bytes, const struct jini_id *id, struct jini_account *out,
@@ -89,21 +141,26 @@ int record_read_account(struct slice bytes, const struct jini_id *id, struct jin
 {
     memset(out, 0, sizeof(*out));
     memset(ends, 0, 2 * sizeof(*ends));
-    int status = check_form(bytes, RECORD_ACCOUNT_BYTES, 1, 3);
+    if (bytes.length < 2)
+        return JINI_E_CORRUPT;
+    uint8_t form = bytes.data[1];
+    int status = check_form(bytes, account_bytes(form), 0, 0);
     if (status)
         return status;
+    if (form & ~(FORM_USER_DATA | FORM_WIDE))
+        return JINI_E_CORRUPT;
     out->id = *id;
+    ends[0] = (struct chain_end){load_le64(bytes.data + 20), bytes.data[2]};
+    ends[1] = (struct chain_end){load_le64(bytes.data + 28), bytes.data[3]};
     out->ledger = load_le32(bytes.data + 4);
     out->code = load_le16(bytes.data + 8);
     out->flags = load_le16(bytes.data + 10);
-    out->user_data_32 = load_le32(bytes.data + 12);
-    out->user_data_64 = load_le64(bytes.data + 16);
-    out->user_data_128 = read_id(bytes.data + 24);
-    out->timestamp = load_le64(bytes.data + 40);
-    record_read_balance(bytes.data + 48, &out->balance);
-    for (int side = 0; side < 2; side++) {
-        ends[side].last_ns = load_le64(bytes.data + 112 + 16 * side);
-        ends[side].count = load_le64(bytes.data + 120 + 16 * side);
+    out->timestamp = load_le64(bytes.data + 12);
+    const uint8_t *at = read_balance(bytes.data + ACCOUNT_BYTES, form & FORM_WIDE, &out->balance);
+    if (form & FORM_USER_DATA) {
+        out->user_data_128 = read_id(at);
+        out->user_data_64 = load_le64(at + 16);
+        out->user_data_32 = load_le32(at + 24);
     }
     return 0;
 }

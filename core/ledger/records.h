@@ -3,10 +3,13 @@
  *
  * All integers are little-endian; an id is its 16 bytes, an amount 16 bytes, low word first.
  *
- *   account    0 version u8, 1 | 1 zero u8 x 3 | 4 ledger u32 | 8 code u16 | 10 flags u16 |
- *              12 user data 32 | 16 user data 64 | 24 user data 128 | 40 time u64 | 48 debits
- *              pending, debits posted, credits pending, credits posted | 112 time of the newest
- *              debit u64, 0 none | 120 how many debits u64 | 128 the same of credits (144 bytes)
+ *   account    0 version u8, 1 | 1 form u8: 1 with user data, 2 with wide amounts | 2 debits
+ *              since the last mark u8 | 3 the same of credits | 4 ledger u32 | 8 code u16 |
+ *              10 flags u16 | 12 time u64 | 20 time of the newest debit u64, 0 none | 28 the same
+ *              of credits | 36 debits pending, debits posted, credits pending, credits posted, u64
+ *              each, or an amount each if one of them needs it | user data 128, 64 and 32, if one
+ *              is not zero (68 to 128 bytes). All accounts that a batch touches are written with
+ *              it, so a page of the store is to hold many
  *   transfer   0 id | 16 debit account | 32 credit account | 48 amount | 64 pending id |
  *              80 user data 128 | 96 user data 64 | 104 user data 32 | 108 timeout u32 |
  *              112 ledger u32 | 116 code u16 | 118 flags u16 | 120 time u64 (128 bytes)
@@ -24,7 +27,7 @@
 #include <jini/ledger.h>
 
 enum {
-    RECORD_ACCOUNT_BYTES = 144,
+    RECORD_ACCOUNT_BYTES_MAX = 128,
     RECORD_TRANSFER_BYTES = 128,
     RECORD_HEAD_BYTES = 88,
     RECORD_PENDING_BYTES = 24 + RECORD_TRANSFER_BYTES,
@@ -50,7 +53,7 @@ struct pending {
 /* Where the debits or the credits of an account end: see chains.h. All zero: there are none. */
 struct chain_end {
     uint64_t last_ns;
-    uint64_t count;
+    uint32_t since_mark; /* how many there are behind the last mark */
 };
 
 /* What is true of the ledger as a whole. All zero: nothing was ever written. */
@@ -63,8 +66,9 @@ struct ledger_head {
     uint8_t hash[RECORD_HASH_BYTES];
 };
 
-void record_write_account(const struct jini_account *account, const struct chain_end ends[2],
-                          uint8_t out[RECORD_ACCOUNT_BYTES]);
+/* Returns the length. */
+size_t record_write_account(const struct jini_account *account, const struct chain_end ends[2],
+                            uint8_t out[RECORD_ACCOUNT_BYTES_MAX]);
 void record_write_transfer(const struct jini_transfer *transfer,
                            uint8_t out[RECORD_TRANSFER_BYTES]);
 void record_write_balance(const struct jini_balance *balance, uint8_t out[RECORD_BALANCE_BYTES]);

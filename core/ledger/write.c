@@ -183,11 +183,11 @@ static int write_list(struct ledger_batch *batch, struct store_txn *txn,
 
 static int write_account(struct store_txn *txn, const struct batch_account *account)
 {
-    uint8_t bytes[RECORD_ACCOUNT_BYTES];
+    uint8_t bytes[RECORD_ACCOUNT_BYTES_MAX];
     struct tuple key;
     enum store_space space = place_of_account(&account->account.id, &key);
-    record_write_account(&account->account, account->ends, bytes);
-    return store_put(txn, space, tuple_key(&key), slice_of(bytes, sizeof(bytes)));
+    size_t length = record_write_account(&account->account, account->ends, bytes);
+    return store_put(txn, space, tuple_key(&key), slice_of(bytes, length));
 }
 
 static int write_accounts(struct ledger_batch *batch, struct store_txn *txn)
