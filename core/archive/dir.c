@@ -2,7 +2,9 @@
  * stand in dir.h. */
 #include "archive/dir.h"
 
+#include "base/alloc.h"
 #include "base/error.h"
+#include "base/path.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -33,6 +35,23 @@ int dir_check_poisoned(struct dir *dir, struct jini_error *error)
         "a directory of the archive %s could not be synced; mend the disk and open the "
         "archive anew",
         dir->shown);
+}
+
+/* Whether the path still leads to the directory that is open. */
+static int check_root(struct dir *dir, struct jini_error *error)
+{
+    struct stat opened;
+    struct stat found;
+    if (fstat(dir->root, &opened) != 0)
+        return error_set_errno(error, errno, "archive", "looking at the archive %s failed",
+                               dir->shown);
+    if (stat(dir->path, &found) == 0 && found.st_dev == opened.st_dev &&
+        found.st_ino == opened.st_ino)
+        return 0;
+    return error_set(error, JINI_E_POISONED, "archive",
+                     "the directory of the archive %s was moved, or another one is in its place, "
+                     "since it was opened; put it back, or open the archive anew",
+                     dir->shown);
 }
 
 /* "dir:///path" and "dir:path"; a host is refused, so that "dir://path" is not taken for something
@@ -189,6 +208,9 @@ static int find_archive(struct dir *dir, bool made, struct jini_error *error)
 static int run(struct archive *archive, struct pool_worker *worker, struct archive_request *request)
 {
     struct dir *dir = dir_of(archive);
+    int status = check_root(dir, &request->error);
+    if (status)
+        return status;
     switch (request->operation) {
     case ARCHIVE_PUT:
         return dir_put(dir, worker, request);
@@ -214,12 +236,16 @@ static int dir_open(struct archive *archive, const char *rest, struct jini_error
     if (status != 0)
         return status;
     text_copy_utf8(dir->shown, sizeof(dir->shown), path);
-    status = open_root(dir, path, &made, error);
+    dir->path = path_absolute(path);
+    if (!dir->path)
+        return error_set_errno(error, errno, "archive", "cannot tell where %s is", dir->shown);
+    status = open_root(dir, dir->path, &made, error);
     if (status == 0)
         status = find_archive(dir, made, error);
     if (status != 0) {
         if (dir->root >= 0)
             close(dir->root);
+        base_free(dir->path);
         return status;
     }
     pthread_mutex_init(&dir->settled_lock, NULL);
@@ -250,6 +276,7 @@ static void dir_close(struct archive *archive)
     if (!archive_is_forked(archive))
         pthread_mutex_destroy(&dir->settled_lock);
     close(dir->root);
+    base_free(dir->path);
 }
 
 const struct archive_driver archive_dir_driver = {.scheme = "dir",

@@ -31,6 +31,8 @@
  * 4. Directories are made and never removed, so a walk that has begun cannot lose its ground.
  * 5. After a failed fsync() of a directory the kernel may call a later one good although nothing
  *    was written: PUT and DELETE then answer JINI_E_POISONED until the archive is opened anew.
+ * 6. What is open is what the path names: when the root was renamed, or something else mounted
+ *    there or put in its place, every request answers JINI_E_POISONED.
  *
  * Of this header, other files of the driver use what follows; nothing else does.
  */
@@ -55,7 +57,8 @@ enum {
 struct dir {
     struct archive archive;
     struct pool pool;
-    char shown[DIR_SHOWN_BYTES + 1]; /* the root's path, cut for messages */
+    char *path;                      /* of the root, from "/" */
+    char shown[DIR_SHOWN_BYTES + 1]; /* the same as it was given, cut for messages */
     int root;
     _Atomic bool poisoned;
     pthread_mutex_t settled_lock;

@@ -207,15 +207,6 @@ static void let_go(struct archive_handle *handle)
     pthread_mutex_unlock(&archives->lock);
 }
 
-int archives_open(struct jini *jini, struct jini_error *error)
-{
-    struct archive_handle *handle;
-    int status = acquire(jini, &handle, error);
-    if (status == 0)
-        archives_release(handle);
-    return status;
-}
-
 static int create(struct jini *jini, struct jini_error *error)
 {
     struct archives *archives = &jini->archives;
@@ -275,6 +266,15 @@ void archives_release(struct archive_handle *handle)
     JINI_ASSERT(handle->users > 0);
     handle->users--;
     pthread_mutex_unlock(&archives->lock);
+}
+
+int archives_open(struct jini *jini, struct jini_error *error)
+{
+    struct archive_handle *handle;
+    int status = archives_acquire(jini, &handle, error);
+    if (status == 0)
+        archives_release(handle);
+    return status;
 }
 
 /* ---- Requests ---- */

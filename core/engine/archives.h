@@ -49,14 +49,14 @@ void archives_destroy(struct archives *archives); /* closes the archive */
 /* Whether archive.url is of a kind that is known. */
 int archives_check_option(const struct jini *jini, struct jini_error *error);
 
-/* Opens the archive of the options, if nobody has yet. Errors as of archive_open(). */
-int archives_open(struct jini *jini, struct jini_error *error);
-
 /*
  * A use of the handle, opened if it is not; for threads that may block. JINI_E_ARCHIVE when there
  * is no archive, for JINI_E_NOT_FOUND is said of objects alone.
  */
 int archives_acquire(struct jini *jini, struct archive_handle **out, struct jini_error *error);
+
+/* The same without keeping it: whether there is one. */
+int archives_open(struct jini *jini, struct jini_error *error);
 
 /* A use of the handle if it is open, else NULL. Does not block. */
 struct archive_handle *archives_find(struct jini *jini);

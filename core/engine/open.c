@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fork.h"
+#include "base/path.h"
 #include "engine/cold_reads.h"
 #include "engine/rate.h"
 #include "images/appender.h"
@@ -400,9 +401,9 @@ int jini_open(struct jini **out, const char *path, const struct jini_options *op
     int status = load_options(path, options, &jini->options, error);
     if (status)
         goto fail;
-    jini->directory = base_strdup(path);
+    jini->directory = path_absolute(path);
     if (!jini->directory) {
-        status = error_set(error, JINI_E_NO_MEMORY, "jini", "out of memory");
+        status = error_set_errno(error, errno, "path", "cannot tell where \"%.200s\" is", path);
         goto fail;
     }
     jini->clock = jini->options.clock ? jini->options.clock : &clock_system;

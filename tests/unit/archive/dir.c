@@ -217,15 +217,47 @@ TEST(link_in_place_of_the_temporaries_is_refused,
 }
 
 TEST(removed_root_is_told,
-     "When somebody removes the whole archive, a PUT answers ARCHIVE and makes nothing up.")
+     "When somebody removes the whole archive, a PUT says so and makes nothing up.")
 {
     struct archive *archive = test_open("dir:archive");
     CHECK_INT(rmdir("archive/.tmp"), ==, 0);
     CHECK_INT(unlink("archive/.jini-archive"), ==, 0);
     CHECK_INT(rmdir("archive"), ==, 0);
-    CHECK_STATUS(test_put_text(archive, "o", "x"), JINI_E_ARCHIVE);
-    CHECK_STATUS(test_put_text(archive, "d/o", "x"), JINI_E_ARCHIVE);
+    CHECK_STATUS(test_put_text(archive, "o", "x"), JINI_E_POISONED);
+    CHECK_STATUS(test_put_text(archive, "d/o", "x"), JINI_E_POISONED);
     CHECK_INT(access("archive", F_OK), ==, -1);
+    archive_close(archive);
+}
+
+TEST(moved_root_is_told,
+     "What was renamed, or has another directory in its place, is neither written nor read.")
+{
+    char buffer[8];
+    size_t length;
+    uint64_t size;
+    struct archive *archive = test_open("dir:archive");
+    CHECK_OK(test_put_text(archive, "o", "x"));
+    CHECK_INT(rename("archive", "elsewhere"), ==, 0);
+    CHECK_STATUS(test_put_text(archive, "p", "x"), JINI_E_POISONED);
+    CHECK_STATUS(test_head(archive, "o", &size), JINI_E_POISONED);
+    CHECK_INT(mkdir("archive", 0700), ==, 0);
+    CHECK_STATUS(test_get(archive, "o", buffer, 8, &length), JINI_E_POISONED);
+    CHECK_STATUS(test_delete(archive, "o"), JINI_E_POISONED);
+    CHECK_INT(rmdir("archive"), ==, 0);
+    CHECK_INT(rename("elsewhere", "archive"), ==, 0);
+    CHECK_OK(test_get(archive, "o", buffer, 8, &length));
+    archive_close(archive);
+}
+
+TEST(relative_path_is_of_the_opening,
+     "A relative path means the working directory of when the archive was opened.")
+{
+    struct archive *archive = test_open("dir:archive");
+    CHECK_INT(mkdir("elsewhere", 0700), ==, 0);
+    CHECK_INT(chdir("elsewhere"), ==, 0);
+    CHECK_OK(test_put_text(archive, "o", "x"));
+    CHECK_INT(chdir(".."), ==, 0);
+    check_text(archive, "o", "x");
     archive_close(archive);
 }
 

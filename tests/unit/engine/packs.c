@@ -228,6 +228,13 @@ static int free_hot(struct jini *jini, struct jini_archive_run *run)
     return jini_archive_run(jini, run, NULL);
 }
 
+static int run_all_now(struct jini *jini, struct jini_archive_run *run)
+{
+    jini_request_init(run);
+    run->flags = JINI_TIERING_NOW | JINI_TIERING_FREE_HOT;
+    return jini_archive_run(jini, run, NULL);
+}
+
 TEST(nothing_is_freed_when_the_archive_is_not_there,
      "An empty directory where the archive was is no archive: it is refused and left empty, and "
      "the local copies stay.")
@@ -238,9 +245,9 @@ TEST(nothing_is_freed_when_the_archive_is_not_there,
     archive_and_close(&user, &image);
     CHECK_INT(rename(harness_path("db/archive"), harness_path("away")), ==, 0);
     struct jini *jini = fixture_open();
-    CHECK_STATUS(free_hot(jini, &run), JINI_E_NOT_FOUND);
+    CHECK_STATUS(free_hot(jini, &run), JINI_E_ARCHIVE);
     CHECK_INT(mkdir(harness_path("db/archive"), 0700), ==, 0);
-    CHECK_STATUS(free_hot(jini, &run), JINI_E_NOT_FOUND);
+    CHECK_STATUS(free_hot(jini, &run), JINI_E_ARCHIVE);
     CHECK_UINT(run.packs_freed, ==, 0);
     CHECK_OK(fixture_get(jini, &image, 1));
     CHECK_INT(rmdir(harness_path("db/archive")), ==, 0);
@@ -250,6 +257,50 @@ TEST(nothing_is_freed_when_the_archive_is_not_there,
     CHECK_OK(fixture_get(jini, &image, 1));
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(
+    an_archive_that_was_moved_meanwhile_is_told,
+    "When its directory is renamed beneath an open engine, nothing goes there; put back, it is the "
+    "archive again.")
+{
+    struct jini_archive_run run;
+    struct jini *jini = fixture_open();
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id first = fixture_put(jini, user, 1);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    CHECK_INT(rename(harness_path("db/archive"), harness_path("away")), ==, 0);
+    struct jini_id second = fixture_put(jini, user, 2);
+    CHECK_STATUS(run_all_now(jini, &run), JINI_E_ARCHIVE);
+    CHECK_UINT(run.packs_archived + run.packs_freed, ==, 0);
+    CHECK_INT(access(harness_path("db/archive"), F_OK), ==, -1);
+    CHECK_INT(rename(harness_path("away"), harness_path("db/archive")), ==, 0);
+    CHECK_OK(run_all_now(jini, &run));
+    CHECK_UINT(run.packs_freed, ==, 2);
+    CHECK_OK(fixture_get(jini, &first, 1));
+    CHECK_OK(fixture_get(jini, &second, 2));
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(another_working_directory_is_no_other_archive,
+     "A database that was opened by a relative path stays where it is when the process moves on.")
+{
+    struct jini_options options;
+    struct jini *jini;
+    struct jini_archive_run run;
+    fixture_options(&options);
+    CHECK_INT(mkdir("elsewhere", 0700), ==, 0);
+    CHECK_OK(jini_open(&jini, "db", &options, NULL));
+    CHECK_INT(chdir("elsewhere"), ==, 0);
+    uint64_t user = fixture_user(jini, "alice", "Premium");
+    struct jini_id id = fixture_put(jini, user, 1);
+    CHECK_OK(run_all_now(jini, &run));
+    CHECK_UINT(run.packs_freed, ==, 1);
+    CHECK_OK(fixture_get(jini, &id, 1));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    CHECK_INT(access("../db/archive/packs", F_OK), ==, 0);
+    CHECK_INT(rmdir("../elsewhere"), ==, 0);
 }
 
 TEST(a_lost_object_is_put_again_from_the_local_copy,
