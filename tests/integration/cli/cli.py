@@ -22,6 +22,7 @@ SANITIZED = bool(os.environ.get("JINI_SANITIZE"))  # which is slow, and what is 
 SLOW = 6 if SANITIZED else 1
 MEMORY = "/dev/shm"
 MEMORY_BYTES_MIN = 256 << 20  # as in harness.c
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, as would the command
 
 
 class Result:
