@@ -53,6 +53,17 @@ void archives_destroy(struct archives *archives)
 
 /* ---- Opening ---- */
 
+/* The path of a directory, also of that behind "fault:...:dir:"; NULL: the URL names none. */
+static const char *path_in(const char *url)
+{
+    static const char scheme[] = ":dir:";
+    const char *path =
+        strncmp(url, scheme + 1, strlen(scheme + 1)) == 0 ? url + strlen(scheme + 1) : NULL;
+    for (const char *inner = strstr(url, scheme); inner; inner = strstr(inner + 1, scheme))
+        path = inner + strlen(scheme);
+    return path;
+}
+
 /*
  * "dir:archive" means a directory beside the database's own files, wherever the process was
  * started; also as the inner archive of "fault:...:dir:archive".
@@ -61,18 +72,25 @@ static int resolve_url(const struct jini *jini, char *out, size_t capacity,
                        struct jini_error *error)
 {
     const char *url = jini->options.archive_url;
-    const char *scheme = strncmp(url, "dir:", 4) == 0 ? url : NULL;
-    for (const char *inner = strstr(url, ":dir:"); inner; inner = strstr(inner + 1, ":dir:"))
-        scheme = inner + 1;
+    const char *path = path_in(url);
     int length;
-    if (scheme && scheme[4] != '/')
-        length = snprintf(out, capacity, "%.*s%s/%s", (int)(scheme + 4 - url), url, jini->directory,
-                          scheme + 4);
+    if (path && path[0] != '/')
+        length =
+            snprintf(out, capacity, "%.*s%s/%s", (int)(path - url), url, jini->directory, path);
     else
         length = snprintf(out, capacity, "%s", url);
     if (length < 0 || (size_t)length >= capacity)
         return error_set(error, JINI_E_INVALID, "archive.url", "the path is too long");
     return 0;
+}
+
+int archives_directory(const struct jini *jini, char out[ARCHIVE_URL_MAX], struct jini_error *error)
+{
+    char url[ARCHIVE_URL_MAX];
+    int status = resolve_url(jini, url, sizeof(url), error);
+    const char *path = status == 0 ? path_in(url) : NULL;
+    snprintf(out, ARCHIVE_URL_MAX, "%s", path ? path : "");
+    return status;
 }
 
 int archives_check_option(const struct jini *jini, struct jini_error *error)
@@ -256,7 +274,9 @@ int archives_answer(struct archive_handle *handle, int status, struct jini_error
 int archives_acquire(struct jini *jini, struct archive_handle **out, struct jini_error *error)
 {
     int status = acquire(jini, out, error);
-    return status == JINI_E_NOT_FOUND ? of_the_archive(error) : status;
+    bool of_an_object =
+        status == JINI_E_NOT_FOUND || status == JINI_E_IO || status_is_damage(status);
+    return of_an_object ? of_the_archive(error) : status;
 }
 
 void archives_release(struct archive_handle *handle)

@@ -49,9 +49,14 @@ void archives_destroy(struct archives *archives); /* closes the archive */
 /* Whether archive.url is of a kind that is known. */
 int archives_check_option(const struct jini *jini, struct jini_error *error);
 
+/* The path of the directory that archive.url names, there or not; "": it names none. */
+int archives_directory(const struct jini *jini, char out[ARCHIVE_URL_MAX],
+                       struct jini_error *error);
+
 /*
  * A use of the handle, opened if it is not; for threads that may block. JINI_E_ARCHIVE when there
- * is no archive, for JINI_E_NOT_FOUND is said of objects alone.
+ * is no archive or it cannot be opened: JINI_E_NOT_FOUND, JINI_E_IO and damage are said of objects
+ * alone.
  */
 int archives_acquire(struct jini *jini, struct archive_handle **out, struct jini_error *error);
 

@@ -22,20 +22,20 @@ void backup_progress(struct backup *backup, uint64_t bytes)
                                   backup->total);
 }
 
-void backup_problem(struct backup *backup, const char *kind, const char *field,
-                    const struct jini_id *pack, int status, const char *message)
+/* Damage is what the whole answers, where there is any; else that something could not be read. */
+void backup_problem(struct backup *backup, const struct jini_verify_problem *problem, int status)
 {
     struct jini_backup *request = backup->request;
-    const struct jini_verify_problem problem = {
-        .kind = kind, .field = field, .pack_id = *pack, .message = message};
+    struct jini_error *first = &backup->first_error;
     char id[JINI_ID_TEXT_MAX];
-    jini_id_format(pack, id);
-    log_record(&backup->jini->log, JINI_LOG_WARNING, kind, LOG_TEXT("pack", id),
-               LOG_TEXT("status", jini_status_name(status)), LOG_TEXT("message", message));
-    if (request->problems++ == 0)
-        error_set(&backup->first_error, JINI_E_CORRUPT, "pack", "%s", message);
+    jini_id_format(&problem->pack_id, id);
+    log_record(&backup->jini->log, JINI_LOG_WARNING, problem->kind, LOG_TEXT("pack", id),
+               LOG_TEXT("status", jini_status_name(status)), LOG_TEXT("message", problem->message));
+    if (request->problems++ == 0 || (first->code == JINI_E_IO && status != JINI_E_IO))
+        error_set(first, status == JINI_E_IO ? status : JINI_E_CORRUPT, problem->field, "%s",
+                  problem->message);
     if (request->report)
-        request->report(request->context, &problem);
+        request->report(request->context, problem);
 }
 
 /* ---- Leases ---- */
@@ -98,12 +98,40 @@ static int count_backup(struct backup *backup, struct jini_error *error)
     char name[LEASE_NAME_MAX];
     struct lease lease;
     name_of(&backup->marker.id, name);
-    int status = lease_take(backup->jini, name, 0, &lease);
+    int status = lease_take(backup->jini, name,
+                            request_state(&backup->request->request)->deadline_ns, &lease);
     if (status)
         return explain_lease(backup, status, error);
     lease_give(&lease);
     backup->epoch = lease.epoch;
     return 0;
+}
+
+/* ---- The records ---- */
+
+static void on_finding(void *context, const struct jini_verify_problem *problem)
+{
+    struct backup *backup = context;
+    backup->records_are_damaged = true;
+    backup_problem(backup, problem, JINI_E_CORRUPT);
+}
+
+static void on_rows(void *context, const char *space, uint64_t done, uint64_t total)
+{
+    struct backup *backup = context;
+    (void)space;
+    if (backup->request->progress)
+        backup->request->progress(backup->request->context, "check", done, total);
+}
+
+static int check_rows(struct backup *backup, struct jini_error *error)
+{
+    struct jini_verify verify = {.report = on_finding, .progress = on_rows, .context = backup};
+    int status = verify_copy(backup->jini, backup->records, &backup->request->request, &verify);
+    if (status == 0 || status == JINI_E_CANCELLED)
+        return status;
+    *error = verify.request.error;
+    return error_complete(error, status, "backup", "the check of the records");
 }
 
 /* ---- The whole ---- */
@@ -113,6 +141,8 @@ static int copy_all(struct backup *backup, struct jini_error *error)
     int status = count_backup(backup, error);
     if (status == 0)
         status = backup_place_stage(backup, error);
+    if (status == 0)
+        status = check_rows(backup, error);
     if (status)
         return status;
     status = backup_files_copy(backup, error);

@@ -117,6 +117,12 @@ static int differs(const struct wanted *wanted, const char *what, struct jini_er
     return error_set(error, JINI_E_CORRUPT, "pack", "%s: %s", wanted->name, what);
 }
 
+static int differs_in_length(const struct wanted *wanted, uint64_t bytes, struct jini_error *error)
+{
+    return error_set(error, JINI_E_CORRUPT, "pack", "%s: it has %llu bytes instead of %llu",
+                     wanted->name, (unsigned long long)bytes, (unsigned long long)wanted->length);
+}
+
 static int hash_of(struct backup *backup, int fd, struct hash128 *out, struct jini_error *error)
 {
     uint64_t offset = 0;
@@ -287,9 +293,7 @@ static int check_copy(struct copy *copy, const struct wanted *wanted, struct jin
     if (wanted->form == UNKNOWN)
         return differs(wanted, "its row cannot be read: it was copied as it is", error);
     if (copy->offset != wanted->length)
-        return error_set(error, JINI_E_CORRUPT, "pack", "%s: it has %llu bytes instead of %llu",
-                         wanted->name, (unsigned long long)copy->offset,
-                         (unsigned long long)wanted->length);
+        return differs_in_length(wanted, copy->offset, error);
     if (backup->request->flags & JINI_BACKUP_DEEP) {
         (void)posix_fadvise(copy->fd, 0, 0, POSIX_FADV_DONTNEED);
         return check_all(backup, wanted, copy->fd, error);
@@ -361,14 +365,16 @@ static int give_name(struct backup *backup, const struct wanted *wanted, uint64_
     return 0;
 }
 
-static void report(struct backup *backup, const struct wanted *wanted, int status,
+static void report(struct backup *backup, const struct wanted *wanted, const char *kind, int status,
                    const struct jini_error *error)
 {
     char message[JINI_ERROR_MESSAGE_MAX + 16];
-    const char *field = wanted->is_object ? "object" : "file";
-    snprintf(message, sizeof(message), "%s: %s", field, error->message);
-    backup_problem(backup, wanted->is_object ? "object_not_copied" : "pack_not_copied", field,
-                   &wanted->pack->id, status, message);
+    const struct jini_verify_problem problem = {.kind = kind,
+                                                .field = wanted->is_object ? "object" : "file",
+                                                .pack_id = wanted->pack->id,
+                                                .message = message};
+    snprintf(message, sizeof(message), "%s: %s", problem.field, error->message);
+    backup_problem(backup, &problem, status);
 }
 
 /*
@@ -390,7 +396,13 @@ static int fill_from_any(struct copy *copy, const struct wanted *wanted, struct 
     return status;
 }
 
-static int copy_wanted(struct backup *backup, const struct wanted *wanted, bool is_there,
+static const char *not_copied(const struct wanted *wanted)
+{
+    return wanted->is_object ? "object_not_copied" : "pack_not_copied";
+}
+
+/* `*has`: the backup has one already, which does not hold; and whether it has one afterwards. */
+static int copy_wanted(struct backup *backup, const struct wanted *wanted, bool *has,
                        struct jini_error *error)
 {
     struct copy copy = {.backup = backup};
@@ -406,29 +418,97 @@ static int copy_wanted(struct backup *backup, const struct wanted *wanted, bool 
         return status;
     }
     if (status) {
-        report(backup, wanted, status, error);
-        if (is_there || copy.offset == 0)
+        report(backup, wanted, not_copied(wanted), status, error);
+        if (*has || copy.offset == 0)
             return 0;
         status = backup_place_note_damage(backup, error);
     }
-    return status ? status : give_name(backup, wanted, copy.offset, error);
+    if (status == 0)
+        status = give_name(backup, wanted, copy.offset, error);
+    *has |= status == 0;
+    return status;
 }
 
-static int back_up_file(struct backup *backup, const struct wanted *wanted,
+/* ---- What is kept ---- */
+
+static int look_at_file(const struct backup *backup, const struct wanted *wanted,
+                        struct jini_error *error)
+{
+    struct stat info;
+    char path[PACK_PATH_MAX];
+    pack_path(&wanted->pack->id, path);
+    if (fstatat(backup->jini->directory_fd, path, &info, 0) != 0)
+        return error_set_errno(error, errno, "pack", "%s cannot be looked at", path);
+    bool holds = wanted->form != SEALED || (uint64_t)info.st_size == wanted->length;
+    return holds ? 0 : differs_in_length(wanted, (uint64_t)info.st_size, error);
+}
+
+static int look_at_object(const struct backup *backup, const struct wanted *wanted,
+                          struct jini_error *error)
+{
+    struct archive_request head = {.operation = ARCHIVE_HEAD,
+                                   .name = slice_of_text(wanted->object),
+                                   .deadline_ns = background_deadline(backup->jini)};
+    int status = archives_run(backup->jini, &backup->request->request, &head, error);
+    return status || head.size == wanted->length ? status
+                                                 : differs_in_length(wanted, head.size, error);
+}
+
+/*
+ * What is taken as it is has to be in the database as well: that it is gone there would be told by
+ * nobody else, and the copy in the backup is the last one.
+ */
+static int keep(struct backup *backup, const struct wanted *wanted, struct jini_error *error)
+{
+    struct jini_error other;
+    const struct copy none = {.backup = backup};
+    bool two = wanted->has_object && backup_wants_file(wanted->pack);
+    int status = wanted->is_object ? look_at_object(backup, wanted, error)
+                                   : look_at_file(backup, wanted, error);
+    if (status && two && is_of_the_source(&none, status)) {
+        int again = wanted->is_object ? look_at_file(backup, wanted, &other)
+                                      : look_at_object(backup, wanted, &other);
+        status = again == 0 ? 0 : status;
+    }
+    if (status && !is_of_the_source(&none, status))
+        return status;
+    if (status)
+        report(backup, wanted, wanted->is_object ? "object_missing" : "pack_missing", status,
+               error);
+    backup->request->files_kept++;
+    backup_progress(backup, wanted->length);
+    return 0;
+}
+
+/* Records that tiering found damaged: of these the backup before may have a better copy. */
+static void report_damage(struct backup *backup, const struct wanted *wanted)
+{
+    struct jini_error error;
+    if (!(wanted->pack->flags & INDEX_PACK_HAS_DAMAGE) || wanted->is_object)
+        return;
+    differs(wanted, "it has records that were damaged when they were copied into it", &error);
+    report(backup, wanted, "pack_has_damage", JINI_E_CORRUPT, &error);
+}
+
+/* Counts it where the backup has it, whole or not. */
+static int back_up_file(struct backup *backup, const struct wanted *wanted, uint64_t *count,
                         struct jini_error *error)
 {
     if (backup_cancelled(backup))
         return JINI_E_CANCELLED;
     int status = look_for(backup, wanted, error);
-    if (status == 0) {
-        backup->request->files_kept++;
-        backup_progress(backup, wanted->length);
-    } else if (status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT) {
-        status = copy_wanted(backup, wanted, status == JINI_E_CORRUPT, error);
-    }
+    bool has = status != JINI_E_NOT_FOUND;
+    if (status == 0)
+        status = keep(backup, wanted, error);
+    else if (status == JINI_E_NOT_FOUND || status == JINI_E_CORRUPT)
+        status = copy_wanted(backup, wanted, &has, error);
     if (status == 0)
         status = lease_look(&backup->lease);
-    return status;
+    if (status)
+        return status;
+    report_damage(backup, wanted);
+    *count += has;
+    return 0;
 }
 
 /* ---- All of them ---- */
@@ -458,9 +538,9 @@ static int copy_pack(void *context, const struct index_pack *pack)
     struct wanted wanted;
     if (!backup_wants_file(pack))
         return 0;
-    walk->backup->request->packs++;
     int status = want_file(walk->backup, pack, &wanted);
-    return status ? status : back_up_file(walk->backup, &wanted, walk->error);
+    return status ? status
+                  : back_up_file(walk->backup, &wanted, &walk->backup->request->packs, walk->error);
 }
 
 static int copy_pack_object(void *context, const struct index_pack *pack)
@@ -469,9 +549,8 @@ static int copy_pack_object(void *context, const struct index_pack *pack)
     struct wanted wanted;
     if (!backup_wants_object(pack))
         return 0;
-    walk->backup->request->objects++;
     want_object(pack, &wanted);
-    return back_up_file(walk->backup, &wanted, walk->error);
+    return back_up_file(walk->backup, &wanted, &walk->backup->request->objects, walk->error);
 }
 
 /* A file without a row, although there are images in it. */

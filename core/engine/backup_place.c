@@ -28,10 +28,11 @@
 
 enum { MARKER_MAX = 512, SYNC_DEPTH = 4, DIRECTORY_MODE = 0700, FILE_MODE = 0600 };
 
-static const char marker_name[] = "jini-backup";
-static const char marker_partial[] = "partial/jini-backup";
+static const char marker_name[] = BACKUP_MARKER;
+static const char marker_partial[] = "partial/" BACKUP_MARKER;
 static const char partial_name[] = "partial";
 static const char records_name[] = "data.mdb";
+static const char records_before[] = "data-before.mdb";
 static const char records_partial[] = "partial/data.mdb";
 
 static int failed(const struct backup *backup, int saved_errno, const char *what, const char *name,
@@ -209,8 +210,8 @@ static int check_records(struct backup *backup, struct jini_error *error)
     if (backup->has_before)
         return 0;
     return error_set(error, JINI_E_CONFLICT, backup->path,
-                     "its records were changed since the backup was made: it is a database of its "
-                     "own by now; name another directory");
+                     "its data.mdb was changed since the backup was made: it was opened as a "
+                     "database of its own, or it is damaged; name another directory");
 }
 
 static int check_epoch(struct backup *backup, struct jini_error *error)
@@ -247,17 +248,73 @@ static int check_empty(const struct backup *backup, struct jini_error *error)
 
 /* ---- Opening ---- */
 
-/* The directory of the database, or one in it. */
-static bool is_inside(const struct backup *backup)
+static bool is_inside(const char *path, const char *folder)
 {
-    char *database = realpath(backup->jini->directory, NULL);
-    char *directory = realpath(backup->path, NULL);
-    size_t length = database ? strlen(database) : 0;
-    bool inside = database && directory && strncmp(directory, database, length) == 0 &&
-                  (directory[length] == '/' || directory[length] == '\0');
-    free(directory);
-    free(database);
+    char *outer = realpath(folder, NULL);
+    char *inner = realpath(path, NULL);
+    size_t length = outer ? strlen(outer) : 0;
+    bool inside = outer && inner && strncmp(inner, outer, length) == 0 &&
+                  (inner[length] == '/' || inner[length] == '\0');
+    free(inner);
+    free(outer);
     return inside;
+}
+
+static bool is_same(const char *path, const char *other)
+{
+    struct stat first;
+    struct stat second;
+    return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/* Whether the directory, or a folder in it that a backup deletes in, is a folder of `owner`. */
+static bool belongs_to(const struct backup *backup, const char *owner)
+{
+    static const char *const folders[] = {"", "packs", BACKUP_ARCHIVE, BACKUP_ARCHIVE "/packs"};
+    char path[BACKUP_FULL_PATH_MAX];
+    char packs[BACKUP_FULL_PATH_MAX];
+    snprintf(packs, sizeof(packs), "%s/packs", owner);
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", backup->path, folders[i]);
+        if (is_inside(path, owner) || is_same(path, owner) || is_same(path, packs))
+            return true;
+    }
+    return false;
+}
+
+static int check_owners(const struct backup *backup, struct jini_error *error)
+{
+    char archive[ARCHIVE_URL_MAX];
+    int status = archives_directory(backup->jini, archive, error);
+    if (status == 0 && belongs_to(backup, backup->jini->directory))
+        return error_set(error, JINI_E_INVALID, "path",
+                         "the directory, or a folder in it, belongs to the database itself; name "
+                         "one elsewhere");
+    if (status == 0 && archive[0] != '\0' && belongs_to(backup, archive))
+        return error_set(error, JINI_E_INVALID, "path",
+                         "the directory, or a folder in it, belongs to the archive of the "
+                         "database; name one elsewhere");
+    return status;
+}
+
+/* What somebody has linked elsewhere is not the backup's to delete in. */
+static int check_folders(const struct backup *backup, struct jini_error *error)
+{
+    static const char *const folders[] = {"packs", BACKUP_ARCHIVE, BACKUP_ARCHIVE "/packs"};
+    struct stat info;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        const char *name = folders[i];
+        if (fstatat(backup->directory.descriptor, name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+            if (!S_ISDIR(info.st_mode))
+                return error_set(
+                    error, JINI_E_INVALID, "path",
+                    "its %s is a link or a file, where a backup has a folder of its own", name);
+        } else if (errno != ENOENT) {
+            return failed(backup, errno, "look at the folder", name, error);
+        }
+    }
+    return 0;
 }
 
 static int sync_parent(const struct backup *backup, struct jini_error *error)
@@ -275,11 +332,11 @@ static int open_directory(struct backup *backup, struct jini_error *error)
     backup->made = mkdir(backup->path, DIRECTORY_MODE) == 0;
     if (!backup->made && errno != EEXIST)
         return error_set_errno(error, errno, backup->path, "cannot make the directory");
-    if (is_inside(backup)) {
+    int status = check_owners(backup, error);
+    if (status) {
         if (backup->made)
             rmdir(backup->path);
-        return error_set(error, JINI_E_INVALID, "path",
-                         "the directory belongs to the database itself; name one elsewhere");
+        return status;
     }
     int saved_errno =
         fork_file_open(&backup->directory, AT_FDCWD, backup->path, O_RDONLY | O_DIRECTORY, 0);
@@ -313,6 +370,8 @@ int backup_place_open(struct backup *backup, struct jini_error *error)
     status = read_marker(backup, error);
     if (status == JINI_E_NOT_FOUND)
         return begin_backup(backup, error);
+    if (status == 0)
+        status = check_folders(backup, error);
     if (status == 0)
         status = check_epoch(backup, error);
     backup->was_damaged = backup->marker.is_damaged;
@@ -377,9 +436,7 @@ int backup_place_stage(struct backup *backup, struct jini_error *error)
     backup->request->record_bytes = (uint64_t)info.st_size;
     backup_progress(backup, backup->request->record_bytes);
     status = open_records(backup, error);
-    if (status == 0 && backup->request->flags & JINI_BACKUP_DEEP)
-        status = store_verify(backup->records, &watch, error);
-    return status;
+    return status ? status : store_verify(backup->records, &watch, error);
 }
 
 /* ---- Their way to their name ---- */
@@ -418,6 +475,17 @@ static bool is_known(void *context)
            now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
 }
 
+/* A second name for what is there: the first one goes to the new records. */
+static int keep_before(const struct backup *backup, struct jini_error *error)
+{
+    int directory = backup->directory.descriptor;
+    bool wanted = backup->has_before && backup->records_are_damaged;
+    if (!wanted || linkat(directory, records_name, directory, records_before, 0) == 0 ||
+        errno == EEXIST)
+        return 0;
+    return failed(backup, errno, "keep the records that are there as", records_before, error);
+}
+
 int backup_place_publish(struct backup *backup, struct jini_error *error)
 {
     char path[BACKUP_FULL_PATH_MAX];
@@ -432,11 +500,20 @@ int backup_place_publish(struct backup *backup, struct jini_error *error)
     marker->records[0] = backup->records_hash;
     marker->records[1] = backup->before;
     if (status == 0)
+        status = keep_before(backup, error);
+    if (status == 0)
         status = write_marker(backup, error);
     if (status)
         return status;
     snprintf(path, sizeof(path), "%s/%s", backup->path, records_partial);
     return store_replace(backup->path, path, is_known, backup, error);
+}
+
+int backup_place_drop_before(struct backup *backup, struct jini_error *error)
+{
+    if (unlinkat(backup->directory.descriptor, records_before, 0) == 0 || errno == ENOENT)
+        return 0;
+    return failed(backup, errno, "remove the file", records_before, error);
 }
 
 void backup_place_close(struct backup *backup)

@@ -8,6 +8,7 @@
  *
  *     DIR/jini-backup     what this is, see backup_place.c
  *     DIR/data.mdb        the records
+ *     DIR/data-before.mdb those of before damage was found in the database's
  *     DIR/packs, archive  as in any database
  *     DIR/partial/        what is being copied; nothing in it counts
  *
@@ -16,8 +17,9 @@
  *     name.
  *  2. A file gets its name when it is whole and synced, and one of the same name is replaced only
  *     where it may have grown, or does not hold. So what DIR/data.mdb names is there at any time.
- *  3. Nothing is deleted before the new records are durable under their name, nor where anything
- *     could not be copied.
+ *  3. Nothing is deleted before the new records are durable under their name, nor where there was
+ *     any problem: what is damaged in the database may be whole in the backup before. Damaged
+ *     records are no better than those before, which then stay beside them.
  *  4. An open pack is copied up to the end of its last record that the copied records name. It is
  *     open there, too, and the first run of tiering seals it.
  */
@@ -60,6 +62,7 @@ struct backup {
     struct stat before_file;     /* and the file, as it was then */
     struct store *records;       /* those that were copied */
     struct hash128 records_hash;
+    bool records_are_damaged; /* rows of them disagree, or cannot be read */
 
     /* backup_files.c */
     bool was_damaged; /* the backup before: its files are read before they are kept */
@@ -76,9 +79,8 @@ enum { BACKUP_PIECE_BYTES = 1 << 20 };
 bool backup_cancelled(const struct backup *backup);
 void backup_progress(struct backup *backup, uint64_t bytes);
 
-/* Something of the database that could not be copied as it should be. */
-void backup_problem(struct backup *backup, const char *kind, const char *field,
-                    const struct jini_id *pack, int status, const char *message);
+/* Something of the database that could not be copied as it should be: JINI_E_CORRUPT, JINI_E_IO. */
+void backup_problem(struct backup *backup, const struct jini_verify_problem *problem, int status);
 
 /* How often the database has counted this backup; 0: it does not know it. */
 int backup_epoch(struct backup *backup, uint64_t *out, struct jini_error *error);
@@ -96,6 +98,9 @@ int backup_place_stage(struct backup *backup, struct jini_error *error);
 
 /* Syncs all directories, and gives the records their name. */
 int backup_place_publish(struct backup *backup, struct jini_error *error);
+
+/* Removes the records of before damage, where there are any. */
+int backup_place_drop_before(struct backup *backup, struct jini_error *error);
 
 /* Lets go of what is open; what is in DIR/partial goes, too. May be called at any point. */
 void backup_place_close(struct backup *backup);

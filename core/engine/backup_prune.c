@@ -123,7 +123,9 @@ static int prune_objects(struct backup *backup, struct jini_error *error)
 int backup_prune(struct backup *backup, struct jini_error *error)
 {
     struct pruning pruning = {backup, error};
-    int status = pack_path_walk(backup->directory.descriptor, prune_pack, &pruning, NULL, error);
+    int status = backup_place_drop_before(backup, error);
+    if (status == 0)
+        status = pack_path_walk(backup->directory.descriptor, prune_pack, &pruning, NULL, error);
     if (status == 0)
         status = prune_objects(backup, error);
     return error_complete(error, status, "backup", "what the backup does not need any more");

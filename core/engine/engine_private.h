@@ -332,8 +332,19 @@ uint32_t workers_waiting(struct workers *workers);
 
 enum { MS_PER_DAY = 86400000 };
 
+/* backup_place.c: the file that says that a directory is a backup. */
+#define BACKUP_MARKER "jini-backup"
+
 /* open.c: what the records of a database are, in this version. */
 extern const struct store_format engine_format;
+
+/*
+ * verify.c: checks the rows of a copy of the store against each other, on the caller's thread and
+ * until `asker` is cancelled. `verify` says where findings go, and has the counts and the error.
+ */
+struct jini_verify;
+int verify_copy(struct jini *jini, struct store *copy, struct jini_request *asker,
+                struct jini_verify *verify);
 
 /*
  * options.c: 0, or JINI_E_INVALID: a member that code has set is outside of what the table allows.

@@ -349,9 +349,15 @@ static int check_packs(const struct jini *jini, struct jini_error *error)
     if (directory < 0)
         return 0; /* nothing there, or opening will say what is wrong */
     bool alone = has_packs_alone(directory);
+    bool is_backup = faccessat(directory, BACKUP_MARKER, F_OK, 0) == 0;
     close(directory);
     if (!alone)
         return 0;
+    if (is_backup)
+        return error_set(error, jini->options.create ? JINI_E_EXISTS : JINI_E_NOT_FOUND, "packs",
+                         "\"%.200s\" is a backup that did not come to its end and has no data.mdb: "
+                         "make it again, which goes on with what was copied",
+                         jini->directory);
     return error_set(error, jini->options.create ? JINI_E_EXISTS : JINI_E_NOT_FOUND, "packs",
                      "\"%.200s\" has packs and no data.mdb: the records of their images are lost. "
                      "Put data.mdb back, from a backup; or move the folders packs and archive "

@@ -49,7 +49,7 @@ void verify_problem(struct verifying *v, const struct verify_place *place, const
 int verify_snapshot(struct verifying *v, struct store_txn **out)
 {
     JINI_ASSERT(!v->in_snapshot);
-    int status = store_read_begin_explained(v->jini->store, out, &v->request->request.error);
+    int status = store_read_begin_explained(v->store, out, &v->request->request.error);
     v->in_snapshot = status == 0;
     return status;
 }
@@ -64,7 +64,7 @@ void verify_snapshot_end(struct verifying *v, struct store_txn *txn)
 void verify_phase(struct verifying *v, const char *phase, enum store_space space)
 {
     v->phase = phase;
-    if (store_count(v->jini->store, space, &v->phase_rows) != 0)
+    if (store_count(v->store, space, &v->phase_rows) != 0)
         v->phase_rows = 0; /* the phase itself will say what is wrong */
 }
 
@@ -76,7 +76,7 @@ void verify_progress(struct verifying *v, uint64_t done)
 
 bool verify_cancelled(const struct verifying *v)
 {
-    return atomic_load(&request_state(&v->request->request)->cancelled) ||
+    return atomic_load(&request_state(v->asker)->cancelled) ||
            atomic_load(&v->jini->state) != ENGINE_OPEN;
 }
 
@@ -84,7 +84,7 @@ int verify_each(struct verifying *v, enum store_space space, store_visit_fn *vis
 {
     static const struct verify_place place = {.kind = "space_damaged", .field = "row"};
     struct slice all = slice_of(NULL, 0);
-    int status = store_each(v->jini->store, space, all, all, visit, argument);
+    int status = store_each(v->store, space, all, all, visit, argument);
     if (!status_is_damage(status))
         return status;
     verify_problem(v, &place, STORE_SPACE_DAMAGED, v->phase, jini_status_name(status));
@@ -108,7 +108,7 @@ static int verify_file(struct verifying *v, bool *is_damaged)
     struct jini_error *error = &v->request->request.error;
     struct store_watch watch = {on_pages, v};
     v->phase = "data file";
-    int status = store_verify(v->jini->store, &watch, error);
+    int status = store_verify(v->store, &watch, error);
     *is_damaged = status_is_damage(status);
     if (!*is_damaged)
         return status;
@@ -117,33 +117,52 @@ static int verify_file(struct verifying *v, bool *is_damaged)
     return 0;
 }
 
+static int verify_rows(struct verifying *v)
+{
+    int status = verify_records(v);
+    if (status == 0)
+        status = verify_ledger(v);
+    return status ? status : verify_locations(v);
+}
+
 static int verify_all(struct verifying *v)
 {
     bool is_damaged;
     int status = verify_file(v, &is_damaged);
     if (status || is_damaged)
         return status;
-    status = verify_records(v);
-    if (status == 0)
-        status = verify_ledger(v);
-    if (status == 0)
-        status = verify_locations(v);
+    status = verify_rows(v);
     if (status == 0)
         status = verify_shared(v);
     return status ? status : verify_packs(v);
 }
 
+static int run(struct verifying *v, int (*parts)(struct verifying *v))
+{
+    v->findings = base_malloc(sizeof(*v->findings) * VERIFY_PENDING_MAX);
+    int status = v->findings ? parts(v) : JINI_E_NO_MEMORY;
+    base_free(v->findings);
+    return status;
+}
+
+int verify_copy(struct jini *jini, struct store *copy, struct jini_request *asker,
+                struct jini_verify *verify)
+{
+    struct verifying v = {.jini = jini, .store = copy, .asker = asker, .request = verify};
+    return run(&v, verify_rows);
+}
+
 static void run_verify(struct worker_task *task, int status)
 {
     struct jini_request *request = request_of_task(task);
-    struct verifying v = {.jini = request_state(request)->jini,
+    struct jini *jini = request_state(request)->jini;
+    struct verifying v = {.jini = jini,
+                          .store = jini->store,
+                          .asker = request,
                           .request = (struct jini_verify *)request};
-    if (status == 0) {
-        v.findings = base_malloc(sizeof(*v.findings) * VERIFY_PENDING_MAX);
-        status = v.findings ? verify_all(&v) : JINI_E_NO_MEMORY;
-    }
-    base_free(v.findings);
-    atomic_store(&v.jini->verifying, 0);
+    if (status == 0)
+        status = run(&v, verify_all);
+    atomic_store(&jini->verifying, 0);
     request_finish(request, status);
 }
 

@@ -20,7 +20,7 @@ static bool on_events(void *context, uint64_t events)
 int verify_ledger(struct verifying *v)
 {
     struct ledger_check check = {
-        .store = v->jini->store, .found = on_found, .goes_on = on_events, .context = v};
+        .store = v->store, .found = on_found, .goes_on = on_events, .context = v};
     v->phase = "ledger";
     v->phase_rows = 0;
     return ledger_check(&check, &v->request->request.error);

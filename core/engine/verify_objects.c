@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { UNANSWERED_MAX = 3 };
 
@@ -51,7 +52,7 @@ static int ask(struct verifying *v, const struct index_pack *pack, struct archiv
 {
     struct jini_error error;
     request->deadline_ns = archives_deadline(v->jini, pack->file_bytes);
-    *answer = archives_run(v->jini, &v->request->request, request, &error);
+    *answer = archives_run(v->jini, v->asker, request, &error);
     v->unanswered = *answer == JINI_E_TIMEOUT ? v->unanswered + 1 : 0;
     if (*answer == JINI_E_CANCELLED || *answer == JINI_E_NO_MEMORY)
         return *answer;
@@ -173,7 +174,7 @@ static int count_unknown(struct unknown_walk *walk)
     if (walk->count == 0 || walk->blocked)
         return 0;
     qsort(walk->unnamed, walk->count, sizeof(*walk->unnamed), compare);
-    int status = store_each(v->jini->store, STORE_SPACE_ORPHANS, all, all, note_orphan, walk);
+    int status = store_each(v->store, STORE_SPACE_ORPHANS, all, all, note_orphan, walk);
     walk->blocked = status_is_damage(status);
     for (size_t i = 0; status == 0 && i < walk->count; i++)
         v->request->objects_unknown += !walk->unnamed[i].is_orphan;
@@ -192,7 +193,7 @@ static int visit_object(struct archive_request *list, const struct archive_entry
         return JINI_E_CANCELLED;
     if (index_object_parse(entry->name, &object.pack, &object.attempt) != 0)
         return 0;
-    int status = store_read_begin(v->jini->store, &txn);
+    int status = store_read_begin(v->store, &txn);
     if (status)
         return status;
     status = index_pack_get(txn, &object.pack, &pack);
@@ -205,18 +206,25 @@ static int visit_object(struct archive_request *list, const struct archive_entry
     return walk->count == UNNAMED_MAX ? count_unknown(walk) : 0;
 }
 
+/* Whether there may be objects where this database has none: opening would make the directory. */
+static bool has_directory(const struct jini *jini)
+{
+    char path[ARCHIVE_URL_MAX];
+    return archives_directory(jini, path, NULL) == 0 && path[0] != '\0' && access(path, F_OK) == 0;
+}
+
 int verify_unknown_objects(struct verifying *v)
 {
     struct jini_error error;
     struct unknown_walk walk = {.v = v};
-    if (!v->has_archive || v->archive_lost)
+    if (v->archive_lost || (!v->has_archive && !has_directory(v->jini)))
         return 0; /* nothing of this database is there, or it cannot be reached */
     walk.unnamed = base_malloc(sizeof(*walk.unnamed) * UNNAMED_MAX);
     if (!walk.unnamed)
         return JINI_E_NO_MEMORY;
     error_clear(&error);
-    int status = archives_walk(v->jini, &v->request->request, slice_of_text("packs/"), visit_object,
-                               &walk, &error);
+    int status =
+        archives_walk(v->jini, v->asker, slice_of_text("packs/"), visit_object, &walk, &error);
     if (status == 0)
         status = count_unknown(&walk);
     if (walk.blocked)

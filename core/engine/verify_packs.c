@@ -118,7 +118,7 @@ static int advise(struct verifying *v, const struct index_pack *pack, const char
         return 0;
     }
     if (!v->archive_lost)
-        status = regain_list(v->jini, &v->request->request, &pack->id, &attempts, &error);
+        status = regain_list(v->jini, v->asker, &pack->id, &attempts, &error);
     *out = attempts.count > 0
                ? ": the archive has it, from where \"jini archive run\" takes it back"
                : ": put it back from a backup";

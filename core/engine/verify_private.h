@@ -42,6 +42,8 @@ struct verify_finding {
 
 struct verifying {
     struct jini *jini;
+    struct store *store;        /* the engine's, or a copy of it */
+    struct jini_request *asker; /* who may cancel it */
     struct jini_verify *request;
     const char *phase;
     uint64_t phase_rows; /* when the phase began; 0: not known */

@@ -116,7 +116,7 @@ static int check_options(const struct store_options *options, struct jini_error 
 
 /* ---- Opening and closing ---- */
 
-static int open_registry(struct store *store, struct jini_error *error)
+static int open_registry(struct store *store, bool look_on, struct jini_error *error)
 {
     struct registry_options options = {
         .directory = store->options.at_rest ? NULL : store->directory,
@@ -125,6 +125,7 @@ static int open_registry(struct store *store, struct jini_error *error)
         .format_min = store->options.format->version_min,
         .format_max = store->options.format->version,
         .read_only = store->options.read_only,
+        .look_on = look_on,
         .sync = store->options.sync,
     };
     int status = registry_open(&options, &store->registry, error);
@@ -214,6 +215,28 @@ static int open_driver(struct store *store, struct jini_error *error)
     return status ? status : create_spaces(store, error);
 }
 
+static void close_files(struct store *store)
+{
+    if (store->driver)
+        store->ops->close(store->driver);
+    registry_close(store->registry);
+    store->driver = NULL;
+    store->registry = NULL;
+}
+
+/* Who only reads needs no room for what processes share: without it he looks on. */
+static int open_files(struct store *store, struct jini_error *error)
+{
+    int status = open_registry(store, false, error);
+    if (status == 0)
+        status = open_driver(store, error);
+    if (status != JINI_E_FULL || !store->options.read_only)
+        return status;
+    close_files(store);
+    status = open_registry(store, true, error);
+    return status ? status : open_driver(store, error);
+}
+
 static int open_parts(struct store *store, struct jini_error *error)
 {
     int status = 0;
@@ -224,9 +247,7 @@ static int open_parts(struct store *store, struct jini_error *error)
         if (status)
             return status;
     }
-    status = open_registry(store, error);
-    if (status == 0)
-        status = open_driver(store, error);
+    status = open_files(store, error);
     if (status)
         return status;
     if (readers_create(store) != 0)
@@ -245,9 +266,7 @@ static void destroy(struct store *store)
     writer_stop(store);
     reserve_close(store);
     readers_destroy(store);
-    if (store->driver)
-        store->ops->close(store->driver);
-    registry_close(store->registry);
+    close_files(store);
     if (store->directory)
         directory_release(store);
     pthread_cond_destroy(&store->gate_opened);

@@ -304,6 +304,8 @@ static int open_file(struct registry *registry, const struct registry_options *o
                      struct jini_error *error)
 {
     snprintf(registry->path, sizeof(registry->path), "%s/processes", options->directory);
+    if (options->look_on)
+        return onlooker_open(registry, error);
     registry->fd = open(registry->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (registry->fd < 0 && options->read_only && (errno == EROFS || errno == EACCES))
         return onlooker_open(registry, error);

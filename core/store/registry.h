@@ -43,6 +43,7 @@ struct registry_options {
     uint32_t format_min; /* formats that this process can work with, or migrate */
     uint32_t format_max;
     bool read_only;
+    bool look_on;         /* with read_only: also where the file could be written */
     enum store_sync sync; /* of its commits, unless read_only */
 };
 

@@ -152,8 +152,8 @@ static void print_backup(const struct jini_backup *backup)
     if (backup->files_removed)
         output_info("removed   %" PRIu64 " of the backup before", backup->files_removed);
     if (backup->problems)
-        output_line("problems  %" PRIu64 "; what they are about is damaged or missing in the "
-                    "database, too",
+        output_line("problems  %" PRIu64 "; what they are about is damaged, missing or not to be "
+                    "read in the database",
                     backup->problems);
 }
 

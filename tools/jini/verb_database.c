@@ -2,6 +2,7 @@
 #include "command.h"
 #include "layout.h"
 #include "object.h"
+#include "wait.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +18,16 @@ static char *whole_path(const char *directory)
     return whole ? whole : strdup(directory);
 }
 
+/* Objects of an archive in which the new database has none. 0 where it cannot be looked at, too. */
+static uint64_t objects_of_others(struct command *command)
+{
+    struct jini_verify verify;
+    jini_request_init(&verify);
+    int status =
+        command_wait(command, &verify.request, jini_verify(command->jini, &verify, wait_done));
+    return status ? 0 : verify.objects_unknown;
+}
+
 int verb_init(struct command *command)
 {
     static struct jini_tier tiers[JINI_TIERS_MAX];
@@ -29,6 +40,7 @@ int verb_init(struct command *command)
         status = jini_tier_list(command->jini, tiers, JINI_TIERS_MAX, &count, &command->error);
     if (status)
         return status;
+    uint64_t others = created ? objects_of_others(command) : 0;
     json_t *names = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(names, layout_text(tiers[i].name));
@@ -37,10 +49,16 @@ int verb_init(struct command *command)
     output_line("%s %s", created ? "made the database" : "there is a database already in",
                 path ? path : "");
     output_info("tiers: %s", words ? words : "");
+    if (others)
+        output_note("the archive has %" PRIu64 " objects of another database already; if they are "
+                    "of one that was here before, put its data.mdb back from a backup instead",
+                    others);
     json_t *object = json_object();
     layout_set_path(object, "path", path ? path : "");
     json_object_set_new(object, "created", json_boolean(created));
     json_object_set_new(object, "tiers", names);
+    if (created)
+        json_object_set_new(object, "objects_unknown", layout_number(others));
     output_json(object);
     free(path);
     free(words);

@@ -22,12 +22,13 @@ static void print_total(const struct jini_verify *verify, bool deep)
     char read[WORDS_NUMBER_MAX];
     if (output_is_json()) {
         output_json(json_pack(
-            "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "type", "total", "users",
+            "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "type", "total", "users",
             layout_number(verify->users), "jobs", layout_number(verify->jobs), "images",
             layout_number(verify->images), "packs", layout_number(verify->packs), "objects",
             layout_number(verify->objects), "bytes_read", layout_number(verify->bytes_read),
             "problems", layout_number(verify->problems), "packs_unknown",
-            layout_number(verify->packs_unknown), "deep", deep));
+            layout_number(verify->packs_unknown), "objects_unknown",
+            layout_number(verify->objects_unknown), "deep", deep));
         return;
     }
     words_bytes(verify->bytes_read, read);
@@ -39,6 +40,10 @@ static void print_total(const struct jini_verify *verify, bool deep)
         output_info("%" PRIu64 " pack files that the index does not know, in packs/lost or soon "
                     "there: a crash leaves some, and so does a lost data.mdb",
                     verify->packs_unknown);
+    if (verify->objects_unknown)
+        output_info("%" PRIu64 " objects of the archive that the database has never named: of "
+                    "another one that shares it, or of one whose data.mdb was lost",
+                    verify->objects_unknown);
     if (verify->problems)
         output_line("%" PRIu64 " problem%s", verify->problems, verify->problems == 1 ? "" : "s");
     else

@@ -12,7 +12,7 @@ extern "C" {
 
 enum jini_backup_flag {
     JINI_BACKUP_DEEP = 1 << 0 /* read every byte back from the disk of the backup, also of what lay
-                                 there before, and check every page of the records */
+                                 there before */
 };
 
 /*
@@ -22,13 +22,15 @@ enum jini_backup_flag {
  *
  * The directory then is a database, whole by itself: its archive is the directory "archive" in it,
  * the default of archive.url. jini_verify() holds it against itself. To restore, put it, or a copy
- * of it, in the place of what was lost, and have it adopt its archive: until then it deletes
- * nothing there, as no copy does (jini_archive_adopt()). It shares nothing with its original, and
+ * of it, in the place of what was lost (not over it: what is left there goes aside), and have it
+ * adopt its archive: until then it deletes nothing there, as no copy does (jini_archive_adopt()).
+ * It shares nothing with its original, and
  * neither loses anything by what the other does. The options of the file jini.conf belong to the
  * machine, and are not copied.
  *
  * `path` names a directory that is not there, whose parent is, or that is empty; or a backup that
- * this database has made before. Of that one, packs and objects that do not change any more are
+ * this database has made before, with folders of its own: neither links, nor those of the database
+ * or its archive. Of that one, packs and objects that do not change any more are
  * taken as they are, by name, length and footer (or, with JINI_BACKUP_DEEP, by every byte), and
  * what the records name no longer is deleted at the end. Until the new records have their name,
  * those of the backup before are there with all that they name: what ends early leaves a backup as
@@ -40,10 +42,13 @@ enum jini_backup_flag {
  * part ends neither by jini_cancel() nor by jini_close().
  *
  * What is damaged or missing in the database is reported, and copied as it is unless the backup has
- * a better copy; then the result is JINI_E_CORRUPT, and all else is copied. Nothing is deleted from
- * the backup then, and the next one reads every byte of what is there before it is kept. `report`
- * and `progress` (phases "records", "packs", "objects"; of bytes, of the records without a total)
- * are called on a thread of the engine.
+ * a better copy; then the result is JINI_E_CORRUPT, and all else is copied. So is what cannot be
+ * read, with JINI_E_IO where that is all. Nothing is deleted from the backup then, and the next one
+ * reads every byte of what is there before it is kept. The records are checked row by row, as
+ * jini_verify() does; where it finds something the new ones get their name all the same, and those
+ * of the backup before stay beside them as "data-before.mdb", until a backup has no problem.
+ * `report` and `progress` (phases "records", "packs", "objects", of bytes, of the records without a
+ * total; and "check", of their rows) are called on a thread of the engine.
  *
  * Out: the counts of this call, also after an error.
  *   JINI_E_CORRUPT    see above: `problems` were reported, and `error` tells the first
@@ -54,7 +59,8 @@ enum jini_backup_flag {
  *   JINI_E_IN_USE     a process has the backup open as its database
  *   JINI_E_LOCKED     tiering was at it until the request's time was up; try again later
  *   JINI_E_BUSY       another backup to the same directory, or of this process, is under way
- *   JINI_E_INVALID    no path, or one in the directory of the database
+ *   JINI_E_INVALID    no path, or one in the directory of the database or of its archive, or a
+ *                     folder in it that is theirs, or a link
  *   JINI_E_NOT_FOUND  the parent of the directory is not there
  *   JINI_E_ARCHIVE    the archive does not answer
  *   JINI_E_FULL, JINI_E_IO, JINI_E_READ_ONLY (this one, or the file system of the backup),
@@ -65,7 +71,10 @@ struct jini_backup {
     const char *path;
     uint32_t flags; /* enum jini_backup_flag */
     uint32_t reserved;
-    jini_verify_fn *report;     /* may be NULL: kinds "pack_not_copied", "object_not_copied" */
+    jini_verify_fn *report;     /* may be NULL: kinds "pack_not_copied", "object_not_copied";
+                                   "pack_missing", "object_missing": the backup alone has it;
+                                   "pack_has_damage": tiering found a record damaged; and those of
+                                   jini_verify() about rows */
     jini_progress_fn *progress; /* may be NULL */
     void *context;              /* of both */
     uint64_t record_bytes;

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import time
 import unittest
@@ -147,6 +148,29 @@ class PutBack(Case):
         self.assertEqual(list((self.database / "packs").rglob("*.pack")), [])
         os.rename(self.database / "data.mdb", self.directory / "saved")
         self.check_error(self.json("init", code=4), "E_EXISTS", "packs", "and archive elsewhere")
+
+    def test_init_tells_of_objects_that_are_there(self):
+        """An archive elsewhere with objects of a database that was lost is told when a new one is made there."""
+        shared = ("--set", f"archive.url=dir:{self.directory}/shared")
+        self.json("put", "alice", "-", stdin=png(1))
+        self.run_jini(*shared, "archive", "run", "--now", "--free-hot")
+        os.rename(self.database / "data.mdb", self.directory / "saved")
+        shutil.rmtree(self.database / "packs")
+        result = self.run_jini(*shared, "init")
+        self.assertIn("the archive has 1 objects of another database already", result.err)
+        self.assertIn("1 objects of the archive that the database has never named",
+                      self.run_jini(*shared, "verify").out)
+        self.assertEqual(self.json(*shared, "verify").lines()[-1]["objects_unknown"], 1)
+        self.assertEqual(self.json("--db", "new", *shared, "init").object()["objects_unknown"], 1)
+
+    def test_an_unfinished_backup_is_no_lost_database(self):
+        """Where the first backup was killed, what is there says so."""
+        self.json("put", "alice", "-", stdin=png(1))
+        self.run_jini("backup", "copy")
+        os.unlink(self.directory / "copy/data.mdb")
+        self.check_error(self.json("--db", "copy", "ls", code=3), "E_NOT_FOUND", "packs", "make it again")
+        self.run_jini("backup", "copy")
+        self.verify("--db", "copy")
 
     def test_older_records_find_their_packs(self):
         """After an older data.mdb was put back, what it knows is taken back from the archive, and told."""

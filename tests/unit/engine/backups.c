@@ -1,8 +1,5 @@
 /* Backups: whole by themselves, and none is written over by mistake. */
-#include "engine/engine_private.h"
-#include "images/pack_path.h"
-
-#include "found.h"
+#include "backing_up.h"
 #include "plant.h"
 
 #include <fcntl.h>
@@ -10,95 +7,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { IMAGES = 8 };
-
-static struct jini_id images[IMAGES];
-
-static struct jini *open_at(const char *directory)
-{
-    fixture_directory = harness_path("%s", directory);
-    return fixture_open();
-}
-
-static struct jini_backup request_for(const char *path)
-{
-    struct jini_backup backup;
-    jini_request_init(&backup);
-    backup.path = path;
-    backup.report = fixture_problem;
-    return backup;
-}
-
-static struct jini_backup back_up(struct jini *jini, const char *directory, uint32_t flags)
-{
-    struct jini_backup backup = request_for(harness_path("%s", directory));
-    backup.flags = flags;
-    fixture_must(jini_backup(jini, &backup, NULL), "backup", &backup.request.error);
-    CHECK_UINT(backup.problems, ==, 0);
-    return backup;
-}
-
-static int try_backup(struct jini *jini, const char *directory, struct jini_error *error)
-{
-    struct jini_backup backup = request_for(harness_path("%s", directory));
-    int status = jini_backup(jini, &backup, NULL);
-    *error = backup.request.error;
-    return status;
-}
-
-static void put(struct jini *jini, uint64_t user, unsigned from, unsigned to)
-{
-    for (unsigned i = from; i < to; i++)
-        images[i] = fixture_put(jini, user, i + 1);
-}
-
-static void check_images(struct jini *jini, unsigned from, unsigned to)
-{
-    for (unsigned i = from; i < to; i++)
-        CHECK_OK(fixture_get(jini, &images[i], i + 1));
-    fixture_verify(jini);
-}
-
-/* A database by itself, with the images of a range, and as good after tiering has run in it. */
-static void check_backup(const char *directory, unsigned from, unsigned to, bool tier)
-{
-    struct jini *jini = open_at(directory);
-    check_images(jini, from, to);
-    if (tier) {
-        fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
-        check_images(jini, from, to);
-    }
-    CHECK_OK(jini_close(jini, NULL, NULL));
-    fixture_directory = NULL;
-}
-
-static void purge(struct jini *jini, const struct jini_id *image)
-{
-    struct jini_image_remove remove;
-    jini_request_init(&remove);
-    remove.id = *image;
-    remove.flags = JINI_REMOVE_PURGE;
-    CHECK_OK(jini_image_remove(jini, &remove, NULL));
-}
-
-static void path_of_pack(struct jini *jini, const struct jini_id *image, const char *directory,
-                         char out[512])
-{
-    char path[PACK_PATH_MAX];
-    struct jini_image_place place = fixture_locate(jini, image);
-    pack_path(&place.pack_id, path);
-    snprintf(out, 512, "%s/%s", harness_path("%s", directory), path);
-}
-
-static void overwrite(const char *path, off_t offset)
-{
-    static const char rot[64] = "rot";
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    CHECK(fd >= 0);
-    CHECK_INT(pwrite(fd, rot, sizeof(rot), offset), ==, sizeof(rot));
-    close(fd);
-}
 
 TEST(
     a_backup_is_a_database_by_itself,
@@ -215,6 +123,48 @@ TEST(what_is_no_backup_of_this_database_is_left_alone,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(folders_of_others_are_left_alone,
+     "A backup with a folder that is the database's own, its archive's, or linked to elsewhere is "
+     "refused, and so is one in the archive of the database; nothing is deleted there.")
+{
+    struct jini_options options;
+    struct jini_error error;
+    fixture_directory = harness_path("db");
+    fixture_options(&options);
+    snprintf(options.archive_url, sizeof(options.archive_url), "fault::dir:%s",
+             harness_path("shared"));
+    struct jini *jini = fixture_open_with(&options);
+    uint64_t user = fixture_user(jini, "ada", "Premium");
+    put(jini, user, 0, 2);
+    fixture_tier(jini, JINI_TIERING_NOW, NULL);
+    put(jini, user, 2, 4);
+    fixture_tier(jini, 0, NULL);
+    CHECK_STATUS(try_backup(jini, "shared/copy", &error), JINI_E_INVALID);
+    CHECK_INT(access(harness_path("shared/copy"), F_OK), ==, -1);
+    CHECK_STATUS(try_backup(jini, "shared", &error), JINI_E_INVALID);
+    CHECK_INT(mkdir(harness_path("elsewhere"), 0700), ==, 0);
+    static const char *const links[][3] = {
+        {"copy/archive", "../shared", "archive"},
+        {"copy/archive/packs", "../../shared/packs", "archive"},
+        {"copy/packs", "../db/packs", "database"},
+        {"copy/packs", "../elsewhere", "link"},
+        {"copy/archive", "../elsewhere", "link"},
+    };
+    back_up(jini, "copy", 0);
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        const char *name = harness_path("%s", links[i][0]);
+        CHECK_INT(rename(name, harness_path("aside")), ==, 0);
+        CHECK_INT(symlink(links[i][1], name), ==, 0);
+        CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_INVALID);
+        CHECK_CONTAINS(error.message, links[i][2]);
+        CHECK_INT(unlink(name), ==, 0);
+        CHECK_INT(rename(harness_path("aside"), name), ==, 0);
+    }
+    back_up(jini, "copy", 0);
+    check_images(jini, 0, 4);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(a_backup_of_a_later_state_is_kept,
      "A database that was put back to an earlier state does not know the backups that were made "
      "after it, and writes over none of them, whatever it has done since.")
@@ -277,60 +227,7 @@ TEST(
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
-/* ---- What goes wrong ---- */
-
-TEST(damage_is_told_and_all_else_is_copied,
-     "A pack that is damaged is named, and copied with what holds of it; all others are copied. A "
-     "good copy from before stays, as does a pack that has an object in the archive.")
-{
-    char path[512];
-    struct jini_error error;
-    struct jini *jini = open_at("db");
-    uint64_t user = fixture_user(jini, "ada", "Premium");
-    put(jini, user, 0, 2);
-    fixture_tier(jini, JINI_TIERING_NOW, NULL);
-    put(jini, user, 2, 4);
-    path_of_pack(jini, &images[0], "db", path);
-    overwrite(path, 5000);
-    struct jini_backup backup = back_up(jini, "copy", 0); /* from the archive */
-    CHECK_UINT(backup.files_copied, ==, 3);
-    check_backup("copy", 0, 4, false);
-    path_of_pack(jini, &images[3], "db", path);
-    overwrite(path, 5000); /* in the record of images[2] */
-    struct jini_backup second = request_for(harness_path("damaged"));
-    CHECK_STATUS(jini_backup(jini, &second, NULL), JINI_E_CORRUPT);
-    CHECK_UINT(second.problems, ==, 1);
-    CHECK_CONTAINS(second.request.error.message, "pack");
-    CHECK_STATUS(jini_backup(jini, &second, NULL), JINI_E_CORRUPT); /* what it has is no better */
-    CHECK_UINT(second.problems, ==, 1);
-    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_CORRUPT);
-    check_backup("copy", 0, 4, false);
-    struct jini *damaged = open_at("damaged");
-    CHECK_OK(fixture_get(damaged, &images[0], 1));
-    CHECK_OK(fixture_get(damaged, &images[3], 4));
-    CHECK_STATUS(fixture_get(damaged, &images[2], 3), JINI_E_CORRUPT);
-    CHECK_OK(jini_close(damaged, NULL, NULL));
-    CHECK_OK(jini_close(jini, NULL, NULL));
-}
-
-TEST(rot_in_the_backup_is_found,
-     "With JINI_BACKUP_DEEP what has changed in the backup since it was made is copied anew.")
-{
-    char path[512];
-    struct jini *jini = open_at("db");
-    uint64_t user = fixture_user(jini, "ada", "Premium");
-    put(jini, user, 0, 2);
-    fixture_tier(jini, JINI_TIERING_NOW, NULL);
-    back_up(jini, "copy", 0);
-    path_of_pack(jini, &images[0], "copy", path);
-    overwrite(path, 5000);
-    CHECK_UINT(back_up(jini, "copy", 0).files_copied, ==, 0);
-    CHECK_UINT(back_up(jini, "copy", JINI_BACKUP_DEEP).files_copied, ==, 1);
-    CHECK_INT(truncate(path, 4096), ==, 0);
-    CHECK_UINT(back_up(jini, "copy", 0).files_copied, ==, 1);
-    check_backup("copy", 0, 2, false);
-    CHECK_OK(jini_close(jini, NULL, NULL));
-}
+/* ---- What ends early ---- */
 
 struct meddling {
     struct jini *jini;

@@ -5,6 +5,9 @@
 #include "full.h"
 #include "small_disk.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 enum { DISK_KIB = 26 * 1024, IMAGES_MAX = 4000, SIDE = 256 };
 
 static int put(struct jini *jini, uint64_t user, uint64_t seed, struct jini_id *id)
@@ -129,4 +132,40 @@ TEST(a_full_store_lets_tiering_run, "Down to the reserve, new users are refused,
     CHECK_OK(fixture_get(jini, &kept, 2));
     full_end(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* Takes all room of the disk but so many pages. */
+static void take_room(unsigned pages_left)
+{
+    static const uint8_t page[4096] = {1};
+    const char *path = harness_path("disk/filler");
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    off_t length = 0;
+    while (write(fd, page, sizeof(page)) == sizeof(page))
+        length += sizeof(page);
+    CHECK_INT(ftruncate(fd, length - (off_t)(pages_left * sizeof(page))), ==, 0);
+    close(fd);
+}
+
+TEST(who_only_reads_needs_no_room,
+     "A copy on a disk without room for the files that processes share is read all the same.")
+{
+    struct jini_options options;
+    struct jini_error error;
+    small_disk_mount(harness_path("disk"), DISK_KIB);
+    fixture_directory = "disk/db";
+    struct jini *jini = fixture_open();
+    struct jini_id id = fixture_put(jini, fixture_user(jini, "alice", "Premium"), 1);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    fixture_options(&options);
+    options.read_only = 1;
+    for (unsigned pages = 0; pages < 40; pages++) {
+        unlink(harness_path("disk/db/processes"));
+        unlink(harness_path("disk/db/lock.mdb"));
+        take_room(pages);
+        jini = fixture_open_with(&options);
+        CHECK_OK(fixture_get(jini, &id, 1));
+        CHECK_OK(jini_close(jini, NULL, &error));
+    }
 }
