@@ -245,6 +245,7 @@ struct accounts_update {
     uint32_t fields;          /* enum jini_user_field, at least one */
     uint32_t override_fields; /* as of struct jini_user_set */
     accounts_check_limits_fn *check_limits;
+    char *tier_before; /* NULL, or room for the name of the tier that it had, on success */
 };
 
 /*

@@ -405,6 +405,8 @@ int accounts_user_update(struct store_txn *txn, const struct accounts_update *up
             return status;
         store_mark_changed(txn, accounts_user_word(record.user.id));
     }
+    if (update->tier_before)
+        memcpy(update->tier_before, stored.user.tier, sizeof(stored.user.tier));
     *update->user = record.user;
     return 0;
 }

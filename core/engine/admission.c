@@ -13,6 +13,7 @@
 #include "engine/jobs.h"
 #include "engine/rate.h"
 #include "engine/txn.h"
+#include "events/events.h"
 #include "generations/requests.h"
 
 #include "accounts/accounts.h"
@@ -22,7 +23,7 @@
 
 #include <jini/admission.h>
 
-enum { ADMIT_OP_BYTES = 1536, ADMIT_TRIES = 4, SIDE_MAX = 65536 };
+enum { ADMIT_OP_BYTES = 1536 + EVENT_BYTES, ADMIT_TRIES = 4, SIDE_MAX = 65536 };
 
 struct admit_work {
     struct allowed allowed;
@@ -277,6 +278,15 @@ static int reserve_credits(struct store_txn *txn, struct jini_admit *admit, stru
                                    &work->holds, &admit->credits);
 }
 
+static int tell_admitted(struct store_txn *txn, const struct jini_admit *admit,
+                         const struct admit_work *work)
+{
+    struct event event;
+    event_begin(&event, EVENT_JOB_ADMITTED, subject_of(work).user_id, &work->job_id);
+    event_add_uint(&event, EVENT_FIELD_COST_CREDITS, admit->cost);
+    return events_append(txn, &event);
+}
+
 static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
 {
     struct jini_error *error = &admit->request.error;
@@ -313,6 +323,8 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
     status = generations_job_create(txn, &job, error);
     if (status == 0)
         status = remember(txn, admit, work);
+    if (status == 0)
+        status = tell_admitted(txn, admit, work);
     return status ? status : generations_job_get(txn, &work->job_id, &admit->job, error);
 }
 

@@ -25,6 +25,7 @@
  *   ledger.c       accounts and transfers
  *   grants.c       credits
  *   due.c          what falls due in the engine itself
+ *   events.c       the log of events
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -79,6 +80,7 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(TRANSFERS_CREATE, "transfers_create")                                                        \
     X(GRANT_ADD, "grant_add")                                                                      \
     X(COST_SET, "cost_set")                                                                        \
+    X(EVENTS_APPEND, "events_append")                                                              \
     X(ARCHIVE_RUN, "archive_run")                                                                  \
     X(VERIFY, "verify")                                                                            \
     X(BACKUP, "backup")

@@ -4,24 +4,39 @@
 #include "base/error.h"
 #include "engine/due.h"
 #include "engine/txn.h"
+#include "events/events.h"
 
-enum { GRANT_BYTES = 1536, COST_BYTES = 256 };
+enum { GRANT_BYTES = 1536 + 2 * EVENT_BYTES, COST_BYTES = 256 };
 
 int grants_txn_in(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
                   struct jini_error *error, struct grants_txn *out)
 {
     int status = ledger_memory(jini, GRANTS_BATCH, error);
-    *out = (struct grants_txn){txn, jini->ledger_batch, now_ms, error};
+    *out = (struct grants_txn){txn, jini->ledger_batch, now_ms, error, NULL};
     return status;
+}
+
+int grants_tell_expired(const struct grants_txn *grants, uint64_t user_id)
+{
+    struct event event;
+    if (grants->news->expired == 0)
+        return 0;
+    event_begin(&event, EVENT_CREDITS_EXPIRED, user_id, NULL);
+    event_add_uint(&event, EVENT_FIELD_CREDITS, grants->news->expired);
+    return events_append(grants->store, &event);
 }
 
 int grants_due_in(struct store_txn *txn, struct jini *jini, uint64_t user_id, uint64_t now_ms,
                   struct jini_error *error)
 {
     struct grants_txn grants;
+    struct grants_news news = {0};
     uint64_t expired;
     int status = grants_txn_in(txn, jini, now_ms, error, &grants);
-    return status ? status : grants_expire(&grants, user_id, &expired);
+    grants.news = &news;
+    if (status == 0)
+        status = grants_expire(&grants, user_id, &expired);
+    return status ? status : grants_tell_expired(&grants, user_id);
 }
 
 /* ---- Granting ---- */
@@ -67,11 +82,24 @@ static int refuse_expired(const struct jini_txn *txn, const struct jini_grant *g
     return status;
 }
 
+static int tell_granted(const struct grants_txn *grants, const struct jini_grant *grant)
+{
+    struct event event;
+    event_begin(&event, EVENT_CREDITS_GRANTED, grant->user_id, &grant->id);
+    event_add_uint(&event, EVENT_FIELD_CREDITS, grant->granted);
+    event_add_text(&event, EVENT_FIELD_CATEGORY,
+                   grant->category == JINI_GRANT_PAID ? "paid" : "promotional");
+    event_add_uint(&event, EVENT_FIELD_EXPIRES_MS, grant->expires_ms);
+    int status = grants_tell_expired(grants, grant->user_id); /* to make room for it */
+    return status || grants->news->granted == 0 ? status : events_append(grants->store, &event);
+}
+
 static int op_grant(struct jini_txn *txn, void *request)
 {
     struct jini_grant_add *add = request;
     struct jini_error *error = &add->request.error;
     struct grants_txn grants;
+    struct grants_news news = {0};
     struct jini_user user;
     int status = accounts_user_get(txn->store, add->grant.user_id, &user);
     if (status == JINI_E_NOT_FOUND)
@@ -80,8 +108,11 @@ static int op_grant(struct jini_txn *txn, void *request)
         status = refuse_expired(txn, &add->grant, error);
     if (status == 0)
         status = grants_txn_in(txn->store, txn->jini, txn->now_ms, error, &grants);
+    grants.news = &news;
     if (status == 0)
         status = grants_add(&grants, &add->grant);
+    if (status == 0)
+        status = tell_granted(&grants, &add->grant);
     if (status || add->grant.expires_ms == 0 || add->grant.expires_ms <= txn->now_ms)
         return status;
     return due_add(txn->store, DUE_GRANT, add->grant.expires_ms, &add->grant.account_id, error);

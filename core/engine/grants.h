@@ -13,6 +13,9 @@
 int grants_txn_in(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
                   struct jini_error *error, struct grants_txn *out);
 
+/* Appends the event of credits that have expired, if any have: after a call with txn->news. */
+int grants_tell_expired(const struct grants_txn *grants, uint64_t user_id);
+
 /* A grant of the user has expired. */
 int grants_due_in(struct store_txn *txn, struct jini *jini, uint64_t user_id, uint64_t now_ms,
                   struct jini_error *error);

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "engine/grants.h"
 #include "engine/txn.h"
+#include "events/events.h"
 
 #include <jini/admission.h>
 
@@ -16,7 +17,7 @@ enum {
     RESERVATION_HOLDS = 4, /* behind the header */
     RESERVATION_QUOTA = 24,
     RESERVATION_RATE = 48,
-    END_OP_BYTES = 512,
+    END_OP_BYTES = 512 + EVENT_BYTES,
 };
 
 _Static_assert(RESERVATION_HEADER + RESERVATION_HOLDS + LIMITS_MAX * RESERVATION_RATE <=
@@ -143,12 +144,16 @@ static int give_credits_back(struct store_txn *txn, const struct job_end *end,
                              const struct reservation *reservation, struct jini_error *error)
 {
     struct grants_txn grants;
+    struct grants_news news = {0};
+    uint64_t user_id = reservation->subject.number;
     if (reservation->holds == 0)
         return 0;
     int status = grants_txn_in(txn, end->jini, end->now_ms, error, &grants);
-    return status ? status
-                  : grants_settle(&grants, reservation->subject.number, &end->id,
-                                  reservation->holds, end->job.cost_credits);
+    grants.news = &news;
+    if (status == 0)
+        status =
+            grants_settle(&grants, user_id, &end->id, reservation->holds, end->job.cost_credits);
+    return status ? status : grants_tell_expired(&grants, user_id);
 }
 
 static int give_back(struct store_txn *txn, const struct generations_job_change *change,
@@ -185,6 +190,38 @@ static int give_back_apart(struct store_txn *txn, const struct generations_job_c
     return 0;
 }
 
+static enum event_type event_of_end(enum jini_job_state to)
+{
+    switch (to) {
+    case JINI_JOB_COMPLETED:
+        return EVENT_JOB_COMPLETED;
+    case JINI_JOB_FAILED:
+        return EVENT_JOB_FAILED;
+    case JINI_JOB_CANCELLED:
+        return EVENT_JOB_CANCELLED;
+    default:
+        return EVENT_JOB_TIMED_OUT;
+    }
+}
+
+static int tell_end(struct store_txn *txn, const struct job_end *end)
+{
+    struct event event;
+    event_begin(&event, event_of_end(end->to), end->job.user_id, &end->id);
+    if (end->to == JINI_JOB_COMPLETED)
+        event_add_uint(&event, EVENT_FIELD_COST_CREDITS, end->job.cost_credits);
+    else
+        event_add_text(&event, EVENT_FIELD_REASON, end->job.error);
+    return events_append(txn, &event);
+}
+
+static int tell_start(struct store_txn *txn, const struct jini_job *job)
+{
+    struct event event;
+    event_begin(&event, EVENT_JOB_STARTED, job->user_id, &job->id);
+    return events_append(txn, &event);
+}
+
 bool job_is_held(const struct jini_job *job, uint64_t now_ms)
 {
     return !generations_job_ended((enum jini_job_state)job->state) &&
@@ -213,8 +250,9 @@ int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *er
     if (status)
         return status;
     end->job = change.job;
-    return end->flags & JOB_END_DESPITE_DAMAGE ? give_back_apart(txn, &change, end, error)
-                                               : give_back(txn, &change, end, error);
+    status = end->flags & JOB_END_DESPITE_DAMAGE ? give_back_apart(txn, &change, end, error)
+                                                 : give_back(txn, &change, end, error);
+    return status ? status : tell_end(txn, end);
 }
 
 int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage)
@@ -284,6 +322,8 @@ static int op_renew(struct jini_txn *txn, void *request)
     int status = generations_job_transition(txn->store, &change, &renew->request.error);
     if (status == 0)
         renew->job = change.job;
+    if (status == 0 && change.from != change.to && change.to == JINI_JOB_IN_PROGRESS)
+        status = tell_start(txn->store, &change.job);
     return status == JINI_E_CONFLICT ? explain_conflict(txn->store, &renew->job_id, &renew->job)
                                      : status;
 }

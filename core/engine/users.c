@@ -5,8 +5,9 @@
 #include "base/alloc.h"
 #include "base/crypto.h"
 #include "base/error.h"
+#include "events/events.h"
 
-enum { USER_OP_BYTES = 1024, LOGIN_TRIES = 3 };
+enum { USER_OP_BYTES = 1024 + EVENT_BYTES, LOGIN_TRIES = 3 };
 
 static struct crypto_password_cost password_cost(const struct jini *jini)
 {
@@ -58,7 +59,13 @@ static int create_user(struct jini_txn *txn, struct jini_user_add *add, struct a
         .draw = &work->draw,
         .check_limits = limits_text_is_checked,
     };
-    return accounts_user_create(txn->store, &create, &add->request.error);
+    struct event event;
+    int status = accounts_user_create(txn->store, &create, &add->request.error);
+    if (status)
+        return status;
+    event_begin(&event, EVENT_USER_CREATED, add->user.id, NULL);
+    event_add_text(&event, EVENT_FIELD_TIER, add->user.tier);
+    return events_append(txn->store, &event);
 }
 
 static int op_user_add(struct jini_txn *txn, void *request)
@@ -206,7 +213,16 @@ static int op_user_set(struct jini_txn *txn, void *request)
 {
     struct jini_user_set *set = request;
     struct accounts_update update = update_of(set, limits_text_is_checked);
-    return accounts_user_update(txn->store, &update, &set->request.error);
+    char before[JINI_TIER_NAME_MAX];
+    update.tier_before = before;
+    int status = accounts_user_update(txn->store, &update, &set->request.error);
+    if (status || strcmp(before, set->user.tier) == 0)
+        return status;
+    struct event event;
+    event_begin(&event, EVENT_USER_TIER_CHANGED, set->user.id, NULL);
+    event_add_text(&event, EVENT_FIELD_TIER, set->user.tier);
+    event_add_text(&event, EVENT_FIELD_TIER_BEFORE, before);
+    return events_append(txn->store, &event);
 }
 
 static const struct txn_form user_set_form = {

@@ -1,12 +1,13 @@
 /*
  * Records and the rows beside them: users, tiers, jobs, images, lists, running jobs, the due queue,
- * leases, the home of the database.
+ * leases, events, the home of the database.
  */
 #include "engine/verify_private.h"
 
 #include "base/tuple.h"
 #include "engine/jobs.h"
 #include "engine/owner.h"
+#include "events/events.h"
 #include "generations/check.h"
 #include "generations/requests.h"
 #include "ledger/grants.h"
@@ -166,6 +167,20 @@ static int check_lease(struct verifying *v, struct store_txn *txn, struct slice 
     return status_is_damage(status) || status == JINI_E_INVALID ? 0 : status;
 }
 
+static int check_event(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const char *what;
+    struct verify_place place = {.field = "event"};
+    int status = events_check_row(txn, key, &place.kind, &what);
+    if (status || !place.kind)
+        return status;
+    if (what)
+        verify_problem(v, &place, "event: %s", what);
+    else
+        report_stray(v, place.kind, 0, key.length);
+    return 0;
+}
+
 /* ---- What tells the original from its copies ---- */
 
 static int check_home(struct verifying *v, struct store_txn *txn)
@@ -248,6 +263,7 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_REQUESTS, "requests", check_request},
         {STORE_SPACE_PENDING, "holds", verify_hold},
         {STORE_SPACE_PRICES, "prices", verify_cost},
+        {STORE_SPACE_EVENTS, "events", check_event},
     };
     int status = verify_home(v);
     if (status == 0)

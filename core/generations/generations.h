@@ -119,6 +119,7 @@ struct generations_job_change {
     const char *failure; /* why it did not complete, for job.error; cut at 256 bytes; or NULL */
 
     /* Out. */
+    enum jini_job_state from;
     struct jini_job job;         /* as it is now */
     uint32_t reservation_length; /* given out once, by the change that ends the job */
     uint8_t reservation[GENERATIONS_RESERVATION_MAX];

@@ -344,6 +344,7 @@ int generations_job_transition(struct store_txn *txn, struct generations_job_cha
             generations_job_check_change((enum jini_job_state)job.row.state, change->to, error);
     if (status)
         return status;
+    change->from = (enum jini_job_state)job.row.state;
     struct job_row after = job.row;
     char failure[JINI_JOB_ERROR_MAX];
     fill_changed(&after, change, failure);

@@ -308,6 +308,8 @@ static int take(const struct grants_txn *txn, const struct jini_id *accounts, ui
         move->amount = jini_amount_of(grant.remaining);
         *taken += grant.remaining;
     }
+    if (txn->news && code == CHART_EXPIRED)
+        txn->news->expired += *taken;
     return status ? status : make(txn, &moves);
 }
 
@@ -467,6 +469,8 @@ int grants_add(const struct grants_txn *txn, struct jini_grant *grant)
     if (status == 0)
         status = read_grant(txn->store, &account_id, &account, grant, txn->error);
     grant->id = id;
+    if (status == 0 && txn->news)
+        txn->news->granted = grant->granted;
     return status;
 }
 

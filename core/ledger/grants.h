@@ -47,12 +47,19 @@ enum {
     GRANTS_BATCH = GRANTS_HELD_MAX + 2 /* what a ledger_batch for these calls has room for */
 };
 
+/* What became of credits beside what a call was asked for; it begins zero. */
+struct grants_news {
+    uint64_t granted; /* by grants_add(), unless it was made before */
+    uint64_t expired;
+};
+
 /* What all calls here need. */
 struct grants_txn {
     struct store_txn *store;
     struct ledger_batch *batch;
     uint64_t now_ms;
     struct jini_error *error;
+    struct grants_news *news; /* NULL: nobody wants to know */
 };
 
 /* The text in the key of a wallet's row. */

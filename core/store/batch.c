@@ -2,7 +2,7 @@
  * One commit: running the ops of a batch, and settling what becomes of each.
  *
  * The happy path: begin, run every op, write the last stamp, set the change words, commit and sync,
- * clear the change words. What else may happen:
+ * clear the change words, fire the signals. What else may happen:
  *
  *   an op fails before it wrote       its status is its own; the batch goes on
  *   an op fails after it wrote        roll back; run again with every op in an overlay, so that the
@@ -139,6 +139,7 @@ static int begin(struct store *store)
         gate_leave_writer(store);
     } else if (registry_turn_was_broken(store->registry)) {
         repair_change_words(store);
+        signal_fire_all(store); /* those that it owed, if it died right after its commit */
     }
     return status;
 }
@@ -254,8 +255,10 @@ static int commit(struct store *store)
     txn->driver_txn = NULL;
     gate_leave_writer(store);
     end_change(store);
-    if (status == 0)
+    if (status == 0) {
+        signal_fire(store, txn->signals);
         count_commit(store, begin_ns);
+    }
     return status;
 }
 

@@ -27,7 +27,8 @@
     X(POSTINGS, 17, "postings")               /* ledger: which events have a field's value */      \
     X(PENDING, 18, "pending")   /* ledger: pending transfers, and when they expire */              \
     X(PRICES, 19, "prices")     /* ledger: what generations cost */                                \
-    X(REQUESTS, 20, "requests") /* generations: admitted requests, for a day */
+    X(REQUESTS, 20, "requests") /* generations: admitted requests, for a day */                    \
+    X(EVENTS, 21, "events")     /* events: the log */
 
 /* What a check says where the store cannot give a row: the name of the space, and of the status. */
 #define STORE_SPACE_DAMAGED                                                                        \

@@ -390,6 +390,34 @@ uint64_t store_change_word(const struct store *store, uint32_t word);
  */
 void store_mark_changed(struct store_txn *txn, uint32_t word);
 
+/* ---- Signals --------------------------------------------------------------------------------- */
+
+/*
+ * A shared word as a signal of commits, over all processes: who waits for something in the store
+ * need not look again and again.
+ *
+ *   waiting:  seen = store_signal_seen(w); read on a snapshot opened after that; where there is
+ *             nothing, store_signal_wait(w, seen), and from the beginning
+ *
+ * A process that is killed right after its commit leaves the signal to the next commit of any
+ * process, so that who waits looks by itself every STORE_SIGNAL_LOOK_MS as well.
+ */
+enum { STORE_SIGNAL_LOOK_MS = 5000 };
+
+/* In an op: once it has committed, those who wait for the word are woken. */
+void store_signal(struct store_txn *txn, uint32_t word);
+
+/* The same at once, outside of any op. Any thread. */
+void store_signal_now(struct store *store, uint32_t word);
+
+uint32_t store_signal_seen(struct store *store, uint32_t word);
+
+/*
+ * Waits until the signal is another than `seen`, for up to `wait_ms`; may return early. Any thread
+ * but the writer's.
+ */
+void store_signal_wait(struct store *store, uint32_t word, uint32_t seen, uint64_t wait_ms);
+
 /* ---- Processes ------------------------------------------------------------------------------- */
 
 /*
@@ -405,8 +433,10 @@ bool store_process_alive(struct store *store, struct store_process process);
 
 /* Words that all processes share, for the neighbours; zero in a new registry. */
 enum {
-    STORE_SHARED_LIMITS = 0, /* generation of the limits table */
-    STORE_SHARED_SEALS = 1,  /* grows when all processes are asked to seal their packs */
+    STORE_SHARED_LIMITS = 0,  /* generation of the limits table */
+    STORE_SHARED_SEALS = 1,   /* grows when all processes are asked to seal their packs */
+    STORE_SHARED_SIGNALS = 2, /* this one and those behind it are signals, see above */
+    STORE_SHARED_EVENTS = STORE_SHARED_SIGNALS, /* events were appended */
     STORE_SHARED_WORDS = 16
 };
 _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);

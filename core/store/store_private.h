@@ -56,6 +56,7 @@ struct store_txn {
     uint32_t mark_count;
     bool mark_all;
     uint16_t marks[MARKS_MAX];
+    uint32_t signals; /* bits of the shared words to be signalled after the commit */
 
     uint32_t overlays;
     uint32_t overlay_base; /* how many of them are the batch's */
@@ -200,6 +201,10 @@ void writer_complete(struct store_write *write, int status);
 
 /* batch.c */
 void batch_run(struct store *store);
+
+/* signal.c */
+void signal_fire(struct store *store, uint32_t signals); /* bits of words */
+void signal_fire_all(struct store *store);
 
 /* reader.c */
 int readers_create(struct store *store);

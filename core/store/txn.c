@@ -20,6 +20,7 @@ void txn_reset_batch(struct store_txn *txn)
     txn->stamp_used = false;
     txn->mark_count = 0;
     txn->mark_all = false;
+    txn->signals = 0;
     txn_reset_op(txn);
 }
 

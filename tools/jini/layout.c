@@ -314,6 +314,12 @@ void layout_list_add(struct layout_list *list, json_t *object)
         flush_rows(list);
 }
 
+void layout_list_flush(struct layout_list *list)
+{
+    flush_rows(list);
+    output_flush();
+}
+
 void layout_list_end(struct layout_list *list, const char *empty)
 {
     flush_rows(list);

@@ -71,6 +71,9 @@ void layout_list_begin_as(struct layout_list *list, const struct layout_column *
 /* Adds a row. Takes it over. */
 void layout_list_add(struct layout_list *list, json_t *object);
 
+/* Prints what there is so far: the list is one that goes on while time passes. */
+void layout_list_flush(struct layout_list *list);
+
 /* Prints what is left, or `empty` (NULL: nothing) when there was no row. */
 void layout_list_end(struct layout_list *list, const char *empty);
 

@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include "table_credits.h"
+#include "table_events.h"
 #include "table_ledger.h"
 #include "table_pack.h"
 
@@ -66,6 +67,7 @@ const struct verb_group table_groups[] = {
     {"grant", "credits of users"},
     {"cost", "what generations cost in credits"},
     {"transfer", "transfers between accounts of the ledger"},
+    {"events", "what happened, and who is told"},
     {0},
 };
 
@@ -642,6 +644,12 @@ const struct verb table_verbs[] = {
     {"cost rm", "take a model from the price list",
      "Takes the entry of a model away: the one of \"\" holds for it from now on.", cost_arguments,
      no_options, cost_rm_examples, verb_cost_rm},
+
+    {"events tail", "list events",
+     "Lists what happened, in the order of the commits: jobs, users, credits, and what "
+     "applications "
+     "append. With --follow it goes on with what happens.",
+     no_arguments, events_tail_options, events_tail_examples, verb_events_tail},
 
     {"verify", "check everything against everything",
      "Checks the records against each other, the index against the packs and the packs against the "

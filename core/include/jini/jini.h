@@ -12,6 +12,7 @@
  *   packs.h        packs as files, without a database
  *   ledger.h       accounts and transfers
  *   grants.h       credits
+ *   events.h       what happened
  *   archive.h      tiering, and the check of everything
  *   backup.h       copies of a database with its images
  *   options.h      what can be set
@@ -29,6 +30,7 @@
 #include <jini/archive.h>
 #include <jini/backup.h>
 #include <jini/engine.h>
+#include <jini/events.h>
 #include <jini/generations.h>
 #include <jini/grants.h>
 #include <jini/id.h>

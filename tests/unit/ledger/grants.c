@@ -60,7 +60,8 @@ struct call {
 
 static struct grants_txn txn_of(struct store_txn *txn, struct call *call)
 {
-    return (struct grants_txn){txn, call->model->ledger.batch, call->model->now_ms, &call->error};
+    return (struct grants_txn){txn, call->model->ledger.batch, call->model->now_ms, &call->error,
+                               NULL};
 }
 
 static int op_add(struct store_txn *txn, void *argument)
