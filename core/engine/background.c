@@ -130,6 +130,7 @@ static void run_regular(struct background *background)
     quotas_clean(jini);
     ledger_tend(jini);
     due_tend(jini);
+    events_tend(jini);
     uint64_t now_ns = clock_boot_ns(jini->clock);
     if (now_ns < background->rest_until_ns)
         return;

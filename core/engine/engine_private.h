@@ -26,6 +26,10 @@
  *   grants.c       credits
  *   due.c          what falls due in the engine itself
  *   events.c       the log of events
+ *   consumers.c    who takes them, and what becomes of deliveries
+ *   take.c         taking, and waiting for events
+ *   waits.c        requests that wait for a commit of any process
+ *   events_tend.c  the old end of the log, and figures
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -55,6 +59,7 @@ struct cold_reads;
 struct pack_files;
 struct plans;
 struct rates;
+struct waits;
 
 enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
 
@@ -81,6 +86,16 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(GRANT_ADD, "grant_add")                                                                      \
     X(COST_SET, "cost_set")                                                                        \
     X(EVENTS_APPEND, "events_append")                                                              \
+    X(EVENTS_TAKE, "events_take")                                                                  \
+    X(EVENTS_ADVANCE, "events_advance")                                                            \
+    X(EVENTS_ACK, "events_ack")                                                                    \
+    X(EVENTS_NACK, "events_nack")                                                                  \
+    X(EVENTS_WAIT, "events_wait")                                                                  \
+    X(CONSUMER_CREATE, "consumer_create")                                                          \
+    X(CONSUMER_DELETE, "consumer_delete")                                                          \
+    X(CONSUMER_SEEK, "consumer_seek")                                                              \
+    X(DEAD_RESEND, "dead_resend")                                                                  \
+    X(DEAD_DROP, "dead_drop")                                                                      \
     X(ARCHIVE_RUN, "archive_run")                                                                  \
     X(VERIFY, "verify")                                                                            \
     X(BACKUP, "backup")
@@ -109,6 +124,7 @@ struct jini {
     _Atomic uint64_t active;                                 /* requests under way */
     _Atomic uint64_t ended[REQUEST_KINDS][REQUEST_STATUSES]; /* what was taken, by kind and end */
     _Atomic uint64_t jobs_removed;                           /* ended ones, by jobs_clean() */
+    _Atomic uint64_t events_removed;                         /* by events_tend() */
     struct jini_options options;
     struct log log;
     const struct jini_clock *clock;
@@ -136,6 +152,7 @@ struct jini {
     struct ledger_batch *ledger_batch; /* of the writer thread; NULL: not needed yet */
     struct plans *plans;
     struct rates *rates;
+    struct waits *waits;
 
     struct archives archives;
 
@@ -376,6 +393,11 @@ void jobs_clean(struct jini *jini);
  * quota_clean.c: one slice of removing what addresses no longer count. The background thread only.
  */
 void quotas_clean(struct jini *jini);
+
+/* events_tend.c: removes events that were kept for long enough; bounded as above. */
+void events_tend(struct jini *jini);
+struct metrics_page;
+void events_metrics(struct jini *jini, struct metrics_page *page);
 
 /* ledger.c, of the background thread: pending transfers that are due expire. */
 void ledger_tend(struct jini *jini);

@@ -194,6 +194,7 @@ int jini_metrics(struct jini *jini, char *text, size_t capacity, size_t *length,
     image_part(&page, jini);
     if (jini->rates)
         rates_metrics(jini, &page);
+    events_metrics(jini, &page);
     *length = page.length;
     if (page.length >= capacity)
         return error_set(error, JINI_E_TOO_BIG, "capacity", "%zu bytes are needed",

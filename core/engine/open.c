@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "engine/cold_reads.h"
 #include "engine/rate.h"
+#include "engine/waits.h"
 #include "images/appender.h"
 #include "images/cache.h"
 #include "images/pack_files.h"
@@ -84,6 +85,13 @@ static int open_store(struct jini *jini, struct jini_error *error)
     store.log = jini->log;
     store.format = &engine_format;
     return store_open(&store, &jini->store, error);
+}
+
+static int open_waits(struct jini *jini, struct jini_error *error)
+{
+    jini->waits = waits_new(jini, (uint32_t)jini->options.events_waits_max);
+    return jini->waits ? 0
+                       : error_set(error, JINI_E_NO_MEMORY, "events.waits_max", "out of memory");
 }
 
 static int open_workers(struct jini *jini, struct jini_error *error)
@@ -249,6 +257,7 @@ static void give_ids_back(struct jini *jini)
 static void stop_work(struct jini *jini)
 {
     archives_stop(jini); /* nothing below waits for the archive */
+    waits_stop(jini->waits);
     if (jini->store)
         store_bound_wait(jini->store, (uint32_t)jini->options.store_close_wait_ms);
     workers_stop(jini->passwords);
@@ -272,6 +281,7 @@ static void destroy(struct jini *jini)
     appender_free(jini->appender);
     archives_destroy(&jini->archives);
     cold_reads_free(jini->cold_reads);
+    waits_free(jini->waits);
     rates_close(jini);
     store_close(jini->store);
     plans_free(jini->plans);
@@ -380,6 +390,8 @@ static int open_parts(struct jini *jini, struct jini_error *error)
         status = open_images(jini, error);
     if (status == 0)
         status = open_limits(jini, error);
+    if (status == 0)
+        status = open_waits(jini, error);
     if (status == 0)
         status = open_workers(jini, error);
     if (status == 0 && !jini->options.read_only)

@@ -16,6 +16,7 @@
 #include "base/fork.h"
 #include "engine/cold_reads.h"
 #include "engine/txn.h"
+#include "engine/waits.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -294,6 +295,7 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
         return; /* closing cancels all that waits */
     store_cancel(jini->store, &state->write);
     task_cancel(&state->task);
+    waits_cancel(jini->waits);
     if (state->kind == REQUEST_IMAGE_GET)
         cold_reads_cancel(jini->cold_reads, request);
 }

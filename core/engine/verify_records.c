@@ -7,7 +7,7 @@
 #include "base/tuple.h"
 #include "engine/jobs.h"
 #include "engine/owner.h"
-#include "events/events.h"
+#include "events/consumers.h"
 #include "generations/check.h"
 #include "generations/requests.h"
 #include "ledger/grants.h"
@@ -167,18 +167,33 @@ static int check_lease(struct verifying *v, struct store_txn *txn, struct slice 
     return status_is_damage(status) || status == JINI_E_INVALID ? 0 : status;
 }
 
+/* What the log or its consumers find in a row; without words it is a stray key. */
+static int tell_of_events(struct verifying *v, int status, const struct verify_place *place,
+                          const char *what, size_t key_length)
+{
+    if (status || !place->kind)
+        return status;
+    if (what)
+        verify_problem(v, place, "%s: %s", place->field, what);
+    else
+        report_stray(v, place->kind, 0, key_length);
+    return 0;
+}
+
 static int check_event(struct verifying *v, struct store_txn *txn, struct slice key)
 {
     const char *what;
     struct verify_place place = {.field = "event"};
     int status = events_check_row(txn, key, &place.kind, &what);
-    if (status || !place.kind)
-        return status;
-    if (what)
-        verify_problem(v, &place, "event: %s", what);
-    else
-        report_stray(v, place.kind, 0, key.length);
-    return 0;
+    return tell_of_events(v, status, &place, what, key.length);
+}
+
+static int check_consumer(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const char *what;
+    struct verify_place place = {.field = "consumer"};
+    int status = consumers_check_row(txn, key, &place.kind, &what);
+    return tell_of_events(v, status, &place, what, key.length);
 }
 
 /* ---- What tells the original from its copies ---- */
@@ -264,6 +279,7 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_PENDING, "holds", verify_hold},
         {STORE_SPACE_PRICES, "prices", verify_cost},
         {STORE_SPACE_EVENTS, "events", check_event},
+        {STORE_SPACE_CONSUMERS, "consumers", check_consumer},
     };
     int status = verify_home(v);
     if (status == 0)

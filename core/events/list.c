@@ -105,7 +105,7 @@ static int scan(struct store_cursor *rows, const struct jini_events_filter *filt
                 struct jini_events_cursor *cursor, struct jini_events_page *page,
                 struct buffer *value)
 {
-    for (unsigned looked = 0; looked < LOOK_MAX && page->count < page->capacity; looked++) {
+    while (cursor->looked < LOOK_MAX && page->count < page->capacity) {
         uint64_t position;
         int status = store_cursor_next(rows, value);
         if (status == JINI_E_NOT_FOUND) {
@@ -121,6 +121,7 @@ static int scan(struct store_cursor *rows, const struct jini_events_filter *filt
         if (status == JINI_E_TOO_BIG && page->count > 0)
             return 0;
         cursor->position = position;
+        cursor->looked++;
     }
     return 0;
 }
@@ -136,6 +137,7 @@ int events_list(struct store_txn *txn, const struct jini_events_filter *filter,
         status = events_page_begin(page, error);
     if (status)
         return status;
+    cursor->looked = 0;
     cursor->ended = cursor->position == UINT64_MAX;
     if (cursor->ended)
         return 0;

@@ -85,7 +85,8 @@ struct driver_ops {
     void (*cursor_close)(struct driver_cursor *cursor);
 
     /* How many entries a space has; cheap. */
-    int (*count)(struct driver_txn *txn, enum store_space space, uint64_t *out);
+    int (*count)(struct driver_txn *txn, enum store_space space, uint64_t *entries,
+                 uint64_t *bytes);
 
     /*
      * Resizes the map; 0 adopts the size that another process chose. No transaction is open in this

@@ -369,13 +369,16 @@ static int lmdb_get(struct driver_txn *txn, enum store_space space, struct slice
     return 0;
 }
 
-static int lmdb_count(struct driver_txn *txn, enum store_space space, uint64_t *out)
+static int lmdb_count(struct driver_txn *txn, enum store_space space, uint64_t *entries,
+                      uint64_t *bytes)
 {
     MDB_stat found = {0};
     int code = 0;
     if (txn->driver->exists[space])
         code = mdb_stat(txn->txn, txn->driver->dbi[space], &found);
-    *out = found.ms_entries;
+    *entries = found.ms_entries;
+    *bytes = (found.ms_branch_pages + found.ms_leaf_pages + found.ms_overflow_pages) *
+             (uint64_t)found.ms_psize;
     return code ? translate(code) : 0;
 }
 

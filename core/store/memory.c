@@ -225,12 +225,16 @@ static void memory_cursor_close(struct driver_cursor *cursor)
     base_free(cursor);
 }
 
-static int memory_count(struct driver_txn *txn, enum store_space space, uint64_t *out)
+static int memory_count(struct driver_txn *txn, enum store_space space, uint64_t *entries,
+                        uint64_t *bytes)
 {
     const struct tree_node *root = txn->roots.space[space];
     const struct tree_node *node = tree_first(root, slice_of(NULL, 0), false);
-    for (*out = 0; node; node = tree_first(root, tree_key(node), true))
-        ++*out;
+    *entries = *bytes = 0;
+    for (; node; node = tree_first(root, tree_key(node), true)) {
+        ++*entries;
+        *bytes += tree_key(node).length + tree_value(node).length;
+    }
     return 0;
 }
 

@@ -248,16 +248,22 @@ int store_each(struct store *store, enum store_space space, struct slice low, st
     return status;
 }
 
-int store_count(struct store *store, enum store_space space, uint64_t *out)
+int store_measure(struct store *store, enum store_space space, uint64_t *entries, uint64_t *bytes)
 {
     struct store_txn *txn;
-    *out = 0;
+    *entries = *bytes = 0;
     int status = store_read_begin(store, &txn);
     if (status)
         return status;
-    status = txn_confirm(txn, store->ops->count(txn->driver_txn, space, out));
+    status = txn_confirm(txn, store->ops->count(txn->driver_txn, space, entries, bytes));
     store_read_end(txn);
     if (status)
-        *out = 0;
+        *entries = *bytes = 0;
     return status;
+}
+
+int store_count(struct store *store, enum store_space space, uint64_t *out)
+{
+    uint64_t bytes;
+    return store_measure(store, space, out, &bytes);
 }

@@ -9,6 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Of a process that looks on: nobody writes then, and it can wake itself by nothing. */
+enum { ONLOOKER_LOOK_MS = 100 };
+
 /* The kernel waits on 32 bits: the lower ones, which change with each signal. */
 static uint32_t *low_half(_Atomic uint64_t *word)
 {
@@ -53,8 +56,9 @@ uint32_t store_signal_seen(struct store *store, uint32_t word)
 
 void store_signal_wait(struct store *store, uint32_t word, uint32_t seen, uint64_t wait_ms)
 {
-    if (wait_ms > STORE_SIGNAL_LOOK_MS)
-        wait_ms = STORE_SIGNAL_LOOK_MS;
+    uint64_t most_ms = registry_looks_on(store->registry) ? ONLOOKER_LOOK_MS : STORE_SIGNAL_LOOK_MS;
+    if (wait_ms > most_ms)
+        wait_ms = most_ms;
     const struct timespec timeout = {.tv_sec = (time_t)(wait_ms / 1000),
                                      .tv_nsec = (long)(wait_ms % 1000 * NS_PER_MS)};
     syscall(SYS_futex, low_half(store_shared_word(store, word)), FUTEX_WAIT, seen, &timeout, NULL,

@@ -25,10 +25,11 @@
     X(TRANSFERS, 15, "transfers")             /* ledger: blocks of events */                       \
     X(TRANSFER_IDS, 16, "transfer_ids")       /* ledger: id to time */                             \
     X(POSTINGS, 17, "postings")               /* ledger: which events have a field's value */      \
-    X(PENDING, 18, "pending")   /* ledger: pending transfers, and when they expire */              \
-    X(PRICES, 19, "prices")     /* ledger: what generations cost */                                \
-    X(REQUESTS, 20, "requests") /* generations: admitted requests, for a day */                    \
-    X(EVENTS, 21, "events")     /* events: the log */
+    X(PENDING, 18, "pending")     /* ledger: pending transfers, and when they expire */            \
+    X(PRICES, 19, "prices")       /* ledger: what generations cost */                              \
+    X(REQUESTS, 20, "requests")   /* generations: admitted requests, for a day */                  \
+    X(EVENTS, 21, "events")       /* events: the log */                                            \
+    X(CONSUMERS, 22, "consumers") /* events: who takes them, and how far they came */
 
 /* What a check says where the store cannot give a row: the name of the space, and of the status. */
 #define STORE_SPACE_DAMAGED                                                                        \

@@ -533,6 +533,9 @@ int store_each(struct store *store, enum store_space space, struct slice low, st
 /* How many entries a space has in the newest commit. Cheap. Errors as of store_read_begin(). */
 int store_count(struct store *store, enum store_space space, uint64_t *out);
 
+/* The same, and how many bytes of the file it takes. */
+int store_measure(struct store *store, enum store_space space, uint64_t *entries, uint64_t *bytes);
+
 /* ---- Figures --------------------------------------------------------------------------------- */
 
 enum { STORE_LATENCY_BUCKETS = 24, STORE_BATCH_BUCKETS = 16 };

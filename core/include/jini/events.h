@@ -68,7 +68,7 @@ struct jini_event {
     struct jini_id subject_id; /* zero: none */
     const char *payload;
     uint32_t payload_length; /* without NUL */
-    uint32_t reserved;
+    uint32_t delivery;       /* of one that a consumer EACH was given: 1, or which time it comes */
     char type[JINI_EVENT_TYPE_MAX];
 };
 
@@ -95,7 +95,7 @@ struct jini_events_filter {
 struct jini_events_cursor {
     uint64_t position; /* that of the last event that was looked at: those behind it are next */
     uint32_t ended;    /* 1: the last call came to the end of the log, which may grow */
-    uint32_t reserved;
+    uint32_t looked;   /* how many it looked at, whatever their type */
 };
 
 /* The cursor before the first event of a time, in milliseconds since 1970. */

@@ -13,6 +13,7 @@
  *   ledger.h       accounts and transfers
  *   grants.h       credits
  *   events.h       what happened
+ *   consumers.h    and who acts on it
  *   archive.h      tiering, and the check of everything
  *   backup.h       copies of a database with its images
  *   options.h      what can be set
@@ -29,6 +30,7 @@
 #include <jini/allocator.h>
 #include <jini/archive.h>
 #include <jini/backup.h>
+#include <jini/consumers.h>
 #include <jini/engine.h>
 #include <jini/events.h>
 #include <jini/generations.h>

@@ -157,6 +157,20 @@ enum jini_when_full {
            "archived packs are freed locally at this age")                                         \
     NUMBER(trash_s, "trash.s", 604800, 0, UINT64_C(3153600000),                                    \
            "how long removed images can be brought back")                                          \
+    NUMBER(events_keep_s, "events.keep_s", 604800, 0, UINT64_C(3153600000),                        \
+           "how long events are kept, and longer while a consumer needs them; 0: for ever")        \
+    NUMBER(events_keep_max_s, "events.keep_max_s", 2592000, 0, UINT64_C(3153600000),               \
+           "when they go whatever consumers need; 0: never")                                       \
+    NUMBER(events_bytes_max, "events.bytes_max", JINI_GIB(4), JINI_KIB(64), JINI_GIB(65536),       \
+           "what the log may take of the database; the oldest go whatever consumers need")         \
+    NUMBER(events_lease_ms, "events.lease_ms", 30000, 10, 86400000,                                \
+           "for how long what a consumer takes is its own, unless it says")                        \
+    NUMBER(events_held_max, "events.held_max", 4096, 1, 65536,                                     \
+           "deliveries of one consumer that may be held or wait")                                  \
+    NUMBER(events_dead_max, "events.dead_max", 4096, 1, 65536,                                     \
+           "dead letters that are kept for one consumer; the oldest make room")                    \
+    NUMBER(events_waits_max, "events.waits_max", 1024, 1, 65536,                                   \
+           "requests of this process that may wait for events")                                    \
     SWITCH(background_run, "background.run", 1,                                                    \
            "take part in expiry, sealing, archiving and purging")                                  \
     NUMBER(background_interval_ms, "background.interval_ms", 1000, 10, 3600000,                    \

@@ -315,9 +315,10 @@ TEST(one_that_looks_on_copies_by_calls_only,
     fixture_kill(pid);
 }
 
-static int count_and_let_in(struct driver_txn *reader, enum store_space space, uint64_t *out)
+static int count_and_let_in(struct driver_txn *reader, enum store_space space, uint64_t *entries,
+                            uint64_t *bytes)
 {
-    int status = driver_lmdb.count(reader, space, out);
+    int status = driver_lmdb.count(reader, space, entries, bytes);
     owner_opens(comer);
     return status;
 }
