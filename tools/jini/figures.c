@@ -32,6 +32,13 @@ static const char *const families[] = {
     "jini_limits_claims_broken_total",
     "jini_limits_slots",
     "jini_limits_slots_live",
+    "jini_events",
+    "jini_events_bytes",
+    "jini_events_consumer_lag_events",
+    "jini_events_consumer_lag_milliseconds",
+    "jini_events_consumer_held",
+    "jini_events_consumer_dead",
+    "jini_events_consumer_lost_total",
 };
 
 static int read_metrics(struct command *command, char **out)

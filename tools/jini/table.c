@@ -650,6 +650,25 @@ const struct verb table_verbs[] = {
      "applications "
      "append. With --follow it goes on with what happens.",
      no_arguments, events_tail_options, events_tail_examples, verb_events_tail},
+    {"events consumers", "list who takes events",
+     "Lists the consumers of events: how many events are behind the position of each (of any type; "
+     "counted up to 100,000), the age of the first, what is held or waits, dead letters, and what "
+     "it has lost since the log did not keep it for longer (events.keep_max_s, events.bytes_max).",
+     no_arguments, no_options, events_consumers_examples, verb_events_consumers},
+    {"events create", "make a consumer",
+     "Makes a consumer, which programs take events as (jini_events_take()), and prints it. The "
+     "same again finds it.",
+     events_consumer_arguments, events_create_options, events_create_examples, verb_events_create},
+    {"events rm", "remove a consumer",
+     "Removes a consumer with what it holds, and its dead letters.", events_consumer_arguments,
+     no_options, events_rm_examples, verb_events_rm},
+    {"events replay", "set where a consumer goes on",
+     "Has a consumer get events again, or pass over some. What it holds of deliveries stays so.",
+     events_consumer_arguments, events_replay_options, events_replay_examples, verb_events_replay},
+    {"events dead", "list, send again or drop dead letters",
+     "Lists deliveries that were given up after the most tries, with the reason of the last, or "
+     "has them delivered again, or removes them.",
+     events_consumer_arguments, events_dead_options, events_dead_examples, verb_events_dead},
 
     {"verify", "check everything against everything",
      "Checks the records against each other, the index against the packs and the packs against the "

@@ -66,6 +66,14 @@ static void print_limits(const char *metrics)
                 figures_value(metrics, "jini_limits_refused_total"));
 }
 
+static void print_events(const char *metrics)
+{
+    char bytes[WORDS_NUMBER_MAX];
+    words_bytes(figures_value(metrics, "jini_events_bytes"), bytes);
+    output_line("%-12s %" PRIu64 " in the log, %s; \"jini events consumers\" tells who is behind",
+                "events", figures_value(metrics, "jini_events"), bytes);
+}
+
 static void print_figures(const char *metrics)
 {
     print_share("map", figures_value(metrics, "jini_store_used_bytes"),
@@ -87,6 +95,7 @@ static void print_figures(const char *metrics)
         output_line("%-12s NONE (%s): nothing is kept back for releases on a full disk", "reserve",
                     strerror(reserve_errno));
     print_limits(metrics);
+    print_events(metrics);
 }
 
 /* ---- Processes ---- */

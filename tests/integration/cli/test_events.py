@@ -47,5 +47,42 @@ class Tail(Case):
         self.assertEqual(self.tail("--user", "bob", code=3).error()["name"], "E_NOT_FOUND")
 
 
+class Consumers(Case):
+    def setUp(self):
+        super().setUp()
+        self.init("ada")
+
+    def consumers(self):
+        return self.json("events", "consumers").lines()
+
+    def test_consumers(self):
+        self.assertEqual(self.consumers(), [])
+        made = self.json("events", "create", "mails", "--type", "user.,credits.").object()
+        self.assertEqual((made["kind"], made["types"], made["position"]), ("once", ["user.", "credits."], 0))
+        self.assertEqual(self.json("events", "create", "mails", "--type", "user.,credits.").object()["name"], "mails")
+        self.assertEqual(self.json("events", "create", "mails", code=4).error()["name"], "E_EXISTS")
+        self.run_jini("events", "create", "printer", "--each", "--deliveries-max", 5, "--from", "end")
+        rows = self.consumers()
+        self.assertEqual([(row["name"], row["kind"], row["lag_events"]) for row in rows],
+                         [("mails", "once", 1), ("printer", "each", 0)])
+        self.run_jini("events", "replay", "mails", "--from", "end")
+        self.run_jini("events", "replay", "printer", "--from", "2001-01-01")
+        self.assertEqual([row["lag_events"] for row in self.consumers()], [0, 1])
+        self.assertEqual(self.json("events", "dead", "printer").lines(), [])
+        self.assertEqual(self.json("events", "dead", "printer", "--resend", "all").object(), {"sent_again": 0})
+        self.assertIn("no dead letters", self.run_jini("events", "dead", "mails").out)
+        self.run_jini("events", "rm", "printer")
+        self.assertEqual([row["name"] for row in self.consumers()], ["mails"])
+        self.assertIn("mails", self.run_jini("events", "consumers").out)
+        self.assertIn('consumer="mails"', self.run_jini("stat", "--prometheus").out)
+
+    def test_wrong_options(self):
+        for arguments, code in ((("create", "a b"), 2), (("create", "a", "--deliveries-max", 3), 2), (("rm", "b"), 3),
+                                (("replay", "b"), 2), (("replay", "b", "--from", "begin"), 3), (("dead", "b"), 3),
+                                (("dead", "b", "--drop", "x"), 2), (("dead", "b", "--drop", 5, "--resend", 5), 2),
+                                (("create", "x" * 70), 2)):
+            self.json("events", *arguments, code=code)
+
+
 if __name__ == "__main__":
     unittest.main()
