@@ -1,6 +1,7 @@
 /* Consumers EACH: deliveries, and dead letters. */
 #include "consume.h"
 #include "found.h"
+#include "full.h"
 #include "plant.h"
 
 static struct taken a;
@@ -453,5 +454,36 @@ TEST(damaged_rows_are_named, "Each kind by verify, and none holds up a take of o
     jini_request_init(&remove);
     remove.name = "c";
     CHECK_OK(jini_consumer_delete(jini, &remove, NULL));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_full_disk_keeps_nobody_from_answering,
+     "What is taken ONCE, advanced, answered, dropped or removed works; a new delivery does not.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t count;
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    consume_make(jini, "once", JINI_CONSUMER_ONCE, NULL);
+    append_many(jini, 3);
+    consume_begin(&a, "c", 1);
+    consume_begin(&b, "c", 1);
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    CHECK_UINT(consume_take(jini, &b), ==, 1);
+    full_begin(jini);
+    CHECK_OK(consume_ack(jini, &a));
+    CHECK_OK(consume_nack(jini, &b, 0, NULL));
+    CHECK_STATUS(jini_events_take(jini, &a.take, NULL), JINI_E_FULL);
+    CHECK_OK(drop(jini, 0, &count));
+    consume_begin(&a, "once", 2);
+    CHECK_UINT(consume_take(jini, &a), ==, 2);
+    CHECK_OK(consume_advance(jini, &a));
+    fixture_days_pass(365);
+    events_tend(jini);
+    CHECK_UINT(events_left(jini), ==, 0);
+    struct jini_consumer_delete remove;
+    jini_request_init(&remove);
+    remove.name = "c";
+    CHECK_OK(jini_consumer_delete(jini, &remove, NULL));
+    full_end(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
