@@ -174,6 +174,9 @@ struct waits *waits_new(struct jini *jini, uint32_t waits_max)
 int waits_park(struct waits *waits, struct wait_item *item)
 {
     struct request_state *state = request_state(item->request);
+    uint64_t look_ns = clock_boot_ns(waits->jini->clock) + STORE_SIGNAL_LOOK_MS * NS_PER_MS;
+    if (item->look_at_ns > look_ns)
+        item->look_at_ns = look_ns; /* the signal may have died with its process */
     pthread_mutex_lock(&waits->lock);
     int status = waits->stopped || atomic_load(&state->cancelled) ? JINI_E_CANCELLED : 0;
     if (status == 0 && waits->count >= waits->waits_max)

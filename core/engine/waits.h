@@ -21,7 +21,7 @@ struct wait_item {
     struct jini_request *request;
     request_step_fn *step; /* on a thread of waits: must not block */
     uint32_t seen;         /* store_signal_seen(), before it looked */
-    uint64_t look_at_ns;   /* boot time: then the step runs anyway */
+    uint64_t look_at_ns;   /* boot time: then the step runs anyway, or after STORE_SIGNAL_LOOK_MS */
     struct wait_item *next;
 };
 

@@ -1,5 +1,6 @@
 /* Waiting for events: woken, cancelled, over, closed. */
 #include "consume.h"
+#include "plant.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -211,5 +212,23 @@ TEST(who_lists_waits_for_more, "Behind a position; it times out where nothing co
     CHECK_STATUS(jini_events_wait(jini, &wait, NULL), JINI_E_TIMEOUT);
     wait.position--;
     CHECK_OK(jini_events_wait(jini, &wait, NULL));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(an_event_whose_signal_was_lost_is_found, "After a few seconds: its process died before it.")
+{
+    static const uint8_t row[28] = {1, 0, 1};
+    struct jini *jini = fixture_open();
+    struct waiter waiter;
+    struct tuple key;
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    pthread_t thread = start(&waiter, jini, "c", LONG_MS);
+    tuple_begin(&key);
+    tuple_add_uint(&key, 7);
+    plant_row(jini, STORE_SPACE_EVENTS, &key, row, sizeof(row));
+    pthread_join(thread, NULL);
+    CHECK_OK(waiter.status);
+    CHECK_UINT(a.take.page.count, ==, 1);
+    CHECK_UINT(waiter.took_ms, <, LONG_MS / 2);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
