@@ -225,7 +225,7 @@ static int answer_in(struct jini_txn *txn, struct jini_events_answer *request, b
         .positions = request->positions,
         .count = request->count,
         .back = back,
-        .back_ms = txn->now_ms + request->delay_ms,
+        .delay_ms = request->delay_ms,
         .reason = request->reason,
         .now_ms = txn->now_ms,
         .dead_max = (uint32_t)txn->jini->options.events_dead_max,

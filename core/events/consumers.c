@@ -22,6 +22,8 @@ enum field {
     FIELD_LEASED_UNTIL = 12,
     FIELD_LEASE = 13,
     FIELD_GIVEN = 14,
+    FIELD_AHEAD = 15,
+    FIELD_SEEN = 16,
 };
 
 static const char type_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789_-.";
@@ -105,6 +107,8 @@ int consumer_save(struct store_txn *txn, const struct consumer *consumer)
     document_add_uint(&writer, FIELD_LEASED_UNTIL, is->leased_until_ms);
     document_add_uint(&writer, FIELD_LEASE, consumer->lease_ms);
     document_add_uint(&writer, FIELD_GIVEN, consumer->given);
+    document_add_uint(&writer, FIELD_AHEAD, consumer->ahead_ms);
+    document_add_uint(&writer, FIELD_SEEN, consumer->seen_ms);
     document_add_rest(&writer, &consumer->rest);
     int status = document_end(&writer);
     if (status)
@@ -134,7 +138,7 @@ static int read_field(const struct document_field *field, struct consumer *out)
     if (field->field == FIELD_PREFIXES)
         return field->type == DOCUMENT_TEXT ? read_prefixes(field->bytes, &is->filter)
                                             : JINI_E_CORRUPT;
-    if (field->field > FIELD_GIVEN)
+    if (field->field > FIELD_SEEN)
         return document_keep(&out->rest, field);
     if (field->type != DOCUMENT_UINT)
         return JINI_E_CORRUPT;
@@ -180,6 +184,12 @@ static int read_field(const struct document_field *field, struct consumer *out)
     case FIELD_GIVEN:
         out->given = field->number;
         return 0;
+    case FIELD_AHEAD:
+        out->ahead_ms = field->number;
+        return field->number <= INT64_MAX ? 0 : JINI_E_CORRUPT;
+    case FIELD_SEEN:
+        out->seen_ms = field->number;
+        return field->number <= INT64_MAX ? 0 : JINI_E_CORRUPT;
     default:
         return JINI_E_CORRUPT;
     }
@@ -349,6 +359,7 @@ int consumers_delete(struct store_txn *txn, const char *name, struct jini_error 
     status = store_delete(txn, STORE_SPACE_CONSUMERS, tuple_key(&key));
     if (status == JINI_E_NOT_FOUND)
         return error_set(error, status, "consumer", "there is no consumer \"%s\"", name);
+    store_signal(txn, STORE_SHARED_EVENTS); /* for those who wait on it in vain */
     for (int kind = CONSUMER_DELIVERY; status == 0 && kind <= CONSUMER_DEAD; kind++)
         status = remove_rows(txn, (enum consumer_row)kind, name);
     return status;

@@ -18,8 +18,10 @@
  *  2. `held` and `dead` of the record are how many rows of these kinds there are, and bounded.
  *  3. The epoch grows with each holder of a consumer ONCE, and with each take of one EACH, whose
  *     deliveries have it: so what is answered is what was taken.
- *  4. A lease is over when its time is, or when it lies farther ahead than it was ever to last, as
- *     it does where a clock was set back.
+ *  4. A lease ONCE is over when its time is, or when it lies farther ahead than it was ever to
+ *     last, as it does where a clock was set back. The times of deliveries are those of a clock of
+ *     the consumer's own: that of the wall, but that it stands still where the other one is set
+ *     back, and goes on from there.
  */
 #ifndef EVENTS_CONSUMERS_H
 #define EVENTS_CONSUMERS_H
@@ -34,7 +36,9 @@ enum { CONSUMER_RECORD_MAX = 1024, CONSUMER_DELIVERIES = 16 };
 struct consumer {
     struct jini_consumer is;
     uint32_t lease_ms;
-    uint64_t given; /* EACH: the farthest position that it had */
+    uint64_t given;    /* EACH: the farthest position that it had */
+    uint64_t ahead_ms; /* EACH: of the wall clock, as far as that one was ever set back */
+    uint64_t seen_ms;  /* EACH: its own time, when it last wrote times of deliveries */
     struct document_rest rest;
 };
 
@@ -84,6 +88,13 @@ int consumers_advance(struct store_txn *txn, const char *name,
 
 /* ---- Each: deliveries.c ---------------------------------------------------------------------- */
 
+/* What time it is for the deliveries of a consumer; with tick for one that is saved then. */
+uint64_t consumer_time(const struct consumer *consumer, uint64_t now_ms);
+uint64_t consumer_tick(struct consumer *consumer, uint64_t now_ms);
+
+/* The wall clock was set back by more than a moment: a take writes that down, and time goes on. */
+bool consumer_time_stands(const struct consumer *consumer, uint64_t now_ms);
+
 struct deliveries_take {
     uint64_t now_ms;
     uint32_t lease_ms;
@@ -95,7 +106,7 @@ struct deliveries_take {
 
 /*
  * Whether there is something to take or to move on over; else `*due_ms` is when the next delivery
- * comes back, UINT64_MAX: none waits.
+ * comes back by the wall clock, UINT64_MAX: none waits.
  */
 int deliveries_ready(struct store_txn *txn, const struct consumer *consumer, uint64_t now_ms,
                      bool *ready, uint64_t *due_ms);
@@ -115,9 +126,10 @@ struct deliveries_answer {
     uint32_t count;
     uint32_t stale; /* out */
     bool back;      /* a nack */
-    uint64_t back_ms;
+    uint64_t delay_ms;
     const char *reason;
     uint64_t now_ms;
+    uint64_t time_ms; /* private */
     uint32_t dead_max;
 };
 int deliveries_answer(struct store_txn *txn, struct deliveries_answer *answer,
@@ -167,7 +179,7 @@ int dead_check(struct store_txn *txn, const char *name, uint64_t position);
 
 struct dead_change {
     const char *name;
-    uint64_t position; /* 0: all */
+    uint64_t position; /* 0: the first ones, up to JINI_DEAD_CHANGED_MAX */
     uint64_t now_ms;
     uint32_t held_max;
     uint64_t count; /* out */

@@ -5,7 +5,11 @@
 #include "base/error.h"
 #include "base/text.h"
 
-enum { VERSION = 1, DEAD_ROW_MAX = DEAD_HEADER + JINI_DEAD_REASON_MAX + EVENT_ROW_MAX };
+enum {
+    VERSION = 1,
+    DROPPED_AT_ONCE = 4,
+    DEAD_ROW_MAX = DEAD_HEADER + JINI_DEAD_REASON_MAX + EVENT_ROW_MAX
+};
 
 _Static_assert((int)DEAD_ROW_MAX <= (int)DELIVERY_ROW_MAX, "a buffer for one takes the other");
 
@@ -30,7 +34,8 @@ static int read_row(struct slice row, struct dead_row *out)
     if (row.data[0] > VERSION)
         return JINI_E_FORMAT;
     size_t reason = load_le16(row.data + 2);
-    if (reason >= JINI_DEAD_REASON_MAX || row.length < DEAD_HEADER + reason)
+    if (reason >= JINI_DEAD_REASON_MAX || row.length < DEAD_HEADER + reason ||
+        row.length - DEAD_HEADER - reason > EVENT_ROW_MAX)
         return JINI_E_CORRUPT;
     out->deliveries = load_le32(row.data + 4);
     out->dead_ms = load_le64(row.data + 8);
@@ -60,7 +65,9 @@ static int read_position(struct slice key, uint64_t *position)
     int status = tuple_next_uint(&reader, &kind);
     if (status == 0)
         status = tuple_next(&reader, &name);
-    return status ? status : tuple_next_uint(&reader, position);
+    if (status == 0)
+        status = tuple_next_uint(&reader, position);
+    return status == 0 && reader.rest.length != 0 ? JINI_E_CORRUPT : status;
 }
 
 /* ---- Burying ---- */
@@ -122,7 +129,8 @@ int dead_bury(struct store_txn *txn, struct consumer *consumer, const struct del
         .reason = slice_of(text, text_copy_utf8(text, sizeof(text), reason ? reason : ""))};
     int status = delivery_event(txn, delivery, &value, &dead.event);
     bool gone = status == JINI_E_NOT_FOUND || status_is_damage(status);
-    if (status == 0 && consumer->is.dead >= dead_max)
+    /* More than one where the option was lowered. */
+    for (int i = 0; status == 0 && consumer->is.dead >= dead_max && i < DROPPED_AT_ONCE; i++)
         status = drop_oldest(txn, consumer);
     if (status == 0)
         status = put_dead(txn, consumer, delivery, &dead);
@@ -160,9 +168,10 @@ static int list_rows(struct store_cursor *rows, struct buffer *value,
         struct dead_row dead;
         uint64_t position;
         int status = store_cursor_next(rows, value);
-        if (status)
+        if (status && status != JINI_E_TOO_BIG)
             return status == JINI_E_NOT_FOUND ? 0 : status;
-        if (read_position(rows->key, &position) != 0 || read_row(buffer_slice(value), &dead) != 0)
+        if (status || read_position(rows->key, &position) != 0 ||
+            read_row(buffer_slice(value), &dead) != 0)
             continue; /* verify tells of it */
         status = show(&dead, position, letters, page);
         if (status == JINI_E_TOO_BIG)
@@ -218,7 +227,15 @@ int dead_check(struct store_txn *txn, const char *name, uint64_t position)
 
 /* ---- Sending again, and dropping ---- */
 
-/* The dead letter at a position, or the first behind it. */
+static int without_row(int status, struct buffer *value)
+{
+    if (status != JINI_E_TOO_BIG)
+        return status;
+    value->length = 0;
+    return 0;
+}
+
+/* The dead letter at a position, or the first behind it; a row that is too long is left out. */
 static int find(struct store_txn *txn, const struct dead_change *change, uint64_t after,
                 struct buffer *value, uint64_t *position)
 {
@@ -229,14 +246,16 @@ static int find(struct store_txn *txn, const struct dead_change *change, uint64_
         key_of(change->name, *position, &key);
         int status = after ? JINI_E_NOT_FOUND
                            : store_get(txn, STORE_SPACE_CONSUMERS, tuple_key(&key), value);
-        return status;
+        return without_row(status, value);
     }
+    if (after == UINT64_MAX)
+        return JINI_E_NOT_FOUND;
     int status = open_rows(txn, change->name, after + 1, &rows);
     if (status)
         return status;
-    status = store_cursor_next(&rows, value);
-    if (status == 0)
-        status = read_position(rows.key, position);
+    do
+        status = without_row(store_cursor_next(&rows, value), value);
+    while (status == 0 && read_position(rows.key, position) != 0); /* verify tells of it */
     store_cursor_close(&rows);
     return status;
 }
@@ -253,7 +272,8 @@ static int remove_dead(struct store_txn *txn, struct consumer *consumer, uint64_
 static int resend_one(struct store_txn *txn, struct consumer *consumer, uint64_t position,
                       const struct dead_row *dead, uint64_t now_ms)
 {
-    struct delivery again = {.position = position, .due_ms = now_ms, .event = dead->event};
+    struct delivery again = {.position = position, .event = dead->event};
+    again.due_ms = consumer_tick(consumer, now_ms);
     int status = delivery_has(txn, consumer->is.name, position);
     if (status == JINI_E_NOT_FOUND) {
         consumer->is.held++;
@@ -290,7 +310,8 @@ static int each_letter(struct store_txn *txn, struct consumer *consumer, struct 
     struct buffer value = buffer_of(bytes, DELIVERY_ROW_MAX);
     uint64_t position = 0;
     int status = 0;
-    while (status == 0 && (run == drop_row || consumer->is.held < change->held_max)) {
+    while (status == 0 && change->count < JINI_DEAD_CHANGED_MAX &&
+           (run == drop_row || consumer->is.held < change->held_max)) {
         status = find(txn, change, position, &value, &position);
         if (status == 0)
             status = run(txn, consumer, position, buffer_slice(&value), change);

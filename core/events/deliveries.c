@@ -34,7 +34,9 @@ static int read_due(struct slice key, uint64_t *due_ms, uint64_t *position)
         status = tuple_next(&reader, &name);
     if (status == 0)
         status = tuple_next_uint(&reader, due_ms);
-    return status ? status : tuple_next_uint(&reader, position);
+    if (status == 0)
+        status = tuple_next_uint(&reader, position);
+    return status == 0 && reader.rest.length != 0 ? JINI_E_CORRUPT : status;
 }
 
 /* A row of a time to which no delivery belongs is damage, and goes. */
@@ -56,7 +58,7 @@ struct due_list {
     } items[DUE_MAX];
 };
 
-static int list_due(struct store_txn *txn, const char *name, uint64_t now_ms, size_t most,
+static int list_due(struct store_txn *txn, const char *name, uint64_t time_ms, size_t most,
                     struct due_list *out)
 {
     struct store_cursor rows;
@@ -70,7 +72,7 @@ static int list_due(struct store_txn *txn, const char *name, uint64_t now_ms, si
         uint64_t position;
         if (read_due(rows.key, &due_ms, &position) != 0)
             continue; /* verify tells of it */
-        if (due_ms > now_ms)
+        if (due_ms > time_ms)
             break;
         out->items[out->count].due_ms = due_ms;
         out->items[out->count++].position = position;
@@ -86,6 +88,7 @@ struct taking {
     struct consumer *consumer;
     struct deliveries_take *take;
     uint64_t epoch;
+    uint64_t time_ms;    /* of the consumer */
     struct buffer row;   /* of a delivery */
     struct buffer event; /* of the log */
     struct due_list due;
@@ -105,7 +108,7 @@ static int hand_out(struct taking *taking, struct delivery *delivery, uint64_t o
         return status;
     delivery->deliveries++;
     delivery->epoch = taking->epoch;
-    delivery->due_ms = taking->take->now_ms + taking->take->lease_ms;
+    delivery->due_ms = taking->time_ms + taking->take->lease_ms;
     page->events[page->count - 1].delivery = delivery->deliveries;
     return delivery_put(taking->txn, taking->consumer->is.name, delivery, old_due_ms);
 }
@@ -128,7 +131,8 @@ static int take_back(struct taking *taking, uint64_t due_ms, uint64_t position)
     struct event_row event;
     struct slice bytes;
     int status = delivery_get(taking->txn, consumer->is.name, position, &taking->row, &delivery);
-    if (status == JINI_E_NOT_FOUND || status_is_damage(status)) {
+    if (status == JINI_E_NOT_FOUND || status_is_damage(status) ||
+        (status == 0 && delivery.due_ms != due_ms)) {
         take->moved = true;
         return remove_due(taking->txn, consumer->is.name, due_ms, position);
     }
@@ -150,8 +154,8 @@ static int take_back(struct taking *taking, uint64_t due_ms, uint64_t position)
 static int take_due(struct taking *taking)
 {
     const struct jini_events_page *page = taking->take->page;
-    int status = list_due(taking->txn, taking->consumer->is.name, taking->take->now_ms,
-                          page->capacity, &taking->due);
+    int status = list_due(taking->txn, taking->consumer->is.name, taking->time_ms, page->capacity,
+                          &taking->due);
     for (size_t i = 0; status == 0 && i < taking->due.count && !taking->full; i++)
         status = take_back(taking, taking->due.items[i].due_ms, taking->due.items[i].position);
     return status;
@@ -259,7 +263,8 @@ int deliveries_take(struct store_txn *txn, struct consumer *consumer, struct del
     taking->row = buffer_of(bytes, DELIVERY_ROW_MAX);
     taking->event = buffer_of(bytes + DELIVERY_ROW_MAX, EVENT_ROW_MAX);
     taking->full = false;
-    take->moved = false;
+    take->moved = consumer_time_stands(consumer, take->now_ms);
+    taking->time_ms = consumer_tick(consumer, take->now_ms);
     int status = take_all(taking, error);
     base_free(taking);
     return status;
@@ -298,6 +303,7 @@ int deliveries_ready(struct store_txn *txn, const struct consumer *consumer, uin
 {
     struct store_cursor rows;
     uint64_t position;
+    uint64_t time_ms = consumer_time(consumer, now_ms);
     *ready = false;
     *due_ms = UINT64_MAX;
     int status = open_due(txn, consumer->is.name, &rows);
@@ -311,7 +317,9 @@ int deliveries_ready(struct store_txn *txn, const struct consumer *consumer, uin
         return status;
     if (status)
         *due_ms = UINT64_MAX;
-    *ready = *due_ms <= now_ms;
+    else
+        *due_ms -= *due_ms > time_ms ? time_ms - now_ms : *due_ms; /* on the wall clock */
+    *ready = *due_ms <= now_ms || consumer_time_stands(consumer, now_ms);
     return *ready ? 0 : look_ahead(txn, consumer, ready);
 }
 
@@ -335,7 +343,7 @@ static int answer_one(struct store_txn *txn, struct consumer *consumer,
     if (answer->back) {
         uint64_t old_due_ms = delivery.due_ms;
         delivery.epoch = 0;
-        delivery.due_ms = answer->back_ms;
+        delivery.due_ms = answer->time_ms + answer->delay_ms;
         return delivery_put(txn, answer->name, &delivery, old_due_ms);
     }
     consumer->is.held -= consumer->is.held > 0;
@@ -357,6 +365,7 @@ int deliveries_answer(struct store_txn *txn, struct deliveries_answer *answer,
     if (!bytes)
         return JINI_E_NO_MEMORY;
     struct buffer row = buffer_of(bytes, DELIVERY_ROW_MAX);
+    answer->time_ms = consumer_tick(&consumer, answer->now_ms);
     for (uint32_t i = 0; status == 0 && i < answer->count; i++)
         status = answer_one(txn, &consumer, answer, answer->positions[i], &row);
     base_free(bytes);

@@ -1,7 +1,7 @@
 /* The rows of deliveries, and of the times at which they come back. */
 #include "events/consumers.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 1, MOMENT_MS = 1000 };
 
 void consumer_key(enum consumer_row kind, const char *name, struct tuple *out)
 {
@@ -22,6 +22,25 @@ static void due_key(const char *name, uint64_t due_ms, uint64_t position, struct
     consumer_key(CONSUMER_DUE, name, out);
     tuple_add_uint(out, due_ms);
     tuple_add_uint(out, position);
+}
+
+uint64_t consumer_time(const struct consumer *consumer, uint64_t now_ms)
+{
+    uint64_t time_ms = now_ms + consumer->ahead_ms;
+    return time_ms < consumer->seen_ms ? consumer->seen_ms : time_ms;
+}
+
+bool consumer_time_stands(const struct consumer *consumer, uint64_t now_ms)
+{
+    return consumer->is.held > 0 &&
+           consumer_time(consumer, now_ms) - now_ms - consumer->ahead_ms > MOMENT_MS;
+}
+
+uint64_t consumer_tick(struct consumer *consumer, uint64_t now_ms)
+{
+    consumer->seen_ms = consumer_time(consumer, now_ms);
+    consumer->ahead_ms = consumer->seen_ms - now_ms;
+    return consumer->seen_ms;
 }
 
 int delivery_get(struct store_txn *txn, const char *name, uint64_t position, struct buffer *value,

@@ -55,7 +55,8 @@ static int load_all(struct store_txn *txn, struct consumers *all)
         uint64_t first = UINT64_MAX;
         if (is->held > 0)
             status = first_delivery(txn, is->name, &first);
-        uint64_t safe = is->position < first ? is->position : first - 1;
+        uint64_t before = first > 0 ? first - 1 : 0;
+        uint64_t safe = is->position < before ? is->position : before;
         all->safe = safe < all->safe ? safe : all->safe;
     }
     return status;
@@ -97,14 +98,15 @@ static int lose(struct store_txn *txn, struct consumers *all, uint64_t position,
     int status = 0;
     for (size_t i = 0; status == 0 && i < all->count; i++) {
         struct jini_consumer *is = &all->items[i].is;
-        if (is->position < position) {
-            is->lost += event && events_filter_takes(&is->filter, event);
+        uint64_t lost = is->lost;
+        if (is->kind == JINI_CONSUMER_EACH)
+            status = lose_delivery(txn, all, i, position, value);
+        if (is->position < position) { /* and it may hold it, after a replay */
+            is->lost += is->lost == lost && event && events_filter_takes(&is->filter, event);
             is->position = position;
             is->epoch++; /* of who holds it: its batch begins before */
             is->leased_until_ms = 0;
             all->changed[i] = true;
-        } else if (is->kind == JINI_CONSUMER_EACH) {
-            status = lose_delivery(txn, all, i, position, value);
         }
     }
     return status;

@@ -72,8 +72,10 @@ static json_t *object_event(const struct jini_event *event)
 static void print_page(const struct jini_events_page *page, struct layout_list *list,
                        uint64_t *left)
 {
-    for (uint32_t i = 0; i<page->count && * left> 0; i++, (*left)--)
+    for (uint32_t i = 0; *left > 0 && i < page->count; i++) {
         layout_list_add(list, object_event(&page->events[i]));
+        --*left;
+    }
 }
 
 /* Waits for events behind the cursor; a signal ends it. */
@@ -307,6 +309,23 @@ static int take_letters(struct command *command, const char *option,
     return ledger_take_time(command, option, &change->position);
 }
 
+typedef int change_fn(struct jini *jini, struct jini_dead_change *change, jini_callback *callback);
+
+/* All of them takes several calls, and ends where the consumer has no room for more. */
+static int change_letters(struct command *command, struct jini_dead_change *change, change_fn *run,
+                          uint64_t *count)
+{
+    int status;
+    *count = 0;
+    do {
+        status = command_wait(command, &change->request, run(command->jini, change, wait_done));
+        if (status == JINI_E_BUSY && *count > 0)
+            return 0;
+        *count += status == 0 ? change->count : 0;
+    } while (status == 0 && change->position == 0 && change->count == JINI_DEAD_CHANGED_MAX);
+    return status;
+}
+
 int verb_events_dead(struct command *command)
 {
     struct jini_dead_change change;
@@ -324,11 +343,9 @@ int verb_events_dead(struct command *command)
         return status;
     if (!resend && !drop)
         return list_dead(command);
-    status = command_wait(command, &change.request,
-                          resend ? jini_dead_resend(command->jini, &change, wait_done)
-                                 : jini_dead_drop(command->jini, &change, wait_done));
+    uint64_t count;
+    status = change_letters(command, &change, resend ? jini_dead_resend : jini_dead_drop, &count);
     if (status == 0)
-        layout_object(
-            json_pack("{s:o}", resend ? "sent_again" : "dropped", layout_number(change.count)));
+        layout_object(json_pack("{s:o}", resend ? "sent_again" : "dropped", layout_number(count)));
     return status;
 }

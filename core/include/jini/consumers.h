@@ -141,7 +141,7 @@ struct jini_events_batch {
  *                   waited for
  * JINI_E_CONFLICT   ONCE: the batch is of a holder that was followed by another: begin with zero
  * JINI_E_BUSY       EACH: events.held_max of it are held or wait; or events.waits_max wait already
- * JINI_E_INVALID    "lease_ms": over a day; "page"
+ * JINI_E_INVALID    "lease_ms": under 10 ms or over a day; "page"
  * jini_cancel() and jini_close() end the waiting.
  */
 struct jini_events_take {
@@ -187,7 +187,7 @@ struct jini_events_answer {
     uint64_t delay_ms;
     const char *reason;
 };
-enum { JINI_EVENTS_ANSWERED_MAX = 4096 };
+enum { JINI_EVENTS_ANSWERED_MAX = 1024 };
 JINI_EXPORT int jini_events_ack(struct jini *jini, struct jini_events_answer *ack,
                                 jini_callback *callback);
 JINI_EXPORT int jini_txn_events_ack(struct jini_txn *txn, struct jini_events_answer *ack);
@@ -229,8 +229,10 @@ JINI_EXPORT int jini_dead_list(struct jini *jini, const char *consumer, uint64_t
 
 /*
  * Has dead letters delivered again, as if for the first time; or drops them. In: `consumer`;
- * `position`, 0: of all. Out: `count`, how many. JINI_E_NOT_FOUND: the consumer, or "position".
- * JINI_E_BUSY: events.held_max; `count` were sent again. Durable.
+ * `position`, 0: the oldest ones, up to JINI_DEAD_CHANGED_MAX of them and as far as events.held_max
+ * allows. Out: `count`, how many: with 0 call again until there are fewer than that.
+ * JINI_E_NOT_FOUND: the consumer, or "position". JINI_E_BUSY: events.held_max are held or wait, and
+ * none was sent again. Durable.
  */
 struct jini_dead_change {
     struct jini_request request;
@@ -238,6 +240,7 @@ struct jini_dead_change {
     uint64_t position;
     uint64_t count;
 };
+enum { JINI_DEAD_CHANGED_MAX = 1024 };
 JINI_EXPORT int jini_dead_resend(struct jini *jini, struct jini_dead_change *change,
                                  jini_callback *callback);
 JINI_EXPORT int jini_dead_drop(struct jini *jini, struct jini_dead_change *change,

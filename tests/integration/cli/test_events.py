@@ -79,7 +79,8 @@ class Consumers(Case):
     def test_wrong_options(self):
         for arguments, code in ((("create", "a b"), 2), (("create", "a", "--deliveries-max", 3), 2), (("rm", "b"), 3),
                                 (("replay", "b"), 2), (("replay", "b", "--from", "begin"), 3), (("dead", "b"), 3),
-                                (("dead", "b", "--drop", "x"), 2), (("dead", "b", "--drop", 5, "--resend", 5), 2),
+                                (("dead", "b", "--drop", "x"), 2), (("dead", "b", "--drop", 0), 2),
+                                (("dead", "b", "--drop", 5, "--resend", 5), 2),
                                 (("create", "x" * 70), 2)):
             self.json("events", *arguments, code=code)
 

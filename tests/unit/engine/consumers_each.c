@@ -4,6 +4,8 @@
 #include "full.h"
 #include "plant.h"
 
+#include "events/consumers.h"
+
 static struct taken a;
 static struct taken b;
 
@@ -300,6 +302,68 @@ TEST(each_way_is_its_own, "A consumer ONCE has no deliveries, and one EACH is no
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(a_clock_that_is_set_back_holds_no_delivery_back,
+     "What is held or waits comes back after as long as it was to last.")
+{
+    struct jini *jini = fixture_open();
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    append_many(jini, 2);
+    fixture_days_pass(10);
+    consume_begin(&a, "c", 1);
+    consume_begin(&b, "c", 64);
+    a.take.lease_ms = 60000;
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    CHECK_OK(consume_nack(jini, &a, 120000, NULL));
+    fixture_wall_offset_ns = 0;
+    CHECK_UINT(consume_take(jini, &b), ==, 0);
+    consume_ms_pass(60001);
+    CHECK_UINT(consume_take(jini, &b), ==, 1);
+    CHECK_UINT(b.events[0].user_id, ==, 1);
+    CHECK_OK(consume_ack(jini, &b));
+    consume_ms_pass(60000);
+    CHECK_UINT(consume_take(jini, &b), ==, 1);
+    CHECK_UINT(b.events[0].user_id, ==, 2);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(many_dead_letters_are_changed_in_parts, "Each call changes so many and no more.")
+{
+    struct jini *jini = fixture_open();
+    uint64_t count;
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    append_many(jini, JINI_DEAD_CHANGED_MAX + 10);
+    consume_begin(&a, "c", 64);
+    while (consume_look(jini, "c").dead < JINI_DEAD_CHANGED_MAX + 10) {
+        if (consume_take(jini, &a) > 0)
+            CHECK_OK(consume_nack(jini, &a, 0, NULL));
+        consume_ms_pass(1);
+    }
+    CHECK_OK(resend(jini, 0, &count));
+    CHECK_UINT(count, ==, JINI_DEAD_CHANGED_MAX);
+    CHECK_OK(drop(jini, 0, &count));
+    CHECK_UINT(count, ==, 10);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(dead_letters_shrink_to_a_lower_bound, "With each one that comes more than one makes room.")
+{
+    struct jini *jini = fixture_open();
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    append_many(jini, 6);
+    kill_all(jini, NULL);
+    CHECK_UINT(consume_look(jini, "c").dead, ==, 6);
+    jini->options.events_dead_max = 2;
+    append_many(jini, 2);
+    kill_all(jini, NULL);
+    CHECK_UINT(consume_look(jini, "c").dead, ==, 2);
+    CHECK_UINT(consume_look(jini, "c").dead_lost, ==, 6);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 /* ---- Retention ---- */
 
 static uint64_t events_left(struct jini *jini)
@@ -372,6 +436,28 @@ TEST(the_log_is_bounded_by_bytes, "The oldest go whatever a dead consumer needs.
     CHECK_UINT(bytes, <=, JINI_KIB(64));
     CHECK_UINT(left, >, 500);
     CHECK_UINT(consume_look(jini, "dead").lost, ==, 3000 - left);
+    fixture_verify(jini);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(what_is_held_while_it_is_replayed_is_lost_once,
+     "An event that goes before it comes again is counted once, and leaves no delivery.")
+{
+    struct jini *jini = open_keeping(0, 86400, JINI_GIB(1));
+    struct jini_consumer_seek seek;
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    append_many(jini, 3);
+    consume_begin(&a, "c", 1);
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    CHECK_OK(consume_ack(jini, &a));
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    jini_request_init(&seek);
+    seek.name = "c";
+    CHECK_OK(jini_consumer_seek(jini, &seek, NULL));
+    fixture_days_pass(2);
+    events_tend(jini);
+    CHECK_UINT(consume_look(jini, "c").held, ==, 0);
+    CHECK_UINT(consume_look(jini, "c").lost, ==, 3);
     fixture_verify(jini);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
@@ -454,6 +540,94 @@ TEST(damaged_rows_are_named, "Each kind by verify, and none holds up a take of o
     jini_request_init(&remove);
     remove.name = "c";
     CHECK_OK(jini_consumer_delete(jini, &remove, NULL));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* A delivery that waits for nobody, as it is stored. */
+static void plant_delivery(struct jini *jini, uint64_t position, uint64_t due_ms)
+{
+    uint8_t row[DELIVERY_HEADER] = {1};
+    struct tuple key = row_key(1, "c");
+    tuple_add_uint(&key, position);
+    store_le64(row + 16, due_ms);
+    plant_row(jini, STORE_SPACE_CONSUMERS, &key, (const char *)row, sizeof(row));
+}
+
+static void plant_due(struct jini *jini, uint64_t due_ms, uint64_t position, bool more)
+{
+    struct tuple key = row_key(2, "c");
+    tuple_add_uint(&key, due_ms);
+    tuple_add_uint(&key, position);
+    if (more)
+        tuple_add_uint(&key, 1);
+    plant_row(jini, STORE_SPACE_CONSUMERS, &key, "", 0);
+}
+
+TEST(times_that_are_not_those_of_a_delivery_give_nothing_out,
+     "Neither one that its delivery does not have, nor a key that is none.")
+{
+    struct jini *jini = fixture_open();
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    append_many(jini, 1);
+    consume_begin(&a, "c", 64);
+    consume_begin(&b, "c", 64);
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    plant_due(jini, 5, a.events[0].position, false);
+    plant_due(jini, 6, a.events[0].position, true);
+    CHECK_UINT(consume_take(jini, &b), ==, 0);
+    CHECK_OK(consume_ack(jini, &a));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_delivery_of_no_position_keeps_no_event_from_others,
+     "What a consumer that is behind needs stays in the log beside damage.")
+{
+    struct jini *jini = open_keeping(86400, 0, JINI_GIB(1));
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    append_many(jini, 3);
+    consume_begin(&a, "c", 1);
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    plant_delivery(jini, 0, 1);
+    fixture_days_pass(2);
+    events_tend(jini);
+    CHECK_UINT(events_left(jini), ==, 3);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+static void plant_dead(struct jini *jini, uint64_t position, const char *row, size_t length)
+{
+    struct tuple key = row_key(3, "c");
+    tuple_add_uint(&key, position);
+    plant_row(jini, STORE_SPACE_CONSUMERS, &key, row, length);
+}
+
+TEST(damaged_dead_letters_hold_up_no_others,
+     "Whatever their keys and rows: the others are listed, sent again and dropped.")
+{
+    static const char long_row[DELIVERY_ROW_MAX + 1] = {1};
+    struct jini *jini = fixture_open();
+    uint64_t count;
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    append_many(jini, 2);
+    kill_all(jini, NULL);
+    plant_dead(jini, 5, long_row, sizeof(long_row));
+    plant_dead(jini, 6, long_row, DELIVERY_ROW_MAX);
+    plant_dead(jini, UINT64_MAX, "x", 1);
+    struct tuple key = row_key(3, "c");
+    tuple_add_uint(&key, 7);
+    tuple_add_uint(&key, 7);
+    plant_row(jini, STORE_SPACE_CONSUMERS, &key, "x", 1);
+    key = row_key(3, "c");
+    tuple_add_text(&key, slice_of_text("x"));
+    plant_row(jini, STORE_SPACE_CONSUMERS, &key, "x", 1);
+    CHECK_UINT(list_dead(jini, "c", 0), ==, 2);
+    CHECK_OK(resend(jini, 0, &count));
+    CHECK_UINT(count, ==, 2);
+    kill_all(jini, NULL);
+    CHECK_OK(drop(jini, 5, &count));
+    CHECK_OK(drop(jini, 0, &count));
+    CHECK_UINT(count, ==, 4);
+    CHECK_UINT(list_dead(jini, "c", 0), ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 

@@ -148,6 +148,22 @@ TEST(waiting_is_cancelled, "By jini_cancel(), at once.")
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+TEST(waiting_ends_with_its_consumer, "Who waits for one that is removed is told so.")
+{
+    struct jini *jini = fixture_open();
+    struct waiter waiter;
+    struct jini_consumer_delete remove;
+    consume_make(jini, "c", JINI_CONSUMER_EACH, NULL);
+    pthread_t thread = start(&waiter, jini, "c", LONG_MS);
+    jini_request_init(&remove);
+    remove.name = "c";
+    CHECK_OK(jini_consumer_delete(jini, &remove, NULL));
+    pthread_join(thread, NULL);
+    CHECK_STATUS(waiter.status, JINI_E_NOT_FOUND);
+    CHECK_UINT(waiter.took_ms, <, SOON_MS);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 static _Atomic int came_back;
 
 static void on_back(struct jini_request *request)
