@@ -17,7 +17,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum { TAKE_BYTES = 8192, PASSED_MIN = 256, LEASE_MAX_MS = MS_PER_DAY };
+enum { TAKE_BYTES = 8192, PASSED_MIN = 256, LEASE_MIN_MS = 10, LEASE_MAX_MS = MS_PER_DAY };
 
 enum next { NEXT_DONE, NEXT_CLAIM, NEXT_PASS, NEXT_TAKE, NEXT_PARK };
 
@@ -27,7 +27,8 @@ struct take_work {
     uint64_t give_up_ns; /* boot time */
     uint64_t look_at_ms; /* wall time: when it may be another's turn; UINT64_MAX */
     enum next next;
-    int idle; /* the status of having waited in vain */
+    bool claimed; /* since it last waited: however short that is, it is used */
+    int idle;     /* the status of having waited in vain */
 };
 
 static struct take_work *work_of(struct jini_request *request)
@@ -88,7 +89,8 @@ static int look_once(struct jini *jini, struct store_txn *txn, const struct cons
         work->idle = consumers_claim(txn, &asked, &epoch, 0, now, &take->request.error);
         return 0;
     }
-    if (take->batch.epoch != is->epoch || over || is->leased_until_ms - now < half_ms) {
+    bool fresh = !over && is->leased_until_ms - now >= half_ms;
+    if (take->batch.epoch != is->epoch || (!fresh && !work->claimed)) {
         work->next = NEXT_CLAIM;
         return 0;
     }
@@ -213,8 +215,10 @@ static void after_write(struct jini_request *request)
     struct jini_events_take *take = (struct jini_events_take *)request;
     struct take_work *work = work_of(request);
     int status = request->status;
-    if (status == 0 && work->next == NEXT_CLAIM)
+    if (status == 0 && work->next == NEXT_CLAIM) {
         take->batch = (struct jini_events_batch){.epoch = take->batch.from};
+        work->claimed = true;
+    }
     if (status == JINI_E_LOCKED && work->next == NEXT_CLAIM)
         status = 0; /* another was faster: it is waited for */
     bool done = work->next == NEXT_TAKE && take->page.count > 0;
@@ -236,12 +240,11 @@ static int write_next(struct jini_request *request, txn_op_fn *op, enum store_cl
 /* ---- Waiting ---- */
 
 /* Its time on the wall clock, as boot time; and not after it gives up. */
-static uint64_t look_at_ns(const struct jini *jini, const struct take_work *work)
+static uint64_t look_at_ns(const struct jini *jini, const struct take_work *work, uint64_t now_ns)
 {
     uint64_t now = now_ms(jini);
     uint64_t wait_ms = work->look_at_ms > now ? work->look_at_ms - now : 0;
     uint64_t give_up_ns = work->give_up_ns;
-    uint64_t now_ns = clock_boot_ns(jini->clock);
     if (work->look_at_ms == UINT64_MAX || wait_ms > (give_up_ns - now_ns) / NS_PER_MS)
         return give_up_ns;
     return now_ns + wait_ms * NS_PER_MS;
@@ -251,11 +254,13 @@ static int park(struct jini_request *request)
 {
     struct jini *jini = request_state(request)->jini;
     struct take_work *work = work_of(request);
-    if (clock_boot_ns(jini->clock) >= work->give_up_ns) {
+    uint64_t now_ns = clock_boot_ns(jini->clock);
+    if (now_ns >= work->give_up_ns) {
         finish(request, work->idle);
         return 0;
     }
-    work->item.look_at_ns = look_at_ns(jini, work);
+    work->item.look_at_ns = look_at_ns(jini, work, now_ns);
+    work->claimed = false;
     return waits_park(jini->waits, &work->item);
 }
 
@@ -319,8 +324,10 @@ int jini_events_take(struct jini *jini, struct jini_events_take *take, jini_call
     status = consumer_check_name(take->consumer, &request->error);
     if (status == 0)
         status = events_page_begin(&take->page, &request->error);
-    if (status == 0 && take->lease_ms > LEASE_MAX_MS)
-        status = error_set(&request->error, JINI_E_INVALID, "lease_ms", "it is up to a day");
+    if (status == 0 && take->lease_ms > 0 &&
+        (take->lease_ms < LEASE_MIN_MS || take->lease_ms > LEASE_MAX_MS))
+        status = error_set(&request->error, JINI_E_INVALID, "lease_ms",
+                           "it is %d ms to a day; 0: events.lease_ms", LEASE_MIN_MS);
     if (status == 0 && jini->options.read_only)
         status = explain_read_only(&request->error);
     if (status == 0)

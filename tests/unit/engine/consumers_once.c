@@ -143,6 +143,34 @@ TEST(a_clock_that_is_set_back_locks_nobody_out,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+/* A second later each time that it is read. */
+static uint64_t hasty_wall_ns(void *context)
+{
+    consume_ms_pass(1000);
+    return fixture_wall_ns(context);
+}
+
+static const struct jini_clock hasty_clock = {hasty_wall_ns, fixture_boot_ns, NULL};
+
+TEST(a_lease_that_is_over_at_once_is_used,
+     "Who waits for none gets the events; one that is too short is refused.")
+{
+    struct jini_options options;
+    fixture_options(&options);
+    options.clock = &hasty_clock;
+    struct jini *jini = fixture_open_with(&options);
+    consume_make(jini, "c", JINI_CONSUMER_ONCE, NULL);
+    consume_append(jini, "a", 1);
+    consume_begin(&a, "c", 64);
+    a.take.lease_ms = 9;
+    CHECK_STATUS(jini_events_take(jini, &a.take, NULL), JINI_E_INVALID);
+    CHECK_TEXT(a.take.request.error.field, "lease_ms");
+    a.take.lease_ms = 10;
+    CHECK_UINT(consume_take(jini, &a), ==, 1);
+    CHECK_OK(consume_advance(jini, &a));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 static int seek(struct jini *jini, const char *name, uint64_t position)
 {
     struct jini_consumer_seek request;
