@@ -1,6 +1,6 @@
 /*
  * Records and the rows beside them: users, tiers, jobs, images, lists, running jobs, the due queue,
- * leases, events, the home of the database.
+ * the queue for workers, leases, events, the home of the database.
  */
 #include "engine/verify_private.h"
 
@@ -10,6 +10,7 @@
 #include "events/consumers.h"
 #include "generations/check.h"
 #include "generations/requests.h"
+#include "generations/waiting.h"
 #include "ledger/grants.h"
 #include "ledger/place.h"
 #include "limits/quota.h"
@@ -153,6 +154,12 @@ static int check_request(struct verifying *v, struct store_txn *txn, struct slic
     return generations_check_request(&check, key);
 }
 
+static int check_waiting(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    return generations_check_waiting(&check, key);
+}
+
 /* A row that nobody can read keeps all processes from the work that it stands for. */
 static int check_lease(struct verifying *v, struct store_txn *txn, struct slice key)
 {
@@ -276,6 +283,7 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_QUEUE, "queue", check_due},
         {STORE_SPACE_LEASES, "leases", check_lease},
         {STORE_SPACE_REQUESTS, "requests", check_request},
+        {STORE_SPACE_WAITING, "waiting", check_waiting},
         {STORE_SPACE_PENDING, "holds", verify_hold},
         {STORE_SPACE_PRICES, "prices", verify_cost},
         {STORE_SPACE_EVENTS, "events", check_event},

@@ -122,6 +122,8 @@ static int check_job_row(const struct generations_check *check, const struct jin
     if (status == 0)
         status = check_is_running(check, id, row);
     if (status == 0)
+        status = check_waits(check, id, row);
+    if (status == 0)
         status = check_prompts(check, id, row);
     return status ? status : check_is_listed(check, &item);
 }

@@ -34,6 +34,10 @@ struct check_item {
 /* Reports an item that does not stand at its number. */
 int check_is_listed(const struct generations_check *check, const struct check_item *item);
 
+/* Reports a job for workers that the rows of the queue do not have (check_waiting.c). */
+int check_waits(const struct generations_check *check, const struct jini_id *id,
+                const struct job_row *row);
+
 /* A key that is none of its space, unless its row is gone by now. */
 int check_stray_key(const struct generations_check *check, enum store_space space, struct slice key,
                     const char *kind);

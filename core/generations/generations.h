@@ -27,6 +27,7 @@
  *     and the lists would grow without end. Its running jobs are counted by address; the row of an
  *     address goes with its last job.
  *  6. The job of an image is there, in the trash or not, for as long as the image is.
+ *  7. A QUEUED job that has not ended stands in the rows of waiting.h, one that has ended in none.
  */
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
@@ -63,7 +64,9 @@ int generations_image_check_change(enum jini_image_state from, enum jini_image_s
 /* ---- Jobs ------------------------------------------------------------------------------------ */
 
 enum generations_job_flag {
-    GENERATIONS_JOB_COUNTED = 1 << 0 /* counts as running for its user or address until it ends */
+    GENERATIONS_JOB_COUNTED = 1 << 0, /* counts as running for its user or address until it ends */
+    GENERATIONS_JOB_QUEUED = 1 << 1,  /* waits for workers: waiting.h. It is COUNTED too */
+    GENERATIONS_JOB_DELAYED = 1 << 2  /* kept by waiting.c: it waits for its time, expires_ms */
 };
 
 struct generations_job {
@@ -77,7 +80,13 @@ struct generations_job {
     uint64_t expires_ms; /* 0: never given up */
     uint64_t cost_credits;
     struct slice reservation; /* opaque, up to 512 bytes: what the end of the job gives back */
-    uint32_t flags;           /* enum generations_job_flag */
+    uint32_t flags;           /* enum generations_job_flag, without DELAYED */
+
+    /* Of one that is QUEUED. */
+    uint32_t priority;     /* up to JINI_QUEUE_PRIORITY_MAX; higher is taken first */
+    uint32_t attempts_max; /* at least 1 */
+    uint64_t wait_ms;      /* how long it waits each time; expires_ms is the end of the first */
+    uint64_t waiting_max;  /* jobs that may wait at once; 0: any number */
 };
 
 /*
@@ -85,7 +94,8 @@ struct generations_job {
  *   JINI_E_INVALID  a member breaks its rule
  *   JINI_E_TOO_BIG  a prompt or the reservation is too long
  *   JINI_E_EXISTS   there is a job of this id
- *   JINI_E_BUSY     256 counted jobs of the user or address run already
+ *   JINI_E_BUSY     256 counted jobs of the user or address run already ("parallel"); or as many
+ *                   wait as may ("queue")
  */
 int generations_job_create(struct store_txn *txn, const struct generations_job *job,
                            struct jini_error *error);
@@ -117,6 +127,11 @@ struct generations_job_change {
     uint64_t uncharged;  /* to an end: credits of its cost that it was not charged */
     uint64_t keep_ms;    /* to an end: how long the record is kept; 0: for ever */
     const char *failure; /* why it did not complete, for job.error; cut at 256 bytes; or NULL */
+    /*
+     * Of a QUEUED job: who has it, by the attempt that was given out with it; 0: nobody, which ends
+     * a job otherwise than as COMPLETED.
+     */
+    uint32_t attempt;
 
     /* Out. */
     enum jini_job_state from;
@@ -129,7 +144,8 @@ struct generations_job_change {
  * Changes the state of a job, or renews its lease in the state that it is in. To end it takes it
  * from the running row and the due queue and hands its reservation to the caller, who gives back
  * what it says in the same transaction: nobody gets it again. JINI_E_NOT_FOUND. JINI_E_CONFLICT: it
- * cannot go there from the state that it is in.
+ * cannot go there from the state that it is in; or it is QUEUED, and `attempt` is not the one that
+ * has it.
  */
 int generations_job_transition(struct store_txn *txn, struct generations_job_change *change,
                                struct jini_error *error);

@@ -59,6 +59,12 @@ struct job_row {
     struct slice images; /* ids, one after the other */
     struct slice reservation;
     struct slice address; /* that an anonymous job counts for, until it ends */
+    uint64_t round;       /* of a QUEUED one: its turn, see waiting.h */
+    uint64_t wait_ms;
+    uint32_t priority;
+    uint32_t attempt;
+    uint32_t attempts_max;
+    struct slice worker; /* who took it last */
     struct slice error;
     struct layout_rest rest;
 };
@@ -105,6 +111,116 @@ int job_load(struct store_txn *txn, const struct jini_id *id, struct loaded_job 
              struct jini_error *error);
 int job_put(struct store_txn *txn, const struct jini_id *id, const struct job_row *row,
             struct jini_error *error);
+
+/*
+ * Carries a change of a job's row out, with all that hangs on it: list, running row, due queue and
+ * the queue for workers. `after` gets what that decides.
+ */
+int job_change(struct store_txn *txn, const struct jini_id *id, const struct job_row *before,
+               struct job_row *after, struct jini_error *error);
+
+/* The text of a failure as a row keeps it, in `cut`. */
+struct slice job_failure(char cut[JINI_JOB_ERROR_MAX], const char *failure);
+
+/* ---- Jobs for workers (waiting_row.c, waiting.c) --------------------------------------------- */
+
+/* Where a job stands among those for workers. */
+enum job_standing { STANDING_OUT, STANDING_READY, STANDING_DELAYED, STANDING_TAKEN };
+
+/* Counted by standing; [STANDING_OUT] is not used. */
+enum { STANDINGS = 4 };
+
+struct line_row {
+    uint64_t round; /* of the job that was taken last: never runs backwards */
+    uint64_t count[STANDINGS];
+    uint64_t head_round; /* the first of those that are READY; all zero: none is */
+    uint64_t head_created_ms;
+    struct jini_id head;
+    struct layout_rest rest;
+};
+
+struct rank_row {
+    uint64_t count[STANDINGS];
+    uint64_t taken; /* since the database was made */
+    uint64_t completed;
+    uint64_t retried;
+    uint64_t returned;
+    struct layout_rest rest;
+};
+
+enum { WAITING_ROW_BYTES_MAX = 512, TURN_ROW_BYTES = 8 };
+
+/* What a line is: a model, and a priority. */
+struct line {
+    struct slice model;
+    uint32_t priority;
+};
+
+static inline struct line job_row_line(const struct job_row *row)
+{
+    return (struct line){row->model, row->priority};
+}
+
+enum job_standing job_row_standing(const struct job_row *row);
+
+void key_waiting(struct tuple *key, const char *kind); /* begins the keys of a kind */
+void key_line(struct tuple *key, const struct line *line);
+void key_rank(struct tuple *key, uint32_t priority);
+void key_head(struct tuple *key, const struct line *line, uint64_t created_ms);
+void key_turns(struct tuple *key, const struct line *line);
+void key_turn(struct tuple *key, const struct line *line, uint64_t round, const struct jini_id *id);
+void key_flow(struct tuple *key, const struct job_row *row); /* of its user or address */
+
+/* JINI_E_NOT_FOUND: there is none, and `out` is all zero. */
+int line_load(struct store_txn *txn, const struct line *line, struct line_row *out);
+int rank_load(struct store_txn *txn, uint32_t priority, struct rank_row *out);
+int line_row_write(const struct line_row *row, struct buffer *out);
+int rank_row_write(const struct rank_row *row, struct buffer *out);
+
+/* A key of a kind read back: JINI_E_CORRUPT where it is none. The line's model is in `model`. */
+struct waiting_key {
+    struct line line;
+    uint64_t number; /* of a turn or a flow the round, of a head the time */
+    struct jini_id id;
+    uint64_t user_id;
+    uint8_t address[GENERATIONS_ADDRESS_MAX];
+    size_t address_length;
+    char model[JINI_MODEL_MAX];
+};
+int waiting_key_read(struct slice key, const char *kind, struct waiting_key *out);
+
+/* The first of a line that is READY, but for `except` (may be NULL). JINI_E_NOT_FOUND. */
+struct turn {
+    uint64_t round;
+    uint64_t created_ms;
+    struct jini_id id;
+};
+int line_first(struct store_txn *txn, const struct line *line, const struct jini_id *except,
+               struct turn *out);
+
+/*
+ * One change: begun, which reads, and gives a new job its round; then written. Of rows that cannot
+ * be read, nothing is changed: what ends is not held up by them.
+ */
+struct waiting_edit {
+    enum job_standing before;
+    enum job_standing after;
+    bool line_lost;
+    bool rank_lost;
+    bool line_is_new;
+    struct line_row line;
+    struct line_row line_before;
+    struct rank_row rank;
+};
+int waiting_edit_begin(struct store_txn *txn, const struct jini_id *id,
+                       const struct job_row *before, struct job_row *after,
+                       struct waiting_edit *edit, struct jini_error *error);
+int waiting_edit_write(struct store_txn *txn, const struct jini_id *id,
+                       const struct job_row *before, const struct job_row *after,
+                       const struct waiting_edit *edit);
+
+/* JINI_E_BUSY: as many jobs wait as may. */
+int waiting_check_room(struct store_txn *txn, uint64_t waiting_max, struct jini_error *error);
 
 /* ---- Rows of images (image_row.c) ------------------------------------------------------------ */
 

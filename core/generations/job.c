@@ -1,6 +1,7 @@
 /*
  * Jobs. Every change of a job goes through one step, which is given the row as it was and as it
- * will be and works out what that means for the user's list, the running row and the due queue.
+ * will be and works out what that means for the user's list, the running row, the due queue and the
+ * queue for workers.
  */
 #include "generations/generations_private.h"
 
@@ -15,6 +16,7 @@ struct job_step {
     bool running_changed;
     struct list_edit list; /* of a job that is new or goes */
     struct running_edit running;
+    struct waiting_edit waiting;
     struct due_time due_before;
     struct due_time due_after;
 };
@@ -96,6 +98,9 @@ static int take_step(struct store_txn *txn, struct job_step *step, struct jini_e
     if (status == 0)
         status = prepare_running(txn, step, error);
     if (status == 0)
+        status =
+            waiting_edit_begin(txn, step->id, step->before, step->after, &step->waiting, error);
+    if (status == 0)
         status = prepare_due(txn, step);
     if (status == 0)
         status =
@@ -105,8 +110,17 @@ static int take_step(struct store_txn *txn, struct job_step *step, struct jini_e
     if (status == 0 && step->running_changed)
         status = running_edit_write(txn, &step->running);
     if (status == 0)
+        status = waiting_edit_write(txn, step->id, step->before, step->after, &step->waiting);
+    if (status == 0)
         status = due_move(txn, step->id, step->due_before, step->due_after);
     return status;
+}
+
+int job_change(struct store_txn *txn, const struct jini_id *id, const struct job_row *before,
+               struct job_row *after, struct jini_error *error)
+{
+    struct job_step step = {.id = id, .before = before, .after = after};
+    return take_step(txn, &step, error);
 }
 
 static int check_prompt(const char *field, struct slice text, struct jini_error *error)
@@ -119,8 +133,23 @@ static int check_prompt(const char *field, struct slice text, struct jini_error 
     return 0;
 }
 
+static int check_for_workers(const struct generations_job *job, struct jini_error *error)
+{
+    if (!(job->flags & GENERATIONS_JOB_QUEUED))
+        return 0;
+    if (!(job->flags & GENERATIONS_JOB_COUNTED))
+        return error_set(error, JINI_E_INVALID, "flags", "a job for workers is counted");
+    if (job->priority > JINI_QUEUE_PRIORITY_MAX)
+        return error_set(error, JINI_E_INVALID, "priority", "%u is not from 0 to %d",
+                         (unsigned)job->priority, JINI_QUEUE_PRIORITY_MAX);
+    if (job->attempts_max == 0)
+        return error_set(error, JINI_E_INVALID, "attempts_max", "a job is tried once at least");
+    return 0;
+}
+
 static int check_new(const struct generations_job *job, struct jini_error *error)
 {
+    int status;
     const struct jini_parameters *parameters = &job->parameters;
     if (id_is_zero(&job->id))
         return error_set(error, JINI_E_INVALID, "id", "is all zero, which is no id");
@@ -134,15 +163,18 @@ static int check_new(const struct generations_job *job, struct jini_error *error
     if (job->reservation.length > GENERATIONS_RESERVATION_MAX)
         return error_set(error, JINI_E_TOO_BIG, "reservation", "has %zu bytes: at most %d are kept",
                          job->reservation.length, GENERATIONS_RESERVATION_MAX);
-    if ((job->flags & ~(uint32_t)GENERATIONS_JOB_COUNTED) != 0)
+    if ((job->flags & ~(uint32_t)(GENERATIONS_JOB_COUNTED | GENERATIONS_JOB_QUEUED)) != 0)
         return error_set(error, JINI_E_INVALID, "flags", "%#x has unknown bits",
                          (unsigned)job->flags);
+    status = check_for_workers(job, error);
+    if (status)
+        return status;
     bool by_address = job->user_id == 0 && job->flags & GENERATIONS_JOB_COUNTED;
     if (by_address != (job->address.length > 0) || job->address.length > GENERATIONS_ADDRESS_MAX)
         return error_set(error, JINI_E_INVALID, "address",
                          "has %zu bytes: an anonymous job that is counted has 1 to %d, others none",
                          job->address.length, GENERATIONS_ADDRESS_MAX);
-    int status = check_prompt("prompt", job->prompt, error);
+    status = check_prompt("prompt", job->prompt, error);
     return status ? status : check_prompt("negative", job->negative, error);
 }
 
@@ -166,6 +198,11 @@ static void fill_new(struct job_row *row, const struct generations_job *job)
         .address = job->address,
         .flags = job->flags,
     };
+    if (job->flags & GENERATIONS_JOB_QUEUED) {
+        row->priority = job->priority;
+        row->attempts_max = job->attempts_max;
+        row->wait_ms = job->wait_ms;
+    }
     if (job->prompt.length + job->negative.length <= GENERATIONS_PROMPTS_INLINE_MAX) {
         row->prompt = job->prompt;
         row->negative = job->negative;
@@ -202,6 +239,11 @@ int generations_job_create(struct store_txn *txn, const struct generations_job *
     status = store_has(txn, STORE_SPACE_JOBS, tuple_key(&key));
     if (status != JINI_E_NOT_FOUND)
         return status ? status : error_set(error, JINI_E_EXISTS, "id", "there is a job of this id");
+    if (job->flags & GENERATIONS_JOB_QUEUED) {
+        status = waiting_check_room(txn, job->waiting_max, error);
+        if (status)
+            return status;
+    }
     struct job_row row;
     fill_new(&row, job);
     struct job_step step = {.id = &job->id, .after = &row};
@@ -299,6 +341,11 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+struct slice job_failure(char cut[JINI_JOB_ERROR_MAX], const char *failure)
+{
+    return slice_of(cut, text_copy_utf8(cut, JINI_JOB_ERROR_MAX, failure));
+}
+
 /* `failure` holds the cut text, which the row borrows. */
 static void fill_changed(struct job_row *row, const struct generations_job_change *change,
                          char failure[JINI_JOB_ERROR_MAX])
@@ -313,13 +360,13 @@ static void fill_changed(struct job_row *row, const struct generations_job_chang
     }
     row->finished_ms = later(change->now_ms, later(later(row->created_ms, row->started_ms), 1));
     row->kept_until_ms = change->keep_ms ? row->finished_ms + change->keep_ms : 0;
+    row->flags &= ~(uint32_t)GENERATIONS_JOB_DELAYED;
     row->reservation = slice_of(NULL, 0);
     row->address = slice_of(NULL, 0);
     row->cost_credits -=
         change->uncharged < row->cost_credits ? change->uncharged : row->cost_credits;
     if (change->failure)
-        row->error =
-            slice_of(failure, text_copy_utf8(failure, JINI_JOB_ERROR_MAX, change->failure));
+        row->error = job_failure(failure, change->failure);
 }
 
 static void give_out(struct generations_job_change *change, struct slice reservation)
@@ -328,6 +375,27 @@ static void give_out(struct generations_job_change *change, struct slice reserva
         return;
     change->reservation_length = (uint32_t)reservation.length;
     memcpy(change->reservation, reservation.data, reservation.length);
+}
+
+/* Of a job for workers: only who has it renews and completes it; anybody may end it otherwise. */
+static int check_holder(const struct job_row *row, const struct generations_job_change *change,
+                        struct jini_error *error)
+{
+    enum job_standing standing = job_row_standing(row);
+    if (change->attempt != 0) {
+        if (standing == STANDING_TAKEN && row->attempt == change->attempt)
+            return 0;
+        return error_set(error, JINI_E_CONFLICT, "attempt",
+                         "the job is %s at its attempt %u: who has attempt %u has lost it",
+                         jini_job_state_name((enum jini_job_state)row->state), row->attempt,
+                         change->attempt);
+    }
+    if (standing == STANDING_OUT ||
+        (generations_job_ended(change->to) && change->to != JINI_JOB_COMPLETED))
+        return 0;
+    return error_set(error, JINI_E_CONFLICT, "attempt",
+                     "the job is for workers: only who took it from the queue renews and finishes "
+                     "it");
 }
 
 int generations_job_transition(struct store_txn *txn, struct generations_job_change *change,
@@ -342,6 +410,8 @@ int generations_job_transition(struct store_txn *txn, struct generations_job_cha
     if (status == 0)
         status =
             generations_job_check_change((enum jini_job_state)job.row.state, change->to, error);
+    if (status == 0)
+        status = check_holder(&job.row, change, error);
     if (status)
         return status;
     change->from = (enum jini_job_state)job.row.state;

@@ -35,6 +35,12 @@ static const struct layout_field fields[] = {
     [23] = JOB(UINT32, flags, 0),
     [24] = JOB(BYTES, address, GENERATIONS_ADDRESS_MAX),
     [25] = JOB(UINT64, kept_until_ms, 0),
+    [26] = JOB(UINT32, priority, 0),
+    [27] = JOB(UINT64, round, 0),
+    [28] = JOB(UINT64, wait_ms, 0),
+    [29] = JOB(UINT32, attempt, 0),
+    [30] = JOB(UINT32, attempts_max, 0),
+    [31] = JOB(TEXT, worker, JINI_WORKER_NAME_MAX - 1),
 };
 
 static const struct layout layout = {fields, sizeof(fields) / sizeof(fields[0])};
@@ -45,6 +51,16 @@ bool job_row_runs(const struct job_row *row)
            !generations_job_ended((enum jini_job_state)row->state);
 }
 
+/* One for workers counts, so that its user or address is known for as long as it waits. */
+static bool sound_for_workers(const struct job_row *row)
+{
+    bool queued = (row->flags & GENERATIONS_JOB_QUEUED) != 0;
+    bool delayed = (row->flags & GENERATIONS_JOB_DELAYED) != 0;
+    return (!queued || (row->flags & GENERATIONS_JOB_COUNTED) != 0) &&
+           (!delayed || (queued && row->state != JINI_JOB_IN_PROGRESS)) &&
+           row->priority <= JINI_QUEUE_PRIORITY_MAX;
+}
+
 static bool sound(const struct job_row *row)
 {
     bool inside = row->prompt.length + row->negative.length > 0;
@@ -53,7 +69,8 @@ static bool sound(const struct job_row *row)
            row->count <= JINI_JOB_IMAGES_MAX && row->images.length % JINI_ID_BYTES == 0 &&
            row->prompt.length + row->negative.length <= GENERATIONS_PROMPTS_INLINE_MAX &&
            row->prompt_bytes <= PROMPT_BYTES_MAX && row->negative_bytes <= PROMPT_BYTES_MAX &&
-           !(inside && job_row_prompts_outside(row)) && by_address == (row->address.length > 0);
+           !(inside && job_row_prompts_outside(row)) && by_address == (row->address.length > 0) &&
+           sound_for_workers(row);
 }
 
 int job_row_read(struct slice document, struct job_row *out)
@@ -101,7 +118,15 @@ void job_row_show(const struct job_row *row, const struct jini_id *id, struct ji
         .images = (uint32_t)(row->images.length / JINI_ID_BYTES),
         .prompt_bytes = outside ? row->prompt_bytes : (uint32_t)row->prompt.length,
         .negative_bytes = outside ? row->negative_bytes : (uint32_t)row->negative.length,
+        .priority = row->priority,
+        .attempt = row->attempt,
+        .attempts_max = row->attempts_max,
     };
+    if (row->flags & GENERATIONS_JOB_QUEUED)
+        out->flags |= JINI_JOB_FOR_WORKERS;
+    if (job_row_standing(row) == STANDING_DELAYED)
+        out->flags |= JINI_JOB_DELAYED;
+    copy_text(out->worker, sizeof(out->worker), row->worker);
     copy_text(out->parameters.model, sizeof(out->parameters.model), row->model);
     copy_text(out->error, sizeof(out->error), row->error);
 }

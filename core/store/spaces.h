@@ -29,7 +29,8 @@
     X(PRICES, 19, "prices")       /* ledger: what generations cost */                              \
     X(REQUESTS, 20, "requests")   /* generations: admitted requests, for a day */                  \
     X(EVENTS, 21, "events")       /* events: the log */                                            \
-    X(CONSUMERS, 22, "consumers") /* events: who takes them, and how far they came */
+    X(CONSUMERS, 22, "consumers") /* events: who takes them, and how far they came */              \
+    X(WAITING, 23, "waiting")     /* generations: jobs for workers, in their order */
 
 /* What a check says where the store cannot give a row: the name of the space, and of the status. */
 #define STORE_SPACE_DAMAGED                                                                        \

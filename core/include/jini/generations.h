@@ -16,6 +16,8 @@ enum {
     JINI_PROMPT_MAX = 16385, /* 16,384 bytes */
     JINI_JOB_ERROR_MAX = 257,
     JINI_JOB_IMAGES_MAX = 256, /* of one job */
+    JINI_WORKER_NAME_MAX = 65, /* 64 bytes */
+    JINI_QUEUE_PRIORITY_MAX = 1000,
     JINI_MEDIA_TYPE_MAX = 32
 };
 
@@ -44,22 +46,34 @@ struct jini_parameters {
     char model[JINI_MODEL_MAX];
 };
 
+enum jini_job_flag {
+    JINI_JOB_FOR_WORKERS = 1 << 0, /* it waits in the queue of jini/queue.h, or came from there */
+    JINI_JOB_DELAYED = 1 << 1 /* IN_QUEUE after an attempt that failed: not before expires_ms */
+};
+
 struct jini_job {
     struct jini_id id;
     uint64_t user_id; /* 0: anonymous */
     enum jini_job_state state;
     struct jini_parameters parameters;
     uint64_t created_ms;
-    uint64_t started_ms;  /* 0: not yet */
-    uint64_t finished_ms; /* 0: not yet */
-    uint64_t expires_ms;  /* the end of its lease, when it is given up; jini_renew() puts it off */
+    uint64_t started_ms;    /* 0: not yet */
+    uint64_t finished_ms;   /* 0: not yet */
+    uint64_t expires_ms;    /* the end of its lease, when it is given up; jini_renew() puts it off.
+                             Of one for workers: when it leaves the queue as TIMED_OUT; with
+                             JINI_JOB_DELAYED when it may be taken again; IN_PROGRESS as above */
     uint64_t kept_until_ms; /* of a job that has ended: its record goes then, or later with its last
                                image; 0: kept */
     uint64_t cost_credits;  /* reserved while it runs; charged, once it has ended */
     uint32_t images;        /* attached to it so far, those among them that were removed since */
     uint32_t prompt_bytes;
     uint32_t negative_bytes;
-    char error[JINI_JOB_ERROR_MAX]; /* of a job that failed */
+    uint32_t flags;                    /* enum jini_job_flag */
+    uint32_t priority;                 /* of one for workers: higher is taken first */
+    uint32_t attempt;                  /* the number of times that a worker took it */
+    uint32_t attempts_max;             /* when it was taken that often and not finished, it fails */
+    char worker[JINI_WORKER_NAME_MAX]; /* who took it last */
+    char error[JINI_JOB_ERROR_MAX];    /* of a job that failed, or the last attempt at it */
 };
 
 enum jini_image_flag {
