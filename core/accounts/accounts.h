@@ -40,7 +40,9 @@ enum {
     ACCOUNTS_ID_BLOCK = 64,        /* user ids that a process takes at once */
 };
 #define ACCOUNTS_PRICE_MINOR_MAX UINT64_C(1000000000000)
-#define ACCOUNTS_ID_MAX          ((UINT64_C(1) << 48) - 1)
+
+enum { ACCOUNTS_QUEUE_PRIORITY_MAX = 1000 };
+#define ACCOUNTS_ID_MAX ((UINT64_C(1) << 48) - 1)
 
 /* The change word of the tiers, and of a user. Pinned: processes of several versions share them. */
 static inline uint32_t accounts_tier_word(void)

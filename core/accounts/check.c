@@ -153,6 +153,10 @@ int accounts_tier_check(const struct jini_tier *tier, uint32_t fields,
         status = check_tier_name(tier->name, sizeof(tier->name), "name", error);
     if (status == 0)
         status = check_price(tier, fields, error);
+    if (status == 0 && fields & JINI_TIER_FIELD_QUEUE_PRIORITY &&
+        tier->queue_priority > ACCOUNTS_QUEUE_PRIORITY_MAX)
+        status = error_set(error, JINI_E_INVALID, "queue_priority", "%u; use at most %d",
+                           tier->queue_priority, ACCOUNTS_QUEUE_PRIORITY_MAX);
     if (status == 0)
         status = check_allowance(&tier->allowance, fields, "allowance", check_limits, error);
     return status;

@@ -30,7 +30,8 @@ static const struct jini_tier default_tiers[] = {
                    .height_max = 1024,
                    .steps_max = 200,
                    .parallel_max = 5,
-                   .retention_days = 90}},
+                   .retention_days = 90},
+     .queue_priority = 5},
     {.name = "Premium",
      .currency = "EUR",
      .price_minor = 1500,
@@ -39,7 +40,8 @@ static const struct jini_tier default_tiers[] = {
                    .height_max = 2048,
                    .steps_max = 500,
                    .parallel_max = 20,
-                   .retention_days = 0}},
+                   .retention_days = 0},
+     .queue_priority = 10},
 };
 
 enum { DEFAULT_TIERS = sizeof(default_tiers) / sizeof(default_tiers[0]) };
@@ -238,6 +240,8 @@ static void set_members(const struct jini_tier *from, uint32_t fields, struct ji
         to->price_minor = from->price_minor;
     if (fields & JINI_TIER_FIELD_CURRENCY)
         memcpy(to->currency, from->currency, sizeof(to->currency));
+    if (fields & JINI_TIER_FIELD_QUEUE_PRIORITY)
+        to->queue_priority = from->queue_priority;
 }
 
 /* 0, when the way in which the tier is to be stored fits whether there is one. */

@@ -1,6 +1,7 @@
 /* Reading and writing tier records; the format stands in tier_record.h. */
 #include "accounts/tier_record.h"
 
+#include "accounts/accounts.h"
 #include "accounts/record.h"
 
 enum tier_field {
@@ -14,7 +15,8 @@ enum tier_field {
     FIELD_STEPS = 8,
     FIELD_PARALLEL = 9,
     FIELD_RETENTION = 10,
-    FIELD_LAST = FIELD_RETENTION
+    FIELD_QUEUE_PRIORITY = 11,
+    FIELD_LAST = FIELD_QUEUE_PRIORITY
 };
 
 #define BIT(field) (UINT32_C(1) << (field))
@@ -44,9 +46,11 @@ static int take_field(const struct document_field *field, struct tier_record *to
         return record_take_number32(field, &allowance->steps_max);
     case FIELD_PARALLEL:
         return record_take_number32(field, &allowance->parallel_max);
-    default:
-        JINI_ASSERT(field->field == FIELD_RETENTION);
+    case FIELD_RETENTION:
         return record_take_number32(field, &allowance->retention_days);
+    default:
+        JINI_ASSERT(field->field == FIELD_QUEUE_PRIORITY);
+        return record_take_number32(field, &tier->queue_priority);
     }
 }
 
@@ -70,7 +74,9 @@ int tier_record_read(struct slice bytes, struct tier_record *out)
     }
     if (status)
         return status;
-    return (seen & needed) == needed && out->tier.name[0] != '\0' ? 0 : JINI_E_CORRUPT;
+    bool sound = (seen & needed) == needed && out->tier.name[0] != '\0' &&
+                 out->tier.queue_priority <= ACCOUNTS_QUEUE_PRIORITY_MAX;
+    return sound ? 0 : JINI_E_CORRUPT;
 }
 
 int tier_record_write(const struct tier_record *record, struct buffer *out)
@@ -90,6 +96,7 @@ int tier_record_write(const struct tier_record *record, struct buffer *out)
     record_add_number(&writer, FIELD_STEPS, allowance->steps_max);
     record_add_number(&writer, FIELD_PARALLEL, allowance->parallel_max);
     record_add_number(&writer, FIELD_RETENTION, allowance->retention_days);
+    record_add_number(&writer, FIELD_QUEUE_PRIORITY, tier->queue_priority);
     document_add_rest(&writer, &record->rest);
     return document_end(&writer);
 }

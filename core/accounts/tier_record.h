@@ -16,6 +16,7 @@
  *    8     steps_max       uint
  *    9     parallel_max    uint
  *   10     retention_days  uint
+ *   11     queue_priority  uint  up to 1,000
  *
  * Fields of other numbers are kept, and a record is corrupt for the same reasons as in
  * user_record.h.

@@ -10,7 +10,7 @@
  * gives back exactly that.
  */
 #include "engine/grants.h"
-#include "engine/jobs.h"
+#include "engine/queue.h"
 #include "engine/rate.h"
 #include "engine/txn.h"
 #include "events/events.h"
@@ -23,7 +23,12 @@
 
 #include <jini/admission.h>
 
-enum { ADMIT_OP_BYTES = 1536 + EVENT_BYTES, ADMIT_TRIES = 4, SIDE_MAX = 65536 };
+enum {
+    ADMIT_OP_BYTES = 1536 + EVENT_BYTES,
+    ADMIT_TRIES = 4,
+    SIDE_MAX = 65536,
+    QUEUE_TTL_MAX_MS = 604800000
+};
 
 struct admit_work {
     struct allowed allowed;
@@ -40,6 +45,7 @@ struct admit_work {
     struct job_damage damage; /* found by that run */
     struct rate_receipts
         ended_rates[GENERATIONS_RUNNING_MAX]; /* to go back once that has committed */
+    bool returned;  /* by it: a job of the subject waits for workers again */
     int decision;   /* of the last run of the op, when it had to commit a cleaning */
     uint32_t holds; /* of credits */
     uint8_t reservation[GENERATIONS_RESERVATION_MAX];
@@ -77,7 +83,7 @@ static int check_admit(const struct jini_admit *admit, struct jini_error *error)
     const struct jini_parameters *parameters = &admit->parameters;
     if (admit->subject.kind != JINI_SUBJECT_USER && admit->subject.kind != JINI_SUBJECT_ADDRESS)
         return error_set(error, JINI_E_INVALID, "subject", "a user or an address is admitted");
-    int status = check_flags(admit->flags, JINI_ADMIT_IN_ORDER, error);
+    int status = check_flags(admit->flags, JINI_ADMIT_IN_ORDER | JINI_ADMIT_QUEUE, error);
     if (status == 0)
         status = subject_check(&admit->subject, error);
     if (status)
@@ -85,6 +91,9 @@ static int check_admit(const struct jini_admit *admit, struct jini_error *error)
     if (!memchr(parameters->model, '\0', sizeof(parameters->model)))
         return error_set(error, JINI_E_INVALID, "model", "up to %d bytes are taken",
                          JINI_MODEL_MAX - 1);
+    if (admit->queue_ttl_ms > QUEUE_TTL_MAX_MS)
+        return error_set(error, JINI_E_INVALID, "queue_ttl_ms", "up to %d ms are taken",
+                         QUEUE_TTL_MAX_MS);
     status = check_number(parameters->width, SIDE_MAX, "width", error);
     if (status == 0)
         status = check_number(parameters->height, SIDE_MAX, "height", error);
@@ -124,7 +133,7 @@ static int check_allowance(const struct jini_admit *admit, const struct allowed 
 
 /* ---- Requests that come again ---- */
 
-/* All that is asked for. The lease and how limits are counted are no part of it. */
+/* All that is asked for. The lease, the queue and how limits are counted are no part of it. */
 static int digest_of(const struct jini_admit *admit, struct hash128 *out)
 {
     const struct jini_parameters *p = &admit->parameters;
@@ -241,6 +250,10 @@ static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct 
         }
         if (status)
             return status;
+        if (end.returned) {
+            work->returned = true;
+            continue;
+        }
         work->ended_rates[work->ended++] = end.rates;
         work->standing.parallel--;
     }
@@ -287,6 +300,19 @@ static int tell_admitted(struct store_txn *txn, const struct jini_admit *admit,
     return events_append(txn, &event);
 }
 
+/* Makes a job one for workers. */
+static void queue_job(struct jini_admit *admit, const struct admit_work *work,
+                      struct generations_job *job)
+{
+    const struct jini_options *options = &request_state(&admit->request)->jini->options;
+    job->flags |= GENERATIONS_JOB_QUEUED;
+    job->priority = work->allowed.queue_priority;
+    job->attempts_max = (uint32_t)options->queue_attempts_max;
+    job->wait_ms = admit->queue_ttl_ms ? admit->queue_ttl_ms : options->queue_ttl_ms;
+    job->expires_ms = job->created_ms + job->wait_ms;
+    job->waiting_max = options->queue_jobs_max;
+}
+
 static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
 {
     struct jini_error *error = &admit->request.error;
@@ -320,6 +346,8 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
         .reservation = slice_of(work->reservation, work->reservation_length),
         .flags = GENERATIONS_JOB_COUNTED,
     };
+    if (admit->flags & JINI_ADMIT_QUEUE)
+        queue_job(admit, work, &job);
     status = generations_job_create(txn, &job, error);
     if (status == 0)
         status = remember(txn, admit, work);
@@ -340,6 +368,7 @@ static int op_admit(struct jini_txn *inside, void *request)
     error_clear(error); /* of the run before */
     work->decision = 0;
     work->ended = 0;
+    work->returned = false;
     work->damage = (struct job_damage){0};
     int status = find_repeated(txn, admit, work);
     if (status || admit->repeated)
@@ -358,12 +387,14 @@ static int op_admit(struct jini_txn *inside, void *request)
     if (status == 0)
         status = generations_running_get(txn, &subject, work->standing.now_ms,
                                          &work->standing.running, error);
+    if (status == 0 && admit->flags & JINI_ADMIT_QUEUE)
+        status = generations_waiting_room(txn, state->jini->options.queue_jobs_max, error);
     if (status == 0)
         status = end_given_up(txn, admit, work);
     if (status)
         return status;
     status = decide(txn, admit, work);
-    if (status == JINI_E_LIMITED && work->ended > 0) {
+    if (status == JINI_E_LIMITED && (work->ended > 0 || work->returned)) {
         work->decision = status; /* the cleaning is worth keeping */
         return 0;
     }
@@ -443,8 +474,12 @@ static void after_admit(struct jini_request *request)
     int status = request->status ? request->status : work->decision;
     for (uint32_t i = 0; request->status == 0 && i < work->ended; i++)
         rate_refund(state->jini, &work->ended_rates[i]);
-    if (request->status == 0)
+    if (request->status == 0) {
+        bool queued = status == 0 && !admit->repeated && admit->flags & JINI_ADMIT_QUEUE;
         job_log_damage(state->jini, &work->damage);
+        if (queued || work->returned)
+            queue_wake(state->jini);
+    }
     if (status || admit->repeated)
         give_rates_back(state->jini, admit, work);
     if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {

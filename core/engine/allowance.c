@@ -133,6 +133,7 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
         return status;
     accounts_allowance(&tier, &user, &out->allowance);
     out->flags = user.flags;
+    out->queue_priority = tier.queue_priority;
     out->anchor_ns = user.created_ms * NS_PER_MS;
     status = group_of_tier(tier.name, &out->tier_group);
     return status ? error_set(error, status, "tier", "the name of the tier cannot be compared: %s",

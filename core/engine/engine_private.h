@@ -21,6 +21,7 @@
  *   backup*.c    copies with their images
  *   archive_status.c  how things are spread over the tiers
  *   jobs_due.c     jobs to be given up, and ended ones to be deleted
+ *   queue*.c       jobs for workers         takes.c      workers that wait for them
  *   quota_clean.c  quota rows that are over
  *   ledger.c       accounts and transfers
  *   grants.c       credits
@@ -60,6 +61,7 @@ struct pack_files;
 struct plans;
 struct rates;
 struct waits;
+struct takes;
 
 enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
 
@@ -77,6 +79,11 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(RENEW, "renew")                                                                              \
     X(SETTLE, "settle")                                                                            \
     X(RELEASE, "release")                                                                          \
+    X(JOB_TAKE, "job_take")                                                                        \
+    X(JOB_EXTEND, "job_extend")                                                                    \
+    X(JOB_FINISH, "job_finish")                                                                    \
+    X(JOB_FAIL, "job_fail")                                                                        \
+    X(QUEUE_PURGE, "queue_purge")                                                                  \
     X(IMAGE_PUT, "image_put")                                                                      \
     X(IMAGE_GET, "image_get")                                                                      \
     X(IMAGE_REMOVE, "image_remove")                                                                \
@@ -153,6 +160,7 @@ struct jini {
     struct plans *plans;
     struct rates *rates;
     struct waits *waits;
+    struct takes *takes; /* NULL when opened read-only */
 
     struct archives archives;
 
@@ -376,8 +384,8 @@ int image_state(struct store_txn *txn, const struct generations_image *image,
                 enum jini_image_state *out);
 
 /* jobs.c */
-int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *id, uint64_t unused,
-               uint64_t now_ms, struct jini_job *out, struct jini_error *error);
+int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *id, uint32_t attempt,
+               uint64_t unused, uint64_t now_ms, struct jini_job *out, struct jini_error *error);
 
 /*
  * jobs_due.c: gives up the jobs whose lease is over. Any thread. Of a backlog it does a part, and

@@ -7,6 +7,7 @@
 #include "engine/grants.h"
 #include "engine/txn.h"
 #include "events/events.h"
+#include "generations/waiting.h"
 
 #include <jini/admission.h>
 
@@ -128,7 +129,7 @@ int reservation_decode(struct slice bytes, struct reservation *out)
 static int pass_through_progress(struct store_txn *txn, const struct job_end *end,
                                  const struct jini_job *job, struct jini_error *error)
 {
-    if (job->state != JINI_JOB_IN_QUEUE || end->to != JINI_JOB_COMPLETED)
+    if (job->state != JINI_JOB_IN_QUEUE || end->to != JINI_JOB_COMPLETED || end->attempt != 0)
         return 0;
     struct generations_job_change change = {
         .id = end->id, .to = JINI_JOB_IN_PROGRESS, .now_ms = end->now_ms};
@@ -244,7 +245,8 @@ int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *er
         .now_ms = end->now_ms,
         .keep_ms = retention_ms(&end->jini->options, job.user_id),
         .uncharged = end->to == JINI_JOB_COMPLETED ? end->unused : UINT64_MAX,
-        .failure = end->reason};
+        .failure = end->reason,
+        .attempt = end->attempt};
     if (status == 0)
         status = generations_job_transition(txn, &change, error);
     if (status)
@@ -255,12 +257,49 @@ int job_end_in(struct store_txn *txn, struct job_end *end, struct jini_error *er
     return status ? status : tell_end(txn, end);
 }
 
-int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage)
+/* Why a job for workers is given up. */
+static const char *lost_reason(const struct jini_job *job)
+{
+    if (!(job->flags & JINI_JOB_FOR_WORKERS))
+        return NULL;
+    return job->state == JINI_JOB_IN_PROGRESS ? "the worker was lost, at the last attempt"
+                                              : "no worker took it in time";
+}
+
+/* A job that has attempts left, or was delayed, waits for workers again. */
+static int put_back(struct store_txn *txn, struct job_end *end, const struct jini_job *job)
 {
     struct jini_error ignored;
+    struct generations_return back = {.id = end->id, .now_ms = end->now_ms};
+    if (job->state == JINI_JOB_IN_PROGRESS)
+        back.failure = "the worker was lost";
+    int status = generations_waiting_return(txn, &back, &ignored);
+    end->returned = status == 0;
+    end->job = back.job;
+    return status;
+}
+
+static int give_up(struct store_txn *txn, struct job_end *end)
+{
+    struct jini_error ignored;
+    struct jini_job job;
     end->to = JINI_JOB_TIMED_OUT;
     end->flags |= JOB_END_DESPITE_DAMAGE | JOB_END_GIVEN_UP;
-    int status = job_end_in(txn, end, &ignored);
+    end->returned = end->lost = false;
+    end->rates.count = 0;
+    int status = generations_job_get(txn, &end->id, &job, &ignored);
+    if (status)
+        return status;
+    if (!generations_comes_back(&job)) {
+        end->reason = lost_reason(&job);
+        return job_end_in(txn, end, &ignored);
+    }
+    return job_is_held(&job, end->now_ms) ? JINI_E_IN_USE : put_back(txn, end, &job);
+}
+
+int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage)
+{
+    int status = give_up(txn, end);
     bool unreadable = status_is_damage(status);
     damage->records += unreadable;
     damage->reservations += status == 0 && end->lost;
@@ -280,11 +319,15 @@ void job_log_damage(const struct jini *jini, const struct job_damage *damage)
                LOG_NUMBER("records", damage->records), LOG_TEXT("job", id));
 }
 
-int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *id, uint64_t unused,
-               uint64_t now_ms, struct jini_job *out, struct jini_error *error)
+int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *id, uint32_t attempt,
+               uint64_t unused, uint64_t now_ms, struct jini_job *out, struct jini_error *error)
 {
-    struct job_end end = {
-        .jini = jini, .id = *id, .to = JINI_JOB_COMPLETED, .now_ms = now_ms, .unused = unused};
+    struct job_end end = {.jini = jini,
+                          .id = *id,
+                          .to = JINI_JOB_COMPLETED,
+                          .now_ms = now_ms,
+                          .unused = unused,
+                          .attempt = attempt};
     int status = job_end_in(txn, &end, error);
     if (status == 0 && out)
         *out = end.job;
@@ -293,8 +336,7 @@ int settle_job(struct store_txn *txn, struct jini *jini, const struct jini_id *i
 
 /* ---- Requests ---- */
 
-/* Tells the caller how a job that has ended did so. */
-static int explain_conflict(struct store_txn *txn, const struct jini_id *id, struct jini_job *out)
+int job_conflict(struct store_txn *txn, const struct jini_id *id, struct jini_job *out)
 {
     struct jini_error ignored;
     generations_job_get(txn, id, out, &ignored);
@@ -324,7 +366,7 @@ static int op_renew(struct jini_txn *txn, void *request)
         renew->job = change.job;
     if (status == 0 && change.from != change.to && change.to == JINI_JOB_IN_PROGRESS)
         status = tell_start(txn->store, &change.job);
-    return status == JINI_E_CONFLICT ? explain_conflict(txn->store, &renew->job_id, &renew->job)
+    return status == JINI_E_CONFLICT ? job_conflict(txn->store, &renew->job_id, &renew->job)
                                      : status;
 }
 
@@ -350,9 +392,9 @@ int jini_txn_renew(struct jini_txn *txn, struct jini_renew *renew)
 static int op_settle(struct jini_txn *txn, void *request)
 {
     struct jini_settle *settle = request;
-    int status = settle_job(txn->store, txn->jini, &settle->job_id, settle->unused_credits,
+    int status = settle_job(txn->store, txn->jini, &settle->job_id, 0, settle->unused_credits,
                             txn->now_ms, &settle->job, &settle->request.error);
-    return status == JINI_E_CONFLICT ? explain_conflict(txn->store, &settle->job_id, &settle->job)
+    return status == JINI_E_CONFLICT ? job_conflict(txn->store, &settle->job_id, &settle->job)
                                      : status;
 }
 
@@ -387,7 +429,7 @@ static int check_release(void *request, enum txn_place place)
     return 0;
 }
 
-static void refund_rates(struct jini *jini, const void *receipts)
+void job_refund(struct jini *jini, const void *receipts)
 {
     rate_refund(jini, receipts);
 }
@@ -402,12 +444,12 @@ static int op_release(struct jini_txn *txn, void *request)
                           .reason = release->reason};
     int status = job_end_in(txn->store, &end, &release->request.error);
     if (status == JINI_E_CONFLICT)
-        return explain_conflict(txn->store, &release->job_id, &release->job);
+        return job_conflict(txn->store, &release->job_id, &release->job);
     if (status == 0)
         release->job = end.job;
     if (status || end.rates.count == 0)
         return status;
-    return txn_after_commit(txn, refund_rates, &end.rates, sizeof(end.rates));
+    return txn_after_commit(txn, job_refund, &end.rates, sizeof(end.rates));
 }
 
 static const struct txn_form release_form = {

@@ -41,8 +41,10 @@ struct job_end {
     uint64_t now_ms;
     uint64_t unused;    /* COMPLETED: credits of its cost that are given back; more is all */
     const char *reason; /* or NULL */
+    uint32_t attempt;   /* of a job for workers: who has it; 0: nobody */
 
     /* Out. */
+    bool returned; /* job_give_up_in(): it waits for workers again, and has not ended */
     struct jini_job job;
     struct rate_receipts
         rates; /* to be refunded once the transaction has committed, unless COMPLETED */
@@ -67,14 +69,26 @@ struct job_damage {
 
 /*
  * Ends a job that was given up, as TIMED_OUT at end->now_ms, and lets no damage of it hold up
- * others. JINI_E_NOT_FOUND: there is nothing to end, because it is gone, has ended or cannot be
- * read: the row that led here is the caller's to remove, and the rest is left to verify.
+ * others; or puts it back into the queue for workers, where it has attempts left or was delayed.
+ * JINI_E_NOT_FOUND: there is nothing to end, because it is gone, has ended or cannot be read: the
+ * row that led here is the caller's to remove, and the rest is left to verify.
  * JINI_E_IN_USE: by its own record its lease still runs, so that the row is wrong.
  */
 int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage);
 
+/* JINI_E_CONFLICT, with `out` the job as it is: how it has ended, or who has it. */
+int job_conflict(struct store_txn *txn, const struct jini_id *id, struct jini_job *out);
+
+/* An effect of a transaction (txn.h): gives back what struct rate_receipts say. */
+void job_refund(struct jini *jini, const void *receipts);
+
 /* Whether a job has not ended and its lease, if it has one, runs. */
 bool job_is_held(const struct jini_job *job, uint64_t now_ms);
+
+/* Gives up to `capacity` jobs up that are due; what they were charged is in `ends`. */
+int jobs_give_up_due(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
+                     struct job_end *ends, size_t capacity, size_t *count,
+                     struct job_damage *damage);
 
 /* Logs what was found, once that has committed; nothing when there is nothing. */
 void job_log_damage(const struct jini *jini, const struct job_damage *damage);

@@ -11,7 +11,7 @@
  *  4. A turn does SLICES_MAX slices and ends early when the engine closes: what is left waits for
  *     the next one, and neither closing nor runs of the archive wait for a backlog.
  */
-#include "engine/jobs.h"
+#include "engine/queue.h"
 
 #include "base/alloc.h"
 #include "generations/requests.h"
@@ -57,22 +57,30 @@ struct expire_jobs {
     struct job_end ends[EXPIRE_SLICE];
 };
 
-static int op_expire_jobs(struct store_txn *txn, void *argument)
+int jobs_give_up_due(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
+                     struct job_end *ends, size_t capacity, size_t *count,
+                     struct job_damage *damage)
 {
-    struct expire_jobs *expire = argument;
     struct generations_due due[EXPIRE_SLICE];
     struct jini_error ignored;
-    expire->damage = (struct job_damage){0};
-    int status = generations_due_list(txn, GENERATIONS_DUE_JOB, expire->now_ms, due, EXPIRE_SLICE,
-                                      &expire->count, &ignored);
-    for (size_t i = 0; status == 0 && i < expire->count; i++) {
-        expire->ends[i] =
-            (struct job_end){.jini = expire->jini, .id = due[i].id, .now_ms = expire->now_ms};
-        status = job_give_up_in(txn, &expire->ends[i], &expire->damage);
+    JINI_ASSERT(capacity <= EXPIRE_SLICE);
+    *damage = (struct job_damage){0};
+    int status =
+        generations_due_list(txn, GENERATIONS_DUE_JOB, now_ms, due, capacity, count, &ignored);
+    for (size_t i = 0; status == 0 && i < *count; i++) {
+        ends[i] = (struct job_end){.jini = jini, .id = due[i].id, .now_ms = now_ms};
+        status = job_give_up_in(txn, &ends[i], damage);
         if (status == JINI_E_NOT_FOUND || status == JINI_E_IN_USE)
             status = remove_row(txn, &due[i]);
     }
     return status;
+}
+
+static int op_expire_jobs(struct store_txn *txn, void *argument)
+{
+    struct expire_jobs *expire = argument;
+    return jobs_give_up_due(txn, expire->jini, expire->now_ms, expire->ends, EXPIRE_SLICE,
+                            &expire->count, &expire->damage);
 }
 
 void jobs_expire(struct jini *jini)
@@ -92,9 +100,14 @@ void jobs_expire(struct jini *jini)
                                    background_deadline(jini));
         if (status)
             break;
-        for (size_t i = 0; i < expire->count; i++)
+        bool returned = false;
+        for (size_t i = 0; i < expire->count; i++) {
             rate_refund(jini, &expire->ends[i].rates);
+            returned |= expire->ends[i].returned;
+        }
         job_log_damage(jini, &expire->damage);
+        if (returned)
+            queue_wake(jini);
     }
     base_free(expire);
     log_hindered(jini, "jobs_not_expired", status);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/cold_reads.h"
+#include "engine/queue.h"
 #include "engine/rate.h"
 #include "images/appender.h"
 #include "images/cache.h"
@@ -192,6 +193,7 @@ int jini_metrics(struct jini *jini, char *text, size_t capacity, size_t *length,
     request_part(&page, jini);
     process_part(&page, jini);
     image_part(&page, jini);
+    queue_metrics(jini, &page);
     if (jini->rates)
         rates_metrics(jini, &page);
     events_metrics(jini, &page);

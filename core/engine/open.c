@@ -18,6 +18,7 @@
 #include "base/fork.h"
 #include "base/path.h"
 #include "engine/cold_reads.h"
+#include "engine/queue.h"
 #include "engine/rate.h"
 #include "engine/waits.h"
 #include "images/appender.h"
@@ -227,6 +228,14 @@ static int open_limits(struct jini *jini, struct jini_error *error)
     return jini->options.read_only ? 0 : rates_open(jini, error);
 }
 
+static int open_queue(struct jini *jini, struct jini_error *error)
+{
+    jini->takes = jini->options.read_only ? NULL : takes_new(jini);
+    if (!jini->takes && !jini->options.read_only)
+        return error_set(error, JINI_E_NO_MEMORY, "queue", "out of memory");
+    return 0;
+}
+
 static void init_locks(struct jini *jini)
 {
     pthread_condattr_t monotonic;
@@ -258,6 +267,7 @@ static void stop_work(struct jini *jini)
 {
     archives_stop(jini); /* nothing below waits for the archive */
     waits_stop(jini->waits);
+    takes_stop(jini->takes);
     if (jini->store)
         store_bound_wait(jini->store, (uint32_t)jini->options.store_close_wait_ms);
     workers_stop(jini->passwords);
@@ -283,6 +293,7 @@ static void destroy(struct jini *jini)
     cold_reads_free(jini->cold_reads);
     waits_free(jini->waits);
     rates_close(jini);
+    takes_free(jini->takes);
     store_close(jini->store);
     plans_free(jini->plans);
     ledger_batch_free(jini->ledger_batch);
@@ -392,6 +403,8 @@ static int open_parts(struct jini *jini, struct jini_error *error)
         status = open_limits(jini, error);
     if (status == 0)
         status = open_waits(jini, error);
+    if (status == 0)
+        status = open_queue(jini, error);
     if (status == 0)
         status = open_workers(jini, error);
     if (status == 0 && !jini->options.read_only)

@@ -114,6 +114,17 @@ static int take_metadata(struct jini *jini, struct put_work *work, struct pack_i
     return 0;
 }
 
+/* Of a job for workers only who has it stores images. */
+static int check_attempt(const struct jini_job *job, uint32_t attempt, struct jini_error *error)
+{
+    if (job->flags & JINI_JOB_FOR_WORKERS && job->state == JINI_JOB_IN_PROGRESS &&
+        job->attempt == attempt)
+        return 0;
+    return error_set(error, JINI_E_CONFLICT, "attempt",
+                     "the job is %s at its attempt %u: who has attempt %u stores no image for it",
+                     jini_job_state_name(job->state), job->attempt, attempt);
+}
+
 static int check_owner(struct store_txn *txn, const struct jini_image_put *put,
                        struct jini_error *error)
 {
@@ -127,6 +138,10 @@ static int check_owner(struct store_txn *txn, const struct jini_image_put *put,
         if (generations_job_ended(job.state))
             return error_set(error, JINI_E_CONFLICT, "job", "the job has ended: it is %s",
                              jini_job_state_name(job.state));
+        if (job.flags & JINI_JOB_FOR_WORKERS || put->attempt != 0)
+            status = check_attempt(&job, put->attempt, error);
+        if (status)
+            return status;
         if (job.user_id != put->user_id)
             return error_set(error, JINI_E_FORBIDDEN, "user_id",
                              "the job is another user's: an image belongs to whom its job belongs");
@@ -257,8 +272,8 @@ static int op_put(struct jini_txn *inside, void *request)
     if (status == 0)
         status = generations_image_create(txn, &work->image, error);
     if (status == 0 && (put->flags & JINI_PUT_SETTLES))
-        status = settle_job(txn, request_state(&put->request)->jini, &put->job_id, 0, work->now_ms,
-                            NULL, error);
+        status = settle_job(txn, request_state(&put->request)->jini, &put->job_id, put->attempt, 0,
+                            work->now_ms, NULL, error);
     if (status == 0)
         status = index_location_put(txn, &work->location);
     if (status == 0) {

@@ -89,6 +89,7 @@ struct allowed {
     struct jini_allowance allowance;
     const struct plan *plan;
     uint32_t tier_group;
+    uint32_t queue_priority;
     uint32_t flags;     /* of the user; JINI_USER_ACTIVE for an address */
     uint64_t anchor_ns; /* from which anchor periods count */
 };

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/fork.h"
 #include "engine/cold_reads.h"
+#include "engine/queue.h"
 #include "engine/txn.h"
 #include "engine/waits.h"
 
@@ -298,6 +299,8 @@ void jini_cancel(struct jini *jini, struct jini_request *request)
     waits_cancel(jini->waits);
     if (state->kind == REQUEST_IMAGE_GET)
         cold_reads_cancel(jini->cold_reads, request);
+    if (state->kind == REQUEST_JOB_TAKE)
+        takes_cancel(jini->takes, request);
 }
 
 int snapshot_begin(struct jini *jini, struct store_txn **out, struct jini_error *error)

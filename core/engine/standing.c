@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "generations/check.h"
+#include "generations/waiting.h"
 
 #include <stdlib.h>
 
@@ -38,8 +39,8 @@ static int find_lapsed(struct store_txn *txn, struct standing *standing, struct 
         struct jini_job job;
         struct jini_error ignored;
         int status = generations_job_get(txn, &running->jobs[i].id, &job, &ignored);
-        if (status == 0 && job_is_held(&job, standing->now_ms))
-            continue; /* it runs, whatever the row of running jobs says */
+        if (status == 0 && (job_is_held(&job, standing->now_ms) || generations_comes_back(&job)))
+            continue; /* it runs, whatever the row of running jobs says, or waits again */
         if (status == 0)
             status = add_lapsed(txn, &job.id, lapsed);
         if (status && status != JINI_E_NOT_FOUND && !status_is_damage(status))

@@ -219,9 +219,6 @@ int waiting_edit_write(struct store_txn *txn, const struct jini_id *id,
                        const struct job_row *before, const struct job_row *after,
                        const struct waiting_edit *edit);
 
-/* JINI_E_BUSY: as many jobs wait as may. */
-int waiting_check_room(struct store_txn *txn, uint64_t waiting_max, struct jini_error *error);
-
 /* ---- Rows of images (image_row.c) ------------------------------------------------------------ */
 
 struct image_row {

@@ -4,6 +4,7 @@
  * queue for workers.
  */
 #include "generations/generations_private.h"
+#include "generations/waiting.h"
 
 #include "base/error.h"
 #include "base/id.h"
@@ -240,7 +241,7 @@ int generations_job_create(struct store_txn *txn, const struct generations_job *
     if (status != JINI_E_NOT_FOUND)
         return status ? status : error_set(error, JINI_E_EXISTS, "id", "there is a job of this id");
     if (job->flags & GENERATIONS_JOB_QUEUED) {
-        status = waiting_check_room(txn, job->waiting_max, error);
+        status = generations_waiting_room(txn, job->waiting_max, error);
         if (status)
             return status;
     }

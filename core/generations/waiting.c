@@ -55,7 +55,7 @@ static int choose_round(struct store_txn *txn, const struct line_row *line, stru
     return 0;
 }
 
-int waiting_check_room(struct store_txn *txn, uint64_t waiting_max, struct jini_error *error)
+int generations_waiting_room(struct store_txn *txn, uint64_t waiting_max, struct jini_error *error)
 {
     struct generations_line ranks[16];
     const struct generations_line *last = NULL;

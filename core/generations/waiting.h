@@ -19,9 +19,11 @@
  * jobs of its user that stand in the line, and within a round the older job comes first. So a
  * user's next job waits for two jobs of each other user at most, however many those have (for more
  * where jobs of the same user were cancelled before it). A job that comes back keeps its round,
- * which is past, and so comes first. Between lines the higher priority goes first, and among equal ones the line whose first
- * job is the oldest; each `aging_ms` that this job has waited raises its line by one. So a low
- * priority waits, but not for ever.
+ * which is past, and so comes first.
+ *
+ * Between lines the higher priority goes first, and among equal ones the line whose first job is
+ * the oldest; each `aging_ms` that this job has waited raises its line by one. So a low priority
+ * waits, but not for ever.
  *
  * Costs. Every step touches a few rows of a space that is as small as what waits; none depends on
  * how much waits but by log(n). Choosing reads one row for each priority, or for each model that
@@ -29,18 +31,18 @@
  *
  * Rows, space WAITING. P is JINI_QUEUE_PRIORITY_MAX - priority, so that the highest comes first.
  *
- *   (text "line", text model, uint P)                   document: 1 the line's round; 2 to 4 jobs
- *                                                       READY, DELAYED, TAKEN; 5 round, 6 time of
- *                                                       creation and 7 id of the first READY one.
- *                                                       There while the line has a job
- *   (text "rank", uint P)                               document: 1 to 3 as 2 to 4 above, of all
- *                                                       lines of a priority; 4 taken, 5 completed,
- *                                                       6 retried, 7 returned, ever. Stays
- *   (text "head", uint P, uint created_ms, text model)  empty: a line with a READY job, by its first
- *   (text "turn", text model, uint P, uint round, id)   a READY job; 8 bytes: created_ms, LE
+ *   (text "line", text model, uint P)
+ *       document: 1 the line's round; 2 to 4 jobs that are READY, DELAYED, TAKEN; 5 round, 6 time
+ *       of creation and 7 id of the first READY one. There while the line has a job
+ *   (text "rank", uint P)
+ *       document: 1 to 3 as 2 to 4 above, of all lines of a priority; ever: 4 taken, 5 completed,
+ *       6 retried, 7 returned. Stays
+ *   (text "head", uint P, uint created_ms, text model)
+ *       empty: a line that has a READY job, by the first of them
+ *   (text "turn", text model, uint P, uint round, id)
+ *       a READY job; 8 bytes: created_ms, little-endian
  *   (text "flow", text model, uint P, uint user, bytes address, uint round)
- *                                                       16 bytes, the id of a job of the user that
- *                                                       has not ended
+ *       a job of the user that has not ended; 16 bytes: its id
  */
 #ifndef GENERATIONS_WAITING_H
 #define GENERATIONS_WAITING_H
@@ -56,6 +58,9 @@ struct generations_serves {
     uint64_t now_ms;
     uint64_t aging_ms; /* 0: a lower priority waits for as long as there is a higher one */
 };
+
+/* JINI_E_BUSY ("queue"): as many jobs wait as may; `waiting_max` 0: any number may. */
+int generations_waiting_room(struct store_txn *txn, uint64_t waiting_max, struct jini_error *error);
 
 /* The job that is next for a worker. JINI_E_NOT_FOUND, with no words: none waits for it. */
 int generations_waiting_next(struct store_txn *txn, const struct generations_serves *serves,

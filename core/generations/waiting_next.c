@@ -342,6 +342,27 @@ static void show_line(struct store_txn *txn, const struct waiting_key *key,
     out->oldest_ms = row.head_created_ms;
 }
 
+/* When the first job of the oldest of its lines was created. */
+static uint64_t oldest_of(struct store_txn *txn, uint32_t priority)
+{
+    struct tuple low;
+    struct tuple high;
+    struct store_cursor cursor;
+    struct waiting_key key;
+    uint64_t oldest_ms = 0;
+    key_waiting(&low, "head");
+    tuple_add_uint(&low, JINI_QUEUE_PRIORITY_MAX - priority);
+    high = low;
+    tuple_after_prefix(&high);
+    if (store_cursor_open(txn, STORE_SPACE_WAITING, tuple_key(&low), tuple_key(&high),
+                          STORE_FORWARD, &cursor) != 0)
+        return 0;
+    if (store_cursor_next(&cursor, NULL) == 0 && waiting_key_read(cursor.key, "head", &key) == 0)
+        oldest_ms = key.number;
+    store_cursor_close(&cursor);
+    return oldest_ms;
+}
+
 static void show_rank(struct store_txn *txn, const struct waiting_key *key,
                       struct generations_line *out)
 {
@@ -351,6 +372,7 @@ static void show_rank(struct store_txn *txn, const struct waiting_key *key,
     if (rank_load(txn, key->line.priority, &row) != 0)
         return;
     show_counts(row.count, out);
+    out->oldest_ms = oldest_of(txn, out->priority);
     out->taken_ever = row.taken;
     out->completed_ever = row.completed;
     out->retried_ever = row.retried;

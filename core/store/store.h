@@ -437,6 +437,7 @@ enum {
     STORE_SHARED_SEALS = 1,   /* grows when all processes are asked to seal their packs */
     STORE_SHARED_SIGNALS = 2, /* this one and those behind it are signals, see above */
     STORE_SHARED_EVENTS = STORE_SHARED_SIGNALS, /* events were appended */
+    STORE_SHARED_QUEUE = 3,                     /* jobs came into the queue for workers */
     STORE_SHARED_WORDS = 16
 };
 _Atomic uint64_t *store_shared_word(struct store *store, uint32_t index);

@@ -63,6 +63,7 @@ json_t *object_tier(const struct jini_tier *tier)
     set(&object, "name", layout_text(tier->name));
     set(&object, "price_minor", layout_number(tier->price_minor));
     set(&object, "currency", layout_text(tier->currency));
+    set(&object, "queue_priority", layout_number(tier->queue_priority));
     json_t *allowance = object_allowance(&tier->allowance, JINI_ALLOWANCE_ALL);
     if (!object || !allowance || json_object_update(object, allowance) != 0) {
         json_decref(object);

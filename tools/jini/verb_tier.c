@@ -7,10 +7,15 @@
 #include <string.h>
 
 static const struct layout_column tier_columns[] = {
-    {"NAME", "name", LAYOUT_PLAIN},          {"LIMITS", "limits", LAYOUT_PLAIN},
-    {"WIDTH", "width_max", LAYOUT_BOUND},    {"HEIGHT", "height_max", LAYOUT_BOUND},
-    {"STEPS", "steps_max", LAYOUT_BOUND},    {"AT ONCE", "parallel_max", LAYOUT_BOUND},
-    {"KEPT", "retention_days", LAYOUT_DAYS}, {"PRICE (MINOR)", "price_minor", LAYOUT_PLAIN},
+    {"NAME", "name", LAYOUT_PLAIN},
+    {"LIMITS", "limits", LAYOUT_PLAIN},
+    {"WIDTH", "width_max", LAYOUT_BOUND},
+    {"HEIGHT", "height_max", LAYOUT_BOUND},
+    {"STEPS", "steps_max", LAYOUT_BOUND},
+    {"AT ONCE", "parallel_max", LAYOUT_BOUND},
+    {"KEPT", "retention_days", LAYOUT_DAYS},
+    {"PRIORITY", "queue_priority", LAYOUT_PLAIN},
+    {"PRICE (MINOR)", "price_minor", LAYOUT_PLAIN},
     {"CURRENCY", "currency", LAYOUT_PLAIN},
 };
 
@@ -99,6 +104,10 @@ static int take_options(struct command *command, struct jini_tier_set *set)
             continue;
         *numbers[i].out = (uint32_t)args_number(args, numbers[i].option, 0);
         set->fields |= numbers[i].field;
+    }
+    if (args_has(args, "queue-priority")) {
+        set->tier.queue_priority = (uint32_t)args_number(args, "queue-priority", 0);
+        set->fields |= JINI_TIER_FIELD_QUEUE_PRIORITY;
     }
     if (args_has(args, "price-minor")) {
         set->tier.price_minor = (uint64_t)args_number(args, "price-minor", 0);

@@ -216,13 +216,17 @@ struct jini_tier {
     uint64_t
         price_minor; /* of a period, in the currency's smallest unit: 1500 is EUR 15.00; to 10^12 */
     struct jini_allowance allowance;
+    uint32_t queue_priority; /* 0 to 1,000: of jobs that wait for a worker, the higher go first */
+    uint32_t reserved;
 };
 
 /* Members of struct jini_tier that jini_tier_set() replaces, beside enum jini_allowance_field. */
 enum jini_tier_field {
     JINI_TIER_FIELD_PRICE = 1 << 16,
     JINI_TIER_FIELD_CURRENCY = 1 << 17,
-    JINI_TIER_FIELD_ALL = JINI_ALLOWANCE_ALL | JINI_TIER_FIELD_PRICE | JINI_TIER_FIELD_CURRENCY
+    JINI_TIER_FIELD_QUEUE_PRIORITY = 1 << 18,
+    JINI_TIER_FIELD_ALL = JINI_ALLOWANCE_ALL | JINI_TIER_FIELD_PRICE | JINI_TIER_FIELD_CURRENCY |
+                          JINI_TIER_FIELD_QUEUE_PRIORITY
 };
 
 enum jini_tier_set_mode {

@@ -11,6 +11,9 @@
  *
  * A worker renews the lease for as long as it is at the job. A job may also be settled from the
  * queue: then its start is its end.
+ *
+ * With JINI_ADMIT_QUEUE the job waits for workers of its own, which take it, extend its lease, and
+ * finish it: jini/queue.h. It is released as any other, but neither renewed nor settled.
  */
 #ifndef JINI_ADMISSION_H
 #define JINI_ADMISSION_H
@@ -56,7 +59,8 @@ extern "C" {
  * JINI_E_BUSY       the table of rate limits, as of jini_limit_check(); 32 other periods of quotas
  *                   still count for the subject ("quota"); 256 jobs of the subject run, the most
  *                   that are counted ("parallel"); the subject's limits were changed four times
- *                   meanwhile ("limits"); or a queue is full, by its option
+ *                   meanwhile ("limits"); queue.jobs_max wait for workers ("queue"); or a queue
+ *                   of requests is full, by its option
  * JINI_E_FULL       the disk, for new work or for the table of rate limits ("limits.shm")
  * JINI_E_CORRUPT    "user", "tier" or "anonymous.tier", as of jini_limit_check()
  * Durable once it succeeded.
@@ -71,7 +75,10 @@ enum jini_admit_flag {
      * Where a rate limit refuses, they count as with JINI_CHECK_IN_ORDER. Where all of them admit
      * and a quota or the bound on parallel jobs refuses, they are given back, as without it.
      */
-    JINI_ADMIT_IN_ORDER = 1 << 0
+    JINI_ADMIT_IN_ORDER = 1 << 0,
+
+    /* The job waits for a worker, by the priority of its user's tier: jini/queue.h. */
+    JINI_ADMIT_QUEUE = 1 << 1
 };
 
 struct jini_admit {
@@ -80,8 +87,9 @@ struct jini_admit {
     struct jini_parameters parameters;
     const char *prompt;
     const char *negative;
-    uint32_t lease_ms;
+    uint32_t lease_ms;         /* not with JINI_ADMIT_QUEUE */
     uint32_t flags;            /* enum jini_admit_flag */
+    uint64_t queue_ttl_ms;     /* with it: how long it waits, each time; 0: queue.ttl_ms */
     struct jini_id request_id; /* by the caller, who may send it again; zero: none */
     struct jini_job job;
     struct jini_limit_answer answer;
@@ -101,8 +109,8 @@ JINI_EXPORT int jini_admit(struct jini *jini, struct jini_admit *admit, jini_cal
  * JINI_JOB_IN_QUEUE when it waits; `lease_ms`, 0 for admission.lease_ms.
  * Out: `job`.
  *
- * JINI_E_CONFLICT   it has ended, `job` says how: the work is lost, and nothing revives it; or it
- *                   is IN_PROGRESS and does not go back into the queue
+ * JINI_E_CONFLICT   it has ended, `job` says how: the work is lost, and nothing revives it; it is
+ *                   IN_PROGRESS and does not go back into the queue; or it is for workers
  * JINI_E_NOT_FOUND  there is no such job
  * JINI_E_INVALID    "state"
  * A lease that is over can be renewed until somebody gives the job up: all that it reserved is its
@@ -124,7 +132,7 @@ JINI_EXPORT int jini_txn_renew(struct jini_txn *txn, struct jini_renew *renew);
  * Ends a job that is done: what it reserved becomes used, but for `unused_credits` of the credits,
  * which are given back; what is drawn is drawn in the order of drawing. In: `job_id`,
  * `unused_credits` (more than it costs is all). Out: `job`. JINI_E_NOT_FOUND; JINI_E_CONFLICT: it
- * has ended already, `job` says how. Works on a full disk. Durable.
+ * has ended already, `job` says how, or is for workers ("attempt"). Works on a full disk. Durable.
  */
 struct jini_settle {
     struct jini_request request;

@@ -37,7 +37,8 @@ enum jini_put_flag {
  * JINI_E_INVALID    "flags", one is unknown; "job_id", JINI_PUT_SETTLES without a job
  * JINI_E_NOT_FOUND  "user" or "job"
  * JINI_E_FORBIDDEN  "user_id": the job is another user's
- * JINI_E_CONFLICT   "job": it has ended; "count": it has had all of its images, those among them
+ * JINI_E_CONFLICT   "job": it has ended; "attempt": it is for workers, and this is not the attempt
+ *                   that has it; "count": it has had all of its images, those among them
  *                   that were removed since
  * JINI_E_BUSY       pack.queue_bytes_max of images wait to be written
  * JINI_E_CORRUPT    "user", "tier" or "anonymous.tier", as of jini_limit_check()
@@ -49,8 +50,8 @@ struct jini_image_put {
     size_t length;
     uint64_t user_id;
     struct jini_id job_id;
-    uint32_t flags; /* enum jini_put_flag */
-    uint32_t reserved;
+    uint32_t flags;   /* enum jini_put_flag */
+    uint32_t attempt; /* of a job that a worker took: its number; else 0 */
     struct jini_image image;
 };
 JINI_EXPORT int jini_image_put(struct jini *jini, struct jini_image_put *put,

@@ -41,6 +41,7 @@
 #include <jini/limits.h>
 #include <jini/options.h>
 #include <jini/packs.h>
+#include <jini/queue.h>
 #include <jini/request.h>
 #include <jini/status.h>
 

@@ -130,6 +130,22 @@ enum jini_when_full {
     TEXT(anonymous_tier, "anonymous.tier", "Free", "the tier whose limits anonymous clients get")  \
     NUMBER(admission_lease_ms, "admission.lease_ms", 900000, 1000, UINT64_C(604800000),            \
            "lease of a job that nobody renews: then what it reserved is given back")               \
+    NUMBER(queue_ttl_ms, "queue.ttl_ms", 86400000, 1, UINT64_C(604800000),                         \
+           "how long a job waits for a worker each time, before it is given up")                   \
+    NUMBER(queue_lease_ms, "queue.lease_ms", 60000, 1, UINT64_C(604800000),                        \
+           "lease of a job that a worker took and does not extend: then it goes back")             \
+    NUMBER(queue_jobs_max, "queue.jobs_max", 100000, 1, 100000000,                                 \
+           "jobs that may wait for workers; more are refused as busy")                             \
+    NUMBER(queue_attempts_max, "queue.attempts_max", 3, 1, 1000,                                   \
+           "how often a job is given to a worker before it fails")                                 \
+    NUMBER(queue_retry_ms, "queue.retry_ms", 1000, 0, 3600000,                                     \
+           "how long a job waits after its first attempt failed; twice as long after each other")  \
+    NUMBER(queue_retry_max_ms, "queue.retry_max_ms", 300000, 0, 86400000, "but no longer")         \
+    NUMBER(queue_aging_ms, "queue.aging_ms", 60000, 0, UINT64_C(604800000),                        \
+           "a job that has waited for so long counts as of a priority higher by one; 0: no "       \
+           "aging, so that low priorities may starve")                                             \
+    NUMBER(queue_takes_max, "queue.takes_max", 1024, 1, 65536,                                     \
+           "workers of this process that may wait for a job; more are refused as busy")            \
     NUMBER(job_retention_s, "job.retention_s", 0, 0, UINT64_C(3153600000),                         \
            "how long ended jobs are kept, if no image of theirs is; 0: for ever")                  \
     NUMBER(job_retention_anonymous_s, "job.retention_anonymous_s", 86400, 0, UINT64_C(3153600000), \

@@ -7,6 +7,7 @@ static struct jini_tier new_tier(const char *name)
     snprintf(tier.name, sizeof(tier.name), "%s", name);
     snprintf(tier.allowance.limits, sizeof(tier.allowance.limits), "1/second");
     tier.allowance.width_max = 512;
+    tier.queue_priority = 7;
     return tier;
 }
 
@@ -21,15 +22,16 @@ static void check_same_tier(const struct jini_tier *a, const struct jini_tier *b
     CHECK_UINT(a->allowance.steps_max, ==, b->allowance.steps_max);
     CHECK_UINT(a->allowance.parallel_max, ==, b->allowance.parallel_max);
     CHECK_UINT(a->allowance.retention_days, ==, b->allowance.retention_days);
+    CHECK_UINT(a->queue_priority, ==, b->queue_priority);
 }
 
 STORE_TEST(a_new_database_has_three_tiers,
            "They allow what the services before allowed, and are right.")
 {
     static const struct jini_tier expected[] = {
-        {"Free", "EUR", 0, {"5/minute; 30/day", 1024, 1024, 200, 5, 30}},
-        {"Basic", "EUR", 500, {"5/minute; 30/day", 1024, 1024, 200, 5, 90}},
-        {"Premium", "EUR", 1500, {"60/minute; 2000/day", 2048, 2048, 500, 20, 0}},
+        {"Free", "EUR", 0, {"5/minute; 30/day", 1024, 1024, 200, 5, 30}, 0, 0},
+        {"Basic", "EUR", 500, {"5/minute; 30/day", 1024, 1024, 200, 5, 90}, 5, 0},
+        {"Premium", "EUR", 1500, {"60/minute; 2000/day", 2048, 2048, 500, 20, 0}, 10, 0},
     };
     struct world world;
     struct jini_tier tiers[JINI_TIERS_MAX];

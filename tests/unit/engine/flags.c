@@ -24,7 +24,8 @@ TEST(flags_that_are_unknown_are_refused, "Each call that takes flags is JINI_E_I
     struct png_request png = {16, 16, 7, "x", NULL};
     size_t length;
     uint8_t *file = png_make(&png, &length);
-    CHECK_FLAGS(jini_admit, jini_admit, JINI_ADMIT_IN_ORDER, of_kind.subject = alice,
+    CHECK_FLAGS(jini_admit, jini_admit, JINI_ADMIT_IN_ORDER | JINI_ADMIT_QUEUE,
+                of_kind.subject = alice,
                 of_kind.parameters =
                     ((struct jini_parameters){.width = 64, .height = 64, .steps = 1, .count = 1}));
     CHECK_FLAGS(jini_image_put, jini_image_put, JINI_PUT_SETTLES, of_kind.bytes = file,

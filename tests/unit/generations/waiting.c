@@ -1,4 +1,4 @@
-/* The queue for workers: its order and fairness, against an array, and its rows against the jobs. */
+/* The queue for workers: its order, against an array, and its rows, against the jobs. */
 #include "records.h"
 
 #include "generations/check.h"
