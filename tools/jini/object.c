@@ -165,6 +165,13 @@ json_t *object_job(const struct jini_job *job)
     set(&object, "expires", layout_time(job->finished_ms ? 0 : job->expires_ms));
     set(&object, "kept_until", layout_time(job->kept_until_ms));
     set(&object, "cost_credits", layout_number(job->cost_credits));
+    if (job->flags & JINI_JOB_FOR_WORKERS) {
+        set(&object, "priority", layout_number(job->priority));
+        set(&object, "attempt", layout_number(job->attempt));
+        set(&object, "attempts_max", layout_number(job->attempts_max));
+        set(&object, "delayed", json_boolean(job->flags & JINI_JOB_DELAYED));
+        set(&object, "worker", job->worker[0] != '\0' ? layout_text(job->worker) : json_null());
+    }
     set(&object, "images", layout_number(job->images));
     set(&object, "error", job->error[0] != '\0' ? layout_text(job->error) : json_null());
     set(&object, "parameters", inner);

@@ -5,6 +5,7 @@
 #include "table_events.h"
 #include "table_ledger.h"
 #include "table_pack.h"
+#include "table_queue.h"
 
 #include <jini/accounts.h>
 #include <jini/generations.h>
@@ -64,6 +65,8 @@ const struct verb_group table_groups[] = {
     {"archive", "moving images to the archive and freeing local copies"},
     {"pack", "packs and objects of the archive as files, without a database"},
     {"account", "accounts of the ledger"},
+    {"job", "jobs: what is generated, and the workers that do it"},
+    {"queue", "jobs that wait for workers"},
     {"grant", "credits of users"},
     {"cost", "what generations cost in credits"},
     {"transfer", "transfers between accounts of the ledger"},
@@ -185,6 +188,8 @@ static const struct example_row user_enable_examples[] = {
 
 static const struct option_row tier_set_options[] = {
     ALLOWANCE_OPTIONS(VALUE_NUMBER),
+    NUMBER_OPTION("queue-priority", "N", 0, JINI_QUEUE_PRIORITY_MAX,
+                  "of jobs that wait for a worker, the higher go first"),
     NUMBER_OPTION("price-minor", "N", 0, 1000000000000,
                   "price of a period in the smallest unit: 1500 is EUR 15.00"),
     {.name = "currency", .kind = VALUE_TEXT, .value = "CODE", .text = "ISO 4217, EUR"},
@@ -625,6 +630,51 @@ const struct verb table_verbs[] = {
      "Shows what is pending and posted on both sides of an account: now, at a time, or after each "
      "of its transfers.",
      ledger_account_arguments, ledger_balance_options, ledger_balance_examples, verb_balance},
+
+    {"job add", "have a job wait for a worker",
+     "Admits a generation for the queue, as a service does: its user's tier, limits and credits "
+     "decide, and its priority is the tier's. Prints the job.",
+     queue_user_arguments, job_add_options, job_add_examples, verb_job_add},
+    {"job list", "list jobs",
+     "With a user, that user's jobs, newest first; without one the jobs for workers that have not "
+     "ended, by model, falling priority and user.",
+     job_list_arguments, job_list_options, job_list_examples, verb_job_list},
+    {"job show", "show a job",
+     "Shows all fields of a job, its prompts, its images, and how many jobs are before it where it "
+     "waits.",
+     job_argument, no_options, job_show_examples, verb_job_show},
+    {"job cancel", "cancel jobs",
+     "Ends jobs that have not ended, and gives back what they reserved. A worker that is at one "
+     "learns it when it next says something about it.",
+     job_arguments, no_options, job_cancel_examples, verb_job_cancel},
+    {"job retry", "admit a job once more",
+     "Admits a new job with the subject, prompts and parameters of one that is FAILED or "
+     "TIMED_OUT, under its limits and for its price as any other, and prints it. The old one stays "
+     "as it is. With --request-id the same command again admits nothing more.",
+     job_argument, job_retry_options, job_retry_examples, verb_job_retry},
+    {"job take", "take a job, as a worker",
+     "Takes the next job and prints it with its prompts and the number of the attempt, which goes "
+     "with all that the worker says about it. Prints nothing, and ends with the status of "
+     "E_NOT_FOUND, where none came.",
+     no_arguments, job_take_options, job_take_examples, verb_job_take},
+    {"job extend", "renew the lease of a job, as its worker",
+     "Keeps a job from being given to another worker. E_CONFLICT: it was, or it has ended.",
+     job_argument, job_extend_options, job_extend_examples, verb_job_extend},
+    {"job finish", "end a job that is done, as its worker",
+     "Settles a job: what it reserved becomes used.", job_argument, job_finish_options,
+     job_finish_examples, verb_job_finish},
+    {"job fail", "say that an attempt at a job failed, as its worker",
+     "Ends a job as FAILED, and gives back what it reserved; with --retry it goes back into the "
+     "queue for a while, if it has attempts left.",
+     job_argument, job_fail_options, job_fail_examples, verb_job_fail},
+    {"queue status", "show how many jobs wait",
+     "Lists models and priorities that have jobs which have not ended: how many wait, are delayed "
+     "after an attempt that failed, and are taken, and how old the next one is.",
+     no_arguments, no_options, queue_status_examples, verb_queue_status},
+    {"queue purge", "cancel jobs that wait",
+     "Cancels jobs that are in the queue, of a user, of a model, or all of them, and prints how "
+     "many. Those that workers have stay.",
+     no_arguments, queue_purge_options, queue_purge_examples, verb_queue_purge},
 
     {"grant add", "give a user credits",
      "Grants credits, which generations draw that cost any (\"jini cost\"), and prints the grant. "

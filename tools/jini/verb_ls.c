@@ -164,7 +164,7 @@ int verb_ls(struct command *command)
 
 /* ---- show ---- */
 
-static int add_prompts(struct command *command, const struct jini_job *job, json_t *object)
+int verb_add_prompts(struct command *command, const struct jini_job *job, json_t *object)
 {
     char *prompt = malloc(JINI_PROMPT_MAX);
     char *negative = malloc(JINI_PROMPT_MAX);
@@ -181,7 +181,7 @@ static int add_prompts(struct command *command, const struct jini_job *job, json
     return status;
 }
 
-static int add_images(struct command *command, const struct jini_job *job, json_t *object)
+int verb_add_images(struct command *command, const struct jini_job *job, json_t *object)
 {
     struct jini_id ids[JINI_JOB_IMAGES_MAX];
     size_t count = 0;
@@ -221,9 +221,9 @@ static int show_job(struct command *command, const struct jini_id *id)
     json_t *object = typed("job", object_job(&job));
     if (!object)
         return command_fail(command, JINI_E_NO_MEMORY, "job", "out of memory");
-    status = add_prompts(command, &job, object);
+    status = verb_add_prompts(command, &job, object);
     if (status == 0)
-        status = add_images(command, &job, object);
+        status = verb_add_images(command, &job, object);
     if (status == 0)
         layout_object(object);
     else
