@@ -286,8 +286,10 @@ int accounts_tier_set(struct store_txn *txn, const struct accounts_tier_change *
     bool differs = !exists || !same_record(&stored, &record);
     if (status == 0 && !exists)
         status = add_new(txn, &record.tier, error);
-    else if (status == 0 && differs)
+    else if (status == 0 && differs) {
+        record.tier.version++;
         status = save(txn, &key, &record);
+    }
     if (status)
         return status;
     if (differs)

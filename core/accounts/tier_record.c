@@ -16,7 +16,8 @@ enum tier_field {
     FIELD_PARALLEL = 9,
     FIELD_RETENTION = 10,
     FIELD_QUEUE_PRIORITY = 11,
-    FIELD_LAST = FIELD_QUEUE_PRIORITY
+    FIELD_VERSION = 12,
+    FIELD_LAST = FIELD_VERSION
 };
 
 #define BIT(field) (UINT32_C(1) << (field))
@@ -48,9 +49,11 @@ static int take_field(const struct document_field *field, struct tier_record *to
         return record_take_number32(field, &allowance->parallel_max);
     case FIELD_RETENTION:
         return record_take_number32(field, &allowance->retention_days);
-    default:
-        JINI_ASSERT(field->field == FIELD_QUEUE_PRIORITY);
+    case FIELD_QUEUE_PRIORITY:
         return record_take_number32(field, &tier->queue_priority);
+    default:
+        JINI_ASSERT(field->field == FIELD_VERSION);
+        return record_take_number32(field, &tier->version);
     }
 }
 
@@ -97,6 +100,7 @@ int tier_record_write(const struct tier_record *record, struct buffer *out)
     record_add_number(&writer, FIELD_PARALLEL, allowance->parallel_max);
     record_add_number(&writer, FIELD_RETENTION, allowance->retention_days);
     record_add_number(&writer, FIELD_QUEUE_PRIORITY, tier->queue_priority);
+    record_add_number(&writer, FIELD_VERSION, tier->version);
     document_add_rest(&writer, &record->rest);
     return document_end(&writer);
 }

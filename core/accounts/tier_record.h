@@ -17,6 +17,7 @@
  *    9     parallel_max    uint
  *   10     retention_days  uint
  *   11     queue_priority  uint  up to 1,000
+ *   12     version         uint  how often it was changed since it was added
  *
  * Fields of other numbers are kept, and a record is corrupt for the same reasons as in
  * user_record.h.

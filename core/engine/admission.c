@@ -13,6 +13,7 @@
 #include "engine/queue.h"
 #include "engine/rate.h"
 #include "engine/txn.h"
+#include "engine/why.h"
 #include "events/events.h"
 #include "generations/requests.h"
 
@@ -50,6 +51,7 @@ struct admit_work {
     uint32_t holds; /* of credits */
     uint8_t reservation[GENERATIONS_RESERVATION_MAX];
     size_t reservation_length;
+    uint8_t facts[GENERATIONS_FACTS_MAX];
 };
 
 static struct jini_admit *admit_of(struct jini_request *request)
@@ -300,6 +302,21 @@ static int tell_admitted(struct store_txn *txn, const struct jini_admit *admit,
     return events_append(txn, &event);
 }
 
+/* Why it is admitted, as its record keeps it. */
+static struct slice facts_of(const struct jini_admit *admit, struct admit_work *work)
+{
+    struct buffer out = buffer_of(work->facts, sizeof(work->facts));
+    struct jini_limit_answer answer = admit->answer;
+    struct jini_decision decision;
+    rate_add_quotas(work->allowed.plan, &work->quotas, &answer);
+    answer.parallel = work->standing.parallel + 1;
+    why_fill(admit, &work->allowed, &answer, &decision);
+    decision.credits_before = decision.credits_after + (work->holds ? decision.cost : 0);
+    int status = facts_write(&decision, &out);
+    JINI_ASSERT(status == 0 && sizeof(work->facts) >= FACTS_MAX);
+    return buffer_slice(&out);
+}
+
 /* Makes a job one for workers. */
 static void queue_job(struct jini_admit *admit, const struct admit_work *work,
                       struct generations_job *job)
@@ -344,6 +361,7 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
         .expires_ms = now_ms + lease_ms,
         .cost_credits = admit->cost,
         .reservation = slice_of(work->reservation, work->reservation_length),
+        .facts = facts_of(admit, work),
         .flags = GENERATIONS_JOB_COUNTED,
     };
     if (admit->flags & JINI_ADMIT_QUEUE)
@@ -411,8 +429,21 @@ static void drop_work(struct jini_request *request)
     request_state(request)->work = NULL;
 }
 
+/* Gives the answer the id by which jini_why() explains it. */
+static void explain_later(struct jini_request *request, int status)
+{
+    const struct request_state *state = request_state(request);
+    const struct admit_work *work = state->work;
+    struct jini_admit *admit = admit_of(request);
+    if (status == 0)
+        admit->decision_id = admit->job.id;
+    else
+        why_keep(state->jini, admit, &work->allowed, status);
+}
+
 static void finish(struct jini_request *request, int status)
 {
+    explain_later(request, status);
     drop_work(request);
     request_finish(request, status);
 }
@@ -557,6 +588,8 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
     if (!work)
         return request_refuse(request, JINI_E_NO_MEMORY);
     request_state(request)->work = work;
+    memset(&admit->decision_id, 0, sizeof(admit->decision_id));
+    admit->cost = admit->credits = admit->cost_version = 0;
     work->job_id = id_next(&jini->ids);
     status = prepare(jini, admit, work);
     if (status == 0) {
@@ -567,6 +600,7 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
         }
     }
     if (status) {
+        explain_later(request, status);
         drop_work(request);
         return request_refuse(request, status);
     }

@@ -134,6 +134,8 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
     accounts_allowance(&tier, &user, &out->allowance);
     out->flags = user.flags;
     out->queue_priority = tier.queue_priority;
+    out->tier_version = tier.version;
+    text_copy_utf8(out->tier, sizeof(out->tier), tier.name);
     out->anchor_ns = user.created_ms * NS_PER_MS;
     status = group_of_tier(tier.name, &out->tier_group);
     return status ? error_set(error, status, "tier", "the name of the tier cannot be compared: %s",

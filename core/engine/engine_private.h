@@ -25,6 +25,7 @@
  *   quota_clean.c  quota rows that are over
  *   ledger.c       accounts and transfers
  *   grants.c       credits
+ *   why.c          what decisions stood on  facts.c, decisions.c  as it is kept
  *   due.c          what falls due in the engine itself
  *   events.c       the log of events
  *   consumers.c    who takes them, and what becomes of deliveries
@@ -62,6 +63,7 @@ struct plans;
 struct rates;
 struct waits;
 struct takes;
+struct decisions;
 
 enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
 
@@ -161,6 +163,7 @@ struct jini {
     struct rates *rates;
     struct waits *waits;
     struct takes *takes; /* NULL when opened read-only */
+    struct decisions *decisions;
 
     struct archives archives;
 

@@ -18,6 +18,7 @@
 #include "base/fork.h"
 #include "base/path.h"
 #include "engine/cold_reads.h"
+#include "engine/decisions.h"
 #include "engine/queue.h"
 #include "engine/rate.h"
 #include "engine/waits.h"
@@ -230,6 +231,9 @@ static int open_limits(struct jini *jini, struct jini_error *error)
 
 static int open_queue(struct jini *jini, struct jini_error *error)
 {
+    jini->decisions = decisions_new(jini->directory, jini->options.decisions_kept);
+    if (!jini->decisions)
+        return error_set(error, JINI_E_NO_MEMORY, "decisions.kept", "out of memory");
     jini->takes = jini->options.read_only ? NULL : takes_new(jini);
     if (!jini->takes && !jini->options.read_only)
         return error_set(error, JINI_E_NO_MEMORY, "queue", "out of memory");
@@ -294,6 +298,7 @@ static void destroy(struct jini *jini)
     waits_free(jini->waits);
     rates_close(jini);
     takes_free(jini->takes);
+    decisions_free(jini->decisions);
     store_close(jini->store);
     plans_free(jini->plans);
     ledger_batch_free(jini->ledger_batch);

@@ -90,6 +90,8 @@ struct allowed {
     const struct plan *plan;
     uint32_t tier_group;
     uint32_t queue_priority;
+    uint32_t tier_version;
+    char tier[JINI_TIER_NAME_MAX];
     uint32_t flags;     /* of the user; JINI_USER_ACTIVE for an address */
     uint64_t anchor_ns; /* from which anchor periods count */
 };

@@ -38,6 +38,7 @@
 
 enum {
     GENERATIONS_RESERVATION_MAX = 512,
+    GENERATIONS_FACTS_MAX = 560,
     GENERATIONS_ADDRESS_MAX = 16,           /* bytes that tell an address from others */
     GENERATIONS_RUNNING_MAX = 256,          /* counted jobs of one subject that run at once */
     GENERATIONS_METADATA_INLINE_MAX = 1024, /* longer metadata is kept in the pack */
@@ -80,6 +81,7 @@ struct generations_job {
     uint64_t expires_ms; /* 0: never given up */
     uint64_t cost_credits;
     struct slice reservation; /* opaque, up to 512 bytes: what the end of the job gives back */
+    struct slice facts;       /* opaque, up to 560 bytes: why it was admitted */
     uint32_t flags;           /* enum generations_job_flag, without DELAYED */
 
     /* Of one that is QUEUED. */
@@ -92,7 +94,7 @@ struct generations_job {
 /*
  * Creates a job in state IN_QUEUE, at the head of its user's list.
  *   JINI_E_INVALID  a member breaks its rule
- *   JINI_E_TOO_BIG  a prompt or the reservation is too long
+ *   JINI_E_TOO_BIG  a prompt, the reservation or the facts are too long
  *   JINI_E_EXISTS   there is a job of this id
  *   JINI_E_BUSY     256 counted jobs of the user or address run already ("parallel"); or as many
  *                   wait as may ("queue")
@@ -117,6 +119,10 @@ int generations_job_prompts(struct store_txn *txn, const struct jini_id *id, str
  */
 int generations_job_images(struct store_txn *txn, const struct jini_id *id, struct jini_id *out,
                            size_t capacity, size_t *count, struct jini_error *error);
+
+/* Appends why it was admitted; nothing, when that was not kept. JINI_E_NOT_FOUND. */
+int generations_job_facts(struct store_txn *txn, const struct jini_id *id, struct buffer *out,
+                          struct jini_error *error);
 
 /* A change of a job's state. */
 struct generations_job_change {

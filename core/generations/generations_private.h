@@ -65,6 +65,7 @@ struct job_row {
     uint32_t attempt;
     uint32_t attempts_max;
     struct slice worker; /* who took it last */
+    struct slice facts;
     struct slice error;
     struct layout_rest rest;
 };

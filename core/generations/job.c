@@ -164,6 +164,9 @@ static int check_new(const struct generations_job *job, struct jini_error *error
     if (job->reservation.length > GENERATIONS_RESERVATION_MAX)
         return error_set(error, JINI_E_TOO_BIG, "reservation", "has %zu bytes: at most %d are kept",
                          job->reservation.length, GENERATIONS_RESERVATION_MAX);
+    if (job->facts.length > GENERATIONS_FACTS_MAX)
+        return error_set(error, JINI_E_TOO_BIG, "facts", "has %zu bytes: at most %d are kept",
+                         job->facts.length, GENERATIONS_FACTS_MAX);
     if ((job->flags & ~(uint32_t)(GENERATIONS_JOB_COUNTED | GENERATIONS_JOB_QUEUED)) != 0)
         return error_set(error, JINI_E_INVALID, "flags", "%#x has unknown bits",
                          (unsigned)job->flags);
@@ -196,6 +199,7 @@ static void fill_new(struct job_row *row, const struct generations_job *job)
         .guidance_millionths = parameters->guidance_millionths,
         .model = slice_of_text(parameters->model),
         .reservation = job->reservation,
+        .facts = job->facts,
         .address = job->address,
         .flags = job->flags,
     };
@@ -335,6 +339,18 @@ int generations_job_images(struct store_txn *txn, const struct jini_id *id, stru
         memcpy(out, job.row.images.data, job.row.images.length);
     *count = images;
     return 0;
+}
+
+int generations_job_facts(struct store_txn *txn, const struct jini_id *id, struct buffer *out,
+                          struct jini_error *error)
+{
+    struct loaded_job job;
+    int status = job_load(txn, id, &job, error);
+    if (status == JINI_E_NOT_FOUND)
+        return record_failed(error, status, "job", id);
+    if (status == 0)
+        buffer_append(out, job.row.facts.data, job.row.facts.length);
+    return status;
 }
 
 static uint64_t later(uint64_t a, uint64_t b)

@@ -41,6 +41,7 @@ static const struct layout_field fields[] = {
     [29] = JOB(UINT32, attempt, 0),
     [30] = JOB(UINT32, attempts_max, 0),
     [31] = JOB(TEXT, worker, JINI_WORKER_NAME_MAX - 1),
+    [32] = JOB(BYTES, facts, GENERATIONS_FACTS_MAX),
 };
 
 static const struct layout layout = {fields, sizeof(fields) / sizeof(fields[0])};

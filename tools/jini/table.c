@@ -676,6 +676,13 @@ const struct verb table_verbs[] = {
      "many. Those that workers have stay.",
      no_arguments, queue_purge_options, queue_purge_examples, verb_queue_purge},
 
+    {"why", "explain an admission",
+     "Shows the limits, parallel jobs, tier, credits and cost on which a job was admitted or a "
+     "request refused, as they stood then: ID is a job's, or the one that the answer of a refusal "
+     "carries. With --last the newest refusals are listed instead; decisions.kept of them are "
+     "known, by all processes, and none of them outlives a power loss for certain.",
+     why_arguments, why_options, why_examples, verb_why},
+
     {"grant add", "give a user credits",
      "Grants credits, which generations draw that cost any (\"jini cost\"), and prints the grant. "
      "The same --id again grants nothing more.",

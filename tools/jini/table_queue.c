@@ -25,6 +25,19 @@ const struct argument_row job_argument[] = {{"ID", ARGUMENT_ONE, VALUE_TEXT, "th
                                             {0}};
 const struct argument_row job_arguments[] = {{"ID", ARGUMENT_MANY, VALUE_TEXT, "ids of jobs"}, {0}};
 
+const struct argument_row why_arguments[] = {
+    {"ID", ARGUMENT_OPTIONAL, VALUE_TEXT, "the id of a job, or of a refusal"}, {0}};
+const struct option_row why_options[] = {
+    NUMBER("last", 1, 65536, "list so many refusals, the newest first"),
+    TEXT("user", "USER", "those of this user, with --last"),
+    {0},
+};
+const struct example_row why_examples[] = {
+    {"jini why 0192f6a4-8a0c-7bd2-a3b5-0f4a1c9be001", "why it was admitted, or refused"},
+    {"jini why --last 20 --user alice", "what was refused to her"},
+    {0},
+};
+
 const struct option_row job_add_options[] = {
     TEXT("model", "MODEL", "the model"),
     TEXT("prompt", "TEXT", "the prompt"),

@@ -28,6 +28,17 @@ static int take_request_id(struct command *command, struct jini_id *out)
     return text ? command_parse_id(command, text, out) : 0;
 }
 
+/* How to learn more of a refusal. */
+static void say_why(const struct jini_id *decision)
+{
+    static const struct jini_id none;
+    char text[JINI_ID_TEXT_MAX];
+    if (jini_id_compare(decision, &none) == 0)
+        return;
+    jini_id_format(decision, text);
+    output_note("\"jini why %s\" shows what this stood on", text);
+}
+
 static int admit(struct command *command, struct jini_admit *request)
 {
     request->flags = JINI_ADMIT_QUEUE;
@@ -35,6 +46,8 @@ static int admit(struct command *command, struct jini_admit *request)
         command_wait(command, &request->request, jini_admit(command->jini, request, wait_done));
     if (status == 0)
         layout_object(object_job(&request->job));
+    else
+        say_why(&request->decision_id);
     return status;
 }
 

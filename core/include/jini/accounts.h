@@ -217,7 +217,7 @@ struct jini_tier {
         price_minor; /* of a period, in the currency's smallest unit: 1500 is EUR 15.00; to 10^12 */
     struct jini_allowance allowance;
     uint32_t queue_priority; /* 0 to 1,000: of jobs that wait for a worker, the higher go first */
-    uint32_t reserved;
+    uint32_t version;        /* out: how often it was changed since it was added */
 };
 
 /* Members of struct jini_tier that jini_tier_set() replaces, beside enum jini_allowance_field. */

@@ -98,6 +98,7 @@ struct jini_admit {
     uint64_t cost_version; /* of the price list; 0: no entry says what it costs */
     uint32_t repeated;     /* 1: this request id was admitted before, and `job` is that one */
     uint32_t reserved;
+    struct jini_id decision_id; /* for jini_why(); zero: it keeps nothing of this */
 };
 JINI_EXPORT int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback);
 

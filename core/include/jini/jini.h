@@ -44,5 +44,6 @@
 #include <jini/queue.h>
 #include <jini/request.h>
 #include <jini/status.h>
+#include <jini/why.h>
 
 #endif

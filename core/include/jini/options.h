@@ -146,6 +146,9 @@ enum jini_when_full {
            "aging, so that low priorities may starve")                                             \
     NUMBER(queue_takes_max, "queue.takes_max", 1024, 1, 65536,                                     \
            "workers of this process that may wait for a job; more are refused as busy")            \
+    NUMBER(decisions_kept, "decisions.kept", 65536, 64, 1048576,                                   \
+           "refusals that jini_why() knows (512 bytes each, shared), for who makes the file; up "  \
+           "to the next power of two")                                                             \
     NUMBER(job_retention_s, "job.retention_s", 0, 0, UINT64_C(3153600000),                         \
            "how long ended jobs are kept, if no image of theirs is; 0: for ever")                  \
     NUMBER(job_retention_anonymous_s, "job.retention_anonymous_s", 86400, 0, UINT64_C(3153600000), \

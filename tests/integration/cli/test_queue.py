@@ -90,6 +90,24 @@ class Queue(Case):
         self.assertEqual(self.take().object()["id"], bobs["id"])
         self.assertIn("20", self.run_jini("tier", "list").out)
 
+    def test_why(self):
+        job = self.add().object()
+        why = self.json("why", job["id"]).object()
+        self.assertEqual((why["status"], why["tier"], why["parallel"], why["decided"], why["model"]),
+                         ("OK", "Premium", 1, None, "sdxl"))
+        self.assertEqual([(limit["limit"], limit["remaining"]) for limit in why["limits"]],
+                         [("60 per 1 minute", 59), ("2000 per 1 day", 1999)])
+        self.assertEqual(self.json("why", "--last", 5).lines(), [])
+        refused = self.run_jini("job", "add", "ada", "--width", 4000, code=18)
+        decision = refused.err.split("jini why ")[1].split('"')[0]
+        why = self.json("why", decision).object()
+        self.assertEqual((why["status"], why["field"], why["width"]), ("E_FORBIDDEN", "width", 4000))
+        self.assertIn("the tier allows width", self.run_jini("why", decision).out)
+        self.assertEqual([row["id"] for row in self.json("why", "--last", 5, "--user", "ada").lines()], [decision])
+        self.assertEqual(self.json("why", "0192f6a4-8a0c-7bd2-a3b5-0f4a1c9be001", code=3).error()["field"], "id")
+        self.json("why", code=2)
+        self.json("why", decision, "--user", "ada", code=2)
+
 
 if __name__ == "__main__":
     unittest.main()
