@@ -5,14 +5,15 @@
  *                               |                            '--jobs--> finished
  *                               '--late, cancelled, closed--> finished, without a job
  *
- *  1. Nobody looks every so often. Whoever has made a job ready, in any process, makes the word
- *     STORE_SHARED_QUEUE grow after the commit and wakes its futex. One thread of each process that
- *     has a worker waiting, the watcher, sleeps there; another, the looker, is told by it, looks at
- *     the queue and runs the ops of those for whom there is something.
+ *  1. Nobody looks every so often for want of news. Whoever has made a job ready, in any process,
+ *     makes the word STORE_SHARED_QUEUE grow after the commit and wakes its futex. One thread of
+ *     each process that has a worker waiting, the watcher, sleeps there; another, the looker, is
+ *     told by it, looks at the queue and runs the ops of those for whom there is something.
  *  2. No wake-up is lost: the looker reads the count of the watcher's news before it looks, and
  *     sleeps only while that stands still; the watcher sleeps only while the word does.
  *  3. The looker also wakes when the first wait is over, and when the first job falls due: one that
- *     is delayed becomes ready then, one whose lease is over comes back.
+ *     is delayed becomes ready then, one whose lease is over comes back. And it looks every
+ *     SLEEP_MAX_MS: a process that was killed between its commit and the wake-up has told nobody.
  *  4. For jobs that came at once no more ops are under way than there are jobs, so that a hundred
  *     workers do not all run for one.
  *  5. A take is in the list, or an op of it is under way, or it ends: `lock` is held for each
@@ -32,8 +33,8 @@
 
 enum {
     STACK_BYTES = 512 * 1024,
-    DUE_PAUSE_MS = 100, /* between two turns of what falls due, which may fail */
-    SLEEP_MAX_MS = 3600000,
+    DUE_PAUSE_MS = 100,   /* between two turns of what falls due, which may fail */
+    SLEEP_MAX_MS = 5000,  /* see 3 */
     LOOK_AGAIN_MS = 1000, /* after the store could not be read */
 };
 

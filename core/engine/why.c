@@ -127,13 +127,16 @@ int jini_why(struct jini *jini, const struct jini_id *id, struct jini_decision *
     struct jini_error *said = txn_error(&txn, error);
     status = show_job(txn.store, id, out, said);
     txn_snapshot_end(&txn);
-    if (status != JINI_E_NOT_FOUND || decisions_list(jini->decisions, &wanted, out, 1) == 0) {
-        if (status)
-            memset(out, 0, sizeof(*out));
-        return txn_answer(&txn, status, said, "id", "decision");
+    if (status == JINI_E_NOT_FOUND && decisions_list(jini->decisions, &wanted, out, 1) > 0) {
+        error_clear(said);
+        return 0;
     }
-    error_clear(said);
-    return 0;
+    if (status)
+        memset(out, 0, sizeof(*out));
+    if (status == JINI_E_NOT_FOUND)
+        error_set(said, status, "id",
+                  "no job of which it is known, and none of the newest refusals, has this id");
+    return txn_answer(&txn, status, said, "id", "decision");
 }
 
 int jini_why_last(struct jini *jini, uint64_t user_id, struct jini_decision *out, size_t capacity,

@@ -51,8 +51,8 @@ struct jini_job_taken {
 /*
  * Takes jobs. In: `worker`, its name, 1 to 64 bytes of UTF-8; `models` that it serves,
  * `model_count` of them, 0 for all; `lease_ms`, 0 for queue.lease_ms; `taken` with room for
- * `capacity` jobs, 1 to 64; `wait_ms`, how long to wait where there is none, without a thread or a
- * look every so often. All that is pointed to is borrowed until it comes back.
+ * `capacity` jobs, 1 to 64; `wait_ms`, how long to wait where there is none, asleep until there is
+ * one. All that is pointed to is borrowed until it comes back.
  * Out: `count` jobs in `taken`; 0 after the wait.
  *
  * JINI_E_INVALID    "worker", "models", "capacity" or "taken"

@@ -450,6 +450,32 @@ TEST(a_worker_that_waits_is_woken_by_what_falls_due,
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
+static int op_create(struct store_txn *txn, void *argument)
+{
+    struct jini_error ignored;
+    return generations_job_create(txn, argument, &ignored);
+}
+
+TEST(a_worker_that_waits_misses_no_job_of_a_process_that_was_killed,
+     "A job whose process has committed it and told nobody is taken all the same, seconds later.")
+{
+    static struct waiting_worker worker;
+    struct jini *jini = open_with_option(NULL, NULL);
+    struct generations_job job = {.id = id_next(&jini->ids),
+                                  .user_id = fixture_user(jini, "alice", "Premium"),
+                                  .parameters = {.count = 1},
+                                  .created_ms = 1,
+                                  .attempts_max = 1,
+                                  .flags = GENERATIONS_JOB_COUNTED | GENERATIONS_JOB_QUEUED};
+    start_waiting(jini, &worker, 30000);
+    CHECK_OK(store_write(jini->store, op_create, &job));
+    CHECK_INT(pthread_join(worker.thread, NULL), ==, 0);
+    CHECK_OK(worker.status);
+    CHECK_UINT(worker.request.count, ==, 1);
+    CHECK(same(&worker.taken.job.id, &job.id));
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
 TEST(
     waiting_ends_by_cancel_by_close_and_at_the_bound,
     "A worker that waits is told of its cancellation and of a close at once, and one more than may "
