@@ -505,12 +505,8 @@ static void after_admit(struct jini_request *request)
     int status = request->status ? request->status : work->decision;
     for (uint32_t i = 0; request->status == 0 && i < work->ended; i++)
         rate_refund(state->jini, &work->ended_rates[i]);
-    if (request->status == 0) {
-        bool queued = status == 0 && !admit->repeated && admit->flags & JINI_ADMIT_QUEUE;
+    if (request->status == 0)
         job_log_damage(state->jini, &work->damage);
-        if (queued || work->returned)
-            queue_wake(state->jini);
-    }
     if (status || admit->repeated)
         give_rates_back(state->jini, admit, work);
     if (status == JINI_E_CONFLICT && ++work->tries < ADMIT_TRIES) {

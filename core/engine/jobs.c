@@ -216,10 +216,20 @@ static int tell_end(struct store_txn *txn, const struct job_end *end)
     return events_append(txn, &event);
 }
 
-static int tell_start(struct store_txn *txn, const struct jini_job *job)
+int job_tell_started(struct store_txn *txn, const struct jini_job *job)
 {
     struct event event;
     event_begin(&event, EVENT_JOB_STARTED, job->user_id, &job->id);
+    event_add_uint(&event, EVENT_FIELD_ATTEMPT, job->attempt);
+    return events_append(txn, &event);
+}
+
+int job_tell_retried(struct store_txn *txn, const struct jini_job *job, uint32_t attempt)
+{
+    struct event event;
+    event_begin(&event, EVENT_JOB_RETRIED, job->user_id, &job->id);
+    event_add_uint(&event, EVENT_FIELD_ATTEMPT, attempt);
+    event_add_text(&event, EVENT_FIELD_REASON, job->error);
     return events_append(txn, &event);
 }
 
@@ -271,12 +281,13 @@ static int put_back(struct store_txn *txn, struct job_end *end, const struct jin
 {
     struct jini_error ignored;
     struct generations_return back = {.id = end->id, .now_ms = end->now_ms};
-    if (job->state == JINI_JOB_IN_PROGRESS)
+    bool failed = job->state == JINI_JOB_IN_PROGRESS;
+    if (failed)
         back.failure = "the worker was lost";
     int status = generations_waiting_return(txn, &back, &ignored);
     end->returned = status == 0;
     end->job = back.job;
-    return status;
+    return status == 0 && failed ? job_tell_retried(txn, &back.job, job->attempt) : status;
 }
 
 static int give_up(struct store_txn *txn, struct job_end *end)
@@ -365,7 +376,7 @@ static int op_renew(struct jini_txn *txn, void *request)
     if (status == 0)
         renew->job = change.job;
     if (status == 0 && change.from != change.to && change.to == JINI_JOB_IN_PROGRESS)
-        status = tell_start(txn->store, &change.job);
+        status = job_tell_started(txn->store, &change.job);
     return status == JINI_E_CONFLICT ? job_conflict(txn->store, &renew->job_id, &renew->job)
                                      : status;
 }

@@ -76,6 +76,10 @@ struct job_damage {
  */
 int job_give_up_in(struct store_txn *txn, struct job_end *end, struct job_damage *damage);
 
+/* Events: a worker is at it; it waits for workers anew, after an attempt that failed. */
+int job_tell_started(struct store_txn *txn, const struct jini_job *job);
+int job_tell_retried(struct store_txn *txn, const struct jini_job *job, uint32_t attempt);
+
 /* JINI_E_CONFLICT, with `out` the job as it is: how it has ended, or who has it. */
 int job_conflict(struct store_txn *txn, const struct jini_id *id, struct jini_job *out);
 

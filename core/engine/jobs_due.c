@@ -100,14 +100,9 @@ void jobs_expire(struct jini *jini)
                                    background_deadline(jini));
         if (status)
             break;
-        bool returned = false;
-        for (size_t i = 0; i < expire->count; i++) {
+        for (size_t i = 0; i < expire->count; i++)
             rate_refund(jini, &expire->ends[i].rates);
-            returned |= expire->ends[i].returned;
-        }
         job_log_damage(jini, &expire->damage);
-        if (returned)
-            queue_wake(jini);
     }
     base_free(expire);
     log_hindered(jini, "jobs_not_expired", status);

@@ -97,6 +97,8 @@ static int take_one(struct jini_txn *txn, struct jini_job_take *take, struct tak
         error_clear(error);
         return fail_unreadable(txn, work, &taken->job.id);
     }
+    if (status == 0)
+        status = job_tell_started(txn->store, &taken->job);
     take->count += status == 0;
     return status;
 }
@@ -129,19 +131,14 @@ static void after_take(struct jini_request *request)
     struct request_state *state = request_state(request);
     struct take_work *work = state->work;
     struct jini *jini = state->jini;
-    bool returned = false;
     takes_ran(jini->takes, work);
     if (request->status) {
         take_finish(work, request->status);
         return;
     }
-    for (size_t i = 0; i < work->ended; i++) {
+    for (size_t i = 0; i < work->ended; i++)
         rate_refund(jini, &work->ends[i].rates);
-        returned |= work->ends[i].returned;
-    }
     job_log_damage(jini, &work->damage);
-    if (returned)
-        queue_wake(jini); /* some of those that came back may be for others */
     if (take_of(request)->count > 0)
         take_finish(work, 0);
     else
@@ -352,7 +349,7 @@ static int try_again(struct jini_txn *txn, struct jini_job_fail *fail, const str
     back.ready_ms = wait_ms ? txn->now_ms + wait_ms : 0;
     int status = generations_waiting_return(txn->store, &back, &fail->request.error);
     fail->job = back.job;
-    return status ? status : queue_wake_after(txn);
+    return status ? status : job_tell_retried(txn->store, &back.job, job->attempt);
 }
 
 static int fail_for_good(struct jini_txn *txn, struct jini_job_fail *fail)

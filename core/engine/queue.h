@@ -10,15 +10,6 @@
 
 #include <jini/queue.h>
 
-/*
- * After a commit that made a job ready, or gave one a time at which it will be: wakes who waits for
- * jobs, in every process. Any thread; does not block.
- */
-void queue_wake(struct jini *jini);
-
-/* In an op: the same once it has committed. */
-int queue_wake_after(struct jini_txn *txn);
-
 /* ---- takes.c: workers that wait -------------------------------------------------------------- */
 
 enum { TAKE_DUE_MAX = 8 };

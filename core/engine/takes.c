@@ -5,12 +5,12 @@
  *                               |                            '--jobs--> finished
  *                               '--late, cancelled, closed--> finished, without a job
  *
- *  1. Nobody looks every so often for want of news. Whoever has made a job ready, in any process,
- *     makes the word STORE_SHARED_QUEUE grow after the commit and wakes its futex. One thread of
- *     each process that has a worker waiting, the watcher, sleeps there; another, the looker, is
- *     told by it, looks at the queue and runs the ops of those for whom there is something.
+ *  1. Nobody looks every so often for want of news. What makes a job ready, in any process, or says
+ *     when it will be, signals STORE_SHARED_QUEUE with its commit. One thread of each process that
+ *     has a worker waiting, the watcher, sleeps on that; another, the looker, is told by it, looks
+ *     at the queue and runs the ops of those for whom there is something.
  *  2. No wake-up is lost: the looker reads the count of the watcher's news before it looks, and
- *     sleeps only while that stands still; the watcher sleeps only while the word does.
+ *     sleeps only while that stands still; the watcher sleeps only while the signal does.
  *  3. The looker also wakes when the first wait is over, and when the first job falls due: one that
  *     is delayed becomes ready then, one whose lease is over comes back. And it looks every
  *     SLEEP_MAX_MS: a process that was killed between its commit and the wake-up has told nobody.
@@ -25,11 +25,7 @@
 #include "base/error.h"
 #include "engine/txn.h"
 
-#include <limits.h>
-#include <linux/futex.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum {
     STACK_BYTES = 512 * 1024,
@@ -40,7 +36,6 @@ enum {
 
 struct takes {
     struct jini *jini;
-    _Atomic uint64_t *word;
     pthread_mutex_t lock;
     pthread_cond_t wake; /* by the monotonic clock */
     struct take_work *first;
@@ -55,36 +50,6 @@ struct takes {
     pthread_t watcher;
     uint64_t due_from_ns; /* of the looker: not before */
 };
-
-/* ---- Waking ---- */
-
-/* The half of the word that changes with each step. */
-static uint32_t *futex_of(_Atomic uint64_t *word)
-{
-    uint32_t *halves = (uint32_t *)(void *)word;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    halves++;
-#endif
-    return halves;
-}
-
-void queue_wake(struct jini *jini)
-{
-    _Atomic uint64_t *word = store_shared_word(jini->store, STORE_SHARED_QUEUE);
-    atomic_fetch_add(word, 1);
-    syscall(SYS_futex, futex_of(word), FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-static void wake(struct jini *jini, const void *data)
-{
-    (void)data;
-    queue_wake(jini);
-}
-
-int queue_wake_after(struct jini_txn *txn)
-{
-    return txn_after_commit(txn, wake, "", 1);
-}
 
 /* ---- The list, under the lock ---- */
 
@@ -298,17 +263,17 @@ static void *looker_main(void *argument)
 static void *watcher_main(void *argument)
 {
     struct takes *takes = argument;
-    uint32_t *futex = futex_of(takes->word);
+    struct store *store = takes->jini->store;
     prctl(PR_SET_NAME, "jini-watch", 0, 0, 0);
     for (;;) {
-        uint32_t seen = (uint32_t)atomic_load(takes->word);
+        uint32_t seen = store_signal_seen(store, STORE_SHARED_QUEUE);
         pthread_mutex_lock(&takes->lock);
         bool closed = takes->closed;
         tell(takes);
         pthread_mutex_unlock(&takes->lock);
         if (closed)
             return NULL;
-        syscall(SYS_futex, futex, FUTEX_WAIT, seen, NULL, NULL, 0);
+        store_signal_wait(store, STORE_SHARED_QUEUE, seen, SLEEP_MAX_MS);
     }
 }
 
@@ -348,7 +313,6 @@ struct takes *takes_new(struct jini *jini)
     if (!takes)
         return NULL;
     takes->jini = jini;
-    takes->word = store_shared_word(jini->store, STORE_SHARED_QUEUE);
     pthread_mutex_init(&takes->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -377,7 +341,8 @@ void takes_stop(struct takes *takes)
         pthread_join(takes->looker, NULL);
     if (!watcher_runs)
         return;
-    queue_wake(takes->jini); /* the watcher sees that it is closed */
+    store_signal_now(takes->jini->store,
+                     STORE_SHARED_QUEUE); /* the watcher sees that it is closed */
     pthread_join(takes->watcher, NULL);
 }
 

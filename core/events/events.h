@@ -38,7 +38,8 @@ enum event_type {
     X(TIER_BEFORE, 4, "tier_before")                                                               \
     X(CREDITS, 5, "credits")                                                                       \
     X(CATEGORY, 6, "category")                                                                     \
-    X(EXPIRES_MS, 7, "expires_ms")
+    X(EXPIRES_MS, 7, "expires_ms")                                                                 \
+    X(ATTEMPT, 8, "attempt")
 
 enum event_field {
 #define EVENT_FIELD_ENUM(name, number, text) EVENT_FIELD_##name = (number),

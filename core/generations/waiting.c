@@ -264,6 +264,8 @@ int waiting_edit_write(struct store_txn *txn, const struct jini_id *id,
     const struct job_row *row = before ? before : after;
     if (edit->before == edit->after)
         return 0;
+    if (edit->after == STANDING_READY || edit->after == STANDING_DELAYED)
+        store_signal(txn, STORE_SHARED_QUEUE);
     const struct line line = job_row_line(row);
     int status = write_turn(txn, id, row, edit);
     if (status == 0)

@@ -36,11 +36,14 @@ enum {
  * JSON object with these members, where they say something:
  *
  *   job.admitted       subject: the job; cost_credits
- *   job.started        subject: the job; a worker is at it for the first time
+ *   job.started        subject: the job; a worker is at it, of a job for workers the attempt, its
+ *                      first or another
  *   job.completed      subject: the job; cost_credits that were drawn
  *   job.failed         subject: the job; reason
  *   job.cancelled      subject: the job; reason
  *   job.timed_out      subject: the job; nobody came back for it
+ *   job.retried        subject: the job, which waits for workers anew; attempt, that has failed,
+ *                      and its reason
  *   user.created       tier
  *   user.tier_changed  tier, tier_before
  *   credits.granted    subject: the grant; credits, category ("paid" or "promotional"), expires_ms
@@ -53,6 +56,7 @@ enum {
     X(JOB_FAILED, 4, "job.failed")                                                                 \
     X(JOB_CANCELLED, 5, "job.cancelled")                                                           \
     X(JOB_TIMED_OUT, 6, "job.timed_out")                                                           \
+    X(JOB_RETRIED, 7, "job.retried")                                                               \
     X(USER_CREATED, 20, "user.created")                                                            \
     X(USER_TIER_CHANGED, 21, "user.tier_changed")                                                  \
     X(CREDITS_GRANTED, 30, "credits.granted")                                                      \
