@@ -1,10 +1,10 @@
 /* The rows of the table, and finding them. */
 #include "table.h"
 
+#include "table_archive.h"
 #include "table_credits.h"
 #include "table_events.h"
 #include "table_ledger.h"
-#include "table_pack.h"
 #include "table_queue.h"
 
 #include <jini/accounts.h>
@@ -360,38 +360,8 @@ static const struct example_row rm_examples[] = {
 static const struct example_row restore_examples[] = {
     {"jini restore 0198c5a2-7d1e-7b3a-9c44-1f2e3d4c5b6a", "back from the trash"}, {0}};
 
-/* ---- archive, verify, stat, backup, options, help ---- */
+/* ---- stat, options, help ---- */
 
-static const struct option_row archive_options[] = {
-    {.name = "now",
-     .text = "regardless of age; open packs are sealed first, by their processes if these live"},
-    {.name = "free-hot", .text = "free local copies of archived packs at once"},
-    {0},
-};
-static const struct example_row archive_plan_examples[] = {
-    {"jini archive plan", "what would move now, and why"},
-    {"jini archive plan --now --free-hot", "what \"run\" with these options would do"},
-    {0},
-};
-static const struct example_row archive_run_examples[] = {
-    {"jini archive run", "move what is old enough"},
-    {"jini archive run --now --free-hot", "move everything and free the local copies"},
-    {0},
-};
-static const struct example_row archive_init_examples[] = {
-    {"jini archive init && jini archive run --now", "after the disk of the archive was lost"}, {0}};
-static const struct example_row archive_adopt_examples[] = {
-    {"jini --db /srv/restored archive adopt", "after a backup took the place of what was lost"},
-    {0}};
-static const struct example_row archive_status_examples[] = {
-    {"jini archive status", "how much is where"}, {0}};
-static const struct option_row verify_options[] = {
-    {.name = "deep", .text = "read and check every stored byte, local and in the archive"}, {0}};
-static const struct example_row verify_examples[] = {
-    {"jini verify", "records, index, packs and archive against each other"},
-    {"jini verify --deep", "and every byte"},
-    {0},
-};
 static const struct option_row stat_options[] = {
     {.name = "prometheus",
      .text = "the figures of the database as Prometheus text, with images by state"},
@@ -399,20 +369,6 @@ static const struct option_row stat_options[] = {
 static const struct example_row stat_examples[] = {
     {"jini stat", "a summary; names the process that writes"},
     {"jini stat --prometheus > /var/lib/node_exporter/jini.prom", "for a monitoring system"},
-    {0},
-};
-static const struct argument_row backup_arguments[] = {
-    {"DIR|FILE", ARGUMENT_ONE, VALUE_FILE,
-     "the directory of the backup; or a new file for the records alone, whose name ends in .mdb"},
-    {0}};
-static const struct option_row backup_options[] = {
-    {.name = "deep", .text = "DIR: read every byte back, also of what the backup had before"},
-    {.name = "plain", .text = "FILE: page by page, with free pages: faster, but not smaller"},
-    {0}};
-static const struct example_row backup_examples[] = {
-    {"jini backup /backup/jini", "everything, while others write; later what is new"},
-    {"jini --db /backup/jini --read-only verify --deep", "what that backup is worth"},
-    {"jini backup /backup/$(date +%F).mdb", "a copy of the records alone"},
     {0},
 };
 static const struct example_row options_examples[] = {
