@@ -76,8 +76,10 @@ class Queue(Case):
     def test_a_worker_that_waits(self):
         worker = self.start("--json", "job", "take", "--wait-ms", 60000)
         job = {}
-        threading.Timer(0.3, lambda: job.update(self.add().object())).start()
+        adding = threading.Timer(0.3, lambda: job.update(self.add().object()))
+        adding.start()
         result = self.finish(worker)
+        adding.join()
         self.assertEqual(result.code, 0, result.err)
         self.assertEqual(result.object()["id"], job["id"])
 
