@@ -3,7 +3,8 @@
  *
  * The check reads beside live writers and takes no lock. A commit never touches the pages of the
  * commit before it, so damage is believed only while the newest meta page is still the one that the
- * walk began with.
+ * walk began with. Where commits come faster than that, the roots alone are read, and if not even
+ * that is done in time, what writes to the file has found it whole.
  */
 #include "store/lmdb_file.h"
 
@@ -71,6 +72,7 @@ struct walk {
     uint64_t met_count;
     uint64_t free_beyond; /* free pages found that lie beyond the end of the file */
     enum lmdb_check extent;
+    bool hurries;                    /* of a small file too the roots alone are read */
     const struct store_watch *watch; /* or NULL */
     uint64_t watch_at;               /* `met_count` of the next look at it */
 };
@@ -467,7 +469,8 @@ static int check_once(struct walk *walk)
     int status = read_meta(walk, &walk->meta);
     if (status)
         return status;
-    bool all = walk->extent == LMDB_CHECK_ALL || walk->meta.last_page < SMALL_PAGES;
+    bool small = walk->meta.last_page < SMALL_PAGES && !walk->hurries;
+    bool all = walk->extent == LMDB_CHECK_ALL || small;
     walk->meta.main.levels = all ? DEPTH_MAX : 1;
     walk->meta.free.levels = walk->meta.main.levels;
     walk->free_beyond = 0;
@@ -495,6 +498,12 @@ static bool moved_on(struct walk *walk)
     return status == 0 && now.transaction != transaction;
 }
 
+static int too_fast(const struct walk *walk)
+{
+    return error_set(walk->error, JINI_E_BUSY, walk->path,
+                     "commits come faster than the data file can be checked: try again");
+}
+
 static int check_file(const char *directory, struct walk *walk)
 {
     char path[4200];
@@ -503,12 +512,15 @@ static int check_file(const char *directory, struct walk *walk)
     walk->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (walk->fd < 0)
         return error_set_errno(walk->error, errno, path, "cannot open the data file");
+    bool moves = true;
     int status = JINI_E_CORRUPT;
-    for (int i = 0; i < RETRIES && status == JINI_E_CORRUPT; i++) {
+    for (int i = 0; i < RETRIES && status == JINI_E_CORRUPT && moves; i++) {
+        walk->hurries = i >= RETRIES / 2;
         status = check_once(walk);
-        if (status == JINI_E_CORRUPT && !moved_on(walk))
-            break;
+        moves = status == JINI_E_CORRUPT && moved_on(walk);
     }
+    if (status == JINI_E_CORRUPT && moves)
+        status = walk->extent == LMDB_CHECK_ALL ? too_fast(walk) : 0;
     close(walk->fd);
     base_free(walk->met);
     if (status == 0)
