@@ -65,15 +65,16 @@ static int read_prompts(struct store_txn *txn, struct jini_job_taken *taken,
 static int fail_unreadable(struct jini_txn *txn, struct take_work *work, const struct jini_id *id)
 {
     struct jini_error ignored;
-    struct job_end end = {.jini = txn->jini,
-                          .id = *id,
-                          .to = JINI_JOB_FAILED,
-                          .flags = JOB_END_DESPITE_DAMAGE,
-                          .now_ms = txn->now_ms,
-                          .reason = "its prompt is damaged"};
+    struct job_end *end = &work->ends[work->ended++];
+    *end = (struct job_end){.jini = txn->jini,
+                            .id = *id,
+                            .to = JINI_JOB_FAILED,
+                            .flags = JOB_END_DESPITE_DAMAGE,
+                            .now_ms = txn->now_ms,
+                            .reason = "its prompt is damaged"};
     work->damage.records++;
     work->damage.last = *id;
-    return job_end_in(txn->store, &end, &ignored);
+    return job_end_in(txn->store, end, &ignored);
 }
 
 static int take_one(struct jini_txn *txn, struct jini_job_take *take, struct take_work *work)
@@ -111,7 +112,7 @@ static int op_take(struct jini_txn *txn, void *request)
     work->damage = (struct job_damage){0};
     int status = jobs_give_up_due(txn->store, txn->jini, txn->now_ms, work->ends, TAKE_DUE_MAX,
                                   &work->ended, &work->damage);
-    for (uint32_t i = 0; status == 0 && i < take->capacity && take->count == i; i++)
+    while (status == 0 && take->count < take->capacity && work->ended < TAKE_ENDS_MAX)
         status = take_one(txn, take, work);
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }
@@ -162,13 +163,12 @@ static int has_work(struct jini *jini, const struct jini_job_take *take, bool *o
     struct generations_serves serves = take_serves(jini, take);
     struct generations_due due;
     struct store_txn *txn;
-    struct jini_id id;
     size_t count = 0;
     *out = false;
     int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
         return status;
-    status = generations_waiting_next(txn, &serves, &id, error);
+    status = generations_waiting_any(txn, &serves, error);
     *out = status == 0;
     if (status == JINI_E_NOT_FOUND) {
         status =

@@ -12,7 +12,8 @@
 
 /* ---- takes.c: workers that wait -------------------------------------------------------------- */
 
-enum { TAKE_DUE_MAX = 8 };
+/* Jobs that one op of a take gives up, because they are due or cannot be read. */
+enum { TAKE_DUE_MAX = 8, TAKE_ENDS_MAX = 16 };
 
 /* A take under way; part of its request. */
 struct take_work {
@@ -25,7 +26,7 @@ struct take_work {
 
     /* Of the last run of the op: jobs that were given up on the way, and what is damaged. */
     size_t ended;
-    struct job_end ends[TAKE_DUE_MAX];
+    struct job_end ends[TAKE_ENDS_MAX];
     struct job_damage damage;
 };
 

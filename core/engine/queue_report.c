@@ -305,38 +305,53 @@ static void add_ages(struct metrics_page *page, const struct generations_line *r
     }
 }
 
-static void add_ever(struct metrics_page *page, const struct generations_line *ranks, size_t count)
+static void add_ever(struct metrics_page *page, const struct generations_line *sum)
 {
-    struct generations_line sum = {0};
-    for (size_t i = 0; i < count; i++) {
-        sum.taken_ever += ranks[i].taken_ever;
-        sum.completed_ever += ranks[i].completed_ever;
-        sum.retried_ever += ranks[i].retried_ever;
-        sum.returned_ever += ranks[i].returned_ever;
-    }
     metrics_number(page, "queue_taken_total", "counter",
-                   "Attempts that workers of all processes began.", sum.taken_ever);
+                   "Attempts that workers of all processes began.", sum->taken_ever);
     metrics_number(page, "queue_completed_total", "counter", "Jobs that they finished.",
-                   sum.completed_ever);
+                   sum->completed_ever);
     metrics_number(page, "queue_retried_total", "counter",
-                   "Attempts that failed and were followed by another.", sum.retried_ever);
+                   "Attempts that failed and were followed by another.", sum->retried_ever);
     metrics_number(page, "queue_returned_total", "counter",
-                   "Attempts whose worker was lost, the same.", sum.returned_ever);
+                   "Attempts whose worker was lost, the same.", sum->returned_ever);
+}
+
+/* What has ever happened, of all priorities. */
+static int sum_ever(struct store_txn *txn, struct generations_line *sum)
+{
+    struct generations_line ranks[SLICE];
+    struct generations_line last;
+    size_t count = SLICE;
+    int status = 0;
+    for (bool first = true; status == 0 && count == SLICE; first = false) {
+        status = generations_ranks(txn, first ? NULL : &last, ranks, SLICE, &count);
+        for (size_t i = 0; status == 0 && i < count; i++) {
+            sum->taken_ever += ranks[i].taken_ever;
+            sum->completed_ever += ranks[i].completed_ever;
+            sum->retried_ever += ranks[i].retried_ever;
+            sum->returned_ever += ranks[i].returned_ever;
+            last = ranks[i];
+        }
+    }
+    return status;
 }
 
 void queue_metrics(struct jini *jini, struct metrics_page *page)
 {
     struct generations_line ranks[RANKS_SHOWN];
+    struct generations_line sum = {0};
     struct store_txn *txn;
     size_t count = 0;
     if (store_read_begin(jini->store, &txn) == 0) {
-        if (generations_ranks(txn, NULL, ranks, RANKS_SHOWN, &count) != 0)
+        if (generations_ranks(txn, NULL, ranks, RANKS_SHOWN, &count) != 0 ||
+            sum_ever(txn, &sum) != 0)
             count = 0;
         store_read_end(txn);
     }
     add_jobs(page, ranks, count);
     add_ages(page, ranks, count, clock_wall_ns(jini->clock) / NS_PER_MS);
-    add_ever(page, ranks, count);
+    add_ever(page, &sum);
     metrics_number(page, "queue_workers", "gauge", "Workers of this process that wait for a job.",
                    takes_waiting(jini->takes));
 }

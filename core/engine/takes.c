@@ -15,7 +15,7 @@
  *     is delayed becomes ready then, one whose lease is over comes back. And it looks every
  *     SLEEP_MAX_MS: a process that was killed between its commit and the wake-up has told nobody.
  *  4. For jobs that came at once no more ops are under way than there are jobs, so that a hundred
- *     workers do not all run for one.
+ *     workers do not all run for one. One may be whatever the counts say, which may be damaged.
  *  5. A take is in the list, or an op of it is under way, or it ends: `lock` is held for each
  *     change of that. No request is finished, and no op submitted, under the lock.
  */
@@ -139,32 +139,26 @@ static uint64_t end_late(struct takes *takes, struct chain *late)
     return first_ns;
 }
 
-/* How many jobs are ready for anybody. */
-static uint64_t count_ready(struct store_txn *txn)
+/* How many ops may be under way. */
+static uint64_t room_for_ops(struct store_txn *txn)
 {
-    struct generations_line ranks[64];
-    uint64_t ready = 0;
-    size_t count;
-    if (generations_ranks(txn, NULL, ranks, sizeof(ranks) / sizeof(ranks[0]), &count) != 0)
-        return 0;
-    for (size_t i = 0; i < count; i++)
-        ready += ranks[i].ready;
-    return ready;
+    uint64_t ready;
+    uint64_t delayed;
+    return generations_waiting_count(txn, &ready, &delayed) == 0 && ready > 0 ? ready : 1;
 }
 
 static void choose(struct takes *takes, struct store_txn *txn, struct chain *going)
 {
-    uint64_t ready = count_ready(txn);
+    uint64_t room = room_for_ops(txn);
     struct take_work *next;
     for (struct take_work *work = takes->first; work; work = next) {
         struct generations_serves serves =
             take_serves(takes->jini, (struct jini_job_take *)work->request);
         struct jini_error ignored;
-        struct jini_id id;
         next = work->next;
-        if (takes->under_way >= ready)
+        if (takes->under_way >= room)
             return;
-        if (generations_waiting_next(txn, &serves, &id, &ignored) != 0)
+        if (generations_waiting_any(txn, &serves, &ignored) != 0)
             continue;
         chain_add(takes, going, work);
         work->chosen = true;

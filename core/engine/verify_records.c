@@ -5,6 +5,7 @@
 #include "engine/verify_private.h"
 
 #include "base/tuple.h"
+#include "engine/facts.h"
 #include "engine/jobs.h"
 #include "engine/owner.h"
 #include "events/consumers.h"
@@ -99,6 +100,23 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
 
 /* ---- Jobs, images, the queue ---- */
 
+/* Why a job was admitted, which jini_why() reads. */
+static int check_facts(struct verifying *v, struct store_txn *txn, const struct jini_id *id)
+{
+    uint8_t bytes[GENERATIONS_FACTS_MAX];
+    struct buffer facts = buffer_of(bytes, sizeof(bytes));
+    struct jini_decision decision = {0};
+    struct jini_error ignored;
+    const struct verify_place place = {.kind = "facts_damaged", .field = "facts", .job = id};
+    int status = generations_job_facts(txn, id, &facts, &ignored);
+    if (status)
+        return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
+    if (facts.length > 0 && facts_read(buffer_slice(&facts), &decision) != 0)
+        verify_problem(v, &place, "facts: its %zu bytes do not tell why it was admitted",
+                       facts.length);
+    return 0;
+}
+
 static int check_job(struct verifying *v, struct store_txn *txn, struct slice key)
 {
     const struct generations_check check = check_in(v, txn);
@@ -120,8 +138,10 @@ static int check_job(struct verifying *v, struct store_txn *txn, struct slice ke
     struct tuple plain;
     tuple_begin(&plain);
     tuple_add_id(&plain, &id);
-    v->request->jobs += slice_compare(tuple_key(&plain), key) == 0;
-    return status;
+    if (slice_compare(tuple_key(&plain), key) != 0)
+        return status;
+    v->request->jobs++;
+    return status ? status : check_facts(v, txn, &id);
 }
 
 static int check_image(struct verifying *v, struct store_txn *txn, struct slice key)

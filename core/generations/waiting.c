@@ -57,24 +57,17 @@ static int choose_round(struct store_txn *txn, const struct line_row *line, stru
 
 int generations_waiting_room(struct store_txn *txn, uint64_t waiting_max, struct jini_error *error)
 {
-    struct generations_line ranks[16];
-    const struct generations_line *last = NULL;
-    uint64_t waiting = 0;
-    size_t count = sizeof(ranks) / sizeof(ranks[0]);
+    uint64_t ready;
+    uint64_t delayed;
     if (waiting_max == 0)
         return 0;
-    while (count == sizeof(ranks) / sizeof(ranks[0])) {
-        int status = generations_ranks(txn, last, ranks, count, &count);
-        if (status)
-            return damaged(error, status);
-        for (size_t i = 0; i < count; i++)
-            waiting += ranks[i].ready + ranks[i].delayed;
-        last = count ? &ranks[count - 1] : NULL;
-    }
-    if (waiting < waiting_max)
+    int status = generations_waiting_count(txn, &ready, &delayed);
+    if (status)
+        return damaged(error, status);
+    if (ready + delayed < waiting_max)
         return 0;
     return error_set(error, JINI_E_BUSY, "queue", "%llu jobs wait for workers, and no more may",
-                     (unsigned long long)waiting);
+                     (unsigned long long)(ready + delayed));
 }
 
 /* ---- The first of a line ---- */
@@ -162,8 +155,13 @@ int waiting_edit_begin(struct store_txn *txn, const struct jini_id *id,
     if (status)
         return status;
     edit->line = edit->line_before;
-    status = pass_damage(rank_load(txn, row->priority, &edit->rank), edit->before, &edit->rank_lost,
-                         error);
+    /* The figures of a priority keep nothing from anything. */
+    status = rank_load(txn, row->priority, &edit->rank);
+    edit->rank_lost = is_damage(status);
+    if (edit->rank_lost || status == JINI_E_NOT_FOUND)
+        status = 0;
+    else if (status)
+        status = damaged(error, status);
     if (status == 0 && edit->before == STANDING_OUT)
         status = choose_round(txn, &edit->line, after, error);
     if (status || edit->before == edit->after)

@@ -62,9 +62,15 @@ struct generations_serves {
 /* JINI_E_BUSY ("queue"): as many jobs wait as may; `waiting_max` 0: any number may. */
 int generations_waiting_room(struct store_txn *txn, uint64_t waiting_max, struct jini_error *error);
 
-/* The job that is next for a worker. JINI_E_NOT_FOUND, with no words: none waits for it. */
-int generations_waiting_next(struct store_txn *txn, const struct generations_serves *serves,
-                             struct jini_id *out, struct jini_error *error);
+/* How many jobs are READY, and how many DELAYED; a damaged row counts none. */
+int generations_waiting_count(struct store_txn *txn, uint64_t *ready, uint64_t *delayed);
+
+/*
+ * Whether a take may find a job for a worker. A row that leads to none promises one until a take
+ * has come to it, which mends that. JINI_E_NOT_FOUND, with no words: none waits for it.
+ */
+int generations_waiting_any(struct store_txn *txn, const struct generations_serves *serves,
+                            struct jini_error *error);
 
 struct generations_take {
     struct generations_serves serves;
@@ -73,7 +79,7 @@ struct generations_take {
 
     /* Out. */
     struct jini_job job; /* IN_PROGRESS; `attempt` is the holder's number */
-    uint32_t damaged;    /* rows that led to no job, and are gone now */
+    uint32_t damaged;    /* rows that led to no job that can be taken, and are gone now */
     struct jini_id damaged_id;
 };
 

@@ -7,6 +7,11 @@
 
 enum { DROPPED_MAX = 8 };
 
+static bool is_damage(int status)
+{
+    return status == JINI_E_CORRUPT || status == JINI_E_FORMAT;
+}
+
 /* A line that a worker may be served from, by its first job. */
 struct candidate {
     bool found;
@@ -58,6 +63,23 @@ static int consider_all(struct store_txn *txn, const struct generations_serves *
     }
 }
 
+/* A line by its row; where that is damaged, by its turns. */
+static int consider_line(struct store_txn *txn, const struct generations_serves *serves,
+                         const struct line *line, struct candidate *best)
+{
+    struct line_row row;
+    struct turn first;
+    int status = line_load(txn, line, &row);
+    if (status == 0 && !id_is_zero(&row.head))
+        consider(serves, line, row.head_created_ms, best);
+    if (!is_damage(status))
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    status = line_first(txn, line, NULL, &first);
+    if (status == 0)
+        consider(serves, line, first.created_ms, best);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
+}
+
 /* The lines of one model, by falling priority. */
 static int consider_model(struct store_txn *txn, const struct generations_serves *serves,
                           const char *model, struct candidate *best)
@@ -66,7 +88,6 @@ static int consider_model(struct store_txn *txn, const struct generations_serves
     struct tuple high;
     struct store_cursor cursor;
     struct waiting_key key;
-    struct line_row row;
     key_waiting(&low, "line");
     tuple_add_text(&low, slice_of_text(model));
     high = low;
@@ -78,11 +99,9 @@ static int consider_model(struct store_txn *txn, const struct generations_serves
     while ((status = store_cursor_next(&cursor, NULL)) == 0) {
         if (waiting_key_read(cursor.key, "line", &key) != 0)
             continue;
-        status = line_load(txn, &key.line, &row);
-        if (status && status != JINI_E_CORRUPT && status != JINI_E_FORMAT)
+        status = consider_line(txn, serves, &key.line, best);
+        if (status)
             break;
-        if (status == 0 && !id_is_zero(&row.head))
-            consider(serves, &key.line, row.head_created_ms, best);
     }
     store_cursor_close(&cursor);
     return status == JINI_E_NOT_FOUND ? 0 : status;
@@ -100,21 +119,15 @@ static int choose(struct store_txn *txn, const struct generations_serves *serves
     return status;
 }
 
-int generations_waiting_next(struct store_txn *txn, const struct generations_serves *serves,
-                             struct jini_id *out, struct jini_error *error)
+int generations_waiting_any(struct store_txn *txn, const struct generations_serves *serves,
+                            struct jini_error *error)
 {
     struct candidate best;
-    struct turn first;
     int status = choose(txn, serves, &best);
     if (status)
         return error_set(error, status, "queue", "the queue for workers cannot be read: %s",
                          jini_status_text(status));
-    if (!best.found)
-        return JINI_E_NOT_FOUND;
-    const struct line line = {slice_of_text(best.model), best.priority};
-    status = line_first(txn, &line, NULL, &first);
-    *out = first.id;
-    return status == JINI_E_NOT_FOUND ? JINI_E_NOT_FOUND : status;
+    return best.found ? 0 : JINI_E_NOT_FOUND;
 }
 
 /* ---- Taking ---- */
@@ -159,7 +172,10 @@ static int mend_head(struct store_txn *txn, const struct line *line, uint64_t cr
     return status ? status : put_line(txn, line, &row);
 }
 
-/* Rows that lead to no job which waits there go, or they would hold up those behind them. */
+/*
+ * Rows that lead to no job which waits there, or to one that damage keeps from being taken, go, or
+ * they would hold up those behind them.
+ */
 static int drop_turn(struct store_txn *txn, struct generations_take *take, const struct line *line,
                      const struct turn *turn)
 {
@@ -205,10 +221,12 @@ static int take_from(struct store_txn *txn, struct generations_take *take,
         return status;
     if (status == 0) {
         status = job_load(txn, &first.id, &job, error);
-        if (status == 0 && stands_at(&job.row, &line, &first))
-            return take_job(txn, take, &first.id, &job.row, error);
-        if (status && status != JINI_E_NOT_FOUND && status != JINI_E_CORRUPT &&
-            status != JINI_E_FORMAT)
+        if (status == 0 && stands_at(&job.row, &line, &first)) {
+            status = take_job(txn, take, &first.id, &job.row, error);
+            if (!is_damage(status))
+                return status;
+        }
+        if (status && status != JINI_E_NOT_FOUND && !is_damage(status))
             return status;
         error_clear(error);
         status = drop_turn(txn, take, &line, &first);
@@ -408,6 +426,26 @@ int generations_lines(struct store_txn *txn, const struct generations_line *afte
         key_line(&key, &line);
     }
     return list_rows(txn, "line", after ? &key : NULL, show_line, out, capacity, count);
+}
+
+int generations_waiting_count(struct store_txn *txn, uint64_t *ready, uint64_t *delayed)
+{
+    struct store_cursor cursor;
+    struct waiting_key key;
+    struct rank_row row;
+    *ready = *delayed = 0;
+    int status = open_kind(txn, "rank", NULL, &cursor);
+    if (status)
+        return status;
+    while ((status = store_cursor_next(&cursor, NULL)) == 0) {
+        if (waiting_key_read(cursor.key, "rank", &key) != 0 ||
+            rank_load(txn, key.line.priority, &row) != 0)
+            continue;
+        *ready += row.count[STANDING_READY];
+        *delayed += row.count[STANDING_DELAYED];
+    }
+    store_cursor_close(&cursor);
+    return status == JINI_E_NOT_FOUND ? 0 : status;
 }
 
 int generations_ranks(struct store_txn *txn, const struct generations_line *after,
