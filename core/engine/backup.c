@@ -111,9 +111,7 @@ static int count_backup(struct backup *backup, struct jini_error *error)
 
 static void on_finding(void *context, const struct jini_verify_problem *problem)
 {
-    struct backup *backup = context;
-    backup->records_are_damaged = true;
-    backup_problem(backup, problem, JINI_E_CORRUPT);
+    backup_problem(context, problem, JINI_E_CORRUPT);
 }
 
 static void on_rows(void *context, const char *space, uint64_t done, uint64_t total)

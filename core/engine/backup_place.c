@@ -248,75 +248,6 @@ static int check_empty(const struct backup *backup, struct jini_error *error)
 
 /* ---- Opening ---- */
 
-static bool is_inside(const char *path, const char *folder)
-{
-    char *outer = realpath(folder, NULL);
-    char *inner = realpath(path, NULL);
-    size_t length = outer ? strlen(outer) : 0;
-    bool inside = outer && inner && strncmp(inner, outer, length) == 0 &&
-                  (inner[length] == '/' || inner[length] == '\0');
-    free(inner);
-    free(outer);
-    return inside;
-}
-
-static bool is_same(const char *path, const char *other)
-{
-    struct stat first;
-    struct stat second;
-    return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
-/* Whether the directory, or a folder in it that a backup deletes in, is a folder of `owner`. */
-static bool belongs_to(const struct backup *backup, const char *owner)
-{
-    static const char *const folders[] = {"", "packs", BACKUP_ARCHIVE, BACKUP_ARCHIVE "/packs"};
-    char path[BACKUP_FULL_PATH_MAX];
-    char packs[BACKUP_FULL_PATH_MAX];
-    snprintf(packs, sizeof(packs), "%s/packs", owner);
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", backup->path, folders[i]);
-        if (is_inside(path, owner) || is_same(path, owner) || is_same(path, packs))
-            return true;
-    }
-    return false;
-}
-
-static int check_owners(const struct backup *backup, struct jini_error *error)
-{
-    char archive[ARCHIVE_URL_MAX];
-    int status = archives_directory(backup->jini, archive, error);
-    if (status == 0 && belongs_to(backup, backup->jini->directory))
-        return error_set(error, JINI_E_INVALID, "path",
-                         "the directory, or a folder in it, belongs to the database itself; name "
-                         "one elsewhere");
-    if (status == 0 && archive[0] != '\0' && belongs_to(backup, archive))
-        return error_set(error, JINI_E_INVALID, "path",
-                         "the directory, or a folder in it, belongs to the archive of the "
-                         "database; name one elsewhere");
-    return status;
-}
-
-/* What somebody has linked elsewhere is not the backup's to delete in. */
-static int check_folders(const struct backup *backup, struct jini_error *error)
-{
-    static const char *const folders[] = {"packs", BACKUP_ARCHIVE, BACKUP_ARCHIVE "/packs"};
-    struct stat info;
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        const char *name = folders[i];
-        if (fstatat(backup->directory.descriptor, name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
-            if (!S_ISDIR(info.st_mode))
-                return error_set(
-                    error, JINI_E_INVALID, "path",
-                    "its %s is a link or a file, where a backup has a folder of its own", name);
-        } else if (errno != ENOENT) {
-            return failed(backup, errno, "look at the folder", name, error);
-        }
-    }
-    return 0;
-}
-
 static int sync_parent(const struct backup *backup, struct jini_error *error)
 {
     int parent = openat(backup->directory.descriptor, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -332,7 +263,7 @@ static int open_directory(struct backup *backup, struct jini_error *error)
     backup->made = mkdir(backup->path, DIRECTORY_MODE) == 0;
     if (!backup->made && errno != EEXIST)
         return error_set_errno(error, errno, backup->path, "cannot make the directory");
-    int status = check_owners(backup, error);
+    int status = backup_check_owners(backup, error);
     if (status) {
         if (backup->made)
             rmdir(backup->path);
@@ -371,7 +302,7 @@ int backup_place_open(struct backup *backup, struct jini_error *error)
     if (status == JINI_E_NOT_FOUND)
         return begin_backup(backup, error);
     if (status == 0)
-        status = check_folders(backup, error);
+        status = backup_check_folders(backup, error);
     if (status == 0)
         status = check_epoch(backup, error);
     backup->was_damaged = backup->marker.is_damaged;
@@ -479,7 +410,7 @@ static bool is_known(void *context)
 static int keep_before(const struct backup *backup, struct jini_error *error)
 {
     int directory = backup->directory.descriptor;
-    bool wanted = backup->has_before && backup->records_are_damaged;
+    bool wanted = backup->has_before && backup->request->problems > 0;
     if (!wanted || linkat(directory, records_name, directory, records_before, 0) == 0 ||
         errno == EEXIST)
         return 0;

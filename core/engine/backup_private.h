@@ -3,12 +3,13 @@
  *
  *   backup.c         the request: who may make it, in which order
  *   backup_place.c   the directory: what it holds, and the records' way to their name
+ *   backup_folders.c  whose its folders are
  *   backup_files.c   packs and objects: which, whence, and whether they hold
  *   backup_prune.c   what the records name no longer
  *
  *     DIR/jini-backup     what this is, see backup_place.c
  *     DIR/data.mdb        the records
- *     DIR/data-before.mdb those of before damage was found in the database's
+ *     DIR/data-before.mdb those of before any problem was found in the database
  *     DIR/packs, archive  as in any database
  *     DIR/partial/        what is being copied; nothing in it counts
  *
@@ -62,7 +63,6 @@ struct backup {
     struct stat before_file;     /* and the file, as it was then */
     struct store *records;       /* those that were copied */
     struct hash128 records_hash;
-    bool records_are_damaged; /* rows of them disagree, or cannot be read */
 
     /* backup_files.c */
     bool was_damaged; /* the backup before: its files are read before they are kept */
@@ -104,6 +104,17 @@ int backup_place_drop_before(struct backup *backup, struct jini_error *error);
 
 /* Lets go of what is open; what is in DIR/partial goes, too. May be called at any point. */
 void backup_place_close(struct backup *backup);
+
+/* ---- backup_folders.c ---- */
+
+/* JINI_E_INVALID: the directory, or a folder in it, is one of the database or of its archive. */
+int backup_check_owners(const struct backup *backup, struct jini_error *error);
+
+/*
+ * JINI_E_INVALID: a folder of packs or objects leads elsewhere, by a link or since something is
+ * mounted there.
+ */
+int backup_check_folders(const struct backup *backup, struct jini_error *error);
 
 /* ---- backup_files.c, backup_prune.c ---- */
 

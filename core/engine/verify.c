@@ -137,6 +137,14 @@ static int verify_all(struct verifying *v)
     return status ? status : verify_packs(v);
 }
 
+static int verify_copied(struct verifying *v)
+{
+    int status = verify_rows(v);
+    if (status == 0)
+        status = verify_shared(v);
+    return status ? status : verify_pack_rows(v);
+}
+
 static int run(struct verifying *v, int (*parts)(struct verifying *v))
 {
     v->findings = base_malloc(sizeof(*v->findings) * VERIFY_PENDING_MAX);
@@ -148,8 +156,9 @@ static int run(struct verifying *v, int (*parts)(struct verifying *v))
 int verify_copy(struct jini *jini, struct store *copy, struct jini_request *asker,
                 struct jini_verify *verify)
 {
-    struct verifying v = {.jini = jini, .store = copy, .asker = asker, .request = verify};
-    return run(&v, verify_rows);
+    struct verifying v = {
+        .jini = jini, .store = copy, .asker = asker, .request = verify, .rows_only = true};
+    return run(&v, verify_copied);
 }
 
 static void run_verify(struct worker_task *task, int status)

@@ -201,7 +201,7 @@ static int visit_pack(void *context, struct slice key, struct slice value)
     int status = read_row(v, key, &pack);
     if (status)
         return status == JINI_E_NOT_FOUND ? 0 : status;
-    return check_pack(v, &pack);
+    return v->rows_only ? 0 : check_pack(v, &pack);
 }
 
 /*
@@ -236,10 +236,15 @@ static int count_lost(void *context, const struct pack_lost *lost)
     return 0;
 }
 
-int verify_packs(struct verifying *v)
+int verify_pack_rows(struct verifying *v)
 {
     verify_phase(v, "packs", STORE_SPACE_PACKS);
-    int status = verify_each(v, STORE_SPACE_PACKS, visit_pack, v);
+    return verify_each(v, STORE_SPACE_PACKS, visit_pack, v);
+}
+
+int verify_packs(struct verifying *v)
+{
+    int status = verify_pack_rows(v);
     if (status == 0)
         status =
             pack_path_walk(v->jini->directory_fd, check_file, v, NULL, &v->request->request.error);

@@ -45,6 +45,7 @@ struct verifying {
     struct store *store;        /* the engine's, or a copy of it */
     struct jini_request *asker; /* who may cancel it */
     struct jini_verify *request;
+    bool rows_only; /* of a copy: files and objects are the caller's to look at */
     const char *phase;
     uint64_t phase_rows; /* when the phase began; 0: not known */
     bool in_snapshot;
@@ -88,6 +89,7 @@ int verify_records(struct verifying *v);
 int verify_locations(struct verifying *v);
 int verify_shared(struct verifying *v);
 int verify_packs(struct verifying *v);
+int verify_pack_rows(struct verifying *v);
 int verify_ledger(struct verifying *v);
 
 /*

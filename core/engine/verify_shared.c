@@ -212,7 +212,7 @@ static int visit_content(void *context, struct slice key, struct slice value)
         return status;
     status = check_content(v, txn, &content, &to_file);
     verify_snapshot_end(v, txn);
-    if (to_file)
+    if (to_file && !v->rows_only)
         return await_file(run, &content);
     return status == JINI_E_NOT_FOUND || status_is_damage(status) ? 0 : status;
 }

@@ -215,7 +215,7 @@ static int open_pack(int directory, const struct jini_id *pack, int *out, struct
 {
     char path[PACK_PATH_MAX];
     pack_path(pack, path);
-    *out = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    *out = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a fifo */
     if (*out < 0)
         return error_set_errno(error, errno, "pack", "cannot open %s", path);
     struct pack_source source = pack_source_of_file(pack, *out);

@@ -29,8 +29,8 @@ enum jini_backup_flag {
  * machine, and are not copied.
  *
  * `path` names a directory that is not there, whose parent is, or that is empty; or a backup that
- * this database has made before, with folders of its own: neither links, nor those of the database
- * or its archive. Of that one, packs and objects that do not change any more are
+ * this database has made before, with folders of its own: no links, nothing that is mounted there,
+ * and not those of the database or its archive. Of that one, packs and objects that do not change any more are
  * taken as they are, by name, length and footer (or, with JINI_BACKUP_DEEP, by every byte), and
  * what the records name no longer is deleted at the end. Until the new records have their name,
  * those of the backup before are there with all that they name: what ends early leaves a backup as
@@ -45,8 +45,9 @@ enum jini_backup_flag {
  * a better copy; then the result is JINI_E_CORRUPT, and all else is copied. So is what cannot be
  * read, with JINI_E_IO where that is all. Nothing is deleted from the backup then, and the next one
  * reads every byte of what is there before it is kept. The records are checked row by row, as
- * jini_verify() does; where it finds something the new ones get their name all the same, and those
- * of the backup before stay beside them as "data-before.mdb", until a backup has no problem.
+ * jini_verify() does, but not against the packs. After any problem the new ones get their name all
+ * the same, and those of the backup before stay beside them as "data-before.mdb", until a backup
+ * has none.
  * `report` and `progress` (phases "records", "packs", "objects", of bytes, of the records without a
  * total; and "check", of their rows) are called on a thread of the engine.
  *
@@ -60,7 +61,7 @@ enum jini_backup_flag {
  *   JINI_E_LOCKED     tiering was at it until the request's time was up; try again later
  *   JINI_E_BUSY       another backup to the same directory, or of this process, is under way
  *   JINI_E_INVALID    no path, or one in the directory of the database or of its archive, or a
- *                     folder in it that is theirs, or a link
+ *                     folder in it that is theirs, a link, or where something is mounted
  *   JINI_E_NOT_FOUND  the parent of the directory is not there
  *   JINI_E_ARCHIVE    the archive does not answer
  *   JINI_E_FULL, JINI_E_IO, JINI_E_READ_ONLY (this one, or the file system of the backup),

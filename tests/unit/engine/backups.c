@@ -1,7 +1,9 @@
 /* Backups: whole by themselves, and none is written over by mistake. */
 #include "backing_up.h"
 #include "plant.h"
+#include "small_disk.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -162,6 +164,55 @@ TEST(folders_of_others_are_left_alone,
     }
     back_up(jini, "copy", 0);
     check_images(jini, 0, 4);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+/* The folder of the only month in a folder of packs. */
+static void find_month(const char *packs, char out[512])
+{
+    const struct dirent *entry;
+    DIR *names = opendir(packs);
+    CHECK(names);
+    while ((entry = readdir(names)) && strncmp(entry->d_name, "20", 2) != 0)
+        ;
+    CHECK(entry);
+    snprintf(out, 512, "%s/%.100s", packs, entry->d_name);
+    closedir(names);
+}
+
+TEST(mounts_and_links_in_a_backup_are_refused,
+     "What is mounted in a backup, or linked, also in place of the folder of a month, is somebody "
+     "else's: nothing is deleted there.")
+{
+    char month[512];
+    char theirs[512];
+    struct jini_error error;
+    small_disk_namespace();
+    struct jini *other = open_at("other");
+    put(other, fixture_user(other, "bob", "Premium"), 0, 2);
+    fixture_tier(other, JINI_TIERING_NOW, NULL);
+    struct jini *jini = open_at("db");
+    put(jini, fixture_user(jini, "ada", "Premium"), 2, 4);
+    back_up(jini, "copy", 0);
+    snprintf(theirs, sizeof(theirs), "%s", harness_path("other/packs"));
+    find_month(harness_path("copy/packs"), month);
+    const char *const places[][2] = {{harness_path("copy/packs"), theirs}, {month, theirs}};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        CHECK_INT(mount(places[i][1], places[i][0], NULL, MS_BIND, NULL), ==, 0);
+        CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_INVALID);
+        CHECK_CONTAINS(error.message, "mounted");
+        CHECK_INT(umount(places[i][0]), ==, 0);
+    }
+    CHECK_INT(rename(month, harness_path("aside")), ==, 0);
+    CHECK_INT(symlink(theirs, month), ==, 0);
+    CHECK_STATUS(try_backup(jini, "copy", &error), JINI_E_INVALID);
+    CHECK_CONTAINS(error.message, "link");
+    CHECK_INT(mkdir(harness_path("mounted"), 0700), ==, 0);
+    CHECK_INT(mount(harness_path("db/packs"), harness_path("mounted"), NULL, MS_BIND, NULL), ==, 0);
+    CHECK_STATUS(try_backup(jini, "mounted/copy", &error), JINI_E_INVALID);
+    CHECK_INT(umount(harness_path("mounted")), ==, 0);
+    check_images(other, 0, 2);
+    CHECK_OK(jini_close(other, NULL, NULL));
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 

@@ -227,3 +227,41 @@ TEST(records_of_before_go_when_all_is_well,
     check_backup("copy", 0, 2, true);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
+
+TEST(a_damaged_row_of_a_pack_keeps_the_records_before,
+     "So do rows of packs and of what is shared that cannot be read.")
+{
+    static const enum store_space spaces[] = {STORE_SPACE_CONTENT, STORE_SPACE_PACKS};
+    struct jini *jini = open_at("db");
+    put(jini, fixture_user(jini, "ada", "Premium"), 0, 2);
+    fixture_tier(jini, 0, NULL);
+    struct jini_image_place place = fixture_locate(jini, &images[0]);
+    struct tuple key = plant_key_id(&place.pack_id);
+    for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "copy-%zu", i);
+        back_up(jini, name, 0);
+        plant_row(jini, spaces[i], &key, "rot", 3);
+        struct jini_backup backup = request_for(harness_path("%s", name));
+        CHECK_STATUS(jini_backup(jini, &backup, NULL), JINI_E_CORRUPT);
+        CHECK_INT(access(harness_path("%s/data-before.mdb", name), F_OK), ==, 0);
+        if (spaces[i] == STORE_SPACE_PACKS)
+            break; /* it is gone by now */
+        plant_row(jini, spaces[i], &key, NULL, 0);
+    }
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_fifo_in_place_of_a_pack_holds_up_nobody, "It is a pack that cannot be read.")
+{
+    char path[512];
+    struct jini *jini = open_at("db");
+    put(jini, fixture_user(jini, "ada", "Premium"), 0, 1);
+    path_of_pack(jini, &images[0], "db", path);
+    CHECK_OK(jini_close(jini, NULL, NULL));
+    CHECK_INT(unlink(path), ==, 0);
+    CHECK_INT(mkfifo(path, 0600), ==, 0);
+    jini = open_at("db");
+    back_up_with(jini, JINI_E_IO, "pack_not_copied");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
