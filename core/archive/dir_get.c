@@ -23,7 +23,7 @@ static int check_file(const struct dir *dir, struct archive_request *request,
         return absent(dir, request->name, &request->error);
     if (!S_ISREG(info->st_mode))
         return error_set(
-            &request->error, JINI_E_ARCHIVE, "name",
+            &request->error, JINI_E_CORRUPT, "name",
             "\"%.*s\" in the archive %s is not a regular file; something else than Jini put "
             "it there",
             dir_shown_length(request->name), (const char *)request->name.data, dir->shown);

@@ -516,6 +516,7 @@ static int back_up_file(struct backup *backup, const struct wanted *wanted, uint
 struct walk {
     struct backup *backup;
     struct jini_error *error;
+    bool has_failed; /* the backup, and not the folders that are walked */
 };
 
 static int add_lengths(void *context, const struct index_pack *pack)
@@ -554,9 +555,8 @@ static int copy_pack_object(void *context, const struct index_pack *pack)
 }
 
 /* A file without a row, although there are images in it. */
-static int copy_rowless(void *context, const struct jini_id *id)
+static int copy_rowless(struct walk *walk, const struct jini_id *id)
 {
-    const struct walk *walk = context;
     const struct index_pack pack = {.id = *id, .state = INDEX_PACK_DAMAGED};
     struct index_pack row;
     struct store_txn *txn;
@@ -569,7 +569,29 @@ static int copy_rowless(void *context, const struct jini_id *id)
     if (status != JINI_E_NOT_FOUND)
         return 0;
     status = named_end(walk->backup, id, &end);
-    return status || end == 0 ? status : copy_pack(context, &pack);
+    return status || end == 0 ? status : copy_pack(walk, &pack);
+}
+
+static int on_file(void *context, const struct jini_id *id)
+{
+    struct walk *walk = context;
+    int status = copy_rowless(walk, id);
+    walk->has_failed = status != 0;
+    return status;
+}
+
+/* Folders that cannot be read may hold such files; those that have rows were told one by one. */
+static int copy_rowless_files(struct walk *walk)
+{
+    struct backup *backup = walk->backup;
+    int status = pack_path_walk(backup->jini->directory_fd, on_file, walk, NULL, walk->error);
+    if (status == 0 || walk->has_failed)
+        return status;
+    const struct jini_verify_problem problem = {
+        .kind = "packs_unread", .field = "packs", .message = walk->error->message};
+    backup_problem(backup, &problem, status);
+    error_clear(walk->error);
+    return 0;
 }
 
 /* The directory driver knows its archives by a marker. */
@@ -597,9 +619,7 @@ static int copy_packs(struct walk *walk)
     struct backup *backup = walk->backup;
     begin_phase(backup, "packs");
     int status = index_pack_each(backup->records, copy_pack, walk);
-    if (status == 0)
-        status = pack_path_walk(backup->jini->directory_fd, copy_rowless, walk, NULL, walk->error);
-    return status;
+    return status ? status : copy_rowless_files(walk);
 }
 
 static int find_object(void *context, const struct index_pack *pack)
@@ -622,7 +642,7 @@ static int copy_objects(struct walk *walk)
 
 int backup_files_copy(struct backup *backup, struct jini_error *error)
 {
-    struct walk walk = {backup, error};
+    struct walk walk = {.backup = backup, .error = error};
     backup->done = backup->total = 0;
     int status = index_pack_each(backup->records, add_lengths, &walk);
     if (status == 0)

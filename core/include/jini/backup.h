@@ -30,11 +30,11 @@ enum jini_backup_flag {
  *
  * `path` names a directory that is not there, whose parent is, or that is empty; or a backup that
  * this database has made before, with folders of its own: no links, nothing that is mounted there,
- * and not those of the database or its archive. Of that one, packs and objects that do not change any more are
- * taken as they are, by name, length and footer (or, with JINI_BACKUP_DEEP, by every byte), and
- * what the records name no longer is deleted at the end. Until the new records have their name,
- * those of the backup before are there with all that they name: what ends early leaves a backup as
- * good as it was, and the next call goes on with what it has copied.
+ * and not those of the database or its archive. Of that one, packs and objects that do not change
+ * any more are taken as they are, by name, length and footer (or, with JINI_BACKUP_DEEP, by every
+ * byte), and what the records name no longer is deleted at the end. Until the new records have
+ * their name, those of the backup before are there with all that they name: what ends early leaves
+ * a backup as good as it was, and the next call goes on with what it has copied.
  *
  * Others put, read and remove images meanwhile. Tiering waits: a run of any process is
  * JINI_E_LOCKED, so that nothing is rewritten, freed or deleted for as long as this takes. As with
@@ -74,8 +74,9 @@ struct jini_backup {
     uint32_t reserved;
     jini_verify_fn *report;     /* may be NULL: kinds "pack_not_copied", "object_not_copied";
                                    "pack_missing", "object_missing": the backup alone has it;
-                                   "pack_has_damage": tiering found a record damaged; and those of
-                                   jini_verify() about rows */
+                                   "pack_has_damage": tiering found a record damaged;
+                                   "packs_unread": a folder of packs; and those of jini_verify()
+                                   about rows */
     jini_progress_fn *progress; /* may be NULL */
     void *context;              /* of both */
     uint64_t record_bytes;

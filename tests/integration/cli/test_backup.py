@@ -122,6 +122,22 @@ class Backups(Case):
         for number, id in ids.items():
             self.assertEqual(self.run_jini("--db", "copy", "get", id).raw, png(number))
 
+    def test_packs_that_cannot_be_read(self):
+        """The objects are copied nevertheless, and the folder is told beside the packs in it."""
+        self.put(1)
+        self.run_jini("archive", "run", "--now", "--free-hot")
+        self.put(2)
+        packs = self.directory / "db/packs"
+        packs.chmod(0)
+        self.addCleanup(packs.chmod, 0o700)
+        if os.geteuid() == 0:
+            self.prefix = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"]
+        *problems, total = self.json("backup", "copy", code=6).lines()
+        self.assertEqual([problem["kind"] for problem in problems], ["pack_not_copied", "packs_unread"])
+        self.assertEqual((total["packs"], total["objects"]), (0, 1))
+        packs.chmod(0o700)
+        self.assertEqual(self.backup("copy")["problems"], 0)
+
 
 class PutBack(Case):
     UNKNOWN = "018cc251-f400-7000-8000-0123456789ab"  # a pack of January 2024

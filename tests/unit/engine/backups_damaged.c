@@ -5,6 +5,7 @@
 #include "plant.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,16 @@ static void path_of_pack(struct jini *jini, const struct jini_id *image, const c
     struct jini_image_place place = fixture_locate(jini, image);
     pack_path(&place.pack_id, path);
     snprintf(out, 512, "%s/%s", harness_path("%s", directory), path);
+}
+
+/* The path of the one object of the archive of "db". */
+static void path_of_object(char out[512])
+{
+    glob_t found;
+    CHECK_INT(glob(harness_path("db/archive/packs/*/*"), 0, NULL, &found), ==, 0);
+    CHECK_UINT(found.gl_pathc, ==, 1);
+    snprintf(out, 512, "%s", found.gl_pathv[0]);
+    globfree(&found);
 }
 
 static void overwrite(const char *path, off_t offset)
@@ -263,5 +274,19 @@ TEST(a_fifo_in_place_of_a_pack_holds_up_nobody, "It is a pack that cannot be rea
     CHECK_INT(mkfifo(path, 0600), ==, 0);
     jini = open_at("db");
     back_up_with(jini, JINI_E_IO, "pack_not_copied");
+    CHECK_OK(jini_close(jini, NULL, NULL));
+}
+
+TEST(a_fifo_in_place_of_an_object_ends_no_backup, "It is an object that is damaged.")
+{
+    char path[512];
+    struct jini *jini = open_at("db");
+    put(jini, fixture_user(jini, "ada", "Premium"), 0, 1);
+    fixture_tier(jini, JINI_TIERING_NOW | JINI_TIERING_FREE_HOT, NULL);
+    path_of_object(path);
+    CHECK_INT(unlink(path), ==, 0);
+    CHECK_INT(mkfifo(path, 0600), ==, 0);
+    struct jini_backup backup = back_up_with(jini, JINI_E_CORRUPT, "object_not_copied");
+    CHECK_UINT(backup.objects, ==, 0);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
