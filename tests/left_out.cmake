@@ -13,7 +13,7 @@ elseif(JINI_SANITIZE STREQUAL "thread")
         # One work of few threads, again and again; other tests do that work.
         "crash-(arrows|faults|faults_work|store_faults)" "archive-crash" "images-pack_crash"
         # A command has one thread beside the engine's: the main job stands for all.
-        "integration-cli-(accounts|backup|files|help|images|output|processes)")
+        "integration-cli-(accounts|backup|credits|events|files|help|images|ledger|output|packs|processes|queue)")
 elseif(JINI_SANITIZE)
     set(left_out
         # What opens a damaged database is looked at by the unit tests.

@@ -51,7 +51,7 @@ static bool act_until(const struct arrow *arrow, uint64_t nth)
 
 static void sweep(const struct arrow *arrow)
 {
-    const uint64_t step = harness_step_of_sweep();
+    const uint64_t step = harness_step_of_long_sweep();
     uint64_t nth = 1 + harness_random_below(step);
     const char *fast = harness_fast_directory(64 << 20);
     snprintf(database, sizeof(database), "%s/db", fast);

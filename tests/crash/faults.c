@@ -131,7 +131,7 @@ static void start_over(void)
 static void loop_over_calls(uint32_t kinds, enum fault_effect effect, int error)
 {
     struct outcome outcome;
-    const uint64_t step = harness_step_of_sweep();
+    const uint64_t step = harness_step_of_long_sweep();
     uint64_t n = 1 + harness_random_below(step);
     bool injected = true;
     harness_keep_heap();
@@ -185,7 +185,7 @@ TEST(each_failing_allocation_loses_nothing, "With each allocation of the library
                                             "nothing acknowledged is lost and nothing leaks.")
 {
     struct outcome outcome;
-    const uint64_t step = harness_step_of_sweep();
+    const uint64_t step = harness_step_of_long_sweep();
     uint64_t n = 1 + harness_random_below(step);
     start_over();
     for (;; n += step) {

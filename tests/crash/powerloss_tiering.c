@@ -106,7 +106,7 @@ static unsigned look_through(const struct arrow *arrow, bool planted)
     size_t first = powerloss_first_cut(look.loss);
     size_t last = powerloss_last_cut(look.loss);
     uint64_t mixtures = MIXTURES * harness_scale();
-    uint64_t step = harness_step_of_sweep();
+    uint64_t step = harness_step_of_long_sweep();
     uint64_t syncs = harness_random_below(step);
     look.acknowledged = world->prepared;
     for (size_t cut = first; cut <= last && !(planted && look.lost); cut++) {

@@ -239,7 +239,7 @@ static void remove_database(const char *directory)
 
 static void fail_allocations(enum store_driver driver)
 {
-    const uint64_t step = harness_step_of_sweep();
+    const uint64_t step = harness_step_of_long_sweep();
     uint64_t n = harness_random_below(step);
     unsigned runs = 0;
     bool failed;
@@ -291,7 +291,7 @@ static bool some_call_failed(void)
 
 static void fail_calls(const struct fault_plan *plan)
 {
-    const uint64_t step = harness_step_of_sweep();
+    const uint64_t step = harness_step_of_long_sweep();
     uint64_t n = harness_random_below(step);
     unsigned runs = 0;
     uint64_t injected;

@@ -384,6 +384,11 @@ uint64_t harness_step_of_sweep(void)
     return harness_sanitized() && harness_scale() == 1 ? 13 : 1;
 }
 
+uint64_t harness_step_of_long_sweep(void)
+{
+    return harness_sanitized() || harness_scale() > 1 ? harness_step_of_sweep() : 3;
+}
+
 void harness_keep_heap(void)
 {
     mallopt(M_TOP_PAD, 16 << 20);
