@@ -47,6 +47,12 @@ struct driver {
     bool syncs;   /* commits are synced */
     int probe_fd; /* of the data file, to ask why a write failed; -1 */
     _Atomic uint64_t map_bytes;
+    /*
+     * Where the write transaction was last in each space, NULL: nowhere. What an op reads and writes
+     * next lies on the same page more often than not, which then is not searched for from the root.
+     * LMDB frees them with the transaction.
+     */
+    MDB_cursor *places[STORE_SPACES];
     unsigned present; /* how many spaces exist: all, or fewer in an older database */
     MDB_dbi dbi[STORE_SPACES];
     bool exists[STORE_SPACES];
@@ -341,6 +347,7 @@ static int write_status(const struct driver *driver, int code)
 static int lmdb_write_begin(struct driver *driver, struct driver_txn **out)
 {
     driver->write.driver = driver;
+    memset(driver->places, 0, sizeof(driver->places));
     *out = &driver->write;
     return translate(mdb_txn_begin(driver->env, NULL, 0, &driver->write.txn));
 }
@@ -355,14 +362,41 @@ static void lmdb_write_abort(struct driver_txn *txn)
     mdb_txn_abort(txn->txn);
 }
 
+/* The place of the write transaction in a space. */
+static int find_place(struct driver *driver, enum store_space space, MDB_cursor **out)
+{
+    int code = 0;
+    if (!driver->places[space])
+        code = mdb_cursor_open(driver->write.txn, driver->dbi[space], &driver->places[space]);
+    *out = driver->places[space];
+    return code;
+}
+
+/* Removing a row may take pages away: what comes next is searched for from the root. */
+static void forget_place(struct driver *driver, enum store_space space)
+{
+    if (driver->places[space])
+        mdb_cursor_close(driver->places[space]);
+    driver->places[space] = NULL;
+}
+
+static int get_there(struct driver *driver, enum store_space space, MDB_val *key, MDB_val *value)
+{
+    MDB_cursor *place;
+    int code = find_place(driver, space, &place);
+    return code ? code : mdb_cursor_get(place, key, value, MDB_SET);
+}
+
 static int lmdb_get(struct driver_txn *txn, enum store_space space, struct slice key,
                     struct slice *value)
 {
-    if (!txn->driver->exists[space])
+    struct driver *driver = txn->driver;
+    if (!driver->exists[space])
         return JINI_E_NOT_FOUND;
     MDB_val key_val = to_val(key);
     MDB_val value_val;
-    int code = mdb_get(txn->txn, txn->driver->dbi[space], &key_val, &value_val);
+    int code = txn == &driver->write ? get_there(driver, space, &key_val, &value_val)
+                                     : mdb_get(txn->txn, driver->dbi[space], &key_val, &value_val);
     if (code)
         return translate(code);
     *value = to_slice(value_val);
@@ -387,13 +421,17 @@ static int lmdb_put(struct driver_txn *txn, enum store_space space, struct slice
 {
     MDB_val key_val = to_val(key);
     MDB_val value_val = to_val(value);
-    return write_status(txn->driver,
-                        mdb_put(txn->txn, txn->driver->dbi[space], &key_val, &value_val, 0));
+    MDB_cursor *place;
+    int code = find_place(txn->driver, space, &place);
+    if (code == 0)
+        code = mdb_cursor_put(place, &key_val, &value_val, 0);
+    return write_status(txn->driver, code);
 }
 
 static int lmdb_remove(struct driver_txn *txn, enum store_space space, struct slice key)
 {
     MDB_val key_val = to_val(key);
+    forget_place(txn->driver, space);
     return write_status(txn->driver, mdb_del(txn->txn, txn->driver->dbi[space], &key_val, NULL));
 }
 
