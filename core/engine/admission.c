@@ -44,8 +44,7 @@ struct admit_work {
     unsigned tries;
     uint32_t ended;           /* jobs ended by the last run of the op */
     struct job_damage damage; /* found by that run */
-    struct rate_receipts
-        ended_rates[GENERATIONS_RUNNING_MAX]; /* to go back once that has committed */
+    struct rate_receipts *ended_rates; /* to go back once that has committed; NULL: none yet */
     bool returned;  /* by it: a job of the subject waits for workers again */
     int decision;   /* of the last run of the op, when it had to commit a cleaning */
     uint32_t holds; /* of credits */
@@ -241,6 +240,10 @@ static int end_given_up(struct store_txn *txn, struct jini_admit *admit, struct 
     const struct generations_running *running = &work->standing.running;
     uint64_t now_ms = work->standing.now_ms;
     work->standing.parallel = running->count;
+    if (running->expired > 0 && !work->ended_rates)
+        work->ended_rates = base_malloc(GENERATIONS_RUNNING_MAX * sizeof(*work->ended_rates));
+    if (running->expired > 0 && !work->ended_rates)
+        return JINI_E_NO_MEMORY;
     for (uint32_t i = 0; i < running->expired; i++) {
         struct job_end end = {.jini = jini, .id = running->jobs[i].id, .now_ms = now_ms};
         int status = job_give_up_in(txn, &end, &work->damage);
@@ -425,6 +428,7 @@ static void drop_work(struct jini_request *request)
 {
     struct admit_work *work = request_state(request)->work;
     plan_release(work->allowed.plan);
+    base_free(work->ended_rates);
     base_free(work);
     request_state(request)->work = NULL;
 }

@@ -245,6 +245,11 @@ struct moves {
     struct jini_transfer_reply replies[GRANTS_BATCH];
 };
 
+static void begin_moves(struct moves *moves)
+{
+    moves->count = 0; /* and no more: the rest is large, and filled in as it is taken */
+}
+
 static struct jini_transfer *add_move(struct moves *moves, struct jini_id id, enum chart_code code)
 {
     JINI_ASSERT(moves->count < GRANTS_BATCH);
@@ -291,10 +296,11 @@ static struct jini_id account_of(enum chart_code code)
 static int take(const struct grants_txn *txn, const struct jini_id *accounts, uint32_t count,
                 bool expired_only, enum chart_code code, uint64_t *taken)
 {
-    struct moves moves = {0};
+    struct moves moves;
     struct jini_account account;
     struct jini_grant grant;
     int status = 0;
+    begin_moves(&moves);
     *taken = 0;
     for (uint32_t i = 0; status == 0 && i < count && moves.count < GRANTS_BATCH; i++) {
         status = read_grant(txn->store, &accounts[i], &account, &grant, txn->error);
@@ -416,7 +422,8 @@ static int open_account(const struct grants_txn *txn, const struct jini_grant *g
 static int credit(const struct grants_txn *txn, const struct jini_grant *grant,
                   const struct jini_id *account_id)
 {
-    struct moves moves = {0};
+    struct moves moves;
+    begin_moves(&moves);
     struct jini_transfer *move = add_move(&moves, grant->id, CHART_GRANTING);
     move->debit_account_id = account_of(CHART_ISSUED);
     move->credit_account_id = *account_id;
@@ -496,10 +503,11 @@ int grants_reserve(const struct grants_txn *txn, uint64_t user_id, const struct 
                    uint64_t amount, uint32_t *holds, uint64_t *left)
 {
     struct numbers numbers;
-    struct moves moves = {0};
+    struct moves moves;
     struct jini_account account;
     struct jini_grant grant;
     uint64_t wanted = amount;
+    begin_moves(&moves);
     *holds = 0;
     *left = 0;
     int status = read_numbers(txn->store, user_id, &numbers, txn->error);
@@ -543,12 +551,13 @@ static int read_hold(const struct grants_txn *txn, const struct jini_id *job_id,
 int grants_settle(const struct grants_txn *txn, uint64_t user_id, const struct jini_id *job_id,
                   uint32_t holds, uint64_t used)
 {
-    struct moves moves = {0};
+    struct moves moves;
     struct jini_transfer hold;
     struct jini_id accounts[GRANTS_HELD_MAX];
     struct numbers numbers;
     uint64_t expired;
     int status = holds > GRANTS_HELD_MAX ? JINI_E_CORRUPT : 0;
+    begin_moves(&moves);
     for (uint32_t i = 0; status == 0 && i < holds; i++) {
         status = read_hold(txn, job_id, ID_HOLD, i, &hold);
         if (status)
@@ -601,13 +610,14 @@ static int refuse_second(const struct grants_txn *txn, const struct jini_id *job
 int grants_refund(const struct grants_txn *txn, uint64_t user_id, const struct jini_id *job_id,
                   uint64_t amount, uint64_t *refunded)
 {
-    struct moves moves = {0};
+    struct moves moves;
     struct jini_id accounts[GRANTS_HELD_MAX];
     struct jini_transfer end;
     struct numbers numbers;
     uint32_t ends = 0;
     uint64_t expired;
     uint64_t number;
+    begin_moves(&moves);
     *refunded = 0;
     int status = refuse_second(txn, job_id);
     if (status == 0)
