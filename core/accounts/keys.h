@@ -10,8 +10,9 @@
  *                                                             little-endian
  *   TIERS      (bytes folded tier name)                       the tier's document, tier_record.h
  *
- * Other modules keep rows of a user in USERS under the same first element. Id 0 is no user's; rows
- * under it are theirs.
+ * What a user does lies in ACTIVITY, under the same first element, and is other modules': users are
+ * many and change seldom, and those who are active at a time are few, so that what their admissions
+ * write takes few pages. Id 0 is no user's; rows under it are of addresses.
  */
 #ifndef ACCOUNTS_KEYS_H
 #define ACCOUNTS_KEYS_H

@@ -34,7 +34,7 @@ int verify_grant(struct verifying *v, struct store_txn *txn, struct slice key)
     struct verify_place about = {0};
     struct ledger_finding finding;
     struct jini_id id;
-    if (place_read(STORE_SPACE_USERS, &reader, &id) != 0 || reader.rest.length != 0 ||
+    if (place_read(STORE_SPACE_ACTIVITY, &reader, &id) != 0 || reader.rest.length != 0 ||
         !place_is_of_user(&id, &about.user_id, NULL))
         return 0;
     int status = grants_check_account(txn, &id, &finding);

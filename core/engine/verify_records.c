@@ -64,29 +64,51 @@ static int check_address_row(struct verifying *v, struct store_txn *txn, struct 
     return 0;
 }
 
+/* The front of a key: whose the row is, and its name. False: it is no such key. */
+static bool read_user_key(struct slice key, struct tuple_reader *rest, uint64_t *id,
+                          struct tuple_element *row)
+{
+    *rest = tuple_reader_of(key);
+    *id = 0;
+    return tuple_next_uint(rest, id) == 0 && tuple_next(rest, row) == 0;
+}
+
 static int check_user_row(struct verifying *v, struct store_txn *txn, struct slice key)
 {
-    const struct generations_check check = check_in(v, txn);
-    struct tuple_reader reader = tuple_reader_of(key);
+    struct tuple_reader rest;
     struct tuple_element row;
-    uint64_t id = 0;
+    uint64_t id;
     int status = store_has(txn, STORE_SPACE_USERS, key);
     if (status)
         return status == JINI_E_NOT_FOUND ? 0 : status;
-    if (tuple_next_uint(&reader, &id) == 0 && tuple_next(&reader, &row) == 0) {
+    bool read = read_user_key(key, &rest, &id, &row);
+    if (read && id != 0 && rest.rest.length == 0 && tuple_is_text(&row, "u"))
+        return verify_user(v, txn, id);
+    report_stray(v, "user_key_damaged", id, key.length);
+    return 0;
+}
+
+static int check_activity(struct verifying *v, struct store_txn *txn, struct slice key)
+{
+    const struct generations_check check = check_in(v, txn);
+    struct tuple_reader rest;
+    struct tuple_element row;
+    uint64_t id;
+    int status = store_has(txn, STORE_SPACE_ACTIVITY, key);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status;
+    if (read_user_key(key, &rest, &id, &row)) {
         if (id == 0 && tuple_is_text(&row, "q"))
-            return check_address_row(v, txn, &reader, key.length);
+            return check_address_row(v, txn, &rest, key.length);
         if (id != 0 && tuple_is_text(&row, PLACE_ACCOUNT_ROW))
             return verify_grant(v, txn, key);
         const struct generations_subject runner = {.user_id = id};
         const struct quota_subject subject = {.user_id = id};
-        bool last = reader.rest.length == 0 && id != 0;
+        bool last = rest.rest.length == 0 && id != 0;
         if (last && tuple_is_text(&row, "q"))
             return verify_quotas(v, txn, &subject);
         if (last && tuple_is_text(&row, GRANTS_WALLET_ROW))
             return verify_wallet(v, txn, id);
-        if (last && tuple_is_text(&row, "u"))
-            return verify_user(v, txn, id);
         if (last && tuple_is_text(&row, "li"))
             return generations_check_images_of(&check, id);
         if (last && tuple_is_text(&row, "lj"))
@@ -94,7 +116,7 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
         if (last && tuple_is_text(&row, "run"))
             return generations_check_running(&check, &runner);
     }
-    report_stray(v, "user_key_damaged", id, key.length);
+    report_stray(v, "activity_key_damaged", id, key.length);
     return 0;
 }
 
@@ -295,6 +317,7 @@ int verify_records(struct verifying *v)
 {
     static const struct space_check spaces[] = {
         {STORE_SPACE_USERS, "users", check_user_row},
+        {STORE_SPACE_ACTIVITY, "activity", check_activity},
         {STORE_SPACE_USER_KEYS, "user_keys", verify_user_key},
         {STORE_SPACE_TIERS, "tiers", verify_tier},
         {STORE_SPACE_JOBS, "jobs", check_job},

@@ -28,7 +28,7 @@ int list_load(struct store_txn *txn, uint64_t user_id, enum user_list_kind kind,
     key_list_tail(&key, user_id, kind);
     uint8_t bytes[LIST_ROW_BYTES_MAX];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
-    int status = store_get(txn, STORE_SPACE_USERS, tuple_key(&key), &value);
+    int status = store_get(txn, STORE_SPACE_ACTIVITY, tuple_key(&key), &value);
     if (status == JINI_E_NOT_FOUND)
         return 0;
     if (status == JINI_E_TOO_BIG)
@@ -183,5 +183,5 @@ int list_edit_write(struct store_txn *txn, const struct list_edit *edit, struct 
     }
     struct tuple key;
     key_list_tail(&key, edit->user_id, edit->kind);
-    return store_put(txn, STORE_SPACE_USERS, tuple_key(&key), buffer_slice(&value));
+    return store_put(txn, STORE_SPACE_ACTIVITY, tuple_key(&key), buffer_slice(&value));
 }

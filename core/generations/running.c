@@ -2,7 +2,7 @@
  * The counted jobs of a user or of an address that have not ended: one row beside the subject's
  * other rows, so that an admission counts them in a leaf that it touches anyway.
  *
- * Space USERS, key (uint user, text "run"), or of an address (uint 0, text "q", bytes of the
+ * Space ACTIVITY, key (uint user, text "run"), or of an address (uint 0, text "q", bytes of the
  * address, text "run"): entries of 24 bytes, at most 256, in the order in which the jobs were
  * created; no row when there are none.
  *
@@ -64,7 +64,7 @@ static int load(struct store_txn *txn, const struct generations_subject *subject
     key_running(&key, subject);
     uint8_t bytes[RUNNING_BYTES_MAX];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
-    int status = store_get(txn, STORE_SPACE_USERS, tuple_key(&key), &value);
+    int status = store_get(txn, STORE_SPACE_ACTIVITY, tuple_key(&key), &value);
     if (status == JINI_E_NOT_FOUND)
         return 0;
     if (status == JINI_E_TOO_BIG)
@@ -112,13 +112,13 @@ int running_edit_write(struct store_txn *txn, const struct running_edit *edit)
     struct tuple key;
     key_running(&key, &edit->subject);
     if (edit->count == 0) {
-        int status = store_delete(txn, STORE_SPACE_USERS, tuple_key(&key));
+        int status = store_delete(txn, STORE_SPACE_ACTIVITY, tuple_key(&key));
         return status == JINI_E_NOT_FOUND ? 0 : status;
     }
     uint8_t bytes[RUNNING_BYTES_MAX];
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     running_row_write(edit->jobs, edit->count, &value);
-    return store_put(txn, STORE_SPACE_USERS, tuple_key(&key), buffer_slice(&value));
+    return store_put(txn, STORE_SPACE_ACTIVITY, tuple_key(&key), buffer_slice(&value));
 }
 
 int generations_running_drop(struct store_txn *txn, const struct generations_subject *subject,

@@ -71,7 +71,7 @@ static int pass_add(struct pass *pass, enum store_space space, struct slice key,
     struct jini_id id;
     struct pass_account *added = &pass->accounts[pass->count];
     if (place_read(space, &reader, &id) != 0 || reader.rest.length != 0)
-        return space == STORE_SPACE_USERS ? 0 : JINI_E_CORRUPT;
+        return space == STORE_SPACE_ACTIVITY ? 0 : JINI_E_CORRUPT;
     memset(added, 0, sizeof(*added));
     if (record_read_account(value, &id, &account, added->expected_ends) != 0) {
         pass->unreadable = id;
@@ -95,7 +95,7 @@ static int read_space(struct pass *pass, struct store_txn *txn, enum store_space
     pass->space = space;
     while (status == 0 && pass->count < PASS_ACCOUNTS) {
         status = store_cursor_next(&cursor, &value);
-        if (status == JINI_E_TOO_BIG && space == STORE_SPACE_USERS)
+        if (status == JINI_E_TOO_BIG && space == STORE_SPACE_ACTIVITY)
             status = 0; /* another row of a user */
         else if (status == 0)
             status = pass_add(pass, space, cursor.key, buffer_slice(&value));
@@ -119,8 +119,8 @@ static int read_accounts(struct pass *pass, struct store_txn *txn, const struct 
         status = read_space(pass, txn, space, tuple_key(&low));
         tuple_begin(&low);
     }
-    if (status == JINI_E_NOT_FOUND || space == STORE_SPACE_USERS)
-        status = read_space(pass, txn, STORE_SPACE_USERS, tuple_key(&low));
+    if (status == JINI_E_NOT_FOUND || space == STORE_SPACE_ACTIVITY)
+        status = read_space(pass, txn, STORE_SPACE_ACTIVITY, tuple_key(&low));
     pass->ended = status != 0;
     return status == JINI_E_NOT_FOUND ? 0 : status;
 }

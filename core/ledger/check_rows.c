@@ -165,9 +165,9 @@ static int visit_user(void *argument, struct slice key, struct slice value)
     struct tuple_reader reader = tuple_reader_of(key);
     struct jini_id id;
     (void)value; /* that of an account was looked at in its pass */
-    int status = place_read(STORE_SPACE_USERS, &reader, &id);
+    int status = place_read(STORE_SPACE_ACTIVITY, &reader, &id);
     if (status != JINI_E_NOT_FOUND && (status || reader.rest.length != 0))
-        stray(argument, STORE_SPACE_USERS, key.length);
+        stray(argument, STORE_SPACE_ACTIVITY, key.length);
     return goes_on(argument) ? 0 : JINI_E_CANCELLED;
 }
 
@@ -293,7 +293,7 @@ static int visit_space(struct checking *checking, enum store_space space, store_
     if (!status_is_damage(status))
         return status;
     /* That of the users was told when their balances were checked. */
-    if (space != STORE_SPACE_USERS)
+    if (space != STORE_SPACE_ACTIVITY)
         check_space_damaged(checking, space, status);
     checking->events_missed = true;
     return 0;
@@ -318,7 +318,7 @@ int check_rows(struct checking *checking)
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_TRANSFER_IDS, visit_id);
     if (status == 0)
-        status = visit_space(checking, STORE_SPACE_USERS, visit_user);
+        status = visit_space(checking, STORE_SPACE_ACTIVITY, visit_user);
     if (status == 0)
         status = visit_space(checking, STORE_SPACE_POSTINGS, visit_posting);
     if (status == 0)

@@ -164,7 +164,7 @@ static int read_numbers(struct store_txn *txn, uint64_t user_id, struct numbers 
     out->count = 0;
     out->next_sequence = 0;
     wallet_key(user_id, &key);
-    int status = store_get(txn, STORE_SPACE_USERS, tuple_key(&key), &value);
+    int status = store_get(txn, STORE_SPACE_ACTIVITY, tuple_key(&key), &value);
     if (status == JINI_E_NOT_FOUND)
         return 0;
     if (status == 0)
@@ -181,7 +181,7 @@ static int write_numbers(struct store_txn *txn, uint64_t user_id, const struct n
     store_le32(bytes + 4, numbers->next_sequence);
     for (uint32_t i = 0; i < numbers->count; i++)
         store_le64(bytes + HEADER_BYTES + 8 * (size_t)i, numbers->items[i]);
-    return store_put(txn, STORE_SPACE_USERS, tuple_key(&key),
+    return store_put(txn, STORE_SPACE_ACTIVITY, tuple_key(&key),
                      slice_of(bytes, HEADER_BYTES + 8 * (size_t)numbers->count));
 }
 

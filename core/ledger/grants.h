@@ -23,9 +23,9 @@
  * The account says the rest: code, its category; user data 128, where it comes from; user data 64,
  * how much was granted; user data 32, when it takes effect, in s.
  *
- *   USERS (uint user, text "w")   0 version u8, 1 | 1 zero u8 | 2 count u16 | 4 next sequence u32 |
- *                                 8 numbers of the grants that have or may get something, u64 each,
- *                                 ascending
+ *   ACTIVITY (uint user, text "w")   0 version u8, 1 | 1 zero u8 | 2 count u16 |
+ *                                    4 next sequence u32 | 8 numbers of the grants that have or may
+ *                                    get something, u64 each, ascending
  *
  *  1. A grant that has credits, or of which some are reserved, is in the row of its wallet.
  *  2. A reservation holds credits of up to GRANTS_HELD_MAX grants; it outlives their expiry, and

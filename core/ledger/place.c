@@ -39,7 +39,7 @@ enum store_space place_of_account(const struct jini_id *id, struct tuple *key)
     tuple_add_uint(key, user_id);
     tuple_add_text(key, slice_of_text(PLACE_ACCOUNT_ROW));
     tuple_add_uint(key, number);
-    return STORE_SPACE_USERS;
+    return STORE_SPACE_ACTIVITY;
 }
 
 static int read_of_user(struct tuple_reader *reader, struct jini_id *out)
@@ -64,7 +64,7 @@ static int read_of_user(struct tuple_reader *reader, struct jini_id *out)
 
 int place_read(enum store_space space, struct tuple_reader *reader, struct jini_id *out)
 {
-    if (space == STORE_SPACE_USERS)
+    if (space == STORE_SPACE_ACTIVITY)
         return read_of_user(reader, out);
     int status = tuple_next_id(reader, out);
     /* One of a user lies there. */

@@ -1,13 +1,13 @@
 /*
  * Where an account lies.
  *
- * Most lie in LEDGER_ACCOUNTS by their id. An account of a user lies in USERS, among the other rows
- * of that user, so that who charges a user's quota and credits at once writes one page for both.
+ * Most lie in LEDGER_ACCOUNTS by their id. One of a user lies in ACTIVITY, among the other rows of
+ * that user, so that who charges a user's quota and credits at once writes one page for both.
  * Its id says whose it is:
  *
  *   0 "jw" (0x6a 0x77) | 2 user u48, not 0 | 8 number u64          big-endian
  *
- *   USERS (uint user, text "a", uint number)   the account
+ *   ACTIVITY (uint user, text "a", uint number)   the account
  *
  * Any caller may give an account such an id; that says where it is kept and nothing else.
  */
@@ -31,8 +31,8 @@ bool place_is_of_user(const struct jini_id *id, uint64_t *user_id, uint64_t *num
 enum store_space place_of_account(const struct jini_id *id, struct tuple *key);
 
 /*
- * Reads the account from the front of a key of LEDGER_ACCOUNTS or USERS. JINI_E_NOT_FOUND: a row of
- * USERS that is none of the ledger's. JINI_E_CORRUPT.
+ * Reads the account from the front of a key of LEDGER_ACCOUNTS or ACTIVITY. JINI_E_NOT_FOUND: a
+ * row of ACTIVITY that is none of the ledger's. JINI_E_CORRUPT.
  */
 int place_read(enum store_space space, struct tuple_reader *reader, struct jini_id *out);
 

@@ -83,7 +83,7 @@ static int read_row(struct store_txn *txn, const struct quota_subject *subject, 
     struct buffer value = buffer_of(bytes, sizeof(bytes));
     struct tuple key = row_key(subject);
     out->count = 0;
-    int status = store_get(txn, STORE_SPACE_USERS, tuple_key(&key), &value);
+    int status = store_get(txn, STORE_SPACE_ACTIVITY, tuple_key(&key), &value);
     if (status == JINI_E_NOT_FOUND)
         return 0;
     if (status)
@@ -107,7 +107,7 @@ static int write_row(struct store_txn *txn, const struct quota_subject *subject,
         store_le64(to + 24, counter->used);
         store_le64(to + 32, counter->reserved);
     }
-    return store_put(txn, STORE_SPACE_USERS, tuple_key(&key),
+    return store_put(txn, STORE_SPACE_ACTIVITY, tuple_key(&key),
                      slice_of(bytes, ROW_HEADER_BYTES + row->count * COUNTER_BYTES));
 }
 
@@ -378,7 +378,7 @@ static int open_sweep(struct store_txn *txn, const struct quota_sweep *sweep,
         if (low.length < STORE_KEY_MAX)
             low.bytes[low.length++] = 0;
     }
-    return store_cursor_open(txn, STORE_SPACE_USERS, tuple_key(&low), tuple_key(&high),
+    return store_cursor_open(txn, STORE_SPACE_ACTIVITY, tuple_key(&low), tuple_key(&high),
                              STORE_FORWARD, out);
 }
 
@@ -422,11 +422,11 @@ int quota_remove_ended(struct store_txn *txn, const struct quota_subject *subjec
     struct row row;
     JINI_ASSERT(subject->user_id == 0);
     struct tuple key = row_key(subject);
-    int status = store_has(txn, STORE_SPACE_USERS, tuple_key(&key));
+    int status = store_has(txn, STORE_SPACE_ACTIVITY, tuple_key(&key));
     if (status == 0)
         status = read_row(txn, subject, &row);
     if (status)
         return status;
-    return row_has_ended(&row, now_ns) ? store_delete(txn, STORE_SPACE_USERS, tuple_key(&key))
+    return row_has_ended(&row, now_ns) ? store_delete(txn, STORE_SPACE_ACTIVITY, tuple_key(&key))
                                        : JINI_E_NOT_FOUND;
 }

@@ -1,7 +1,7 @@
 /*
  * Quotas: durable counters of long periods, charged inside the transaction of an admission.
  *
- * One row per subject in space USERS, beside the rest of what a user has:
+ * One row per subject in space ACTIVITY, beside the rest of what a user does:
  *
  *   (uint user id, text "q")                         of a user
  *   (uint 0, text "q", bytes of the address)         of an anonymous address; IPv6 by its /64

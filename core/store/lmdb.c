@@ -48,9 +48,9 @@ struct driver {
     int probe_fd; /* of the data file, to ask why a write failed; -1 */
     _Atomic uint64_t map_bytes;
     /*
-     * Where the write transaction was last in each space, NULL: nowhere. What an op reads and writes
-     * next lies on the same page more often than not, which then is not searched for from the root.
-     * LMDB frees them with the transaction.
+     * Where the write transaction was last in each space, NULL: nowhere. What an op reads and
+     * writes next lies on the same page more often than not, which then is not searched for from
+     * the root. LMDB frees them with the transaction.
      */
     MDB_cursor *places[STORE_SPACES];
     unsigned present; /* how many spaces exist: all, or fewer in an older database */

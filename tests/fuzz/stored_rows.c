@@ -78,7 +78,7 @@ static void fuzz_quotas(struct store_txn *txn, struct slice bytes)
     tuple_begin(&key);
     tuple_add_uint(&key, USER);
     tuple_add_text(&key, slice_of_text("q"));
-    FUZZ_CHECK(store_put(txn, STORE_SPACE_USERS, tuple_key(&key), bytes) == 0);
+    FUZZ_CHECK(store_put(txn, STORE_SPACE_ACTIVITY, tuple_key(&key), bytes) == 0);
     int status = quota_list(txn, &subject, counters, &count);
     int peeked = quota_peek(txn, &charge);
     if (is_refusal(status)) {

@@ -407,7 +407,7 @@ TEST(a_peek_of_quotas_that_cannot_be_read_has_no_answer,
     CHECK_TEXT(error.field, "rate");
     CHECK_UINT(answer.count, ==, 2);
     CHECK_UINT(answer.entries[1].remaining, ==, 29);
-    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, "rot", 3);
     CHECK_STATUS(jini_limit_check(jini, &check, &answer, &error), JINI_E_CORRUPT);
     CHECK_TEXT(error.field, "quota");
     CHECK_UINT(answer.count, ==, 0);

@@ -301,7 +301,7 @@ TEST(credits_that_do_not_go_together_are_found,
         tuple_begin(&plant.key);
         hold.bytes[15] = 0;
         if (i < 2) {
-            plant.space = STORE_SPACE_USERS;
+            plant.space = STORE_SPACE_ACTIVITY;
             tuple_add_uint(&plant.key, user);
             tuple_add_text(&plant.key, slice_of_text("w"));
         } else if (i == 2) {

@@ -258,7 +258,7 @@ TEST(a_wrong_row_of_running_jobs_ends_none_either,
     uint8_t entry[24];
     memcpy(entry, job.bytes, JINI_ID_BYTES);
     store_le64(entry + JINI_ID_BYTES, 1);
-    plant_row(jini, STORE_SPACE_USERS, &key, entry, sizeof(entry));
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, entry, sizeof(entry));
     struct jini_admit request;
     CHECK_STATUS(admit(jini, alice, &request), JINI_E_LIMITED);
     CHECK_TEXT(request.request.error.field, "parallel");
@@ -284,7 +284,7 @@ TEST(a_damaged_row_of_quotas_holds_up_no_expiry,
     struct jini_id damaged = admitted(jini, alice);
     struct jini_id whole = admitted(jini, bob);
     struct tuple key = plant_key_user(alice, "q");
-    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, "rot", 3);
     fixture_wall_offset_ns += UINT64_C(3600) * 1000000000u;
     jobs_expire(jini);
     CHECK_INT(state_of(jini, &damaged), ==, JINI_JOB_TIMED_OUT);

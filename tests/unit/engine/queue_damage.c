@@ -105,7 +105,7 @@ TEST(a_job_that_damage_keeps_from_being_taken_holds_up_no_other,
     struct jini_id first = queued(jini, alice, "a lighthouse");
     struct jini_id second = queued(jini, fixture_user(jini, "bob", "Premium"), "a cat");
     struct tuple key = plant_key_user(alice, "run");
-    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, "rot", 3);
     CHECK(takes(jini, &second, NULL));
     CHECK(!takes(jini, &first, NULL));
     found_run(jini, "running_damaged", 0, &found);

@@ -376,7 +376,7 @@ static void plant_running(struct world *world, const struct jini_id *id, uint64_
     struct tuple key = plant_key_user(world->user, "run");
     memcpy(entry, id->bytes, 16);
     store_le64(entry + 16, expires_ms);
-    plant_row(world->jini, STORE_SPACE_USERS, &key, entry, sizeof(entry));
+    plant_row(world->jini, STORE_SPACE_ACTIVITY, &key, entry, sizeof(entry));
 }
 
 TEST(wrong_rows_of_running_jobs_are_found,
@@ -391,7 +391,7 @@ TEST(wrong_rows_of_running_jobs_are_found,
     CHECK_FOUND(.kind = "job_not_running", .field = "flags", .job = &world.job);
     plant_running(&world, &world.job, world.job_expires_ms + 1);
     CHECK_FOUND(.kind = "running_differs", .field = "expires_ms", .job = &world.job);
-    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, "rot", 3);
     CHECK_FOUND(.kind = "running_damaged", .field = "entries", .user = world.user);
     plant_running(&world, &world.job, world.job_expires_ms);
     struct jini_settle settle;
@@ -418,7 +418,7 @@ static void copy_row(struct jini *jini, const struct tuple *key, struct copied *
     struct buffer value = buffer_of(out->bytes, sizeof(out->bytes));
     out->key = *key;
     CHECK_OK(store_read_begin(jini->store, &txn));
-    CHECK_OK(store_get(txn, STORE_SPACE_USERS, tuple_key(key), &value));
+    CHECK_OK(store_get(txn, STORE_SPACE_ACTIVITY, tuple_key(key), &value));
     store_read_end(txn);
     out->length = value.length;
 }
@@ -432,13 +432,13 @@ TEST(lists_that_differ_from_the_records_are_found,
     struct tuple tail = plant_key_user(world.user, "li");
     copy_row(jini, &tail, &before);
     struct jini_id late = fixture_put(jini, world.user, 99);
-    plant_row(jini, STORE_SPACE_USERS, &tail, before.bytes, before.length);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &tail, before.bytes, before.length);
     CHECK_FOUND(.kind = "image_not_listed", .field = "number", .image = &late, .user = world.user);
-    plant_row(jini, STORE_SPACE_USERS, &tail, NULL, 0);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &tail, NULL, 0);
     CHECK_FOUND(.kind = "image_not_listed", .field = "number", .image = &world.images[3]);
-    plant_row(jini, STORE_SPACE_USERS, &tail, "rot", 3);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &tail, "rot", 3);
     CHECK_FOUND(.kind = "list_damaged", .field = "tail", .user = world.user);
-    plant_row(jini, STORE_SPACE_USERS, &tail, before.bytes, before.length);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &tail, before.bytes, before.length);
     struct tuple key = plant_key_id(&world.images[1]);
     plant_row(jini, STORE_SPACE_IMAGES, &key, "rot", 3);
     CHECK_FOUND(.kind = "image_damaged", .field = "record", .image = &world.images[1]);
@@ -448,7 +448,7 @@ TEST(lists_that_differ_from_the_records_are_found,
     jini_request_init(&remove);
     remove.id = world.images[2];
     CHECK_OK(jini_image_remove(jini, &remove, NULL));
-    plant_row(jini, STORE_SPACE_USERS, &tail, before.bytes, before.length);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &tail, before.bytes, before.length);
     CHECK_FOUND(.kind = "list_differs", .field = "purge_ms", .image = &world.images[2]);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
@@ -488,11 +488,11 @@ TEST(damaged_rows_of_users_are_found,
     struct jini *jini = world.jini;
     uint64_t second = fixture_user(jini, "bob", "Free");
     struct tuple key = plant_key_user(world.user, "q");
-    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, "rot", 3);
     CHECK_FOUND(.kind = "quota_damaged", .field = "counters", .user = world.user);
     key = plant_key_user(0, "q");
     tuple_add_bytes(&key, slice_of_text("\x20\x01\x0d\xb8\x01\x01\x01\x01"));
-    plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, "rot", 3);
     CHECK_FOUND(.kind = "quota_damaged", .field = "counters");
     key = plant_key_user(world.user, "u");
     plant_row(jini, STORE_SPACE_USERS, &key, "rot", 3);
@@ -502,7 +502,9 @@ TEST(damaged_rows_of_users_are_found,
     CHECK_FOUND(.kind = "user_damaged", .field = "record", .user = second);
     key = plant_key_user(second, "nothing");
     plant_row(jini, STORE_SPACE_USERS, &key, "", 0);
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, "", 0);
     CHECK_FOUND(.kind = "user_key_damaged", .field = "key", .user = second);
+    CHECK_FOUND(.kind = "activity_key_damaged", .field = "key", .user = second);
     CHECK_OK(jini_close(jini, NULL, NULL));
 }
 
@@ -578,7 +580,7 @@ TEST(more_findings_than_are_kept_all_come,
         memset(row + i * 24, (int)i + 1, 24);
     }
     struct tuple key = plant_key_user(user, "run");
-    plant_row(jini, STORE_SPACE_USERS, &key, row, sizeof(row));
+    plant_row(jini, STORE_SPACE_ACTIVITY, &key, row, sizeof(row));
     static struct found found;
     memset(&found, 0, sizeof(found));
     jini_request_init(&request);

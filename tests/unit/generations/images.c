@@ -73,7 +73,7 @@ STORE_TEST(bad_members_are_refused,
     new.image.job_id = make_id(1, 1);
     check_refused(store, &new, JINI_E_NOT_FOUND, "job");
     CHECK_UINT(count_rows(store, STORE_SPACE_IMAGES), ==, 0);
-    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 0);
+    CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, 0);
     new = make_image(1, 7);
     CHECK_OK(create_image(store, &new));
     check_refused(store, &new, JINI_E_EXISTS, "id");
@@ -341,7 +341,7 @@ STORE_TEST(a_deleted_image_leaves_only_its_number,
             CHECK_STATUS(change(store, &call), JINI_E_NOT_FOUND);
             CHECK_UINT(count_rows(store, STORE_SPACE_IMAGES), ==, 0);
             CHECK_UINT(count_rows(store, STORE_SPACE_QUEUE), ==, 0);
-            CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, user_id != 0);
+            CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, user_id != 0);
             check_usage(store, 0, 0);
         }
     }

@@ -111,7 +111,7 @@ STORE_TEST(bad_members_are_refused,
     job.flags = GENERATIONS_JOB_COUNTED;
     check_refused(store, &job, JINI_E_INVALID, "address");
     CHECK_UINT(count_rows(store, STORE_SPACE_JOBS), ==, 0);
-    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 0);
+    CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, 0);
     CHECK_UINT(count_rows(store, STORE_SPACE_QUEUE), ==, 0);
     job = make_job(1, 7);
     CHECK_OK(create_job(store, &job));
@@ -334,7 +334,7 @@ STORE_TEST(
     CHECK_STATUS(delete_job(store, job.id), JINI_E_NOT_FOUND);
     CHECK_UINT(count_rows(store, STORE_SPACE_JOBS), ==, 0);
     CHECK_UINT(count_rows(store, STORE_SPACE_QUEUE), ==, 0);
-    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 1);
+    CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, 1);
     struct jini_usage usage;
     CHECK_OK(get_usage(store, 7, &usage));
     CHECK_UINT(usage.jobs, ==, 0);
@@ -348,7 +348,7 @@ STORE_TEST(anonymous_jobs_touch_no_user_row,
     struct store *store = records_open(driver);
     struct generations_job job = make_job(1, 0);
     CHECK_OK(create_job(store, &job));
-    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 0);
+    CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, 0);
     CHECK_UINT(count_rows(store, STORE_SPACE_QUEUE), ==, 1);
     struct jini_job out[4];
     struct jini_list_cursor cursor = {0};

@@ -171,7 +171,7 @@ STORE_TEST(a_full_page_moves_out_once,
     for (uint64_t i = 0; i < 100; i++) {
         add(store, 0);
         CHECK_UINT(count_rows(store, STORE_SPACE_LISTS), ==, i / PAGE);
-        CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 1);
+        CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, 1);
     }
     store_close(store);
 }

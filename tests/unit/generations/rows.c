@@ -41,9 +41,9 @@ static size_t all_rows(struct raw_row out[8])
         {.space = STORE_SPACE_JOBS, .key = key_of_id(make_id(1, 1))},
         {.space = STORE_SPACE_JOBS, .key = key_of_id(make_id(1, 2))},
         {.space = STORE_SPACE_IMAGES, .key = key_of_id(make_id(2, 3))},
-        {.space = STORE_SPACE_USERS, .key = key_of_user(7, "li")},
-        {.space = STORE_SPACE_USERS, .key = key_of_user(7, "lj")},
-        {.space = STORE_SPACE_USERS, .key = key_of_user(7, "run")},
+        {.space = STORE_SPACE_ACTIVITY, .key = key_of_user(7, "li")},
+        {.space = STORE_SPACE_ACTIVITY, .key = key_of_user(7, "lj")},
+        {.space = STORE_SPACE_ACTIVITY, .key = key_of_user(7, "run")},
         {.space = STORE_SPACE_LISTS, .key = page_key("i")},
         {.space = STORE_SPACE_LISTS, .key = page_key("j")},
     };
@@ -311,19 +311,19 @@ STORE_TEST(
     document_add_uint(&made.writer, 2, 1u << 3);
     document_add_bytes(&made.writer, 3, slice_of("0123456789abcdef", 16));
     document_add_uint(&made.writer, 4, 1);
-    put_made(store, STORE_SPACE_USERS, key_of_user(7, "li"), &made);
+    put_made(store, STORE_SPACE_ACTIVITY, key_of_user(7, "li"), &made);
     CHECK_STATUS(get_usage(store, 7, &usage), JINI_E_CORRUPT);
     begin(&made); /* more items than were added */
     document_add_uint(&made.writer, 1, 3);
     document_add_uint(&made.writer, 4, 2);
     document_add_uint(&made.writer, 6, 2);
-    put_made(store, STORE_SPACE_USERS, key_of_user(7, "li"), &made);
+    put_made(store, STORE_SPACE_ACTIVITY, key_of_user(7, "li"), &made);
     CHECK_STATUS(get_usage(store, 7, &usage), JINI_E_CORRUPT);
 
     static const size_t lengths[] = {0, 23, 25, 257 * 24};
     static const uint8_t zeros[257 * 24];
     struct generations_running running;
-    struct raw_row row = {.space = STORE_SPACE_USERS, .key = key_of_user(7, "run")};
+    struct raw_row row = {.space = STORE_SPACE_ACTIVITY, .key = key_of_user(7, "run")};
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
         row.value = slice_of(zeros, lengths[i]);
         put_raw(store, &row);
@@ -422,8 +422,8 @@ STORE_TEST(fields_of_a_newer_version_are_kept,
     struct raw_row rows[] = {
         {.space = STORE_SPACE_JOBS, .key = key_of_id(make_id(1, 20))},
         {.space = STORE_SPACE_IMAGES, .key = key_of_id(make_id(2, 1))},
-        {.space = STORE_SPACE_USERS, .key = key_of_user(7, "li")},
-        {.space = STORE_SPACE_USERS, .key = key_of_user(7, "lj")},
+        {.space = STORE_SPACE_ACTIVITY, .key = key_of_user(7, "li")},
+        {.space = STORE_SPACE_ACTIVITY, .key = key_of_user(7, "lj")},
         {.space = STORE_SPACE_LISTS, .key = page_key("i")},
     };
     enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -454,7 +454,7 @@ STORE_TEST(more_of_a_newer_version_than_can_be_kept_is_left_alone,
     struct store *store = open_full(driver);
     struct raw_row job_row = {.space = STORE_SPACE_JOBS, .key = key_of_id(make_id(1, 1))};
     struct raw_row image_row = {.space = STORE_SPACE_IMAGES, .key = key_of_id(make_id(2, 1))};
-    struct raw_row tail = {.space = STORE_SPACE_USERS, .key = key_of_user(7, "lj")};
+    struct raw_row tail = {.space = STORE_SPACE_ACTIVITY, .key = key_of_user(7, "lj")};
     struct jini_job job;
     struct generations_image image;
     add_foreign(store, &job_row, 60, 300);
@@ -499,11 +499,11 @@ TEST(rows_stay_as_they_were_pinned,
               "\x14\xc4\x05"
               "day:1"
               "\x17\x01");
-    CHECK_ROW(store, USERS, key_of_user(7, "lj"),
+    CHECK_ROW(store, ACTIVITY, key_of_user(7, "lj"),
               "\xde\x00\x04\x01\x01\x02\x01\x03\xc4\x10"
               "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01"
               "\x04\x01");
-    CHECK_ROW(store, USERS, key_of_user(7, "run"),
+    CHECK_ROW(store, ACTIVITY, key_of_user(7, "run"),
               "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01"
               "\xa1\xbb\x0d\x00\x00\x00\x00\x00");
     struct generations_image_new image = make_image(1, 7);
@@ -519,7 +519,7 @@ TEST(rows_stay_as_they_were_pinned,
               "\x28\x10\xc4\x10\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x01"
               "\x11\x01\x12\x0e\x13\xc4\x0e\x53\x74\x65\x70\x73\x3a\x20\x33\x30\x00\xff\x0a\x0d"
               "\x0a");
-    CHECK_ROW(store, USERS, key_of_user(7, "li"),
+    CHECK_ROW(store, ACTIVITY, key_of_user(7, "li"),
               "\xde\x00\x03\x01\x01\x06\x01\x07\xce\x00\x01\x86\xa1");
     job = make_job(2, 0);
     job.flags = GENERATIONS_JOB_COUNTED;
@@ -528,7 +528,7 @@ TEST(rows_stay_as_they_were_pinned,
     struct tuple key = key_of_user(0, "q");
     tuple_add_bytes(&key, job.address);
     tuple_add_text(&key, slice_of_text("run"));
-    CHECK_ROW(store, USERS, key,
+    CHECK_ROW(store, ACTIVITY, key,
               "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02"
               "\xa2\xbb\x0d\x00\x00\x00\x00\x00");
     store_close(store);

@@ -167,7 +167,7 @@ STORE_TEST(running_jobs_of_addresses_are_counted_apart,
         job.address = addresses[i % 3];
         CHECK_OK(create_job(store, &job));
     }
-    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 3);
+    CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, 3);
     for (uint64_t i = 0; i < 3; i++)
         check_address(store, addresses[i], 2);
     struct generations_job_change to = {
@@ -195,7 +195,7 @@ STORE_TEST(running_jobs_of_addresses_are_counted_apart,
         if (i != 1 && i < 3)
             check_address(store, addresses[i], 1);
     }
-    CHECK_UINT(count_rows(store, STORE_SPACE_USERS), ==, 0);
+    CHECK_UINT(count_rows(store, STORE_SPACE_ACTIVITY), ==, 0);
     CHECK_UINT(count_rows(store, STORE_SPACE_QUEUE), ==, 0);
     store_close(store);
 }

@@ -307,9 +307,9 @@ TEST(a_users_account_in_the_space_of_others_is_found,
 
     ledger = with_much();
     edit.space = account_key(both_kinds[0], &edit.key);
-    if (edit.space != STORE_SPACE_USERS)
+    if (edit.space != STORE_SPACE_ACTIVITY)
         edit.space = account_key(both_kinds[1], &edit.key);
-    CHECK_INT(edit.space, ==, STORE_SPACE_USERS);
+    CHECK_INT(edit.space, ==, STORE_SPACE_ACTIVITY);
     tuple_add_uint(&edit.key, POSTINGS_DEBITS);
     CHECK_OK(store_write(ledger.store, op_put, &edit));
     found = check(&ledger);

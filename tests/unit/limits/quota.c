@@ -352,7 +352,8 @@ static int op_damage(struct store_txn *txn, void *argument)
     if (status)
         return status;
     uint8_t key[] = {0x15, 7, 0x02, 'q', 0x00};
-    return store_put(txn, STORE_SPACE_USERS, slice_of(key, sizeof(key)), slice_of("\1\0\2\0", 4));
+    return store_put(txn, STORE_SPACE_ACTIVITY, slice_of(key, sizeof(key)),
+                     slice_of("\1\0\2\0", 4));
 }
 
 STORE_TEST(a_damaged_row_is_reported,
@@ -553,7 +554,7 @@ static int op_damage_addresses(struct store_txn *txn, void *argument)
     for (uint32_t i = 0; status == 0 && i < 2 * QUOTA_SWEEP_ROWS; i++) {
         key[5] = (uint8_t)(0x30 + i / 64);
         key[6] = (uint8_t)(0x30 + i % 64);
-        status = store_put(txn, STORE_SPACE_USERS, slice_of(key, sizeof(key)),
+        status = store_put(txn, STORE_SPACE_ACTIVITY, slice_of(key, sizeof(key)),
                            slice_of("\1\0\0\0\0\0\0\0", 8));
     }
     return status;
