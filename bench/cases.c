@@ -18,6 +18,9 @@ const struct bench_case *const bench_cases[] = {
     &case_transfer_batch,
     &case_transfer_spread,
     &case_transfer_single,
+    &case_admit,
+    &case_admit_uniform,
+    &case_admit_mixed,
     NULL,
 };
 /* clang-format on */

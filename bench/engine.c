@@ -57,6 +57,7 @@ void bench_figures(struct jini *jini, struct bench_figures *out)
     *out = (struct bench_figures){
         .ops = find(text, "jini_store_ops_total"),
         .commits = find(text, "jini_store_commits_total"),
+        .commit_s = find(text, "jini_store_commit_seconds_sum"),
         .pages = find(text, "jini_store_pages_written_total"),
         .pack_syncs = find(text, "jini_pack_syncs_total"),
         .pack_bytes = find(text, "jini_pack_bytes_total"),
@@ -73,6 +74,7 @@ struct bench_figures bench_figures_since(struct jini *jini, const struct bench_f
     return (struct bench_figures){
         .ops = now.ops - before->ops,
         .commits = now.commits - before->commits,
+        .commit_s = now.commit_s - before->commit_s,
         .pages = now.pages - before->pages,
         .pack_syncs = now.pack_syncs - before->pack_syncs,
         .pack_bytes = now.pack_bytes - before->pack_bytes,

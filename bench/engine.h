@@ -22,6 +22,7 @@ void bench_check(int status, const struct jini_error *error, const char *what);
 struct bench_figures {
     double ops;
     double commits;
+    double commit_s; /* that they took altogether, their ops aside */
     double pages;
     double pack_syncs;
     double pack_bytes;

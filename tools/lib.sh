@@ -5,14 +5,14 @@
 # What building and running takes, by the package names of Debian 12.
 build_packages=(
     build-essential cmake ninja-build pkg-config
-    libglib2.0-dev libjansson-dev liblmdb-dev libmpack-dev libpng-dev libpq-dev libsodium-dev libsqlite3-dev
-    libssl-dev libutf8proc-dev libuv1-dev libxxhash-dev libzstd-dev zlib1g-dev
+    libglib2.0-dev libhiredis-dev libjansson-dev liblmdb-dev libmpack-dev libpng-dev libpq-dev libsodium-dev
+    libsqlite3-dev libssl-dev libutf8proc-dev libuv1-dev libxxhash-dev libzstd-dev zlib1g-dev
 )
 
 # What testing takes beside that: the second compiler, its sanitizer and fuzzer libraries and linker, symbols in
-# reports, the language of the checks, what checks the manual page and the completion script, and the server that
-# the benchmark measures beside Jini; see forbid_cluster().
-test_packages=(clang clang-format libclang-rt-dev lld llvm python3 git groff-base shellcheck postgresql-15)
+# reports, the language of the checks, what checks the manual page and the completion script, and the servers that
+# the benchmark measures beside Jini; see forbid_cluster(). The tools of Redis are its server under other names.
+test_packages=(clang clang-format libclang-rt-dev lld llvm python3 git groff-base shellcheck postgresql-15 redis-tools)
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*"

@@ -17,5 +17,8 @@ extern const struct bench_case case_memory;
 extern const struct bench_case case_transfer_batch;
 extern const struct bench_case case_transfer_spread;
 extern const struct bench_case case_transfer_single;
+extern const struct bench_case case_admit;
+extern const struct bench_case case_admit_uniform;
+extern const struct bench_case case_admit_mixed;
 
 #endif

@@ -53,6 +53,13 @@ struct raw *raw_open(const char *directory, enum raw_mode mode)
     return raw;
 }
 
+void raw_sync_from_now(struct raw *raw)
+{
+    raw->mode = RAW_SYNCED;
+    check(mdb_env_sync(raw->env, 1), "syncing");
+    check(mdb_env_set_flags(raw->env, MDB_NOSYNC, 0), "syncing from now on");
+}
+
 static void close_environment(struct raw *raw)
 {
     raw_find_end(raw);

@@ -25,6 +25,9 @@ struct raw_bytes {
 struct raw *raw_open(const char *directory, enum raw_mode mode);
 void raw_close(struct raw *raw);
 
+/* Syncs what an unsynced program has written, and every commit from now on. */
+void raw_sync_from_now(struct raw *raw);
+
 /*
  * Opens the database of a directory anew without its free pages. Spaces are to be asked for again.
  */
