@@ -8,6 +8,8 @@
  *   USER_KEYS  (text "tier", bytes folded tier name, uint id) empty: this user has this tier
  *   USER_KEYS  (text "ids")                                   next user id to be given, 8 bytes
  *                                                             little-endian
+ *   USER_KEYS  (text "cred", uint id)                         a key or session, credentials.h
+ *   USER_KEYS  (text "owned", uint user, uint kind, uint id)  empty: it is this user's
  *   TIERS      (bytes folded tier name)                       the tier's document, tier_record.h
  *
  * What a user does lies in ACTIVITY, under the same first element, and is other modules': users are

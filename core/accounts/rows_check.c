@@ -1,5 +1,5 @@
 /* Checking index rows, tiers and the counter of user ids against the records, for verify. */
-#include "accounts/accounts.h"
+#include "accounts/credential_record.h"
 
 #include "accounts/id_counter.h"
 #include "accounts/keys.h"
@@ -41,13 +41,14 @@ static int quiet(int status)
 
 /* ---- Rows of USER_KEYS ---- */
 
-enum row_kind { ROW_STRAY, ROW_NAME, ROW_MAIL, ROW_MEMBER, ROW_IDS };
+enum row_kind { ROW_STRAY, ROW_NAME, ROW_MAIL, ROW_MEMBER, ROW_IDS, ROW_CREDENTIAL, ROW_OWNED };
 
 struct row {
     enum row_kind kind;
     struct tuple key;
     char text[SHOWN_MAX]; /* the folded name or address, or that of the tier, to be shown */
-    uint64_t member;      /* whose row it is among those of a tier */
+    uint64_t member;      /* whose row it is among those of a tier; of a credential its id */
+    struct jini_credential owned;
 };
 
 /* Takes a byte string off a key, to be shown. */
@@ -89,6 +90,10 @@ static void parse_row(struct slice key, struct row *out)
         kind = ROW_NAME;
     else if (tuple_is_text(&first, "mail") && take_shown(&reader, out->text))
         kind = ROW_MAIL;
+    else if (tuple_is_text(&first, "cred") && tuple_next_uint(&reader, &out->member) == 0)
+        kind = ROW_CREDENTIAL;
+    else if (tuple_is_text(&first, "owned") && credentials_read_owned_key(&reader, &out->owned))
+        kind = ROW_OWNED;
     if (reader.rest.length == 0)
         out->kind = kind;
 }
@@ -170,6 +175,56 @@ static int check_member(struct store_txn *txn, const struct row *row, struct acc
     return status || out->kind ? status : check_member_value(txn, row, out);
 }
 
+/* ---- Credentials ---- */
+
+static int check_credential(struct store_txn *txn, const struct row *row,
+                            struct accounts_finding *out)
+{
+    struct credential_record record;
+    struct jini_user user;
+    struct tuple key;
+    int status = credential_record_load(txn, row->member, &record);
+    if (status == JINI_E_CORRUPT || status == JINI_E_FORMAT)
+        find(out, "credential_damaged", "record", 0,
+             "the record of key or session %llu cannot be read, and nobody is let in by it",
+             (unsigned long long)row->member);
+    if (status)
+        return quiet(status);
+    uint64_t user_id = record.credential.user_id;
+    status = accounts_user_get(txn, user_id, &user);
+    if (status == JINI_E_NOT_FOUND)
+        find(out, "credential_without_user", "user_id", user_id,
+             "%s is of user %llu, who is not there", record.credential.shown,
+             (unsigned long long)user_id);
+    if (status)
+        return quiet(status);
+    credentials_owned_key(&record.credential, &key);
+    status = store_has(txn, STORE_SPACE_USER_KEYS, tuple_key(&key));
+    if (status == JINI_E_NOT_FOUND)
+        find(out, "credential_not_owned", "user_id", user_id,
+             "%s is not listed among those of its user; revoke it by its id",
+             record.credential.shown);
+    return quiet(status);
+}
+
+static int check_owned(struct store_txn *txn, const struct row *row, struct accounts_finding *out)
+{
+    const struct jini_credential *owned = &row->owned;
+    struct credential_record record;
+    int status = credential_record_load(txn, owned->id, &record);
+    if (status == JINI_E_NOT_FOUND)
+        find(out, "owned_without_credential", "id", owned->user_id,
+             "user %llu has a row of key or session %llu, which is not there",
+             (unsigned long long)owned->user_id, (unsigned long long)owned->id);
+    if (status)
+        return quiet(status);
+    if (record.credential.user_id != owned->user_id || record.credential.kind != owned->kind)
+        find(out, "owned_differs", "user_id", owned->user_id,
+             "%s is listed among those of user %llu, and is of user %llu", record.credential.shown,
+             (unsigned long long)owned->user_id, (unsigned long long)record.credential.user_id);
+    return 0;
+}
+
 int accounts_check_key(struct store_txn *txn, struct slice key, struct accounts_finding *out)
 {
     struct row row;
@@ -186,6 +241,10 @@ int accounts_check_key(struct store_txn *txn, struct slice key, struct accounts_
         return check_member(txn, &row, out);
     case ROW_IDS:
         return 0; /* see accounts_check_ids(): it may be the one that is missing */
+    case ROW_CREDENTIAL:
+        return check_credential(txn, &row, out);
+    case ROW_OWNED:
+        return check_owned(txn, &row, out);
     case ROW_STRAY:
         find_stray(out, "login_key_damaged", key.length);
     }

@@ -9,6 +9,7 @@
  * What was reserved is kept in the job's record, so that whoever ends the job, in whatever process,
  * gives back exactly that.
  */
+#include "engine/credentials.h"
 #include "engine/grants.h"
 #include "engine/queue.h"
 #include "engine/rate.h"
@@ -34,6 +35,10 @@ enum {
 struct admit_work {
     struct allowed allowed;
     struct rate_charge rates;
+    struct credential_text text; /* with a credential */
+    struct jini_credential credential;
+    const struct plan *key_plan; /* NULL: no key, or one without limits */
+    struct rate_charge key_rates;
     struct quota_charge quotas;
     struct quota_plan quota_plan;
     struct jini_id job_id;
@@ -82,10 +87,11 @@ static int check_number(uint64_t value, uint64_t most, const char *field, struct
 static int check_admit(const struct jini_admit *admit, struct jini_error *error)
 {
     const struct jini_parameters *parameters = &admit->parameters;
-    if (admit->subject.kind != JINI_SUBJECT_USER && admit->subject.kind != JINI_SUBJECT_ADDRESS)
+    if (!admit->credential && admit->subject.kind != JINI_SUBJECT_USER &&
+        admit->subject.kind != JINI_SUBJECT_ADDRESS)
         return error_set(error, JINI_E_INVALID, "subject", "a user or an address is admitted");
     int status = check_flags(admit->flags, JINI_ADMIT_IN_ORDER | JINI_ADMIT_QUEUE, error);
-    if (status == 0)
+    if (status == 0 && !admit->credential)
         status = subject_check(&admit->subject, error);
     if (status)
         return status;
@@ -130,6 +136,73 @@ static int check_allowance(const struct jini_admit *admit, const struct allowed 
     if (status == 0)
         status = check_side(admit->parameters.steps, allowance->steps_max, "steps", error);
     return status;
+}
+
+/* ---- Credentials ---- */
+
+/* Whose the credential is; the transaction looks again. */
+static int find_subject(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
+{
+    struct jini_error *error = &admit->request.error;
+    struct jini_user user;
+    if (!admit->credential)
+        return 0;
+    int status = credential_take(admit->credential, &work->text, error);
+    if (status == 0)
+        status = credential_find(jini, &work->text, &work->credential, &user, error);
+    if (status == 0)
+        admit->subject = (struct jini_subject){.kind = JINI_SUBJECT_USER, .number = user.id};
+    return status;
+}
+
+/* JINI_E_CONFLICT: it has other limits than those that were charged. */
+static int check_credential_in(struct store_txn *txn, struct jini_admit *admit,
+                               const struct admit_work *work)
+{
+    struct jini_credential now;
+    struct jini_user user;
+    if (!admit->credential)
+        return 0;
+    int status = credentials_check(txn, &work->text, work->now_ns / NS_PER_MS, &now, &user,
+                                   &admit->request.error);
+    if (status == 0 && strcmp(now.limits, work->credential.limits) != 0)
+        status = JINI_E_CONFLICT;
+    return status;
+}
+
+/* Says of which key a refusal is. */
+static int refused_by_key(struct jini_admit *admit, const struct admit_work *work, int status)
+{
+    struct jini_error *error = &admit->request.error;
+    uint64_t retry_after_ms = error->retry_after_ms;
+    char said[sizeof(error->message)];
+    memcpy(said, error->message, sizeof(said));
+    error_set(error, status, "key", "%s: %.200s", work->credential.shown, said);
+    error->retry_after_ms = retry_after_ms;
+    admit->answer.retry_after_ms = admit->key_answer.retry_after_ms;
+    return status;
+}
+
+/* Charges the rate limits of the key; of a request that was admitted before, looks at them. */
+static int charge_key(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
+{
+    if (!admit->credential || work->credential.limits[0] == '\0')
+        return 0;
+    int status =
+        plans_get(jini->plans, work->credential.limits, &work->key_plan, &admit->request.error);
+    if (status)
+        return status;
+    work->key_rates = (struct rate_charge){
+        .subject = {.kind = JINI_SUBJECT_API_KEY, .number = work->credential.id},
+        .plan = work->key_plan,
+        .cost = admit->parameters.count,
+        .flags = work->rates.flags,
+    };
+    if (work->uncharged) {
+        rate_look(jini, &work->key_rates, &admit->key_answer);
+        return 0;
+    }
+    return rate_charge(jini, &work->key_rates, &admit->key_answer, &admit->request.error);
 }
 
 /* ---- Requests that come again ---- */
@@ -333,6 +406,15 @@ static void queue_job(struct jini_admit *admit, const struct admit_work *work,
     job->waiting_max = options->queue_jobs_max;
 }
 
+/* Of the user and of the key. */
+static struct rate_receipts receipts_of(const struct admit_work *work)
+{
+    struct rate_receipts all = work->rates.receipts;
+    for (uint32_t i = 0; work->key_plan && i < work->key_rates.receipts.count; i++)
+        all.items[all.count++] = work->key_rates.receipts.items[i];
+    return all;
+}
+
 static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_work *work)
 {
     struct jini_error *error = &admit->request.error;
@@ -346,8 +428,9 @@ static int decide(struct store_txn *txn, struct jini_admit *admit, struct admit_
         status = reserve_credits(txn, admit, work);
     if (status)
         return status;
-    work->reservation_length = reservation_encode(
-        &admit->subject, &work->quotas, &work->rates.receipts, work->holds, work->reservation);
+    const struct rate_receipts rates = receipts_of(work);
+    work->reservation_length =
+        reservation_encode(&admit->subject, &work->quotas, &rates, work->holds, work->reservation);
     uint64_t now_ms = work->now_ns / NS_PER_MS;
     uint64_t lease_ms = admit->lease_ms
                             ? admit->lease_ms
@@ -391,7 +474,9 @@ static int op_admit(struct jini_txn *inside, void *request)
     work->ended = 0;
     work->returned = false;
     work->damage = (struct job_damage){0};
-    int status = find_repeated(txn, admit, work);
+    int status = check_credential_in(txn, admit, work);
+    if (status == 0)
+        status = find_repeated(txn, admit, work);
     if (status || admit->repeated)
         return status;
     if (work->uncharged)
@@ -429,6 +514,7 @@ static void drop_work(struct jini_request *request)
     struct admit_work *work = request_state(request)->work;
     plan_release(work->allowed.plan);
     base_free(work->ended_rates);
+    plan_release(work->key_plan);
     base_free(work);
     request_state(request)->work = NULL;
 }
@@ -441,7 +527,7 @@ static void explain_later(struct jini_request *request, int status)
     struct jini_admit *admit = admit_of(request);
     if (status == 0)
         admit->decision_id = admit->job.id;
-    else
+    else if (admit->subject.kind != 0) /* it is known who asked */
         why_keep(state->jini, admit, &work->allowed, status);
 }
 
@@ -499,6 +585,8 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
 static void give_rates_back(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
 {
     rate_undo(jini, &work->rates, &admit->answer);
+    if (work->key_plan)
+        rate_undo(jini, &work->key_rates, &admit->key_answer);
 }
 
 static void after_admit(struct jini_request *request)
@@ -532,17 +620,45 @@ static void after_admit(struct jini_request *request)
     finish(request, status);
 }
 
+/* What the try before has left. */
+static void forget_try(struct jini_admit *admit, struct admit_work *work)
+{
+    memset(&admit->answer, 0, sizeof(admit->answer));
+    memset(&admit->key_answer, 0, sizeof(admit->key_answer));
+    admit->answer.decided = admit->key_answer.decided = JINI_LIMITS_MAX;
+    plan_release(work->allowed.plan);
+    plan_release(work->key_plan);
+    work->allowed.plan = work->key_plan = NULL;
+}
+
+/* Charges the rate limits, of the key and of the user, all or none. */
+static int charge(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
+{
+    struct jini_error *error = &admit->request.error;
+    int status = charge_key(jini, admit, work);
+    bool by_key = status != 0;
+    if (status || work->uncharged)
+        rate_look(jini, &work->rates, &admit->answer);
+    else
+        status = rate_charge(jini, &work->rates, &admit->answer, error);
+    if (status && !by_key && work->key_plan)
+        rate_undo(jini, &work->key_rates, &admit->key_answer);
+    /* The answer has the quotas too, as far as they can be read. */
+    if (status == JINI_E_LIMITED || status == JINI_E_BUSY)
+        show_quotas(jini, admit, work);
+    return status && by_key ? refused_by_key(admit, work, status) : status;
+}
+
 static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_work *work)
 {
     struct jini_error *error = &admit->request.error;
-    uint64_t user_id = user_of(&admit->subject);
-    memset(&admit->answer, 0, sizeof(admit->answer));
-    admit->answer.decided = JINI_LIMITS_MAX;
-    plan_release(work->allowed.plan); /* of the try before */
     work->now_ns = clock_wall_ns(jini->clock);
-    int status = look_for_repeated(jini, admit, work);
+    forget_try(admit, work);
+    int status = find_subject(jini, admit, work);
     if (status == 0)
-        status = allowance_of(jini, user_id, &work->allowed, error);
+        status = look_for_repeated(jini, admit, work);
+    if (status == 0)
+        status = allowance_of(jini, user_of(&admit->subject), &work->allowed, error);
     if (status == 0 && !admit->repeated)
         status = check_allowance(admit, &work->allowed, error);
     if (status)
@@ -562,15 +678,7 @@ static int prepare(struct jini *jini, struct jini_admit *admit, struct admit_wor
         .cost = admit->parameters.count,
     };
     work->uncharged = admit->repeated;
-    if (work->uncharged) {
-        rate_look(jini, &work->rates, &admit->answer);
-        return 0;
-    }
-    status = rate_charge(jini, &work->rates, &admit->answer, error);
-    /* The answer has the quotas too, as far as they can be read. */
-    if (status == JINI_E_LIMITED || status == JINI_E_BUSY)
-        show_quotas(jini, admit, work);
-    return status;
+    return charge(jini, admit, work);
 }
 
 int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callback)
@@ -589,6 +697,8 @@ int jini_admit(struct jini *jini, struct jini_admit *admit, jini_callback *callb
         return request_refuse(request, JINI_E_NO_MEMORY);
     request_state(request)->work = work;
     memset(&admit->decision_id, 0, sizeof(admit->decision_id));
+    if (admit->credential)
+        memset(&admit->subject, 0, sizeof(admit->subject));
     admit->cost = admit->credits = admit->cost_version = 0;
     work->job_id = id_next(&jini->ids);
     status = prepare(jini, admit, work);

@@ -25,6 +25,7 @@
  *   quota_clean.c  quota rows that are over
  *   ledger.c       accounts and transfers
  *   grants.c       credits
+ *   credentials.c  keys and sessions
  *   why.c          what decisions stood on  facts.c, decisions.c  as it is kept
  *   due.c          what falls due in the engine itself
  *   events.c       the log of events
@@ -74,6 +75,9 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(USER_SET, "user_set")                                                                        \
     X(PASSWORD_SET, "password_set")                                                                \
     X(LOGIN, "login")                                                                              \
+    X(KEY_ADD, "key_add")                                                                          \
+    X(SESSION_BEGIN, "session_begin")                                                              \
+    X(CREDENTIAL_REVOKE, "credential_revoke")                                                      \
     X(TIER_SET, "tier_set")                                                                        \
     X(TIER_REMOVE, "tier_remove")                                                                  \
     X(LIMIT_RESET, "limit_reset")                                                                  \

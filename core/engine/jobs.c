@@ -21,9 +21,10 @@ enum {
     END_OP_BYTES = 512 + EVENT_BYTES,
 };
 
-_Static_assert(RESERVATION_HEADER + RESERVATION_HOLDS + LIMITS_MAX * RESERVATION_RATE <=
+_Static_assert(RESERVATION_HEADER + RESERVATION_HOLDS + RATE_RECEIPTS_MAX * RESERVATION_RATE <=
                    GENERATIONS_RESERVATION_MAX,
-               "a reservation, of up to 8 limits of either kind, fits into a job's record");
+               "a reservation, of up to 8 limits of either kind and those of a key, fits into a "
+               "job's record");
 
 size_t reservation_encode(const struct jini_subject *subject, const struct quota_charge *quotas,
                           const struct rate_receipts *rates, uint32_t holds,
@@ -98,8 +99,9 @@ static int decode(struct slice bytes, struct reservation *out)
         return JINI_E_CORRUPT;
     uint32_t quotas = bytes.data[1];
     uint32_t rates = bytes.data[2];
-    if (quotas + rates > LIMITS_MAX || bytes.length != header + quotas * (size_t)RESERVATION_QUOTA +
-                                                           rates * (size_t)RESERVATION_RATE)
+    if (quotas > LIMITS_MAX || quotas + rates > RATE_RECEIPTS_MAX ||
+        bytes.length !=
+            header + quotas * (size_t)RESERVATION_QUOTA + rates * (size_t)RESERVATION_RATE)
         return JINI_E_CORRUPT;
     out->subject.kind = bytes.data[3];
     out->subject.number = load_le64(bytes.data + 4);

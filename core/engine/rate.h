@@ -8,6 +8,7 @@
 #include "engine/plans.h"
 #include "limits/table.h"
 
+#include <jini/keys.h>
 #include <jini/limits.h>
 
 /*
@@ -40,9 +41,11 @@ static inline struct quota_subject quota_subject_of(const struct jini_subject *s
 }
 
 /* What a charge took; enough to give it back, from another process too. */
+enum { RATE_RECEIPTS_MAX = LIMITS_MAX + JINI_KEY_LIMITS_MAX /* of a user and of a key */ };
+
 struct rate_receipts {
     uint32_t count;
-    struct table_receipt items[LIMITS_MAX];
+    struct table_receipt items[RATE_RECEIPTS_MAX];
 };
 
 struct rate_charge {

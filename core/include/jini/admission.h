@@ -19,6 +19,7 @@
 #define JINI_ADMISSION_H
 
 #include <jini/generations.h>
+#include <jini/keys.h>
 #include <jini/limits.h>
 
 #ifdef __cplusplus
@@ -26,22 +27,26 @@ extern "C" {
 #endif
 
 /*
- * Asks to run a generation. The order: user and tier are read; size and steps are held against the
- * tier; rate limits are charged; then the transaction checks user, tier, parallel jobs, quotas and
- * credits (what it costs is the price list's, grants.h), reserves, and writes the job. Whatever
+ * Asks to run a generation. The order: credential, user and tier are read; size and steps are held
+ * against the tier; rate limits are charged, those of a key first; then the transaction checks
+ * credential, user, tier, parallel jobs, quotas and credits (what it costs is the price list's,
+ * grants.h), reserves, and writes the job. Whatever
  * refuses or fails after that charge, a quota too, gives it back. A refusal writes nothing durable;
  * jobs of the user that were given up may end with it. There is no form of it inside a transaction
  * of the caller's, which may run more than once and be undone, while rate limits are charged
  * outside of any.
  *
- * In: `subject`, a user or an address (which gets the tier anonymous.tier with its bound on
- * parallel jobs, IPv6 by its /64; its images expire as that tier's do); `parameters`; `prompt` and
+ * In: `credential`, the text of a key or a session (keys.h), borrowed until it comes back: then
+ * `subject` is its user, and set here; or NULL, and `subject`, a user or an address (which gets the
+ * tier anonymous.tier with its bound on parallel jobs, IPv6 by its /64; its images expire as that
+ * tier's do); `parameters`; `prompt` and
  * `negative`, up to 16,384 bytes each, NULL for none;
  * `lease_ms`, 0 for admission.lease_ms; `flags`; `request_id`.
  * Out: `job`, and `answer` with every rate limit and quota as it stands after the decision, those
  * behind the one that refused too, or after what failed without one, as JINI_E_TIMEOUT and
  * JINI_E_FULL do (without entries, where it cannot be read); that of a refusal holds nothing for
- * jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted.
+ * jini_limit_refund(), but what JINI_ADMIT_IN_ORDER counted. `key_answer` is the same of the rate
+ * limits of the key: where one of them refuses, `answer` has no entry that does.
  *
  * A request id that was admitted in the last 24 hours is answered with its job, as it is now, and
  * charges nothing; with another subject, prompt or other parameters it is an error. What was
@@ -49,20 +54,23 @@ extern "C" {
  *
  * JINI_E_EXISTS     "request_id": it was admitted, and something else was asked for
  * JINI_E_EXPIRED    "request_id": it was admitted, and the record of its job is gone
- * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"); answer says
+ * JINI_E_LIMITED    a rate limit, a quota or the bound on parallel jobs ("parallel"), or a rate
+ *                   limit of the key ("key"); answer says
  *                   which and when to return: never (UINT64_MAX) when parameters.count alone is
  *                   above a limit's amount
  * JINI_E_FUNDS      it costs more credits than the user's wallet has, or any at all, where the
  *                   subject is an address
  * JINI_E_FORBIDDEN  the tier does not allow "width", "height" or "steps"
  * JINI_E_INACTIVE, JINI_E_NOT_FOUND  the user
+ * JINI_E_DENIED     "credential": it is none of this database, or was revoked
+ * JINI_E_EXPIRED    "credential": its time is over
  * JINI_E_BUSY       the table of rate limits, as of jini_limit_check(); 32 other periods of quotas
  *                   still count for the subject ("quota"); 256 jobs of the subject run, the most
  *                   that are counted ("parallel"); the subject's limits were changed four times
  *                   meanwhile ("limits"); queue.jobs_max wait for workers ("queue"); or a queue
  *                   of requests is full, by its option
  * JINI_E_FULL       the disk, for new work or for the table of rate limits ("limits.shm")
- * JINI_E_CORRUPT    "user", "tier" or "anonymous.tier", as of jini_limit_check()
+ * JINI_E_CORRUPT    "user", "tier" or "anonymous.tier", as of jini_limit_check(); "credential"
  * Durable once it succeeded.
  *
  * With a callback, what refuses before the transaction (user, tier, size, rate limits, the table of
@@ -83,6 +91,7 @@ enum jini_admit_flag {
 
 struct jini_admit {
     struct jini_request request;
+    const char *credential;
     struct jini_subject subject;
     struct jini_parameters parameters;
     const char *prompt;
@@ -93,10 +102,11 @@ struct jini_admit {
     struct jini_id request_id; /* by the caller, who may send it again; zero: none */
     struct jini_job job;
     struct jini_limit_answer answer;
-    uint64_t cost;         /* in credits; also of what was refused for them */
-    uint64_t credits;      /* where there is a cost: what the user has left */
-    uint64_t cost_version; /* of the price list; 0: no entry says what it costs */
-    uint32_t repeated;     /* 1: this request id was admitted before, and `job` is that one */
+    struct jini_limit_answer key_answer; /* without entries: it has no limits of its own */
+    uint64_t cost;                       /* in credits; also of what was refused for them */
+    uint64_t credits;                    /* where there is a cost: what the user has left */
+    uint64_t cost_version;               /* of the price list; 0: no entry says what it costs */
+    uint32_t repeated; /* 1: this request id was admitted before, and `job` is that one */
     uint32_t reserved;
     struct jini_id decision_id; /* for jini_why(); zero: it keeps nothing of this */
 };

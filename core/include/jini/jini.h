@@ -37,6 +37,7 @@
 #include <jini/grants.h>
 #include <jini/id.h>
 #include <jini/images.h>
+#include <jini/keys.h>
 #include <jini/ledger.h>
 #include <jini/limits.h>
 #include <jini/options.h>

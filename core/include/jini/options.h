@@ -130,6 +130,12 @@ enum jini_when_full {
     TEXT(anonymous_tier, "anonymous.tier", "Free", "the tier whose limits anonymous clients get")  \
     NUMBER(admission_lease_ms, "admission.lease_ms", 900000, 1000, UINT64_C(604800000),            \
            "lease of a job that nobody renews: then what it reserved is given back")               \
+    NUMBER(keys_per_user_max, "keys.per_user_max", 100, 1, 10000,                                  \
+           "keys that a user may have in use")                                                     \
+    NUMBER(sessions_per_user_max, "sessions.per_user_max", 100, 1, 10000,                          \
+           "sessions of a user; one more ends the one that expires first")                         \
+    NUMBER(session_ttl_s, "session.ttl_s", 1209600, 1, UINT64_C(3153600000),                       \
+           "how long a session lasts of which nothing else is said")                               \
     NUMBER(queue_ttl_ms, "queue.ttl_ms", 86400000, 1, UINT64_C(604800000),                         \
            "how long a job waits for a worker each time, before it is given up")                   \
     NUMBER(queue_lease_ms, "queue.lease_ms", 60000, 1, UINT64_C(604800000),                        \
