@@ -15,7 +15,8 @@ enum {
 
 _Static_assert((int)TEXT_CHARACTERS < (int)JINI_CREDENTIAL_TEXT_MAX, "a text fits");
 _Static_assert((int)PREFIX + ID_CHARACTERS < (int)JINI_CREDENTIAL_SHOWN_MAX, "what is shown fits");
-_Static_assert(8 + (int)SECRET_BYTES == (int)CREDENTIAL_RANDOM_BYTES, "an id and a secret are drawn");
+_Static_assert(8 + (int)SECRET_BYTES == (int)CREDENTIAL_RANDOM_BYTES,
+               "an id and a secret are drawn");
 
 static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 static const char prefixes[][PREFIX + 1] = {[JINI_KEY] = "jk_", [JINI_SESSION] = "js_"};

@@ -4,6 +4,7 @@
 #include "table_archive.h"
 #include "table_credits.h"
 #include "table_events.h"
+#include "table_key.h"
 #include "table_ledger.h"
 #include "table_queue.h"
 
@@ -62,6 +63,8 @@ const struct verb_group table_groups[] = {
     {"user", "users: accounts, tiers, passwords, overrides"},
     {"tier", "tiers: what their users are allowed"},
     {"limit", "rate limits and quotas of users and addresses"},
+    {"key", "keys, by which programs act for a user"},
+    {"session", "sessions of users who logged in"},
     {"archive", "moving images to the archive and freeing local copies"},
     {"pack", "packs and objects of the archive as files, without a database"},
     {"account", "accounts of the ledger"},
@@ -560,6 +563,29 @@ const struct verb table_verbs[] = {
      "the "
      "first.",
      pack_extract_arguments, pack_extract_options, pack_extract_examples, verb_pack_extract},
+
+    {"key add", "make a key for a program",
+     "Makes a key that stands for a user wherever a credential is taken, and prints it with its "
+     "text. The text is told this once: the database has a digest of it alone.",
+     key_user_arguments, key_add_options, key_add_examples, verb_key_add},
+    {"key list", "list the keys of a user",
+     "Lists a user's keys without their secrets. Those that were revoked or have expired stay "
+     "until "
+     "their place is needed.",
+     key_user_arguments, no_options, key_list_examples, verb_key_list},
+    {"key rm", "revoke keys", "Revokes keys: from the next request on they admit nothing.",
+     key_arguments, no_options, key_rm_examples, verb_key_rm},
+    {"session begin", "begin a session",
+     "Begins a session of a user, as a service does after a login, and prints it with its text, "
+     "which is told this once.",
+     key_user_arguments, session_begin_options, session_begin_examples, verb_session_begin},
+    {"session list", "list the sessions of a user",
+     "Lists a user's sessions without their secrets; those that have expired stay until their "
+     "place is needed.",
+     key_user_arguments, no_options, session_list_examples, verb_session_list},
+    {"session rm", "end sessions",
+     "Ends sessions, or all of a user's: from the next request on they admit nothing.",
+     session_arguments, session_rm_options, session_rm_examples, verb_session_rm},
 
     {"account create", "make an account",
      "Makes an account of the ledger and prints it. The same again is not an error: the result "

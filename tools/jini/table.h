@@ -92,8 +92,9 @@ verb_fn verb_init, verb_user_add, verb_user_show, verb_user_list, verb_user_set,
     verb_transfer_show, verb_transfer_list, verb_balance, verb_grant_add, verb_grant_list,
     verb_cost_set, verb_cost_rm, verb_cost_list, verb_job_add, verb_job_list, verb_job_show,
     verb_job_cancel, verb_job_retry, verb_job_take, verb_job_extend, verb_job_finish, verb_job_fail,
-    verb_queue_status, verb_queue_purge, verb_why, verb_events_tail, verb_events_consumers,
-    verb_events_create, verb_events_rm, verb_events_replay, verb_events_dead, verb_verify,
-    verb_stat, verb_backup, verb_options, verb_help;
+    verb_queue_status, verb_queue_purge, verb_key_add, verb_key_list, verb_key_rm,
+    verb_session_begin, verb_session_list, verb_session_rm, verb_why, verb_events_tail,
+    verb_events_consumers, verb_events_create, verb_events_rm, verb_events_replay, verb_events_dead,
+    verb_verify, verb_stat, verb_backup, verb_options, verb_help;
 
 #endif
