@@ -170,6 +170,15 @@ static bool count_rows(struct store_txn *txn, void *context, const struct jini_c
     return true;
 }
 
+/* Loads what an "owned" row leads to. JINI_E_CORRUPT: that is another user's, or another kind. */
+static int load_owned(struct store_txn *txn, const struct jini_credential *owned,
+                      struct credential_record *out)
+{
+    int status = credential_record_load(txn, owned->id, out);
+    bool theirs = out->credential.user_id == owned->user_id && out->credential.kind == owned->kind;
+    return status || theirs ? status : JINI_E_CORRUPT;
+}
+
 /* What stands where another one is to come. */
 struct census {
     const struct jini_user *user;
@@ -180,12 +189,12 @@ struct census {
     bool leaves_over;
 };
 
-/* One that cannot be read lets nobody in, and is the first to go. */
+/* A row that leads to none of this user's lets nobody in, and is the first to go. */
 static bool count_one(struct store_txn *txn, void *context, const struct jini_credential *owned)
 {
     struct census *census = context;
     struct credential_record record;
-    int status = credential_record_load(txn, owned->id, &record);
+    int status = load_owned(txn, owned, &record);
     bool lost = status == JINI_E_NOT_FOUND || status_is_damage(status);
     if (status && !lost) {
         census->failure = status;
@@ -203,11 +212,19 @@ static bool count_one(struct store_txn *txn, void *context, const struct jini_cr
     return true;
 }
 
+/* Both rows; that of another user, to which the "owned" row leads, stays. */
 static int remove_rows(struct store_txn *txn, const struct jini_credential *credential)
 {
+    struct credential_record record;
     struct tuple key;
+    int status = credential_record_load(txn, credential->id, &record);
+    bool foreign = status == 0 && load_owned(txn, credential, &record) != 0;
+    if (status && status != JINI_E_NOT_FOUND && !status_is_damage(status))
+        return status;
+    status = 0;
     credentials_key(credential->id, &key);
-    int status = store_delete(txn, STORE_SPACE_USER_KEYS, tuple_key(&key));
+    if (!foreign)
+        status = store_delete(txn, STORE_SPACE_USER_KEYS, tuple_key(&key));
     credentials_owned_key(credential, &key);
     if (status == 0 || status == JINI_E_NOT_FOUND)
         status = store_delete(txn, STORE_SPACE_USER_KEYS, tuple_key(&key));
@@ -342,7 +359,7 @@ static bool list_one(struct store_txn *txn, void *context, const struct jini_cre
 {
     struct listing *listing = context;
     struct credential_record record;
-    int status = credential_record_load(txn, owned->id, &record);
+    int status = load_owned(txn, owned, &record);
     if (status == JINI_E_NOT_FOUND || status_is_damage(status))
         return true; /* verify tells of it */
     listing->failure = status;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LISTED_AT_ONCE = 64, MS = 1000000 };
+enum { LISTED_AT_ONCE = 64, MS = 1000000, ARGUMENT_SHOWN_MAX = 32 };
 
 /* Its id is shown as the text begins: the number does not fit those of JSON. */
 static json_t *object_credential(const struct jini_credential *credential)
@@ -152,14 +152,23 @@ static int revoke(struct command *command, const char *text)
     jini_request_init(&request);
     if (jini_credential_parse_id(text, &request.id) != 0)
         return command_fail(command, JINI_E_INVALID, "ID",
-                            "\"%.20s\" does not begin as a key or a session does: jk_ or js_ and "
-                            "twelve characters",
-                            text);
+                            "it does not begin as a key or a session does: jk_ or js_ and twelve "
+                            "characters");
     return command_wait(command, &request.request,
                         jini_credential_revoke(command->jini, &request, wait_done));
 }
 
-/* Every id gets its line, without what may be a secret; the first that failed gives the status. */
+/* What may be said of an argument: an id, without its secret; of what is none, which one it was. */
+static void show_argument(const char *text, size_t index, char shown[ARGUMENT_SHOWN_MAX])
+{
+    uint64_t id;
+    if (jini_credential_parse_id(text, &id) == 0)
+        snprintf(shown, JINI_CREDENTIAL_SHOWN_MAX, "%s", text);
+    else
+        snprintf(shown, ARGUMENT_SHOWN_MAX, "argument %zu", index + 1);
+}
+
+/* Every id gets its line; the first that failed gives the status. */
 static int revoke_all(struct command *command)
 {
     struct jini_error first_error = {0};
@@ -167,8 +176,8 @@ static int revoke_all(struct command *command)
     if (first)
         return first;
     for (size_t i = 0; i < command->args.positional_count && !command_is_over(); i++) {
-        char shown[JINI_CREDENTIAL_SHOWN_MAX];
-        snprintf(shown, sizeof(shown), "%s", command_argument(command, i));
+        char shown[ARGUMENT_SHOWN_MAX];
+        show_argument(command_argument(command, i), i, shown);
         int status = revoke(command, command_argument(command, i));
         if (status == 0) {
             output_info("revoked %s", shown);

@@ -250,6 +250,26 @@ TEST(damaged_rows_of_credentials_are_found,
     world_close(&world);
 }
 
+TEST(a_row_that_leads_to_anothers_shows_and_takes_nothing_of_it,
+     "It is in no list, and makes room for a key of its own user; the other user's key stays.")
+{
+    struct world world;
+    struct tuple owned;
+    world_open(&world, STORE_DRIVER_MEMORY);
+    uint64_t alice = world_add(&world, "alice", "");
+    uint64_t bob = world_add(&world, "bob", "");
+    CHECK_OK(add_until(&world, JINI_KEY, alice, 1, 0));
+    const struct jini_credential foreign = {.id = 1, .user_id = bob, .kind = JINI_KEY};
+    credentials_owned_key(&foreign, &owned);
+    plant(&world, &owned, "", 0);
+    CHECK_UINT(listed(&world, bob, JINI_KEY), ==, 0);
+    for (uint64_t id = 2; id <= 4; id++)
+        CHECK_OK(add_until(&world, JINI_KEY, bob, id, 0));
+    CHECK_UINT(listed(&world, bob, JINI_KEY), ==, 234);
+    CHECK_UINT(listed(&world, alice, JINI_KEY), ==, 1);
+    world_close(&world);
+}
+
 TEST(hostile_records_are_refused,
      "A record cut anywhere, or with any byte changed, is refused or one that could be.")
 {
