@@ -213,9 +213,9 @@ int accounts_user_list(struct store_txn *txn, uint64_t after, struct jini_user *
                        size_t capacity, size_t *count);
 
 /*
- * Creates a user. All members of `user` but id, created_ms, last_login_ms and revocation_epoch come
- * from the caller. On success `user` is as stored; a run that follows on it does the same again.
- * After an error it is unchanged.
+ * Creates a user. All members of `user` but id, created_ms, last_login_ms, revocation_epoch and
+ * tier_until_ms come from the caller. On success `user` is as stored; a run that follows on it does
+ * the same again. After an error it is unchanged.
  */
 struct accounts_create {
     struct jini_user *user;
@@ -259,6 +259,14 @@ int accounts_update_check(const struct accounts_update *update, struct jini_erro
 /* The same errors. JINI_E_NOT_FOUND: "id" or "tier". JINI_E_EXISTS: "username" or "email". */
 int accounts_user_update(struct store_txn *txn, const struct accounts_update *update,
                          struct jini_error *error);
+
+/*
+ * Gives a user a tier until a time, 0: for good; it is accounts_user_update() that gives one by
+ * hand. "" is the default tier. Marks the user's word, unless nothing differs. JINI_E_NOT_FOUND:
+ * "id" or "tier".
+ */
+int accounts_tier_hold(struct store_txn *txn, uint64_t user_id, const char *tier, uint64_t until_ms,
+                       struct jini_error *error);
 
 /*
  * Replaces a password's hash (NULL: no password fits) and adds 1 to the revocation epoch, which

@@ -21,7 +21,8 @@ enum user_field {
     FIELD_STEPS = 15,
     FIELD_PARALLEL = 16,
     FIELD_RETENTION = 17,
-    FIELD_LAST = FIELD_RETENTION
+    FIELD_TIER_UNTIL = 18,
+    FIELD_LAST = FIELD_TIER_UNTIL
 };
 
 #define BIT(field) (UINT32_C(1) << (field))
@@ -90,6 +91,8 @@ static int take_field(const struct document_field *field, struct jini_user *user
         return take_password(field, extra);
     case FIELD_OVERRIDE_MASK:
         return record_take_number32(field, &user->override_mask);
+    case FIELD_TIER_UNTIL:
+        return record_take_number(field, &user->tier_until_ms);
     default:
         return take_override(field, &user->overrides);
     }
@@ -104,6 +107,7 @@ static void clear_user(uint64_t id, struct jini_user *user)
     user->created_ms = 0;
     user->last_login_ms = 0;
     user->revocation_epoch = 0;
+    user->tier_until_ms = 0;
     user->tier[0] = '\0';
     user->username[0] = '\0';
     user->email[0] = '\0';
@@ -202,6 +206,7 @@ int user_record_write(const struct user_record *record, struct buffer *out)
     record_add_text(&writer, FIELD_PASSWORD, extra->password_hash);
     record_add_number(&writer, FIELD_OVERRIDE_MASK, user->override_mask | extra->overrides_unknown);
     add_overrides(&writer, user);
+    record_add_number(&writer, FIELD_TIER_UNTIL, user->tier_until_ms);
     document_add_rest(&writer, &extra->rest);
     return document_end(&writer);
 }

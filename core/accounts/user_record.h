@@ -24,6 +24,7 @@
  *   15     steps_max         uint
  *   16     parallel_max      uint
  *   17     retention_days    uint
+ *   18     tier_until_ms     uint  when the tier is over that was paid for
  *
  * Fields of other numbers are of a newer version and are kept when the record is rewritten. A
  * record that lacks what is always there, has a field twice, a known field of another type, a text

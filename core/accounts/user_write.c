@@ -231,6 +231,7 @@ static void fill_record(const struct accounts_create *create, struct user_record
     out->user.created_ms = create->now_ms;
     out->user.last_login_ms = 0;
     out->user.revocation_epoch = 0;
+    out->user.tier_until_ms = 0;
     clear_unused_overrides(&out->user);
     if (create->password_hash)
         memcpy(out->extra.password_hash, create->password_hash, strlen(create->password_hash));
@@ -391,8 +392,10 @@ int accounts_user_update(struct store_txn *txn, const struct accounts_update *up
     set_members(update->user, update->fields, &record.user);
     if (update->fields & JINI_USER_FIELD_OVERRIDES)
         set_overrides(update->user, update->override_fields, &record.user);
-    if (update->fields & JINI_USER_FIELD_TIER)
+    if (update->fields & JINI_USER_FIELD_TIER) {
         status = tier_resolve(txn, update->user->tier, record.user.tier, error);
+        record.user.tier_until_ms = 0;
+    }
     if (status == 0 && update->fields & JINI_USER_FIELD_REVOKE)
         status = revoke(&record, error);
     if (status == 0)
@@ -409,6 +412,30 @@ int accounts_user_update(struct store_txn *txn, const struct accounts_update *up
         memcpy(update->tier_before, stored.user.tier, sizeof(stored.user.tier));
     *update->user = record.user;
     return 0;
+}
+
+int accounts_tier_hold(struct store_txn *txn, uint64_t user_id, const char *tier, uint64_t until_ms,
+                       struct jini_error *error)
+{
+    struct user_record stored;
+    struct user_record record;
+    struct row_change change;
+    int status = load(txn, user_id, &stored, error);
+    if (status)
+        return status;
+    record = stored;
+    record.user.tier_until_ms = until_ms;
+    status = tier_resolve(txn, tier, record.user.tier, error);
+    if (status == 0)
+        status = plan_tier(stored.user.tier, record.user.tier, user_id, &change, error);
+    if (status || same_record(&stored, &record))
+        return status;
+    status = apply_row(txn, &change, slice_of(NULL, 0), error);
+    if (status == 0)
+        status = save(txn, &record);
+    if (status == 0)
+        store_mark_changed(txn, accounts_user_word(user_id));
+    return status;
 }
 
 /* ---- Credentials ----------------------------------------------------------------------------- */

@@ -47,10 +47,10 @@ struct admit_work {
     uint64_t now_ns;          /* wall */
     struct standing standing; /* of the last run of the op, or look after it */
     unsigned tries;
-    uint32_t ended;           /* jobs ended by the last run of the op */
-    struct job_damage damage; /* found by that run */
+    uint32_t ended;                    /* jobs ended by the last run of the op */
+    struct job_damage damage;          /* found by that run */
     struct rate_receipts *ended_rates; /* to go back once that has committed; NULL: none yet */
-    bool returned;  /* by it: a job of the subject waits for workers again */
+    bool returned;                     /* by it: a job of the subject waits for workers again */
     int decision;   /* of the last run of the op, when it had to commit a cleaning */
     uint32_t holds; /* of credits */
     uint8_t reservation[GENERATIONS_RESERVATION_MAX];
@@ -481,7 +481,7 @@ static int op_admit(struct jini_txn *inside, void *request)
         return status;
     if (work->uncharged)
         return JINI_E_CONFLICT; /* it was forgotten meanwhile: begin anew */
-    status = allowance_in(txn, state->jini, subject.user_id, &now, error);
+    status = allowance_in(txn, state->jini, subject.user_id, work->now_ns / NS_PER_MS, &now, error);
     if (status)
         return status;
     if (strcmp(now.allowance.limits, work->allowed.plan->text) != 0)

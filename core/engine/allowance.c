@@ -3,6 +3,7 @@
  * options.
  */
 #include "engine/rate.h"
+#include "engine/subscriptions.h"
 #include "engine/txn.h"
 
 #include "accounts/accounts.h"
@@ -117,7 +118,7 @@ static int find_anonymous_tier(struct store_txn *txn, const char *name, struct j
     return 0;
 }
 
-int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id,
+int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id, uint64_t now_ms,
                  struct allowed *out, struct jini_error *error)
 {
     struct jini_user user = {.flags = JINI_USER_ACTIVE};
@@ -126,6 +127,8 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
     memset(out, 0, sizeof(*out));
     if (user_id)
         status = find_user(txn, user_id, &user, error);
+    if (status == 0)
+        status = user_tier_at(txn, now_ms, &user, error);
     if (status == 0)
         status = user_id ? find_tier(txn, &user, &tier, error)
                          : find_anonymous_tier(txn, jini->options.anonymous_tier, &tier, error);
@@ -137,6 +140,7 @@ int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_i
     out->tier_version = tier.version;
     text_copy_utf8(out->tier, sizeof(out->tier), tier.name);
     out->anchor_ns = user.created_ms * NS_PER_MS;
+    out->until_ms = user.tier_until_ms;
     status = group_of_tier(tier.name, &out->tier_group);
     return status ? error_set(error, status, "tier", "the name of the tier cannot be compared: %s",
                               jini_status_text(status))
@@ -150,7 +154,7 @@ int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out, struc
     int status = store_read_begin_explained(jini->store, &txn, error);
     if (status)
         return status;
-    status = allowance_in(txn, jini, user_id, out, error);
+    status = allowance_in(txn, jini, user_id, clock_wall_ns(jini->clock) / NS_PER_MS, out, error);
     store_read_end(txn);
     return status ? status : plans_get(jini->plans, out->allowance.limits, &out->plan, error);
 }

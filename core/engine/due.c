@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/grants.h"
+#include "engine/paying.h"
 #include "ledger/place.h"
 
 enum { SLICE = 32, SLICES_MAX = 64 };
@@ -35,10 +36,16 @@ struct due_slice {
 
 static int do_one(struct store_txn *txn, struct due_slice *slice, const struct generations_due *due)
 {
+    struct jini_txn inside = {.jini = slice->jini, .store = txn, .now_ms = slice->now_ms};
     uint64_t user_id;
     if (due->value_length == 1 && due->value[0] == DUE_GRANT &&
         place_is_of_user(&due->id, &user_id, NULL))
         return grants_due_in(txn, slice->jini, user_id, slice->now_ms, &slice->error);
+    if (due->value_length == 1 && due->value[0] == DUE_PAYMENT)
+        return payment_due_in(&inside, &due->id, due->due_ms, &slice->error);
+    if (due->value_length == 1 && due->value[0] == DUE_SUBSCRIPTION &&
+        place_is_of_user(&due->id, &user_id, NULL))
+        return subscription_due_in(&inside, user_id, due->due_ms, &slice->error);
     return JINI_E_CORRUPT;
 }
 

@@ -10,7 +10,9 @@
 
 /* Pinned for ever. */
 enum due_what {
-    DUE_GRANT = 1 /* the account of a grant that expires */
+    DUE_GRANT = 1,       /* the account of a grant that expires */
+    DUE_PAYMENT = 2,     /* a payment of which some is to become revenue */
+    DUE_SUBSCRIPTION = 3 /* account 0 of a user whose period or grace ends */
 };
 
 int due_add(struct store_txn *txn, enum due_what what, uint64_t due_ms, const struct jini_id *id,

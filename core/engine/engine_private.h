@@ -27,6 +27,9 @@
  *   grants.c       credits
  *   credentials.c  keys and sessions
  *   why.c          what decisions stood on  facts.c, decisions.c  as it is kept
+ *   prices.c       what money buys
+ *   payments.c     payments: the calls, and payment_steps.c what each does
+ *   subscriptions.c  tiers that were paid for
  *   due.c          what falls due in the engine itself
  *   events.c       the log of events
  *   consumers.c    who takes them, and what becomes of deliveries
@@ -97,6 +100,8 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(ACCOUNTS_CREATE, "accounts_create")                                                          \
     X(TRANSFERS_CREATE, "transfers_create")                                                        \
     X(GRANT_ADD, "grant_add")                                                                      \
+    X(GRANT_REFUND, "grant_refund")                                                                \
+    X(GRANT_REVOKE, "grant_revoke")                                                                \
     X(COST_SET, "cost_set")                                                                        \
     X(EVENTS_APPEND, "events_append")                                                              \
     X(EVENTS_TAKE, "events_take")                                                                  \
@@ -109,6 +114,14 @@ enum engine_state { ENGINE_OPEN, ENGINE_CLOSING };
     X(CONSUMER_SEEK, "consumer_seek")                                                              \
     X(DEAD_RESEND, "dead_resend")                                                                  \
     X(DEAD_DROP, "dead_drop")                                                                      \
+    X(PRICE_SET, "price_set")                                                                      \
+    X(PAYMENT_INTEND, "payment_intend")                                                            \
+    X(PAYMENT_SETTLE, "payment_settle")                                                            \
+    X(PAYMENT_FAIL, "payment_fail")                                                                \
+    X(PAYMENT_REFUND, "payment_refund")                                                            \
+    X(PAYMENT_DISPUTE, "payment_dispute")                                                          \
+    X(PAYMENT_RESOLVE, "payment_resolve")                                                          \
+    X(SUBSCRIPTION_CANCEL, "subscription_cancel")                                                  \
     X(ARCHIVE_RUN, "archive_run")                                                                  \
     X(VERIFY, "verify")                                                                            \
     X(BACKUP, "backup")

@@ -1,10 +1,11 @@
 /* Grants and wallets: the calls. The rules are the ledger's (ledger/grants.h). */
 #include "engine/grants.h"
+#include "engine/paying.h"
 
 #include "base/error.h"
 #include "engine/due.h"
 #include "engine/txn.h"
-#include "events/events.h"
+#include "generations/generations.h"
 
 enum { GRANT_BYTES = 1536 + 2 * EVENT_BYTES, COST_BYTES = 256 };
 
@@ -23,6 +24,17 @@ int grants_tell_expired(const struct grants_txn *grants, uint64_t user_id)
         return 0;
     event_begin(&event, EVENT_CREDITS_EXPIRED, user_id, NULL);
     event_add_uint(&event, EVENT_FIELD_CREDITS, grants->news->expired);
+    return events_append(grants->store, &event);
+}
+
+int grants_tell(const struct grants_txn *grants, enum event_type happened, uint64_t user_id,
+                const struct jini_id *subject_id, uint64_t credits)
+{
+    struct event event;
+    if (credits == 0)
+        return 0;
+    event_begin(&event, happened, user_id, subject_id);
+    event_add_uint(&event, EVENT_FIELD_CREDITS, credits);
     return events_append(grants->store, &event);
 }
 
@@ -82,7 +94,7 @@ static int refuse_expired(const struct jini_txn *txn, const struct jini_grant *g
     return status;
 }
 
-static int tell_granted(const struct grants_txn *grants, const struct jini_grant *grant)
+int grants_tell_granted(const struct grants_txn *grants, const struct jini_grant *grant)
 {
     struct event event;
     event_begin(&event, EVENT_CREDITS_GRANTED, grant->user_id, &grant->id);
@@ -112,7 +124,7 @@ static int op_grant(struct jini_txn *txn, void *request)
     if (status == 0)
         status = grants_add(&grants, &add->grant);
     if (status == 0)
-        status = tell_granted(&grants, &add->grant);
+        status = grants_tell_granted(&grants, &add->grant);
     if (status || add->grant.expires_ms == 0 || add->grant.expires_ms <= txn->now_ms)
         return status;
     return due_add(txn->store, DUE_GRANT, add->grant.expires_ms, &add->grant.account_id, error);
@@ -135,6 +147,97 @@ int jini_grant_add(struct jini *jini, struct jini_grant_add *add, jini_callback 
 int jini_txn_grant_add(struct jini_txn *txn, struct jini_grant_add *add)
 {
     return txn_call(txn, &add->request, &grant_form);
+}
+
+/* ---- Giving back, and taking away ---- */
+
+static int op_refund(struct jini_txn *txn, void *request)
+{
+    struct jini_grant_refund *refund = request;
+    struct jini_error *error = &refund->request.error;
+    struct grants_txn grants;
+    struct grants_news news = {0};
+    struct jini_job job;
+    uint64_t user_id;
+    refund->refunded = 0;
+    int status = generations_job_get(txn->store, &refund->job_id, &job, error);
+    if (status == 0 && !generations_job_ended(job.state))
+        return error_set(error, JINI_E_CONFLICT, "job_id",
+                         "the job has not ended; release it instead");
+    if (status == 0 || status == JINI_E_NOT_FOUND) /* its record may be gone */
+        status = grants_user_of(txn->store, &refund->job_id, &user_id, error);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, status, "job_id", "no credits were reserved for such a job");
+    if (status == 0)
+        status = grants_txn_in(txn->store, txn->jini, txn->now_ms, error, &grants);
+    grants.news = &news;
+    if (status == 0)
+        status =
+            grants_refund(&grants, user_id, &refund->job_id, refund->credits, &refund->refunded);
+    if (status == 0)
+        status = grants_tell(&grants, EVENT_CREDITS_REFUNDED, user_id, &refund->job_id,
+                             refund->refunded);
+    if (status == 0)
+        status = grants_tell_expired(&grants, user_id);
+    return status ? status : paying_revoke_returned(txn, user_id, error);
+}
+
+static const struct txn_form refund_form = {
+    .kind = REQUEST_GRANT_REFUND,
+    .size = sizeof(struct jini_grant_refund),
+    .bytes = GRANT_BYTES,
+    .class = STORE_RELEASE,
+    .op = op_refund,
+};
+
+int jini_grant_refund(struct jini *jini, struct jini_grant_refund *refund, jini_callback *callback)
+{
+    return txn_submit(jini, &refund->request, &refund_form, callback);
+}
+
+int jini_txn_grant_refund(struct jini_txn *txn, struct jini_grant_refund *refund)
+{
+    return txn_call(txn, &refund->request, &refund_form);
+}
+
+static int op_revoke(struct jini_txn *txn, void *request)
+{
+    struct jini_grant_revoke *revoke = request;
+    struct jini_error *error = &revoke->request.error;
+    struct jini_transfer granting;
+    struct grants_txn grants;
+    int status = grants_txn_in(txn->store, txn->jini, txn->now_ms, error, &grants);
+    if (status == 0)
+        status = grants_revoke(&grants, &revoke->grant_id, &revoke->revoked);
+    if (status == JINI_E_NOT_FOUND)
+        return error_set(error, status, "grant_id", "there is no grant of this id");
+    if (status == 0)
+        status = ledger_transfer_get(txn->store, &revoke->grant_id, &granting, error);
+    if (status == 0)
+        status = grants_get(txn->store, &granting.credit_account_id, &revoke->grant, error);
+    if (status)
+        return status;
+    revoke->grant.id = revoke->grant_id;
+    return grants_tell(&grants, EVENT_CREDITS_REVOKED, revoke->grant.user_id, &revoke->grant_id,
+                       revoke->revoked);
+}
+
+static const struct txn_form revoke_form = {
+    .kind = REQUEST_GRANT_REVOKE,
+    .size = sizeof(struct jini_grant_revoke),
+    .bytes = GRANT_BYTES,
+    .class = STORE_RELEASE,
+    .op = op_revoke,
+};
+
+int jini_grant_revoke(struct jini *jini, struct jini_grant_revoke *revoke, jini_callback *callback)
+{
+    return txn_submit(jini, &revoke->request, &revoke_form, callback);
+}
+
+int jini_txn_grant_revoke(struct jini_txn *txn, struct jini_grant_revoke *revoke)
+{
+    return txn_call(txn, &revoke->request, &revoke_form);
 }
 
 /* ---- Looking ---- */

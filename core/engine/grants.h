@@ -3,6 +3,7 @@
 #define ENGINE_GRANTS_H
 
 #include "engine/engine_private.h"
+#include "events/events.h"
 #include "ledger/costs.h"
 #include "ledger/grants.h"
 
@@ -15,6 +16,13 @@ int grants_txn_in(struct store_txn *txn, struct jini *jini, uint64_t now_ms,
 
 /* Appends the event of credits that have expired, if any have: after a call with txn->news. */
 int grants_tell_expired(const struct grants_txn *grants, uint64_t user_id);
+
+/* The event of a grant, unless it was made before; and of what expired to make room for it. */
+int grants_tell_granted(const struct grants_txn *grants, const struct jini_grant *grant);
+
+/* The event of credits that were taken from a grant, or given back of a job; of 0 there is none. */
+int grants_tell(const struct grants_txn *grants, enum event_type happened, uint64_t user_id,
+                const struct jini_id *subject_id, uint64_t credits);
 
 /* A grant of the user has expired. */
 int grants_due_in(struct store_txn *txn, struct jini *jini, uint64_t user_id, uint64_t now_ms,

@@ -97,12 +97,13 @@ struct allowed {
     char tier[JINI_TIER_NAME_MAX];
     uint32_t flags;     /* of the user; JINI_USER_ACTIVE for an address */
     uint64_t anchor_ns; /* from which anchor periods count */
+    uint64_t until_ms;  /* when the user's tier changes by itself; 0: never */
 };
 int allowance_of(struct jini *jini, uint64_t user_id, struct allowed *out,
                  struct jini_error *error);
 
-/* The same inside a transaction, without the plan. */
-int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id,
+/* The same inside a transaction, as it is at a time, without the plan. */
+int allowance_in(struct store_txn *txn, const struct jini *jini, uint64_t user_id, uint64_t now_ms,
                  struct allowed *out, struct jini_error *error);
 
 /* Fills in the entries of quotas, from outcomes. */

@@ -63,7 +63,8 @@ static int load_user(struct jini *jini, uint64_t user_id, struct user_entry *out
     if (status)
         return status;
     *out = (struct user_entry){.plan = allowed.plan,
-                               .active = (allowed.flags & JINI_USER_ACTIVE) != 0};
+                               .active = (allowed.flags & JINI_USER_ACTIVE) != 0,
+                               .until_ms = allowed.until_ms};
     user_cache_put(jini->rates->users, user_id, &words, out);
     return 0;
 }
@@ -137,7 +138,8 @@ static int check_user(struct jini *jini, const struct jini_limit_check *check,
     uint64_t user_id = check->subject.number;
     ask_for_memory(jini->rates, &check->subject, &attempt->subjects[0]);
     attempt->now_ns = clock_boot_ns(jini->clock); /* while they come */
-    if (user_cache_find(jini->rates->users, user_id, &entry))
+    if (user_cache_find(jini->rates->users, user_id, &entry) &&
+        (entry.until_ms == 0 || clock_wall_ns(jini->clock) / NS_PER_MS < entry.until_ms))
         return charge_user(jini, &entry, &check->subject, attempt, answer, error);
     int status = load_user(jini, user_id, &entry, error);
     if (status)

@@ -3,6 +3,7 @@
 
 #include "accounts/accounts.h"
 #include "base/error.h"
+#include "ledger/prices.h"
 
 enum { REMOVE_OP_BYTES = 128 };
 
@@ -56,9 +57,27 @@ static int check_remove(void *request, enum txn_place place)
                      "the name of a tier has 1 to %d bytes", JINI_TIER_NAME_MAX - 1);
 }
 
+/* JINI_E_IN_USE: a price buys it. */
+static int refuse_sold(struct jini_txn *txn, const char *name, struct jini_error *error)
+{
+    struct jini_tier tier;
+    bool sold = false;
+    int status = accounts_tier_get(txn->store, name, &tier);
+    if (status)
+        return status == JINI_E_NOT_FOUND ? 0 : status; /* removing it will say so */
+    status = prices_name_tier(txn->store, tier.name, &sold, error);
+    if (status == 0 && sold)
+        status = error_set(error, JINI_E_IN_USE, "name",
+                           "a price buys the tier \"%s\"; take the price away first", tier.name);
+    return status;
+}
+
 static int op_remove(struct jini_txn *txn, void *request)
 {
     struct jini_tier_remove *remove = request;
+    int status = refuse_sold(txn, remove->name, &remove->request.error);
+    if (status)
+        return status;
     return accounts_tier_remove(txn->store, remove->name, txn->jini->options.anonymous_tier,
                                 &remove->request.error);
 }

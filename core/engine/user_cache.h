@@ -1,5 +1,6 @@
 /*
- * Users at hand: whose limits plan is which, 16 bytes each.
+ * Users at hand: whose limits plan is which, 16 bytes each, and 4 that are looked at where a tier
+ * ends.
  *
  * An entry holds while the change words of its user and of the tiers stand where they stood when it
  * was read (store/store.h); so a change by any process holds for the next check. Entries are read
@@ -20,6 +21,8 @@ void user_cache_free(struct user_cache *cache); /* takes NULL */
 struct user_entry {
     const struct plan *plan; /* in the cache: a shared one */
     bool active;             /* the user may generate */
+    uint64_t
+        until_ms; /* wall time at which the entry is over; to the second, never late. 0: none */
 };
 
 /* The change words under which an entry is read. To be taken before the snapshot is opened. */

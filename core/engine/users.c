@@ -1,4 +1,5 @@
 /* Users: adding, changing, logging in, reading. Passwords are hashed on threads of their own. */
+#include "engine/paying.h"
 #include "engine/txn.h"
 
 #include "accounts/accounts.h"
@@ -18,6 +19,16 @@ static struct crypto_password_cost password_cost(const struct jini *jini)
 static struct slice text_slice(const char *text)
 {
     return slice_of_text(text);
+}
+
+/* The tier as it is now; one that was paid for ends by itself. Else `user` is all zero. */
+static int user_tier_now(struct jini_txn *txn, struct jini_user *user, struct jini_error *error)
+{
+    uint64_t now_ms = txn->now_ms ? txn->now_ms : clock_wall_ns(txn->jini->clock) / NS_PER_MS;
+    int status = user_tier_at(txn->store, now_ms, user, error);
+    if (status)
+        memset(user, 0, sizeof(*user));
+    return status;
 }
 
 /* Frees what a request kept beside itself, and ends it. */
@@ -216,13 +227,11 @@ static int op_user_set(struct jini_txn *txn, void *request)
     char before[JINI_TIER_NAME_MAX];
     update.tier_before = before;
     int status = accounts_user_update(txn->store, &update, &set->request.error);
-    if (status || strcmp(before, set->user.tier) == 0)
-        return status;
-    struct event event;
-    event_begin(&event, EVENT_USER_TIER_CHANGED, set->user.id, NULL);
-    event_add_text(&event, EVENT_FIELD_TIER, set->user.tier);
-    event_add_text(&event, EVENT_FIELD_TIER_BEFORE, before);
-    return events_append(txn->store, &event);
+    if (status == 0 && set->fields & JINI_USER_FIELD_TIER)
+        status = subscription_let_go(txn->store, set->user.id, &set->request.error);
+    if (status == 0)
+        status = tell_tier(txn->store, set->user.id, set->user.tier, before);
+    return status ? status : user_tier_now(txn, &set->user, &set->request.error);
 }
 
 static const struct txn_form user_set_form = {
@@ -326,7 +335,8 @@ static int op_login(struct jini_txn *txn, void *request)
         .now_ms = txn->now_ms,
         .user = &login->user,
     };
-    return accounts_login_record(txn->store, &record, &login->request.error);
+    int status = accounts_login_record(txn->store, &record, &login->request.error);
+    return status ? status : user_tier_now(txn, &login->user, &login->request.error);
 }
 
 /* A password that was changed between the check and its record is checked again. */
@@ -416,6 +426,8 @@ int jini_txn_user_get(struct jini_txn *txn, uint64_t id, struct jini_user *out,
     if (status)
         error_set(said, status, "id", "user %llu: %s", (unsigned long long)id,
                   jini_status_text(status));
+    if (status == 0)
+        status = user_tier_now(txn, out, said);
     return txn_answer(txn, status, said, "id", "user");
 }
 
@@ -443,6 +455,8 @@ int jini_txn_user_find(struct jini_txn *txn, const char *login, struct jini_user
     status = accounts_user_find(txn->store, login, out);
     if (status)
         error_set(said, status, "login", "user \"%s\": %s", login, jini_status_text(status));
+    if (status == 0)
+        status = user_tier_now(txn, out, said);
     return txn_answer(txn, status, said, "login", "user");
 }
 
@@ -466,6 +480,10 @@ int jini_txn_user_list(struct jini_txn *txn, uint64_t after, struct jini_user *o
     struct jini_error *said = txn_error(txn, error);
     *count = 0;
     int status = accounts_user_list(txn->store, after, out, capacity, count);
+    for (size_t i = 0; status == 0 && i < *count; i++) {
+        status = user_tier_now(txn, &out[i], said);
+        *count = status ? i : *count;
+    }
     return txn_answer(txn, status, said, "user", "users");
 }
 

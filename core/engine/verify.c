@@ -122,6 +122,8 @@ static int verify_rows(struct verifying *v)
     int status = verify_records(v);
     if (status == 0)
         status = verify_ledger(v);
+    if (status == 0)
+        status = verify_books(v);
     return status ? status : verify_locations(v);
 }
 

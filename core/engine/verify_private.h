@@ -10,7 +10,8 @@
  *   verify_packs.c    rows of packs, their files
  *   verify_objects.c  packs and the archive
  *   verify_ledger.c   accounts and transfers
- *   verify_credits.c  wallets, the credits that jobs hold, the price list
+ *   verify_credits.c  wallets, the credits that jobs hold, what generations cost
+ *   verify_payments.c prices, payments and their books, what users have paid for
  *
  *  1. Keys come from scans that renew their snapshot every few hundred rows; what is said of a key
  *     is read anew, with all that must agree with it, in one snapshot. So a change that was under
@@ -115,6 +116,15 @@ int verify_job_credits(struct verifying *v, struct store_txn *txn, const struct 
                        uint32_t holds);
 int verify_hold(struct verifying *v, struct store_txn *txn, struct slice key);
 int verify_cost(struct verifying *v, struct store_txn *txn, struct slice key);
+
+/*
+ * Payments, each in its snapshot: a key of PRICES, whichever it is; one of PAYMENTS; what a user
+ * has paid for. And the books, with a snapshot of their own: what is deferred is some payment's.
+ */
+int verify_price(struct verifying *v, struct store_txn *txn, struct slice key);
+int verify_payment(struct verifying *v, struct store_txn *txn, struct slice key);
+int verify_subscription(struct verifying *v, struct store_txn *txn, uint64_t user_id);
+int verify_books(struct verifying *v);
 
 /* Part of the check of an image, in its snapshot: the index says where its bytes are. */
 int verify_image_place(struct verifying *v, struct store_txn *txn, const struct jini_id *id);

@@ -1,6 +1,6 @@
 /*
  * Records and the rows beside them: users, tiers, jobs, images, lists, running jobs, the due queue,
- * the queue for workers, leases, events, the home of the database.
+ * the queue for workers, leases, events, payments, the home of the database.
  */
 #include "engine/verify_private.h"
 
@@ -14,6 +14,7 @@
 #include "generations/waiting.h"
 #include "ledger/grants.h"
 #include "ledger/place.h"
+#include "ledger/subscriptions.h"
 #include "limits/quota.h"
 
 /* ---- What generations finds ---- */
@@ -81,9 +82,12 @@ static int check_user_row(struct verifying *v, struct store_txn *txn, struct sli
     int status = store_has(txn, STORE_SPACE_USERS, key);
     if (status)
         return status == JINI_E_NOT_FOUND ? 0 : status;
-    bool read = read_user_key(key, &rest, &id, &row);
-    if (read && id != 0 && rest.rest.length == 0 && tuple_is_text(&row, "u"))
-        return verify_user(v, txn, id);
+    if (read_user_key(key, &rest, &id, &row) && id != 0 && rest.rest.length == 0) {
+        if (tuple_is_text(&row, "u"))
+            return verify_user(v, txn, id);
+        if (tuple_is_text(&row, SUBSCRIPTION_ROW))
+            return verify_subscription(v, txn, id);
+    }
     report_stray(v, "user_key_damaged", id, key.length);
     return 0;
 }
@@ -328,9 +332,10 @@ int verify_records(struct verifying *v)
         {STORE_SPACE_REQUESTS, "requests", check_request},
         {STORE_SPACE_WAITING, "waiting", check_waiting},
         {STORE_SPACE_PENDING, "holds", verify_hold},
-        {STORE_SPACE_PRICES, "prices", verify_cost},
+        {STORE_SPACE_PRICES, "prices", verify_price},
         {STORE_SPACE_EVENTS, "events", check_event},
         {STORE_SPACE_CONSUMERS, "consumers", check_consumer},
+        {STORE_SPACE_PAYMENTS, "payments", verify_payment},
     };
     int status = verify_home(v);
     if (status == 0)

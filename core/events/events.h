@@ -39,7 +39,12 @@ enum event_type {
     X(CREDITS, 5, "credits")                                                                       \
     X(CATEGORY, 6, "category")                                                                     \
     X(EXPIRES_MS, 7, "expires_ms")                                                                 \
-    X(ATTEMPT, 8, "attempt")
+    X(ATTEMPT, 8, "attempt")                                                                       \
+    X(PRICE, 9, "price")                                                                           \
+    X(AMOUNT, 10, "amount")                                                                        \
+    X(CURRENCY, 11, "currency")                                                                    \
+    X(PAID_MS, 12, "paid_ms")                                                                      \
+    X(GRACE_MS, 13, "grace_ms")
 
 enum event_field {
 #define EVENT_FIELD_ENUM(name, number, text) EVENT_FIELD_##name = (number),

@@ -22,7 +22,19 @@ enum chart_code {
     CHART_GENERATION = 33,
     CHART_REFUND = 34,
     CHART_EXPIRY = 35,
-    CHART_REVOCATION = 36
+    CHART_REVOCATION = 36,
+
+    /* Of payments, in the ledger of their currency (books.h). */
+    CHART_CASH = 64,
+    CHART_FEES = 65,     /* what providers keep */
+    CHART_DISPUTED = 66, /* held by banks */
+    CHART_REFUNDS = 67,  /* paid back of what was revenue */
+    CHART_DEFERRED = 68, /* received for what is still to be given */
+    CHART_REVENUE = 69,
+    CHART_UNMATCHED = 70, /* received for nothing that is sold */
+
+    /* Of transfers: + enum books_step. */
+    CHART_PAYMENT = 96
 };
 
 struct jini_id chart_account(uint32_t ledger, enum chart_code code);

@@ -124,6 +124,13 @@ static int read_grant(struct store_txn *txn, const struct jini_id *id, struct ji
     return 0;
 }
 
+int grants_get(struct store_txn *txn, const struct jini_id *account_id, struct jini_grant *out,
+               struct jini_error *error)
+{
+    struct jini_account account;
+    return read_grant(txn, account_id, &account, out, error);
+}
+
 static int damaged(struct jini_error *error)
 {
     return error_set(error, JINI_E_CORRUPT, "wallet", "the row of the wallet is damaged");
@@ -646,6 +653,18 @@ int grants_refund(const struct grants_txn *txn, uint64_t user_id, const struct j
     if (status == 0)
         status = take(txn, accounts, moves.count, true, CHART_EXPIRED, &expired);
     return status || moves.count == 0 ? status : tidy(txn, user_id, &numbers, true);
+}
+
+int grants_user_of(struct store_txn *txn, const struct jini_id *job_id, uint64_t *user_id,
+                   struct jini_error *error)
+{
+    struct jini_id id = id_of_job(job_id, ID_HOLD, 0);
+    struct jini_transfer hold;
+    int status = ledger_transfer_get(txn, &id, &hold, error);
+    if (status == 0 && (hold.code != CHART_GENERATION || !id_equal(&hold.user_data_128, job_id) ||
+                        !place_is_of_user(&hold.debit_account_id, user_id, NULL)))
+        status = JINI_E_NOT_FOUND;
+    return status;
 }
 
 int grants_revoke(const struct grants_txn *txn, const struct jini_id *grant_id, uint64_t *revoked)

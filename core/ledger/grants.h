@@ -77,6 +77,10 @@ struct wallet {
 int grants_read(struct store_txn *txn, uint64_t user_id, struct wallet *out,
                 struct jini_error *error);
 
+/* One grant, by its account. JINI_E_CORRUPT: there is none. */
+int grants_get(struct store_txn *txn, const struct jini_id *account_id, struct jini_grant *out,
+               struct jini_error *error);
+
 /* What may be drawn now. */
 uint64_t grants_available(const struct wallet *wallet, uint64_t now_ms);
 
@@ -105,6 +109,10 @@ int grants_settle(const struct grants_txn *txn, uint64_t user_id, const struct j
  */
 int grants_refund(const struct grants_txn *txn, uint64_t user_id, const struct jini_id *job_id,
                   uint64_t amount, uint64_t *refunded);
+
+/* Of which user a job has reserved credits. JINI_E_NOT_FOUND: of none. */
+int grants_user_of(struct store_txn *txn, const struct jini_id *job_id, uint64_t *user_id,
+                   struct jini_error *error);
 
 /* Takes what is free of the grants of a wallet that have expired. */
 int grants_expire(const struct grants_txn *txn, uint64_t user_id, uint64_t *expired);

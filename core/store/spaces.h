@@ -31,7 +31,8 @@
     X(EVENTS, 21, "events")       /* events: the log */                                            \
     X(CONSUMERS, 22, "consumers") /* events: who takes them, and how far they came */              \
     X(WAITING, 23, "waiting")     /* generations: jobs for workers, in their order */              \
-    X(ACTIVITY, 24, "activity")   /* limits, generations, ledger: what admissions write of a user */
+    X(ACTIVITY, 24, "activity") /* limits, generations, ledger: what admissions write of a user */ \
+    X(PAYMENTS, 25, "payments") /* ledger: payments, and their providers' references */
 
 /* What a check says where the store cannot give a row: the name of the space, and of the status. */
 #define STORE_SPACE_DAMAGED                                                                        \

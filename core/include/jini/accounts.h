@@ -69,6 +69,7 @@ struct jini_user {
     uint64_t created_ms;           /* since 1970, as all times that end in _ms and are not spans */
     uint64_t last_login_ms;        /* 0: never */
     uint64_t revocation_epoch;     /* sessions begun under a smaller one are over */
+    uint64_t tier_until_ms;        /* the tier is paid until then (payments.h); 0: it stays */
     char tier[JINI_TIER_NAME_MAX]; /* spelled as the tier is, whatever the case it was given in */
     char username[JINI_USERNAME_MAX];
     char email[JINI_EMAIL_MAX]; /* as typed; may be empty */
@@ -78,8 +79,8 @@ struct jini_user {
 };
 
 /*
- * Adds a user. In: `user` (id, created_ms, last_login_ms and revocation_epoch are set by the
- * engine; an empty tier is the default one, "Free"), and at most one of `password` and
+ * Adds a user. In: `user` (id, created_ms, last_login_ms, revocation_epoch and tier_until_ms are
+ * set by the engine; an empty tier is the default one, "Free"), and at most one of `password` and
  * `password_hash`; with neither no password fits.
  *
  * A user name is 1 to 150 letters and digits of any script and @ . + - _. An empty one is made from
@@ -133,7 +134,9 @@ enum jini_user_field {
  * jini_user_add(), but that an empty user name is refused. What is not named stays as the
  * transaction finds it, so two changes of different members at once both hold. Of the overrides
  * change those that `override_fields` names: one that `user.override_mask` names too becomes what
- * `user.overrides` has, any other goes. Out: `user` as stored. A change of tier, flags or overrides
+ * `user.overrides` has, any other goes. A tier that is set stays, whatever the user has paid for: a
+ * period that ends takes it no more, and the next payment for a tier does (payments.h). Out: `user`
+ * as stored. A change of tier, flags or overrides
  * holds for the next request of every process. JINI_E_NOT_FOUND: no such user ("id") or tier
  * ("tier"). JINI_E_EXISTS: "username" or "email", as jini_user_add(). Durable.
  */
@@ -180,8 +183,9 @@ struct jini_login {
 JINI_EXPORT int jini_login(struct jini *jini, struct jini_login *login, jini_callback *callback);
 
 /*
- * Reads a user on a snapshot. Any thread, a few microseconds, never waits for a writer. `out` is
- * all zero after an error. JINI_E_NOT_FOUND. `error` may be NULL.
+ * Reads a user on a snapshot. Any thread, a few microseconds, never waits for a writer. The tier is
+ * that of now: one that was paid until then is over. `out` is all zero after an error.
+ * JINI_E_NOT_FOUND. `error` may be NULL.
  */
 JINI_EXPORT int jini_user_get(struct jini *jini, uint64_t id, struct jini_user *out,
                               struct jini_error *error);
@@ -255,8 +259,9 @@ JINI_EXPORT int jini_tier_set(struct jini *jini, struct jini_tier_set *set,
 JINI_EXPORT int jini_txn_tier_set(struct jini_txn *txn, struct jini_tier_set *set);
 
 /*
- * Deletes a tier. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, so move them first; or it is the
- * default one, "Free", or the one of anonymous.tier of this process, which stay. Durable.
+ * Deletes a tier. JINI_E_NOT_FOUND. JINI_E_IN_USE: users have it, so move them first; a price buys
+ * it; or it is the default one, "Free", or the one of anonymous.tier of this process, which stay.
+ * Durable.
  */
 struct jini_tier_remove {
     struct jini_request request;

@@ -48,6 +48,25 @@ enum {
  *   user.tier_changed  tier, tier_before
  *   credits.granted    subject: the grant; credits, category ("paid" or "promotional"), expires_ms
  *   credits.expired    credits
+ *   credits.revoked    subject: the grant; credits that were taken from it
+ *   credits.refunded   subject: the job; credits that were given back of it
+ *   payment.settled    subject: the payment, as of all that follow; price, amount, currency, and
+ *                      the tier and the credits that it buys
+ *   payment.failed     price, amount, currency, reason
+ *   payment.refused    price, amount, currency, reason: what arrived, or was begun, buys nothing
+ *   payment.refunded   price, amount that went back, currency, reason
+ *   payment.disputed   price, amount, currency, reason
+ *   payment.dispute_won, payment.dispute_lost
+ *                      the same; a payment whose dispute was lost is refunded by it
+ *   subscription.started
+ *                      tier, paid_ms: until when is paid, left out where that is for ever
+ *   subscription.renewed
+ *                      the same; another payment has extended it, or goes before or behind others
+ *   subscription.cancelled, subscription.resumed
+ *                      the same
+ *   subscription.past_due
+ *                      and grace_ms, until when the tier stays
+ *   subscription.ended tier, paid_ms: all is over that was paid for, or was taken back
  */
 #define JINI_EVENT_TYPE_MAP(X)                                                                     \
     X(JOB_ADMITTED, 1, "job.admitted")                                                             \
@@ -60,7 +79,22 @@ enum {
     X(USER_CREATED, 20, "user.created")                                                            \
     X(USER_TIER_CHANGED, 21, "user.tier_changed")                                                  \
     X(CREDITS_GRANTED, 30, "credits.granted")                                                      \
-    X(CREDITS_EXPIRED, 31, "credits.expired")
+    X(CREDITS_EXPIRED, 31, "credits.expired")                                                      \
+    X(CREDITS_REVOKED, 32, "credits.revoked")                                                      \
+    X(CREDITS_REFUNDED, 33, "credits.refunded")                                                    \
+    X(PAYMENT_SETTLED, 40, "payment.settled")                                                      \
+    X(PAYMENT_FAILED, 41, "payment.failed")                                                        \
+    X(PAYMENT_REFUSED, 42, "payment.refused")                                                      \
+    X(PAYMENT_REFUNDED, 43, "payment.refunded")                                                    \
+    X(PAYMENT_DISPUTED, 44, "payment.disputed")                                                    \
+    X(PAYMENT_DISPUTE_WON, 45, "payment.dispute_won")                                              \
+    X(PAYMENT_DISPUTE_LOST, 46, "payment.dispute_lost")                                            \
+    X(SUBSCRIPTION_STARTED, 50, "subscription.started")                                            \
+    X(SUBSCRIPTION_RENEWED, 51, "subscription.renewed")                                            \
+    X(SUBSCRIPTION_CANCELLED, 52, "subscription.cancelled")                                        \
+    X(SUBSCRIPTION_RESUMED, 53, "subscription.resumed")                                            \
+    X(SUBSCRIPTION_PAST_DUE, 54, "subscription.past_due")                                          \
+    X(SUBSCRIPTION_ENDED, 55, "subscription.ended")
 
 /*
  * An event. `payload` lies in the text of the page that the event was read into, with NUL, and is a

@@ -80,6 +80,40 @@ JINI_EXPORT int jini_txn_wallet_get(struct jini_txn *txn, uint64_t user_id,
                                     struct jini_wallet *wallet, struct jini_grant *out,
                                     size_t capacity, size_t *count, struct jini_error *error);
 
+/*
+ * Gives credits that a job drew back to the grants that they came from, the last one first, also
+ * long after it was settled. What comes back to a grant that has expired expires at once. In:
+ * `job_id`, `credits` (more than it drew is all). Out: `refunded`.
+ *   JINI_E_NOT_FOUND  "job_id": no credits were reserved for such a job
+ *   JINI_E_CONFLICT   "job_id": the job has not ended
+ *   JINI_E_EXISTS     "job": it was refunded before; nothing is given twice
+ * Works on a full disk. Durable.
+ */
+struct jini_grant_refund {
+    struct jini_request request;
+    struct jini_id job_id;
+    uint64_t credits;
+    uint64_t refunded;
+};
+JINI_EXPORT int jini_grant_refund(struct jini *jini, struct jini_grant_refund *refund,
+                                  jini_callback *callback);
+JINI_EXPORT int jini_txn_grant_refund(struct jini_txn *txn, struct jini_grant_refund *refund);
+
+/*
+ * Takes what is left of a grant away; what was drawn stays drawn, and what jobs have reserved stays
+ * theirs. In: `grant_id`. Out: `revoked`, 0 where nothing was left, and `grant` as it stands.
+ * JINI_E_NOT_FOUND: "grant_id". Works on a full disk. Durable.
+ */
+struct jini_grant_revoke {
+    struct jini_request request;
+    struct jini_id grant_id;
+    uint64_t revoked;
+    struct jini_grant grant;
+};
+JINI_EXPORT int jini_grant_revoke(struct jini *jini, struct jini_grant_revoke *revoke,
+                                  jini_callback *callback);
+JINI_EXPORT int jini_txn_grant_revoke(struct jini_txn *txn, struct jini_grant_revoke *revoke);
+
 /* ---- What generations cost ------------------------------------------------------------------- */
 
 #define JINI_COST_MAX (UINT64_C(1) << 40) /* of each price of an entry */

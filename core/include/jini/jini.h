@@ -14,6 +14,7 @@
  *   grants.h       credits
  *   events.h       what happened
  *   consumers.h    and who acts on it
+ *   payments.h     prices, payments, subscriptions
  *   archive.h      tiering, and the check of everything
  *   backup.h       copies of a database with its images
  *   options.h      what can be set
@@ -42,6 +43,7 @@
 #include <jini/limits.h>
 #include <jini/options.h>
 #include <jini/packs.h>
+#include <jini/payments.h>
 #include <jini/queue.h>
 #include <jini/request.h>
 #include <jini/status.h>

@@ -113,7 +113,7 @@ enum jini_when_full {
            "passes of an argon2id hash; times its "                                                \
            "memory at most 4 GiB")                                                                 \
     NUMBER(cache_users, "cache.users", 262144, 16, 16777216,                                       \
-           "users whose tier and limits this process keeps at hand (16 bytes each)")               \
+           "users whose tier and limits this process keeps at hand (20 bytes each)")               \
     NUMBER(cache_image_bytes, "cache.image_bytes", JINI_MIB(64), 0, JINI_GIB(1024),                \
            "cold images that this process keeps at hand")                                          \
     NUMBER(limits_slots, "limits.slots", 262144, 64, 268435456,                                    \
@@ -155,6 +155,10 @@ enum jini_when_full {
     NUMBER(decisions_kept, "decisions.kept", 65536, 64, 1048576,                                   \
            "refusals that jini_why() knows (512 bytes each, shared), for who makes the file; up "  \
            "to the next power of two")                                                             \
+    NUMBER(payments_same_ms, "payments.same_ms", 10000, 0, 3600000,                                \
+           "a second payment of a user for one price within this is the first one; 0: none is")    \
+    NUMBER(payments_grace_s, "payments.grace_s", 259200, 0, UINT64_C(31536000),                    \
+           "how long a tier stays when its period has ended and nobody pays on")                   \
     NUMBER(job_retention_s, "job.retention_s", 0, 0, UINT64_C(3153600000),                         \
            "how long ended jobs are kept, if no image of theirs is; 0: for ever")                  \
     NUMBER(job_retention_anonymous_s, "job.retention_anonymous_s", 86400, 0, UINT64_C(3153600000), \

@@ -326,7 +326,7 @@ STORE_TEST(what_a_newer_version_stored_is_kept,
     document_add_uint(&draft.writer, 5, 1u << 30 | JINI_USER_ACTIVE);
     document_add_uint(&draft.writer, 11, 1u << 20 | JINI_ALLOWANCE_STEPS);
     document_add_uint(&draft.writer, 15, 9);
-    document_add_uint(&draft.writer, 18, 180);
+    document_add_uint(&draft.writer, 19, 190);
     add_text(&draft, 200, "two hundred");
     document_add_int(&draft.writer, 70000, -5);
     replace_user(&world, id, end(&draft));
@@ -356,7 +356,7 @@ STORE_TEST(what_a_newer_version_stored_is_kept,
     unsigned seen = 0;
     CHECK_OK(document_open(&reader, slice_of(bytes, length)));
     while (document_next(&reader, &field) == 0 && field.type != DOCUMENT_END) {
-        seen += field.field == 18 && field.number == 180;
+        seen += field.field == 19 && field.number == 190;
         seen += field.field == 200 && slice_equal(field.bytes, slice_of_text("two hundred"));
         seen += field.field == 70000 && field.negative == -5;
     }
