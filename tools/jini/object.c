@@ -48,6 +48,7 @@ json_t *object_user(const struct jini_user *user)
     set(&object, "first_name", layout_text(user->first_name));
     set(&object, "last_name", layout_text(user->last_name));
     set(&object, "tier", layout_text(user->tier));
+    set(&object, "tier_until", layout_time(user->tier_until_ms));
     set(&object, "active", json_boolean(user->flags & JINI_USER_ACTIVE));
     set(&object, "staff", json_boolean(user->flags & JINI_USER_STAFF));
     set(&object, "created", layout_time(user->created_ms));

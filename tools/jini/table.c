@@ -1,11 +1,13 @@
 /* The rows of the table, and finding them. */
 #include "table.h"
 
+#include "table_accounts.h"
 #include "table_archive.h"
 #include "table_credits.h"
 #include "table_events.h"
 #include "table_key.h"
 #include "table_ledger.h"
+#include "table_payments.h"
 #include "table_queue.h"
 
 #include <jini/accounts.h>
@@ -18,26 +20,6 @@
         .name = (name_), .kind = VALUE_NUMBER, .value = (value_), .text = (text_),                 \
         .least = (least_), .most = (most_)                                                         \
     }
-#define BOUND_OPTION(kind_, name_, most_, text_)                                                   \
-    {                                                                                              \
-        .name = (name_), .kind = (kind_), .value = "N", .text = (text_), .most = (most_)           \
-    }
-
-/* What a tier allows and a user's overrides replace. */
-#define ALLOWANCE_OPTIONS(number_kind)                                                             \
-    {.name = "limits",                                                                             \
-     .kind = VALUE_TEXT,                                                                           \
-     .value = "TEXT",                                                                              \
-     .text =                                                                                       \
-         "rate limits and quotas, \"5/minute; 30/day\"; \"jini help limits\" has the notation"},   \
-        BOUND_OPTION(number_kind, "width-max", 65536, "widest image, in pixels; 0: no bound"),     \
-        BOUND_OPTION(number_kind, "height-max", 65536, "highest image, in pixels; 0: no bound"),   \
-        BOUND_OPTION(number_kind, "steps-max", 100000, "most steps; 0: no bound"),                 \
-        BOUND_OPTION(number_kind, "parallel-max", 10000,                                           \
-                     "most jobs at once, of 256 that anyone may have; 0: no bound"),               \
-        BOUND_OPTION(number_kind, "retention-days", 36500,                                         \
-                     "days that images are kept; 0: for ever")
-
 const struct option_row table_globals[] = {
     {.name = "db",
      .kind = VALUE_DIRECTORY,
@@ -72,6 +54,9 @@ const struct verb_group table_groups[] = {
     {"queue", "jobs that wait for workers"},
     {"grant", "credits of users"},
     {"cost", "what generations cost in credits"},
+    {"price", "what money buys: tiers and credits"},
+    {"pay", "payments, subscriptions and the books"},
+    {"import", "what was made elsewhere"},
     {"transfer", "transfers between accounts of the ledger"},
     {"events", "what happened, and who is told"},
     {0},
@@ -82,16 +67,6 @@ static const struct option_row no_options[] = {{0}};
 
 /* ---- Arguments that several verbs take ---- */
 
-static const struct argument_row user_argument[] = {
-    {"USER", ARGUMENT_ONE, VALUE_TEXT,
-     "a user's id, name or email address; id:12 and name:12 say which"},
-    {0}};
-static const struct argument_row subject_argument[] = {
-    {"USER", ARGUMENT_OPTIONAL, VALUE_TEXT,
-     "a user's id, name or email address; id:12 and name:12 say which"},
-    {0}};
-static const struct argument_row tier_argument[] = {
-    {"NAME", ARGUMENT_ONE, VALUE_TEXT, "the name of the tier"}, {0}};
 static const struct argument_row ids_argument[] = {
     {"ID", ARGUMENT_MANY, VALUE_TEXT, "ids of images"}, {0}};
 
@@ -102,169 +77,6 @@ static const struct example_row init_examples[] = {
     {"jini --db /srv/jini init", "make one elsewhere"},
     {0},
 };
-
-/* ---- user ---- */
-
-static const struct argument_row user_add_arguments[] = {
-    {"NAME", ARGUMENT_OPTIONAL, VALUE_TEXT,
-     "the user name, 1 to 150 letters, digits and @ . + - _; without it one is made from --email"},
-    {0}};
-static const struct option_row user_add_options[] = {
-    {.name = "email", .kind = VALUE_TEXT, .value = "ADDRESS", .text = "the email address"},
-    {.name = "tier", .kind = VALUE_TEXT, .value = "TIER", .text = "the tier; Free by default"},
-    {.name = "password", .text = "ask for a password on the terminal"},
-    {.name = "password-stdin", .text = "read the password from the first line of standard input"},
-    {.name = "password-hash",
-     .kind = VALUE_TEXT,
-     .value = "HASH",
-     .text = "import a hash: argon2id, or Django's pbkdf2_sha256"},
-    {.name = "first-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the first name"},
-    {.name = "last-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the last name"},
-    {.name = "staff", .text = "may use the administration"},
-    {0},
-};
-static const struct example_row user_add_examples[] = {
-    {"jini user add alice --email alice@example.org --tier Premium",
-     "a user without a password: none fits until one is set"},
-    {"jini user add bob --password", "asks for the password, without echo"},
-    {"pass show bob | jini user add bob --password-stdin", "takes it from a program"},
-    {0},
-};
-static const struct example_row user_show_examples[] = {
-    {"jini user show alice", "by name"},
-    {"jini user show 17 --json", "by id, for programs"},
-    {0},
-};
-static const struct option_row user_list_options[] = {
-    NUMBER_OPTION("limit", "N", 1, INT64_MAX, "at most so many users"),
-    NUMBER_OPTION("after", "ID", 0, INT64_MAX, "begin behind the user of this id"),
-    {0},
-};
-static const struct example_row user_list_examples[] = {
-    {"jini user list", "all users, by id"},
-    {"jini user list --after 100 --limit 50", "the fifty behind user 100"},
-    {0},
-};
-static const struct option_row user_set_options[] = {
-    {.name = "username", .kind = VALUE_TEXT, .value = "NAME", .text = "a new user name"},
-    {.name = "email",
-     .kind = VALUE_TEXT,
-     .value = "ADDRESS",
-     .text = "an address, or \"\" for none"},
-    {.name = "first-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the first name"},
-    {.name = "last-name", .kind = VALUE_TEXT, .value = "TEXT", .text = "the last name"},
-    {.name = "tier", .kind = VALUE_TEXT, .value = "TIER", .text = "another tier"},
-    {.name = "staff",
-     .kind = VALUE_CHOICE,
-     .value = "yes|no",
-     .choices = "yes|no",
-     .text = "may use the administration"},
-    ALLOWANCE_OPTIONS(VALUE_NUMBER_OR_TIER),
-    {.name = "no-limits", .text = "no rate limits and no quotas for this user"},
-    {.name = "clear-overrides", .text = "take all overrides away first"},
-    {.name = "revoke", .text = "end all sessions of the user"},
-    {0},
-};
-static const struct example_row user_set_examples[] = {
-    {"jini user set alice --tier Basic", "another tier, from the next request on"},
-    {"jini user set alice --limits '10/minute; 100/day' --parallel-max 2",
-     "overrides for one user"},
-    {"jini user set alice --parallel-max tier", "the tier's value again"},
-    {0},
-};
-static const struct option_row user_passwd_options[] = {
-    {.name = "password-stdin", .text = "read the password from the first line of standard input"},
-    {.name = "none", .text = "take the password away: none fits any more"},
-    {0},
-};
-static const struct example_row user_passwd_examples[] = {
-    {"jini user passwd alice", "asks twice, without echo"},
-    {"jini user passwd alice --password-stdin < secret.txt", "takes the first line"},
-    {0},
-};
-static const struct example_row user_disable_examples[] = {
-    {"jini user disable alice", "no login and no generation from now on"}, {0}};
-static const struct example_row user_enable_examples[] = {
-    {"jini user enable alice", "the account works again"}, {0}};
-
-/* ---- tier ---- */
-
-static const struct option_row tier_set_options[] = {
-    ALLOWANCE_OPTIONS(VALUE_NUMBER),
-    NUMBER_OPTION("queue-priority", "N", 0, JINI_QUEUE_PRIORITY_MAX,
-                  "of jobs that wait for a worker, the higher go first"),
-    NUMBER_OPTION("price-minor", "N", 0, 1000000000000,
-                  "price of a period in the smallest unit: 1500 is EUR 15.00"),
-    {.name = "currency", .kind = VALUE_TEXT, .value = "CODE", .text = "ISO 4217, EUR"},
-    {.name = "no-limits", .text = "take rate limits and quotas away: nothing is counted"},
-    {.name = "create", .text = "add the tier, which must not be there yet"},
-    {0},
-};
-static const struct example_row tier_list_examples[] = {{"jini tier list", "all tiers"}, {0}};
-static const struct example_row tier_show_examples[] = {{"jini tier show Free", "one tier"}, {0}};
-static const struct example_row tier_set_examples[] = {
-    {"jini tier set Studio --create --limits '120/minute; 5000/day' --price-minor 4900",
-     "a new tier"},
-    {"jini tier set Free --retention-days 14", "change one value, keep the others"},
-    {0},
-};
-static const struct example_row tier_rm_examples[] = {
-    {"jini tier rm Studio", "refused while users have it"}, {0}};
-
-/* ---- limit ---- */
-
-static const struct option_row limit_check_options[] = {
-    {.name = "address",
-     .kind = VALUE_TEXT,
-     .value = "IP",
-     .text = "an anonymous client instead of a user"},
-    NUMBER_OPTION("cost", "N", 1, UINT32_MAX, "how many units; 1 by default"),
-    {.name = "limits",
-     .kind = VALUE_TEXT,
-     .value = "TEXT",
-     .text = "rate limits to count by, instead of the subject's own"},
-    {.name = "scope",
-     .kind = VALUE_TEXT,
-     .value = "NAME",
-     .text = "with --limits: count apart under this name"},
-    {0},
-};
-static const struct option_row limit_reset_options[] = {
-    {.name = "address",
-     .kind = VALUE_TEXT,
-     .value = "IP",
-     .text = "an anonymous client instead of a user"},
-    {.name = "limits",
-     .kind = VALUE_TEXT,
-     .value = "TEXT",
-     .text = "what was checked by these rate limits, instead of the subject's own"},
-    {.name = "scope",
-     .kind = VALUE_TEXT,
-     .value = "NAME",
-     .text = "what was counted apart under this name"},
-    {0},
-};
-static const struct option_row limit_top_options[] = {
-    NUMBER_OPTION("limit", "N", 1, JINI_LIMIT_TOP_MAX, "how many; 10 by default"), {0}};
-static const struct example_row limit_check_examples[] = {
-    {"jini limit check alice", "charge one unit of each rate limit"},
-    {"jini limit check --address 203.0.113.7 --limits 5/minute --scope api/login",
-     "a limit of your own, for a client's address"},
-    {0},
-};
-static const struct example_row limit_peek_examples[] = {
-    {"jini limit peek alice", "what is left, without charging"},
-    {"jini limit peek alice --cost 10 --json", "would ten units fit?"},
-    {0},
-};
-static const struct example_row limit_reset_examples[] = {
-    {"jini limit reset alice", "all of the limits is there again"},
-    {"jini limit reset --address 203.0.113.7 --limits 5/minute --scope api/login",
-     "a limit of your own, as it was checked"},
-    {0},
-};
-static const struct example_row limit_top_examples[] = {
-    {"jini limit top --limit 20", "the twenty nearest to their limit"}, {0}};
 
 /* ---- put, get, ls, show, rm, restore ---- */
 
@@ -673,6 +485,13 @@ const struct verb table_verbs[] = {
      "Lists the grants of a user that have credits, or of which jobs have reserved some, in the "
      "order in which they are drawn: by priority, then by expiry, then by age.",
      grant_user_arguments, no_options, grant_list_examples, verb_grant_list},
+    {"grant refund", "give back credits that a job drew",
+     "Gives credits that a job drew back to the grants that they came from, also long after it was "
+     "settled; all of them, or so many. Once for each job.",
+     grant_refund_arguments, no_options, grant_refund_examples, verb_grant_refund},
+    {"grant revoke", "take what is left of a grant away",
+     "Takes the credits of a grant that are neither drawn nor reserved, and prints the grant.",
+     grant_revoke_arguments, no_options, grant_revoke_examples, verb_grant_revoke},
     {"cost set", "say what generations by a model cost",
      "Sets what a generation by a model costs from now on, in thousandths of a credit; the sum of "
      "a generation is rounded up to whole credits. Jobs that were admitted before keep their cost.",
@@ -683,6 +502,66 @@ const struct verb table_verbs[] = {
     {"cost rm", "take a model from the price list",
      "Takes the entry of a model away: the one of \"\" holds for it from now on.", cost_arguments,
      no_options, cost_rm_examples, verb_cost_rm},
+
+    {"price set", "say what an amount of money buys",
+     "Sets a price from now on: an amount that buys a tier for a period, credits, or both. "
+     "Payments "
+     "that were begun before keep the price that they were begun with.",
+     price_set_arguments, price_set_options, price_set_examples, verb_price_set},
+    {"price list", "list the prices", "Lists the prices that hold, by name.", no_arguments,
+     no_options, price_list_examples, verb_price_list},
+    {"price rm", "take a price away", "Takes a price away: nothing is sold by it any more.",
+     price_arguments, no_options, price_rm_examples, verb_price_rm},
+
+    {"pay intend", "begin a payment",
+     "Begins a payment of a user, for a price or for an amount that has one. A second one for the "
+     "same price within payments.same_ms is the first one. What matches no price is recorded and "
+     "refused.",
+     pay_intend_arguments, pay_intend_options, pay_intend_examples, verb_pay_intend},
+    {"pay settle", "record that the money of a payment has arrived",
+     "Posts the money, and gives what it buys, in one transaction. What arrived otherwise than the "
+     "price asks buys nothing: it stands apart until it is refunded. The same again changes "
+     "nothing.",
+     pay_id_arguments, pay_settle_options, pay_settle_examples, verb_pay_settle},
+    {"pay fail", "record that a payment came to nothing",
+     "Ends a payment whose money did not arrive.", pay_id_arguments, pay_reason_options,
+     pay_fail_examples, verb_pay_fail},
+    {"pay refund", "pay a payment back",
+     "Pays a payment back, all of it or a part, once. Its tier and its unused credits go; what is "
+     "not paid back is revenue.",
+     pay_id_arguments, pay_refund_options, pay_refund_examples, verb_pay_refund},
+    {"pay dispute", "record that a payment is disputed",
+     "The money is held by the bank of the payer. Tier and unused credits go until \"jini pay "
+     "resolve\".",
+     pay_id_arguments, pay_reason_options, pay_dispute_examples, verb_pay_dispute},
+    {"pay resolve", "record how a dispute has ended",
+     "Won: what was taken is given again. Lost: the payment is refunded, and the bank's fee is "
+     "posted.",
+     pay_resolve_arguments, pay_resolve_options, pay_resolve_examples, verb_pay_resolve},
+    {"pay show", "show a payment", "Shows a payment: what it bought, and where its money is.",
+     pay_id_arguments, no_options, pay_show_examples, verb_pay_show},
+    {"pay list", "list payments",
+     "Lists the payments of a user, the newest first, or all of them by their ids.",
+     pay_list_arguments, no_options, pay_list_examples, verb_pay_list},
+    {"pay cancel", "end a subscription with its period",
+     "The tier of a user ends with what is paid, without grace. \"jini user show\" shows the "
+     "subscription.",
+     pay_user_arguments, pay_cancel_options, pay_cancel_examples, verb_pay_cancel},
+    {"pay books", "show the books of a currency",
+     "Shows the balances of the accounts of a currency. cash + fees + disputed + refunds = "
+     "deferred "
+     "+ revenue + unmatched.",
+     no_arguments, pay_books_options, pay_books_examples, verb_pay_books},
+    {"import payments", "import payments from a file",
+     "Reads a file of comma-separated values (RFC 4180) with the columns id, user, amount and "
+     "date, "
+     "and records each row as a payment that was settled then; prices are found by the amount. All "
+     "of the file is checked first: each row that is wrong is named by its line, field and rule, "
+     "the exit status is 1, and nothing is imported. Rows whose payments are there already change "
+     "nothing, so an import that was interrupted is run again.\n\nIn the end the sum of the file "
+     "is "
+     "held against the payments, by what has become of them.",
+     import_arguments, import_options, import_examples, verb_import_payments},
 
     {"events tail", "list events",
      "Lists what happened, in the order of the commits: jobs, users, credits, and what "

@@ -19,6 +19,12 @@ const struct argument_row grant_add_arguments[] = {
     {0}};
 const struct argument_row grant_user_arguments[] = {
     {"USER", ARGUMENT_ONE, VALUE_TEXT, "a user name, an email address or an id"}, {0}};
+const struct argument_row grant_refund_arguments[] = {
+    {"JOB", ARGUMENT_ONE, VALUE_TEXT, "the id of the job"},
+    {"CREDITS", ARGUMENT_OPTIONAL, VALUE_TEXT, "how many; all that it drew by default"},
+    {0}};
+const struct argument_row grant_revoke_arguments[] = {
+    {"ID", ARGUMENT_ONE, VALUE_TEXT, "the id of the grant, a UUID or a number"}, {0}};
 const struct argument_row cost_arguments[] = {
     {"MODEL", ARGUMENT_ONE, VALUE_TEXT,
      "the model's name; \"\" for all that have no entry of their own"},
@@ -52,6 +58,10 @@ const struct example_row grant_add_examples[] = {
 };
 const struct example_row grant_list_examples[] = {
     {"jini grant list alice", "her credits, in the order in which they are drawn"}, {0}};
+const struct example_row grant_refund_examples[] = {
+    {"jini grant refund 019b7c1e-0000-7000-8000-000000000000 2", "two of its credits"}, {0}};
+const struct example_row grant_revoke_examples[] = {
+    {"jini grant revoke 7", "what is left of grant 7"}, {0}};
 const struct example_row cost_set_examples[] = {
     {"jini cost set sdxl --per-image 1000", "one credit an image"},
     {"jini cost set \"\" --per-megapixel-step 50",

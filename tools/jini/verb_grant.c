@@ -118,6 +118,46 @@ int verb_grant_list(struct command *command)
     return 0;
 }
 
+/* ---- Giving back, and taking away ---- */
+
+int verb_grant_refund(struct command *command)
+{
+    struct jini_grant_refund refund;
+    jini_request_init(&refund);
+    refund.credits = JINI_CREDITS_MAX;
+    int status = command_parse_id(command, command_argument(command, 0), &refund.job_id);
+    if (status == 0 && command_argument(command, 1))
+        status = take_credits(command, &refund.credits);
+    if (status == 0)
+        status = command_open(command);
+    if (status == 0)
+        status = command_wait(command, &refund.request,
+                              jini_grant_refund(command->jini, &refund, wait_done));
+    if (status == 0)
+        layout_object(json_pack("{s:o, s:o}", "job_id", layout_id(&refund.job_id), "refunded",
+                                layout_number(refund.refunded)));
+    return status;
+}
+
+int verb_grant_revoke(struct command *command)
+{
+    struct jini_grant_revoke revoke;
+    jini_request_init(&revoke);
+    int status = ledger_parse_id(command, "ID", command_argument(command, 0), &revoke.grant_id);
+    if (status == 0)
+        status = command_open(command);
+    if (status == 0)
+        status = command_wait(command, &revoke.request,
+                              jini_grant_revoke(command->jini, &revoke, wait_done));
+    if (status)
+        return status;
+    json_t *object = object_grant(&revoke.grant);
+    if (object)
+        json_object_set_new(object, "revoked", layout_number(revoke.revoked));
+    layout_object(object);
+    return 0;
+}
+
 /* ---- The price list ---- */
 
 static json_t *object_cost(const struct jini_cost *cost)

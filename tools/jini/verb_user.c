@@ -2,6 +2,7 @@
 #include "command.h"
 #include "layout.h"
 #include "object.h"
+#include "object_pay.h"
 #include "password.h"
 #include "verb.h"
 
@@ -129,9 +130,12 @@ static int print_user(struct command *command, const struct jini_user *user)
     struct jini_tier tier;
     struct jini_usage usage;
     struct jini_allowance allowance;
+    struct jini_subscription subscription;
     int status = jini_tier_get(command->jini, user->tier, &tier, &command->error);
     if (status == 0)
         status = jini_usage_get(command->jini, user->id, &usage, &command->error);
+    if (status == 0)
+        status = jini_subscription_get(command->jini, user->id, &subscription, &command->error);
     if (status)
         return status;
     object_merge_allowance(user, &tier, &allowance);
@@ -139,6 +143,7 @@ static int print_user(struct command *command, const struct jini_user *user)
     if (object) {
         json_object_set_new(object, "allowance", object_allowance(&allowance, JINI_ALLOWANCE_ALL));
         json_object_set_new(object, "usage", object_usage(&usage));
+        json_object_set_new(object, "subscription", object_subscription(&subscription));
     }
     layout_object(object);
     return 0;
