@@ -5,6 +5,7 @@
  *   main.c    arguments and the order of things
  *   images.c  files of a folder, rendered into it or found there
  *   submit.c  admission and storage, many at once
+ *   money.c   a payment, what it buys, and its refund
  *   report.c  progress and figures
  */
 #ifndef DEMO_H
@@ -106,6 +107,9 @@ size_t demo_images_refused(const struct demo *demo); /* how many are refused for
  */
 size_t demo_submit(struct demo *demo);
 int demo_read_back(struct demo *demo);
+
+/* money.c: a user who pays, runs out of credits, and is refunded. 0, or the exit code. */
+int demo_money(struct demo *demo);
 
 /* report.c: demo_fail() answers with the exit code. */
 int demo_fail(const char *what, int status, const struct jini_error *error);

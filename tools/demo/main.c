@@ -4,7 +4,8 @@
  * Three users on the tiers Free, Basic and Premium ask for more images than their tiers allow. What
  * is refused is counted and explained; then an operator lifts, user by user, just what refused,
  * which holds for the very next request, and the rest is stored. All images then go to the archive,
- * their local copies are freed, and each is read back and compared with its original.
+ * their local copies are freed, and each is read back and compared with its original. In the end a
+ * user pays, and is refunded.
  */
 #include "demo/demo.h"
 
@@ -297,7 +298,11 @@ static int run(struct demo *demo)
     if (code)
         return code;
     printf("  all identical, in %.1f s\n", demo->read_seconds);
-    demo_title("6. Records, packs and archive held against each other");
+    demo_title("6. Money: a user pays, is upgraded, runs out of credits, and is refunded");
+    code = demo_money(demo);
+    if (code)
+        return code;
+    demo_title("7. Records, ledger, packs and archive held against each other");
     code = verify_all(demo);
     demo_report(demo);
     return code;

@@ -11,6 +11,7 @@ from cli import JINI, SLOW, Case, png
 
 DEMO = os.environ.get("JINI_DEMO", "jini-demo")
 SANITIZED = SLOW > 1
+PAID = 2  # images that the user who pays generates
 
 # A program that changes one bit of the first object of the archive.
 FLIP_A_BYTE = ("import glob; name = sorted(glob.glob('data/demo/archive/**/*.pack', recursive=True))[0]; "
@@ -37,12 +38,26 @@ class Demo(Case):
             self.assertIn("fay         1 refused  Rate limit exceeded: 5 per 1 minute; 0 left", out)
         self.assertIn("all identical", out)
         self.assertIn(f"  images         {count:6} hot before, {count} cold now\n", out)
-        self.assertIn(f"{count} jobs, {count} images, 3 packs, 3 objects: 0 problems\n", out)
+        self.assertIn(f"{count + PAID} jobs, {count + PAID} images, 4 packs, 3 objects: 0 problems\n", out)
         self.assertEqual((out.splitlines()[-1], error), ("Nothing was lost.", ""))
         self.environment["JINI_DB"] = str(self.directory / "data/demo")
         status = self.json("archive", "status").object()
-        self.assertEqual((status["images_cold"], status["images_hot"], status["images_hot_archived"]), (count, 0, 0))
-        self.assertEqual(self.verify("--deep")["images"], count)
+        self.assertEqual((status["images_cold"], status["images_hot"], status["images_hot_archived"]), (count, PAID, 0))
+        self.assertEqual(self.verify("--deep")["images"], count + PAID)
+
+    def test_money(self):
+        """A user pays, is upgraded, runs out of credits and is refunded; each refusal is explained, and all adds up."""
+        out, _ = self.demo("--images", 8)
+        self.environment["JINI_DB"] = str(self.directory / "data/demo")
+        self.assertIn("both sides are equal", out)
+        whys = re.findall(r"why ([0-9a-f-]{36})\"", out)
+        self.assertEqual(len(whys), 2)
+        self.assertEqual([self.json("why", why).object()["tier"] for why in whys], ["Free", "Premium"])
+        user = self.json("user", "show", "mia").object()
+        self.assertEqual(user["tier"], "Free")
+        (payment,) = self.json("pay", "list", "mia").lines()
+        self.assertEqual((payment["state"], payment["refunded"], payment["revenue"]), ("refunded", "15.00", "2.50"))
+        self.assertRegex(out, "her events: user.created payment.settled .* credits.revoked\n")
 
     def test_damage_in_the_archive_fails_it(self):
         """One bit that an object loses after it was archived, and the demo says so and ends with an error."""
@@ -158,7 +173,7 @@ class Demo(Case):
         _, error = self.demo("--images", "8", code=25)
         self.assertRegex(error, rf"process {user.pid} \(jini put\) has data/demo open, which this run replaces")
         user.communicate(png(1))
-        self.assertEqual(self.verify()["images"], 9)
+        self.assertEqual(self.verify()["images"], 9 + PAID)
         self.demo("--images", "8")
 
     def test_wrong_use(self):
